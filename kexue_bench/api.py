@@ -1,0 +1,438 @@
+"""The nouns: what plugins declare, what is planned, and what became of it.
+
+Everything here is a frozen, keyword-only value made of the standard library, so that the desk side never imports
+torch and a new field never changes a call. A *spec* is what a plugin registers; an *instance* is a spec with its
+parameters filled in; a *case* is one cell of the plan; an *outcome* is what became of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+SCHEMA = "kexue-bench/1"
+
+Scalar = bool | int | float | str
+Stage = Literal["tune", "evaluate", "verify", "time"]
+Status = Literal[
+    "ok",
+    "skipped",
+    "unsupported",
+    "invalid",
+    "failed",
+    "diverged",
+    "timeout",
+    "out-of-memory",
+    "crashed",
+    "cancelled",
+    "lost",
+]
+Direction = Literal["lower", "higher", "target"]
+Scale = Literal["linear", "log"]
+Suite = Literal["quick", "standard", "full"]
+
+STAGES: tuple[Stage, ...] = ("evaluate", "time")
+SUITES: tuple[Suite, ...] = ("quick", "standard", "full")
+# A diverged training is a result; what could not run here was known before the run.
+COMPLETE: frozenset[Status] = frozenset({"ok", "diverged", "skipped", "unsupported"})
+
+
+
+# -- what a plugin declares -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilySpec:
+    """A kind of problem: one contract for its methods, its tasks and the columns of its tables.
+
+    Args:
+        name: `gradients`, `logdet`, ...
+        title: heading of its tables.
+        summary: one sentence.
+        contract: `module:Protocol` that its methods fulfil.
+        precision_metric: the metric whose relative half-width decides when a sampling case may stop.
+        baseline: selector of the method that ratios refer to.
+        headline: names of the metrics shown as columns, in order.
+        work: name of the counter that prices one draw (`evaluations`, `products`); `work-variance` is `mse` times it.
+    """
+
+    name: str
+    title: str
+    summary: str
+    contract: str
+    precision_metric: str
+    baseline: str
+    headline: tuple[str, ...]
+    work: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knob:
+    """A field that tuning may turn, with the grid it may use; every method gets the same number of trials."""
+
+    field: str
+    grid: tuple[float, ...]
+    scale: Scale = "log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed:
+    """A property that a method declares of itself.
+
+    Args:
+        name: name of a `ClaimSpec` (`unbiased`), or a word the core knows (`deterministic`).
+        when: condition over the method's fields and the task's offers; empty means always.
+    """
+
+    name: str
+    when: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSpec:
+    """One algorithm of a family.
+
+    Args:
+        name: the field's name of it, in kebab case.
+        family: name of its family.
+        target: `module:Class` of the frozen dataclass that implements it; imported in workers only.
+        summary: one sentence.
+        references: sources, each with its arXiv id or venue.
+        claims: what it declares of itself.
+        cost: declared units of work a call, over its fields (`n` evaluations).
+        needs: words that a task must offer (`enumerable`, `differentiable`).
+        knobs: fields that tuning may turn.
+        aliases: other names it answers to.
+        variants: selectors that a suite runs; empty means the method with its defaults.
+    """
+
+    name: str
+    family: str
+    target: str
+    summary: str
+    references: tuple[str, ...] = ()
+    claims: tuple[Claimed, ...] = ()
+    cost: str = ""
+    needs: frozenset[str] = frozenset()
+    knobs: tuple[Knob, ...] = ()
+    aliases: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSpec:
+    """One standard problem of a family.
+
+    Args:
+        name: in kebab case.
+        family: name of its family.
+        target: `module:Class` of the frozen dataclass that implements it; imported in workers only.
+        summary: one line, printed over its table.
+        version: changes whenever a number it produces may change; part of every key.
+        offers: words that methods may need.
+        knobs: fields that tuning may turn for methods without knobs.
+        suites: suite -> selectors of the instances it runs.
+        timed: suites in which the `time` stage runs too; a task named on the command line is always timed.
+        replicates: suite -> number of replicates (seeds); sampling tasks have one.
+        stack: replicates trained together in one case; part of the version, since bits depend on it.
+        budgets: suite -> largest number of draws of a sampling case.
+        dtype: the dtype it is defined in, unless `--dtype` says otherwise.
+        primary: the metric that decides which method is best here; empty means the family's precision metric.
+        headline: columns of its table where they differ from the family's.
+    """
+
+    name: str
+    family: str
+    target: str
+    summary: str
+    version: int
+    offers: frozenset[str] = frozenset()
+    knobs: tuple[Knob, ...] = ()
+    suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    timed: frozenset[str] = frozenset(SUITES)
+    replicates: Mapping[str, int] = field(default_factory=dict)
+    stack: int = 1
+    budgets: Mapping[str, int] = field(default_factory=dict)
+    dtype: str = "float32"
+    primary: str = ""
+    headline: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec:
+    """A measured quantity: its unit, which direction is better, and the scale on which ratios or differences live.
+
+    Args:
+        name: in kebab case.
+        unit: printed once in the column's header (`s`, `B`, `nats`); empty for pure numbers.
+        direction: `lower` or `higher` is better; `target` has a true value and no better side.
+        scale: `log` compares by ratios, `linear` by differences.
+        summary: one sentence for `kexue-bench list metrics`.
+        heading: the column's header; empty means the name.
+    """
+
+    name: str
+    unit: str = ""
+    direction: Direction = "lower"
+    scale: Scale = "log"
+    summary: str = ""
+    heading: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimSpec:
+    """A check of a claim: `target` is `module:function`, called as `(problem, method, ctx) -> Evidence`.
+
+    `family` is empty for claims that hold for methods of every family.
+    """
+
+    name: str
+    target: str
+    summary: str
+    family: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingSpec:
+    """A rule applied to a trained score (threshold 0.5, tuned): a label of measurements, never a case."""
+
+    name: str
+    family: str
+    target: str
+    summary: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReporterSpec:
+    """An output format: `target` is `module:function`, called as `(comparison, stream) -> None`."""
+
+    name: str
+    target: str
+    summary: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandSpec:
+    """A further verb of `kexue-bench`: `target` is `module:function`, called as `(argv) -> int`."""
+
+    name: str
+    target: str
+    summary: str
+
+
+# -- what is planned --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """A method or a task with every parameter filled in.
+
+    Args:
+        name: bare name.
+        params: every declared field -> value, defaults included, coerced to the declared type.
+        target: `module:Class`.
+        source: name of the plugin that registered it.
+        label: what tables print: the name with the parameters that differ from their defaults or were asked for.
+    """
+
+    name: str
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    target: str
+    source: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """The unit of result: one method on one task in one stage, with a stable content key.
+
+    Args:
+        replicates: the replicates this case holds: a block of seeds (`evaluate`) or one process number (`time`).
+        copy: 0, or 1 for the A/A copy of the baseline in a timing group.
+        threads: torch threads, fixed.
+        options: the options of this stage and of no other (`precision`, `budget`; `rounds`, `sample`).
+    """
+
+    family: str
+    task: Instance
+    task_version: int
+    method: Instance
+    stage: Stage
+    claim: str = ""
+    replicates: tuple[int, ...] = (0,)
+    copy: int = 0
+    device: str = "cpu"
+    dtype: str = "float32"
+    threads: int = 1
+    seed: int = 0
+    options: Mapping[str, Scalar] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> str:
+        """Identity of the case, 16 hex digits: what is computed, never who computes it or how fast."""
+        identity = {
+            "schema": SCHEMA,
+            "family": self.family,
+            "task": [self.task.name, self.task_version, dict(self.task.params)],
+            "method": [self.method.name, dict(self.method.params)],
+            "stage": self.stage,
+            "claim": self.claim,
+            "replicates": list(self.replicates),
+            "copy": self.copy,
+            "device": self.device,
+            "dtype": self.dtype,
+            "threads": self.threads,
+            "seed": self.seed,
+            "options": dict(self.options),
+        }
+        text = json.dumps(identity, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is dispatched at once: one case, or every case of one process of a timing group.
+
+    Args:
+        exclusive: runs alone on the machine (timing).
+        group: name shared by the processes of one timing group; empty for other jobs.
+    """
+
+    cases: tuple[Case, ...]
+    exclusive: bool = False
+    group: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Every case of a run, in order.
+
+    Args:
+        jobs: what will be dispatched.
+        settled: outcomes known without running (`unsupported`, `skipped`), with their cases in `settled_cases`.
+        baselines: family -> the instance that its ratios refer to.
+        added: labels of baselines that were added although `-m` left them out.
+        request: the options that made this plan, as plain data.
+    """
+
+    jobs: tuple[Job, ...]
+    settled: tuple[Outcome, ...] = ()
+    settled_cases: tuple[Case, ...] = ()
+    baselines: Mapping[str, Instance] = field(default_factory=dict)
+    added: tuple[str, ...] = ()
+    request: Mapping[str, object] = field(default_factory=dict)
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """All planned cases, those settled without running included."""
+        return tuple(case for job in self.jobs for case in job.cases) + self.settled_cases
+
+    @cached_property
+    def by_key(self) -> Mapping[str, Case]:
+        """Key -> case."""
+        return {case.key: case for case in self.cases}
+
+
+# -- what became of it ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """The independent units behind a measurement, so that two methods can be paired.
+
+    Args:
+        kind: `dyadic` (batch means of the ledger of `lab.moments`) or `rounds` (seconds a unit, one value a round).
+        values: the units in order; None where the method was absent from a round.
+        batch: draws in one batch (`dyadic`), or units in one sample (`rounds`).
+        looks: number of looks of the dyadic schedule.
+        group: timing group and process, since ratios exist only inside one group.
+    """
+
+    kind: Literal["dyadic", "rounds"]
+    values: tuple[float | None, ...]
+    batch: int = 1
+    looks: int = 0
+    group: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One measured number with its 95 % interval.
+
+    Args:
+        metric: name of a `MetricSpec`.
+        value: None where it does not exist.
+        low: lower end of the interval; None where there is none.
+        high: upper end.
+        n: number of draws, rounds or test items behind it.
+        unit: unit of the value.
+        replicate: the seed or process it belongs to; None for a whole case.
+        point: step of a training curve; None for the final value.
+        labels: further words that tell rows apart (`reading`, `weights`).
+        flags: remarks (`degenerate`, `heavy-tail`, `exact`, `bound`: the value is an upper bound only).
+        series: the units behind it.
+    """
+
+    metric: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 1
+    unit: str = ""
+    replicate: int | None = None
+    point: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    flags: frozenset[str] = frozenset()
+    series: Series | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence(Measurement):
+    """What the check of a claim found; the comparison decides.
+
+    Args:
+        claim: name of the claim.
+        statistic: the test statistic.
+        p: its p-value; None where no test applies (an identity that holds or does not).
+        detectable: the smallest violation, in the unit of `value`, that would have been caught with 90 % power.
+    """
+
+    claim: str
+    statistic: float | None = None
+    p: float | None = None
+    detectable: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one case. Every planned case has one.
+
+    Args:
+        key: the case's key.
+        attempt: 1 for the first; the highest attempt of a key wins, earlier ones stay in the ledger.
+        phase: where it ended (`resolve`, `build`, `evaluate`, `time`, ...).
+        reason: one sentence, empty when `ok`.
+        trace: last lines of a traceback.
+        cost: counters of one instrumented call, per draw or step (`evaluations`, `memory`).
+        details: name -> digest of a side file.
+        seconds: wall seconds of the case in its worker.
+        stop: why sampling ended: `precision`, `budget`, `exact`, `degenerate`; empty where nothing was sampled.
+        fingerprint: hash of the code and libraries that made it.
+    """
+
+    key: str
+    status: Status
+    attempt: int = 1
+    phase: str = ""
+    reason: str = ""
+    trace: str = ""
+    measurements: tuple[Measurement, ...] = ()
+    cost: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    stop: str = ""
+    fingerprint: str = ""

@@ -1,0 +1,55 @@
+"""The errors a user may meet: each says what is wrong, what was got and what to do, and names its exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class KexueError(Exception):
+    """Base of every error that is shown to a user as one paragraph, without a traceback.
+
+    Args:
+        what: what is wrong, as a sentence without its full stop.
+        got: what was found instead; empty when `what` says it already.
+        do: what to do next; empty when nothing helps.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, got: str = "", do: str = "") -> None:
+        parts = [what + (f", got {got}" if got else "")]
+        if do:
+            parts.append(do)
+        super().__init__("; ".join(parts))
+        self.what, self.got, self.do = what, got, do
+
+
+class UsageError(KexueError):
+    """The request cannot be understood or makes no sense (exit code 2)."""
+
+
+class UnknownNameError(UsageError):
+    """A name that no loaded plugin registered; carries the nearest names."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        if near:
+            do = "did you mean " + " or ".join(near) + "?"
+        elif names:
+            do = f"known: {', '.join(names[:12])}" + (" ..." if len(names) > 12 else "")
+        else:
+            do = "none is registered: `kexue-bench plugins` shows what was loaded"
+        super().__init__(f"unknown {kind}", got=repr(name), do=f"{do}; {hint}" if hint else do)
+        self.near = tuple(near)
+
+
+class PluginError(UsageError):
+    """A plugin that was asked for cannot be used; the message carries its reason."""
+
+
+class ResultsError(KexueError):
+    """The results folder cannot be written, read or belongs to another run (exit code 4)."""
+
+    exit_code = 4
