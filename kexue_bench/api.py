@@ -41,7 +41,6 @@ SUITES: tuple[Suite, ...] = ("quick", "standard", "full")
 COMPLETE: frozenset[Status] = frozenset({"ok", "diverged", "skipped", "unsupported"})
 
 
-
 # -- what a plugin declares -------------------------------------------------------------------------------------------
 
 

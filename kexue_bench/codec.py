@@ -16,7 +16,9 @@ from functools import cache
 
 from .api import Case, Evidence, Instance, Job, Measurement, Outcome, Plan, Series
 
-_KINDS: dict[str, type] = {cls.__name__: cls for cls in (Case, Evidence, Instance, Job, Measurement, Outcome, Plan, Series)}
+_KINDS: dict[str, type] = {
+    cls.__name__: cls for cls in (Case, Evidence, Instance, Job, Measurement, Outcome, Plan, Series)
+}
 T = typing.TypeVar("T")
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
