@@ -1,7 +1,7 @@
 """Values of `api` as JSON and back: the only form that crosses a pipe or reaches a disk.
 
-Non-finite floats become tagged objects (`{"$f": "nan"}`, `"inf"`, `"-inf"`), so that every line is strict JSON and every
-float survives the round trip bit for bit (`repr` of a float is exact).
+Non-finite floats become tagged objects (`{"$f": "nan"}`, `"inf"`, `"-inf"`), so that every line is strict JSON and
+every float survives the round trip bit for bit (`repr` of a float is exact).
 """
 
 from __future__ import annotations
@@ -111,15 +111,8 @@ def _read(kind: object, data: object, where: str) -> object:
         if data not in args:
             raise CodecError(f"{where}: {_short(data)} is none of {', '.join(map(repr, args))}")
         return data
-    if origin in (tuple, frozenset):
-        if not isinstance(data, list):
-            raise CodecError(f"{where}: expected a list, got {_short(data)}")
-        items = (_read(args[0], item, f"{where}[{i}]") for i, item in enumerate(data))
-        return tuple(items) if origin is tuple else frozenset(items)
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(data, dict):
-            raise CodecError(f"{where}: expected an object, got {_short(data)}")
-        return {k: _read(args[1], v, f"{where}.{k}") for k, v in data.items()}
+    if origin is not None:
+        return _read_container(origin, args, data, where)
     if kind is object:
         return data
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
@@ -127,6 +120,17 @@ def _read(kind: object, data: object, where: str) -> object:
     if type(data) is kind:
         return data
     raise CodecError(f"{where}: expected {getattr(kind, '__name__', kind)}, got {_short(data)}")
+
+
+def _read_container(origin: type, args: tuple[object, ...], data: object, where: str) -> object:
+    if issubclass(origin, Mapping):
+        if not isinstance(data, dict):
+            raise CodecError(f"{where}: expected an object, got {_short(data)}")
+        return {k: _read(args[1], v, f"{where}.{k}") for k, v in data.items()}
+    if not isinstance(data, list):
+        raise CodecError(f"{where}: expected a list, got {_short(data)}")
+    items = (_read(args[0], item, f"{where}[{i}]") for i, item in enumerate(data))
+    return tuple(items) if origin is tuple else frozenset(items)
 
 
 def _read_dataclass(cls: type, data: object, where: str) -> object:
