@@ -172,6 +172,8 @@ class MetricSpec:
         scale: `log` compares by ratios, `linear` by differences.
         summary: one sentence for `kexue-bench list metrics`.
         heading: the column's header; empty means the name.
+        margin: on the linear scale, the largest difference that does not matter, in `unit`; None where no difference is
+            known to be too small, so that nothing is called equivalent. Ratios have the comparison's own margin.
     """
 
     name: str
@@ -180,6 +182,7 @@ class MetricSpec:
     scale: Scale = "log"
     summary: str = ""
     heading: str = ""
+    margin: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
