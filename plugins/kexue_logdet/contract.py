@@ -1,0 +1,207 @@
+"""The contract of the family: operators seen through billed block products, and the methods that estimate from them.
+
+Two kinds of operator: `spd`, where log det A is wanted, and `residual`, where log |det(I + J)| is wanted and the
+products are with J (||J||_2 < 1 for the blocks of an invertible residual network). One *product* is the base operator
+times one vector; a block product with m columns is m products, whatever function of the operator it serves.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Counter, Noise
+
+Kind = Literal["spd", "residual"]
+Product = Callable[[Tensor], Tensor]
+
+
+class BudgetError(ValueError):
+    """More products were asked for than the budget of the call allows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What is known of a spectrum before any product, and how.
+
+    Args:
+        low: lower bound of the eigenvalues (`spd`).
+        high: upper bound of the eigenvalues (`spd`).
+        norm: upper bound of ||J||_2 (`residual`).
+        provenance: `exact` (the value itself), `proven` (a bound that holds), `estimated` (may be violated); empty
+            where nothing is known.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    norm: float | None = None
+    provenance: Literal["", "exact", "proven", "estimated"] = ""
+
+
+UNBOUNDED = Bounds()
+
+
+class Operator:
+    """A linear operator, or a batch of them, that is known through its products only; every product is billed.
+
+    Args:
+        kind: `spd` or `residual`.
+        n: number of rows.
+        product: `V [*batch_shape, n, m]` -> A V (J V for `residual`), same shape; must not write to V.
+        transposed: the same for the transpose; None where it is not available. An `spd` operator needs none.
+        dtype: dtype of the products.
+        device: where they are computed.
+        batch_shape: leading shape of a batch of operators; a block product is billed by its columns, once for all.
+        bounds: what is known of the spectrum.
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: Kind,
+        n: int,
+        product: Product,
+        transposed: Product | None = None,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+        batch_shape: tuple[int, ...] = (),
+        bounds: Bounds = UNBOUNDED,
+    ) -> None:
+        if kind not in ("spd", "residual"):
+            raise ValueError(f"kind must be 'spd' or 'residual', got {kind!r}")
+        if n < 1:
+            raise ValueError(f"n must be >= 1, got {n}")
+        self.kind: Kind = kind
+        self.n, self.dtype, self.device = n, dtype, torch.device(device)
+        self.batch_shape, self.bounds = tuple(batch_shape), bounds
+        self._product = product
+        self._transposed = product if kind == "spd" else transposed
+        self._counter: Counter | None = None
+        self._allowed: int | None = None
+        self.spent = 0
+
+    @classmethod
+    def of(cls, matrix: Tensor, kind: Kind, *, bounds: Bounds = UNBOUNDED) -> Operator:
+        """The operator of a dense matrix `[*batch_shape, n, n]` (A for `spd`, J for `residual`)."""
+        if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
+            raise ValueError(f"matrix must be [*batch, n, n], got {list(matrix.shape)}")
+        return cls(
+            kind=kind,
+            n=matrix.shape[-1],
+            product=lambda v: matrix @ v,
+            transposed=lambda v: matrix.mT @ v,
+            dtype=matrix.dtype,
+            device=matrix.device,
+            batch_shape=tuple(matrix.shape[:-2]),
+            bounds=bounds,
+        )
+
+    def within(self, *, budget: int, repeats: int, counter: Counter | None = None) -> Operator:
+        """This operator for one call: nothing spent yet, at most `budget` products for each of `repeats` repeats.
+
+        Args:
+            budget: products a repeat may spend, >= 1.
+            repeats: repeats of the call; they share its block products, so the sum is what is enforced.
+            counter: what the products are billed to, in the unit `products`.
+        """
+        if budget < 1 or repeats < 1:
+            raise ValueError(f"budget and repeats must be >= 1, got {budget} and {repeats}")
+        metered = copy.copy(self)
+        vars(metered).update(_allowed=budget * repeats, _counter=counter, spent=0)
+        return metered
+
+    def mv(self, v: Tensor) -> Tensor:
+        """A V (J V for `residual`): `[*batch_shape, n, m]` -> the same shape, billed m products.
+
+        Raises:
+            BudgetError: the call would have spent more than its budget; nothing was computed.
+        """
+        self._bill(v)
+        return self._product(v)
+
+    def rmv(self, v: Tensor) -> Tensor:
+        """A^T V (J^T V for `residual`), billed like `mv`.
+
+        Raises:
+            BudgetError: as in `mv`.
+            ValueError: the operator has no transpose.
+        """
+        if self._transposed is None:
+            raise ValueError("this operator has no transposed product; use mv, or give `transposed`")
+        self._bill(v)
+        return self._transposed(v)
+
+    def dense(self) -> Tensor:
+        """The matrix itself, `[*batch_shape, n, n]`, by n products with the columns of the identity."""
+        eye = torch.eye(self.n, dtype=self.dtype, device=self.device)
+        return self.mv(eye.expand(*self.batch_shape, self.n, self.n))
+
+    def _bill(self, v: Tensor) -> None:
+        rows = (*self.batch_shape, self.n)
+        if tuple(v.shape[:-1]) != rows:
+            raise ValueError(f"a block must be [{', '.join(map(str, rows))}, m], got {list(v.shape)}")
+        columns = v.shape[-1]
+        if self._allowed is not None and self.spent + columns > self._allowed:
+            raise BudgetError(
+                f"this call may spend {self._allowed} products, got {self.spent} spent and {columns} more asked for; "
+                "make the method cheaper or raise the task's budget"
+            )
+        self.spent += columns
+        if self._counter is not None:
+            self._counter.add(products=columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogdetSample:
+    """Independent estimates from one call.
+
+    Args:
+        value: the estimates `[R, *batch_shape]`, float64, detached.
+        stderr: the method's own standard error of each value, same shape; None where it has none.
+        surrogate: a scalar whose backward gives the unbiased gradient of the log-determinant; None where the method has
+            none. It need not equal `value`.
+    """
+
+    value: Tensor
+    stderr: Tensor | None = None
+    surrogate: Tensor | None = None
+
+
+@runtime_checkable
+class LogdetMethod(Protocol):
+    """What a method of this family does: a frozen dataclass of hyper-parameters with one verb."""
+
+    def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
+        """Estimate log det A (`spd`) or log |det(I + J)| (`residual`).
+
+        Args:
+            op: the operator; nothing else tells about it.
+            budget: products that each repeat may spend; `op` refuses more.
+            noise: where randomness comes from; never another source.
+            repeats: number R of independent repeats, all computed in this call (folded into columns). They share no
+                work: a repeat costs what a call with R = 1 costs, or the cost of one draw would depend on R.
+
+        Raises:
+            BudgetError: the hyper-parameters ask for more products than the budget.
+            ValueError: the method does not fit this operator.
+        """
+        ...
+
+
+def afford(products: int, budget: int) -> None:
+    """Raise before any work where a repeat's plan does not fit its budget.
+
+    Raises:
+        BudgetError: `products` exceed `budget`.
+    """
+    if products > budget:
+        raise BudgetError(
+            f"a repeat may spend {budget} products, got a plan of {products}; "
+            "lower the method's parameters or raise the task's budget"
+        )

@@ -1,0 +1,58 @@
+"""The kernel matrix of a Gaussian process on real data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..contract import Bounds, Operator
+from .sampling import sampling
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.protocols import Sampling
+
+DATASETS = ("breast_cancer", "digits", "iris", "wine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RBFKernel:
+    """K_ij = exp(-|x_i - x_j|^2 / (2 d)) + sigma2 [i = j] on all n rows of a bundled data set with d features.
+
+    Features are standardised with the population standard deviation (constant ones are only centred). The truth is the
+    float64 Cholesky factor's.
+
+    Args:
+        dataset: `breast_cancer` (n = 569, d = 30), `digits` (1797, 64), `iris` (150, 4) or `wine` (178, 13).
+        sigma2: noise variance on the diagonal, > 0; it bounds the eigenvalues from below.
+        budget: products a repeat may spend; 0 means n.
+    """
+
+    dataset: str = "breast_cancer"
+    sigma2: float = 0.01
+    budget: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dataset not in DATASETS:
+            raise ValueError(f"dataset must be one of {', '.join(DATASETS)}, got {self.dataset!r}")
+        if not (self.sigma2 > 0 and math.isfinite(self.sigma2)):
+            raise ValueError(f"sigma2 must be > 0 and finite, got {self.sigma2}; without noise K is singular in floats")
+
+    def matrix(self, features: Tensor) -> Tensor:
+        """K `[n, n]`, float64, of `features` `[n, d]`."""
+        x = features.to(torch.float64)
+        std = x.std(dim=0, correction=0)
+        x = (x - x.mean(dim=0)) / torch.where(std > 0, std, 1.0)
+        kernel = torch.exp(-torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").square() / (2 * x.shape[1]))
+        return kernel + self.sigma2 * torch.eye(len(x), dtype=x.dtype, device=x.device)
+
+    def problem(self, method: object, ctx: Context) -> Sampling:
+        """See `SamplingTask.problem`; eigenvalues are at most the largest row sum (Gershgorin)."""
+        kernel = self.matrix(ctx.data(self.dataset)["x"]).to(ctx.device)
+        truth = float(2 * torch.linalg.cholesky(kernel).diagonal().log().sum())
+        bounds = Bounds(low=self.sigma2, high=float(kernel.sum(dim=1).max()), provenance="proven")
+        return sampling(Operator.of(kernel.to(ctx.dtype), "spd", bounds=bounds), truth, method, ctx, budget=self.budget)

@@ -1,0 +1,79 @@
+"""The Jacobian of one residual block, by automatic differentiation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.func import jacrev, jvp, vjp, vmap
+
+from ..contract import Bounds, Operator
+from .sampling import sampling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.protocols import Sampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualBlock:
+    """g(x) = c S^T tanh(F x) at x_i = sin i: F the orthonormal DCT-II, S = F with rows and columns reversed.
+
+    The weights are orthogonal, so ||dg/dx||_2 <= c, and the Jacobian is far from symmetric. Products are jvp (`mv`) and
+    vjp (`rmv`) of g; the truth is slogdet of the whole Jacobian.
+
+    Args:
+        c: Lipschitz constant, in (0, 1).
+        d: number of features, >= 1; n = d.
+        budget: products a repeat may spend; 0 means d.
+    """
+
+    c: float = 0.9
+    d: int = 64
+    budget: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.c < 1:
+            raise ValueError(f"c must be in (0, 1), got {self.c}; from 1 on x + g(x) need not be invertible")
+        if self.d < 1:
+            raise ValueError(f"d must be >= 1, got {self.d}")
+
+    def block(self, *, dtype: torch.dtype, device: torch.device | str) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+        """The function g and the point x `[d]`."""
+        i = torch.arange(self.d, dtype=torch.float64, device=device)
+        dct = torch.cos(math.pi / self.d * i.unsqueeze(1) * (i + 0.5)) * math.sqrt(2 / self.d)
+        dct[0] /= math.sqrt(2)
+        inner, outer = dct.to(dtype), (self.c * dct.flip(0, 1).T).to(dtype)
+        return lambda x: outer @ torch.tanh(inner @ x), torch.sin(i + 1).to(dtype)
+
+    def operator(self, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Operator:
+        """J = dg/dx at x, through jvp and vjp."""
+        g, x = self.block(dtype=dtype, device=device)
+        pull = vjp(g, x)[1]
+        push = vmap(lambda tangent: jvp(g, (x,), (tangent,))[1], in_dims=1, out_dims=1)
+        return Operator(
+            kind="residual",
+            n=self.d,
+            product=push,
+            transposed=vmap(lambda cotangent: pull(cotangent)[0], in_dims=1, out_dims=1),
+            dtype=dtype,
+            device=device,
+            bounds=Bounds(norm=self.c, provenance="proven"),
+        )
+
+    def truth(self) -> float:
+        """The log-determinant of I + J from the whole float64 Jacobian."""
+        g, x = self.block(dtype=torch.float64, device="cpu")
+        jacobian = jacrev(g)(x)
+        return float(torch.linalg.slogdet(torch.eye(self.d, dtype=x.dtype) + jacobian).logabsdet)
+
+    def problem(self, method: object, ctx: Context) -> Sampling:
+        """See `SamplingTask.problem`."""
+        return sampling(
+            self.operator(dtype=ctx.dtype, device=ctx.device), self.truth(), method, ctx, budget=self.budget
+        )
