@@ -11,7 +11,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 
 from .api import Case, Evidence, Instance, Job, Measurement, Outcome, Plan, Series
@@ -35,7 +35,8 @@ def encode(value: object) -> object:
             out["$kind"] = "Evidence"
         for f in fields(value):
             item = getattr(value, f.name)
-            if item != f.default and not (isinstance(item, (tuple, Mapping, frozenset)) and not item):
+            default = f.default_factory() if f.default_factory is not MISSING else f.default
+            if item != default:
                 out[f.name] = encode(item)
         return out
     if isinstance(value, Mapping):

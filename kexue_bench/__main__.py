@@ -1,0 +1,5 @@
+"""`python -m kexue_bench`."""
+
+from .cli.main import main
+
+raise SystemExit(main())

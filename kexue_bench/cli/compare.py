@@ -1,0 +1,60 @@
+"""Run methods on tasks, then print what is known about each, with its uncertainty; or read stored runs.
+
+WHAT is families to run (all of them by default), or stored runs to read (`0003`, `latest`, `latest~1`, a path).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ..results import Run, load_run
+from . import options, session
+from .output import FORMATS, print_comparison
+from .plan_view import print_plan
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `compare`."""
+    parser.add_argument("what", nargs="*", metavar="WHAT", help="families, or stored runs")
+    options.add_plan_options(parser)
+    add_reading_options(parser)
+    options.add_results_option(parser)
+    options.add_plugin_options(parser)
+
+
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """How results are printed: shared with `report`."""
+    reading = parser.add_argument_group("how to read it")
+    reading.add_argument("--format", default="table", metavar="FORMAT", help=f"{', '.join(FORMATS)} (table)")
+    reading.add_argument("--columns", default="", metavar="A,B", help="metrics to show, in this order")
+    reading.add_argument("--sort", default="", metavar="METRIC", help="metric that orders the rows")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Run or read, print, and return the exit code."""
+    families, runs = _sort_out(args)
+    if runs:
+        registry, _ = options.load(args)
+        print_comparison(runs, registry, args)
+        return 0
+    if args.dry_run:
+        print_plan(session.plan_only(args, families))
+        return 0
+    finished = session.run_session(args, families)
+    print_comparison([finished.run], finished.registry, args)
+    print(f"\n{session.tally(finished.run)}", file=sys.stderr)
+    print(f"{finished.run.path}   kexue-bench report {finished.run.path.name[:4]}", file=sys.stderr)
+    return finished.exit_code
+
+
+def _sort_out(args: argparse.Namespace) -> tuple[Sequence[str], list[Run]]:
+    """Families stay names; anything that looks like a run is loaded."""
+    runs = [what for what in args.what if what[:1].isdigit() or what.startswith("latest") or "/" in what]
+    families = [what for what in args.what if what not in runs]
+    if runs and families:
+        from ..errors import UsageError
+
+        raise UsageError("compare takes families or stored runs, not both", got=" ".join(args.what))
+    return families, [load_run(what, args.output) for what in runs]

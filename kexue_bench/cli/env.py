@@ -1,0 +1,20 @@
+"""Print the machine and the versions, as every run records them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from ..environment import capture
+from . import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `env`."""
+    options.add_plugin_options(parser)
+
+
+def execute(args: argparse.Namespace) -> int:  # noqa: ARG001 - every verb has this signature
+    """Print the facts as JSON."""
+    print(json.dumps(capture(), indent=2, default=str))
+    return 0

@@ -1,0 +1,47 @@
+"""Write a stored run as csv, json, md, latex or parquet: the tidy frame of measurements, or the comparison table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..comparison import compare
+from ..errors import ResultsError, UsageError
+from ..report.export import FORMATS, render_rows, write_rows
+from ..results import load_run
+from . import options
+
+WHAT = ("comparison", "frame")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `export`."""
+    parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help="a stored run (latest)")
+    parser.add_argument("--format", default="csv", choices=FORMATS, help="file format (csv)")
+    parser.add_argument(
+        "--what", default="comparison", choices=WHAT, help="one row a method and metric, or every measurement"
+    )
+    parser.add_argument("--to", type=Path, metavar="FILE", help="write to FILE instead of the standard output")
+    options.add_results_option(parser)
+    options.add_plugin_options(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Export."""
+    run = load_run(args.run, args.output)
+    if args.what == "frame":
+        rows = run.to_frame().to_dict("records")
+    else:
+        registry, _ = options.load(args)
+        rows = compare([run], metrics=registry.metrics, families=registry.families, tasks=registry.tasks).rows()
+    if args.to is None:
+        if args.format == "parquet":
+            raise UsageError("parquet is a binary format", do="add --to FILE.parquet")
+        sys.stdout.write(render_rows(rows, args.format))
+        return 0
+    try:
+        write_rows(rows, args.format, args.to)
+    except OSError as error:
+        raise ResultsError(f"{args.to} cannot be written: {error.strerror or error}") from error
+    return 0

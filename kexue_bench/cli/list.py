@@ -1,0 +1,102 @@
+"""List methods, tasks, families, metrics or runs."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import PluginError
+from ..registry import Field, Registry, fields_of
+from ..report.text import visible
+from ..results import list_runs
+from ..selectors import text
+from . import options
+
+KINDS = ("methods", "tasks", "families", "metrics", "runs")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `list`."""
+    parser.add_argument("kind", nargs="?", choices=KINDS, default="methods", help="what to list (methods)")
+    parser.add_argument("family", nargs="?", default="", help="only of this family")
+    options.add_results_option(parser)
+    options.add_plugin_options(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print one row each."""
+    if args.kind == "runs":
+        _print(
+            ("run", "families", "planned", "outcomes", "when"),
+            [
+                (run.path.name, run.name, str(run.planned), str(run.outcomes), run.created)
+                for run in list_runs(args.output)
+            ],
+            empty=f"no run in {args.output}",
+        )
+        return 0
+    registry, _ = options.load(args)
+    if args.family:
+        registry.family(args.family)
+    rows = {"methods": _methods, "tasks": _tasks, "families": _families, "metrics": _metrics}[args.kind](registry)
+    headings = {
+        "methods": ("family", "method", "parameters", "what it is"),
+        "tasks": ("family", "task", "parameters", "what it is"),
+        "families": ("family", "baseline", "methods", "tasks", "what it is"),
+        "metrics": ("metric", "unit", "better", "what it is"),
+    }[args.kind]
+    _print(headings, [row for row in rows if not args.family or args.kind == "metrics" or row[0] == args.family])
+    return 0
+
+
+def _methods(registry: Registry) -> list[tuple[str, ...]]:
+    return [(spec.family, spec.name, parameters(spec.target), spec.summary) for spec in registry.methods.values()]
+
+
+def _tasks(registry: Registry) -> list[tuple[str, ...]]:
+    return [(spec.family, spec.name, parameters(spec.target), spec.summary) for spec in registry.tasks.values()]
+
+
+def _families(registry: Registry) -> list[tuple[str, ...]]:
+    return [
+        (
+            spec.name,
+            spec.baseline,
+            str(len(registry.methods_of(spec.name))),
+            str(len(registry.tasks_of(spec.name))),
+            spec.summary,
+        )
+        for spec in registry.families.values()
+    ]
+
+
+def _metrics(registry: Registry) -> list[tuple[str, ...]]:
+    return [(spec.name, spec.unit, spec.direction, spec.summary) for spec in registry.metrics.values()]
+
+
+def parameters(target: str) -> str:
+    """`n=2, baseline=none` for a target; what is wrong where it cannot be read."""
+    try:
+        return ", ".join(_parameter(field) for field in fields_of(target))
+    except PluginError as error:
+        return f"(unreadable: {error})"
+
+
+def _parameter(field: Field) -> str:
+    return f"{field.name}={text(field.default)}" if field.default is not None else f"{field.name}: {field.type}"
+
+
+def _print(headings: tuple[str, ...], rows: list[tuple[str, ...]], *, empty: str = "nothing is registered") -> None:
+    console = Console()
+    if not rows:
+        console.print(empty)
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    console.print(table)

@@ -1,0 +1,110 @@
+"""Options that several verbs share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from ..api import STAGES, SUITES, Stage
+from ..errors import UsageError
+from ..plan import Request
+from ..plugins import Hooks, load_plugins
+from ..registry import Registry
+
+
+def add_plugin_options(parser: argparse.ArgumentParser) -> None:
+    """`-p` and `-v`, which every verb takes."""
+    parser.add_argument(
+        "-p",
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="also load the plugin module or file NAME; no:NAME blocks an installed one",
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="tracebacks, and one line a finished case")
+
+
+def add_results_option(parser: argparse.ArgumentParser) -> None:
+    """`-o`: where runs are stored."""
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("results"), metavar="DIR", help="results folder (results)"
+    )
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """What to run: shared by `compare` and `run`."""
+    what = parser.add_argument_group("what to run")
+    what.add_argument("-m", "--method", action="append", default=[], metavar="SELECTOR", help="name[param=value,...]")
+    what.add_argument("-t", "--task", action="append", default=[], metavar="SELECTOR", help="name[param=value,...]")
+    what.add_argument("--suite", choices=SUITES, default="quick", help="how much (quick)")
+    what.add_argument("--stage", action="append", default=[], choices=get_args(Stage), help="only this stage")
+    what.add_argument("-r", "--replicates", type=int, metavar="N", help="seeds of trained tasks, repeats of others")
+    what.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every stream (0)")
+    what.add_argument("--precision", type=_share, metavar="P", help="relative half-width to stop at, 2%% or 0.02")
+    what.add_argument("--budget", type=int, metavar="N", help="largest number of draws of a case")
+    what.add_argument("--processes", type=int, metavar="N", help="processes of a timing group")
+    what.add_argument("--baseline", default="", metavar="SELECTOR", help="method that ratios refer to")
+    what.add_argument("--device", default="cpu", help="cpu, cuda, cuda:0 or auto (cpu)")
+    what.add_argument("--dtype", default="", choices=["", "float32", "float64"], help="the task's own by default")
+    what.add_argument("--threads", type=int, default=1, metavar="N", help="torch threads of a case (1)")
+    how = parser.add_argument_group("how to run it")
+    how.add_argument("-j", "--jobs", type=int, default=None, metavar="N", help="workers (number of cores)")
+    how.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds a job may take (600)")
+    how.add_argument(
+        "--isolation", choices=["case", "worker", "none"], default="case", help="a process for each (case)"
+    )
+    how.add_argument("--resume", metavar="RUN", help="replay what is finished in RUN (latest) and run the rest")
+    how.add_argument("--retry-failed", action="store_true", help="with --resume: run failed cases again")
+    how.add_argument("-n", "--dry-run", action="store_true", help="print the plan and stop")
+
+
+def request_of(args: argparse.Namespace, families: Sequence[str]) -> Request:
+    """The plan options of a parsed command line."""
+    return Request(
+        families=tuple(families),
+        methods=tuple(args.method),
+        tasks=tuple(args.task),
+        suite=args.suite,
+        stages=tuple(args.stage) or STAGES,
+        replicates=args.replicates,
+        seed=args.seed,
+        device=_device(args.device),
+        dtype=args.dtype,
+        threads=args.threads,
+        precision=args.precision,
+        budget=args.budget,
+        processes=args.processes,
+        baseline=args.baseline,
+    )
+
+
+def load(args: argparse.Namespace) -> tuple[Registry, Hooks]:
+    """Plugins and registry, with what is wrong with them on stderr."""
+    if str(Path.cwd()) not in sys.path and any(not value.startswith("no:") for value in args.plugin):
+        sys.path.insert(0, str(Path.cwd()))
+    records = load_plugins(args.plugin)
+    registry = Registry(records)
+    if not registry.families:
+        raise UsageError("no family is registered", do="see `kexue-bench plugins`")
+    return registry, Hooks(records)
+
+
+def _share(text: str) -> float:
+    """`2%` or `0.02`."""
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; write 2% or 0.02") from None
+
+
+def _device(text: str) -> str:
+    """A device by name; the workers check that it exists."""
+    if text == "auto":
+        return "cuda" if Path("/dev/nvidia0").exists() else "cpu"
+    if text in {"cpu", "cuda"} or (text.startswith("cuda:") and text[5:].isdigit()):
+        return text
+    raise UsageError("--device must be cpu, cuda, cuda:N or auto", got=repr(text))

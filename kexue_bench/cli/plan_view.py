@@ -1,0 +1,38 @@
+"""What `--dry-run` prints: how many cases each task has in each stage, and what will not run."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..api import STAGES, Plan
+from ..report.text import visible
+
+
+def print_plan(plan: Plan) -> None:
+    """Print the plan as a table, one row a task."""
+    console = Console()
+    table = Table(title=f"plan: {len(plan.cases)} cases in {len(plan.jobs)} jobs", box=None, title_justify="left")
+    table.add_column("task")
+    table.add_column("methods", justify="right")
+    for stage in STAGES:
+        table.add_column(stage, justify="right")
+    table.add_column("not run", justify="right")
+    settled = {case.key for case in plan.settled_cases}
+    tasks = dict.fromkeys((case.family, case.task.label) for case in plan.cases)
+    for family, label in tasks:
+        cases = [case for case in plan.cases if (case.family, case.task.label) == (family, label)]
+        stages = Counter(case.stage for case in cases if case.key not in settled)
+        table.add_row(
+            Text(visible(f"{family}/{label}")),
+            str(len({case.method.label for case in cases})),
+            *(str(stages[stage]) for stage in STAGES),
+            str(sum(case.key in settled for case in cases) or ""),
+        )
+    console.print(table)
+    for family, baseline in plan.baselines.items():
+        note = " (added)" if baseline.label in plan.added else ""
+        console.print(Text(visible(f"baseline of {family}: {baseline.label}{note}")))

@@ -1,0 +1,26 @@
+"""Run methods on tasks and store the outcomes; `kexue-bench report` prints the tables later."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import options, session
+from .plan_view import print_plan
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `run`."""
+    parser.add_argument("family", nargs="*", metavar="FAMILY", help="families (all)")
+    options.add_plan_options(parser)
+    options.add_results_option(parser)
+    options.add_plugin_options(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Run, print where the results are, and return the exit code."""
+    if args.dry_run:
+        print_plan(session.plan_only(args, args.family))
+        return 0
+    finished = session.run_session(args, args.family)
+    print(f"{session.tally(finished.run)}\n{finished.run.path}")
+    return finished.exit_code

@@ -1,0 +1,184 @@
+"""Everything about one method, task, family or metric, or the whole story of one case of a stored run."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+
+from rich.console import Console
+from rich.text import Text
+
+from ..api import Case, MethodSpec, Outcome, TaskSpec
+from ..errors import UsageError
+from ..registry import Registry, docstring_of, fields_of
+from ..report.text import visible
+from ..results import load_run
+from ..selectors import text
+from . import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `show`."""
+    parser.add_argument("name", help="a method, task, family or metric; or the key of a case")
+    parser.add_argument("--run", default="latest", metavar="RUN", help="run that a case key belongs to (latest)")
+    options.add_results_option(parser)
+    options.add_plugin_options(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print it."""
+    registry, _ = options.load(args)
+    family, _, name = args.name.rpartition("/")
+    sections = [
+        *_methods(registry, family, name),
+        *_tasks(registry, family, name),
+        *_families(registry, name),
+        *_metrics(registry, name),
+    ]
+    if not sections and re.fullmatch(r"[0-9a-f]{4,16}", name):
+        sections = _case(args, name)
+    if not sections:
+        known = {key for _, key in [*registry.methods, *registry.tasks]} | {*registry.families, *registry.metrics}
+        raise registry.unknown("name", args.name, known)
+    console = Console(highlight=False)
+    for section in sections:
+        console.print(Text(visible(section, keep_newlines=True)))
+    return 0
+
+
+def _methods(registry: Registry, family: str, name: str) -> list[str]:
+    return [
+        _target_text("method", spec, registry)
+        for (owner, key), spec in registry.methods.items()
+        if key == registry.real_name(owner, name) and family in {"", owner}
+    ]
+
+
+def _tasks(registry: Registry, family: str, name: str) -> list[str]:
+    return [
+        _target_text("task", spec, registry)
+        for (owner, key), spec in registry.tasks.items()
+        if key == name and family in {"", owner}
+    ]
+
+
+def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> str:
+    lines = [f"{kind} {spec.family}/{spec.name}", "", spec.summary, "", docstring_of(spec.target), ""]
+    fields = fields_of(spec.target)
+    if fields:
+        lines += ["parameters:"]
+        lines += [
+            f"  {field.name}: {field.type}"
+            + (f" = {text(field.default)}" if field.default is not None else "")
+            + (f"    {field.doc}" if field.doc else "")
+            for field in fields
+        ]
+        lines += [""]
+    lines += _method_lines(spec) if isinstance(spec, MethodSpec) else _task_lines(spec)
+    lines += [f"registered by: {registry.owner(kind, (spec.family, spec.name))}   ({spec.target})", ""]
+    return "\n".join(lines)
+
+
+def _method_lines(spec: MethodSpec) -> list[str]:
+    module, _, name = spec.target.partition(":")
+    package = module.partition(".")[0]
+    claims = [f"{claim.name} (when {claim.when})" if claim.when else claim.name for claim in spec.claims]
+    return [
+        *([f"aliases: {', '.join(spec.aliases)}"] if spec.aliases else []),
+        *([f"claims: {', '.join(claims)}"] if claims else []),
+        *([f"needs a task that offers: {', '.join(sorted(spec.needs))}"] if spec.needs else []),
+        *([f"cost of a call: {spec.cost}"] if spec.cost else []),
+        *(f"reference: {reference}" for reference in spec.references),
+        "",
+        f"compare it:  kexue-bench compare {spec.family} -m {spec.name}",
+        f"use it:      from {package} import {name}",
+        "",
+    ]
+
+
+def _task_lines(spec: TaskSpec) -> list[str]:
+    return [
+        f"version: {spec.version}   dtype: {spec.dtype}",
+        *([f"offers: {', '.join(sorted(spec.offers))}"] if spec.offers else []),
+        *(f"{suite}: {', '.join(selectors)}" for suite, selectors in spec.suites.items()),
+        "",
+    ]
+
+
+def _families(registry: Registry, name: str) -> list[str]:
+    if name not in registry.families:
+        return []
+    spec = registry.families[name]
+    return [
+        "\n".join(
+            [
+                f"family {spec.name}: {spec.title}",
+                "",
+                spec.summary,
+                "",
+                f"contract: {spec.contract}",
+                f"baseline: {spec.baseline}",
+                f"columns: {', '.join(spec.headline)}",
+                f"methods: {', '.join(registry.methods_of(name))}",
+                f"tasks: {', '.join(registry.tasks_of(name))}",
+                "",
+            ]
+        )
+    ]
+
+
+def _metrics(registry: Registry, name: str) -> list[str]:
+    if name not in registry.metrics:
+        return []
+    spec = registry.metrics[name]
+    better = {"lower": "lower is better", "higher": "higher is better", "target": "has a true value"}[spec.direction]
+    return [f"metric {spec.name}: {spec.summary}\n\nunit: {spec.unit or 'none'}   {better}   {spec.scale} scale\n"]
+
+
+def _case(args: argparse.Namespace, key: str) -> list[str]:
+    run = load_run(args.run, args.output)
+    found = [case for case in run.plan.cases if case.key.startswith(key)]
+    if not found:
+        raise UsageError(f"run {run.path.name} has no case whose key starts with {key!r}", do="name the run with --run")
+    return [_case_text(case, run.outcomes.get(case.key)) for case in found]
+
+
+def _case_text(case: Case, outcome: Outcome | None) -> str:
+    lines = [
+        f"case {case.key}",
+        f"  {case.family}/{case.task.label}   {case.method.label}   {case.stage}"
+        + (f"   replicates {', '.join(map(str, case.replicates))}" if case.replicates != (0,) else ""),
+        f"  {case.device}, {case.threads} thread(s), {case.dtype}, seed {case.seed}",
+    ]
+    if outcome is None:
+        lines += ["  no outcome: it had not finished when the run ended"]
+    else:
+        stop = f", stopped by {outcome.stop}" if outcome.stop else ""
+        lines += [f"  {outcome.status}{stop}   attempt {outcome.attempt}   {outcome.seconds:.2f} s   {outcome.phase}"]
+        lines += [f"  {outcome.reason}"] if outcome.reason else []
+        lines += ["", outcome.trace] if outcome.trace else []
+        lines += [""] + [
+            f"  {m.metric:<16} {m.value!r:<24} [{m.low!r}, {m.high!r}]  n={m.n} {m.unit} {' '.join(sorted(m.flags))}"
+            for m in outcome.measurements
+            if m.point is None
+        ]
+    lines += ["", f"run just this:  {rerun_command(case)}", ""]
+    return "\n".join(lines)
+
+
+def rerun_command(case: Case) -> str:
+    """The command that runs this case alone."""
+    words = ["kexue-bench", "compare", case.family]
+    words += ["-t", selector(case.task.name, case.task.params), "-m", selector(case.method.name, case.method.params)]
+    words += ["--stage", case.stage, "--seed", str(case.seed), "--device", case.device, "--dtype", case.dtype]
+    words += ["--threads", str(case.threads)]
+    words += ["--precision", str(case.options["precision"])] if "precision" in case.options else []
+    words += ["--budget", str(case.options["budget"])] if "budget" in case.options else []
+    return shlex.join(words)
+
+
+def selector(name: str, params: dict) -> str:
+    """The selector that stands for exactly this instance."""
+    inside = ",".join(f"{key}={text(value)}" for key, value in params.items())
+    return f"{name}[{inside}]" if inside else name

@@ -1,0 +1,175 @@
+"""plan: every planned cell has its case, identity is content, and order never matters."""
+
+from collections import Counter
+
+import pytest
+
+from kexue_bench.api import Claimed, FamilySpec, MethodSpec, TaskSpec
+from kexue_bench.errors import UnknownNameError, UsageError
+from kexue_bench.plan import PROCESSES, Request, build_plan
+from kexue_bench.plugins import REGISTRATION, PluginRecord
+from kexue_bench.registry import Registry, fields_of
+
+
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """Two families: `toy` with a sampling and a trained task, `other` with one of each."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "plan_targets.py").write_text("class M:\n    n: int = 2\nclass T:\n    d: float = 1.0\n")
+
+    def method(name, family="toy", **more):
+        return MethodSpec(name=name, family=family, target="plan_targets:M", summary="", **more)
+
+    def task(name, family="toy", **more):
+        return TaskSpec(name=name, family=family, target="plan_targets:T", summary="", version=1, **more)
+
+    def family(name, baseline):
+        return FamilySpec(
+            name=name,
+            title=name,
+            summary="",
+            contract="",
+            precision_metric="mse",
+            baseline=baseline,
+            headline=("mse",),
+            work="evaluations",
+        )
+
+    specs = dict.fromkeys(REGISTRATION, ())
+    specs["kexue_families"] = (family("toy", "base"), family("other", "mine"))
+    specs["kexue_methods"] = (
+        method("base"),
+        method("good", variants=("good", "good[n=4]")),
+        method("picky", needs=frozenset({"gradient"})),
+        method("exact", claims=(Claimed(name="deterministic"),)),
+        method("mine", family="other"),
+    )
+    specs["kexue_tasks"] = (
+        task(
+            "sample", suites={"quick": ("sample", "sample[d=2]")}, budgets={"quick": 1000}, timed=frozenset({"quick"})
+        ),
+        task("train", suites={"quick": ("train",)}, replicates={"quick": 7}, stack=5, timed=frozenset()),
+        task("elsewhere", family="other", suites={"quick": ("elsewhere",)}, budgets={"quick": 10}, timed=frozenset()),
+    )
+    yield Registry([PluginRecord(name="p", origin="p", specs=specs)])
+    fields_of.cache_clear()
+
+
+def test_every_cell_is_planned_in_every_stage(registry):
+    """(method, stage) counts: 5 instances on 2 sampling tasks and a trained one in two blocks, 5 processes each."""
+    plan = build_plan(Request(families=("toy",)), registry)
+    counts = Counter((case.method.label, case.stage) for case in plan.cases)
+    processes = PROCESSES["quick"]
+    for label in ("good", "good[n=4]", "picky", "exact"):
+        assert counts[label, "evaluate"] == 2 + 2
+        assert counts[label, "time"] == 2 * processes
+    assert counts["base", "time"] == 2 * 2 * processes  # its A/A copy stands in every group
+    assert len(plan.by_key) == len(plan.cases)
+
+
+def test_what_a_task_does_not_offer_is_unsupported_in_every_stage(registry):
+    """An outcome for each planned case, with the missing word in its reason."""
+    plan = build_plan(Request(families=("toy",), methods=("picky",)), registry)
+    outcomes = {case.stage: outcome for case, outcome in zip(plan.settled_cases, plan.settled, strict=True)}
+    assert {outcome.status for outcome in outcomes.values()} == {"unsupported"}
+    assert "gradient" in outcomes["evaluate"].reason
+    assert "time" in outcomes
+
+
+def test_replicates_are_stacked_in_blocks(registry):
+    """Seven seeds of a task that stacks five make blocks of five and two."""
+    plan = build_plan(Request(tasks=("train",), methods=("base",), stages=("evaluate",)), registry)
+    assert sorted(case.replicates for case in plan.cases) == [(0, 1, 2, 3, 4), (5, 6)]
+
+
+def test_a_left_out_baseline_is_added_and_marked(registry):
+    """Ratios need it."""
+    plan = build_plan(Request(methods=("good",), tasks=("sample",)), registry)
+    assert plan.added == ("base",)
+    assert plan.baselines["toy"].name == "base"
+    assert set(plan.baselines) == {"toy"}
+
+
+def test_keys_do_not_depend_on_order_or_labels(registry):
+    """`-m a -m b[n=2]` and `-m b -m a` are the same cases."""
+    one = build_plan(Request(methods=("base", "good[n=2]"), tasks=("sample",)), registry)
+    two = build_plan(Request(methods=("good", "base"), tasks=("sample[d=1]",)), registry)
+    assert set(one.by_key) == set(two.by_key)
+
+
+def test_a_key_holds_only_the_options_of_its_stage(registry):
+    """Asking for another precision reruns evaluation and leaves timing alone."""
+    one = build_plan(Request(methods=("base",), tasks=("sample",)), registry)
+    two = build_plan(Request(methods=("base",), tasks=("sample",), precision=0.01), registry)
+    shared = set(one.by_key) & set(two.by_key)
+    assert {one.by_key[key].stage for key in shared} == {"time"}
+    assert len(shared) == 2 * PROCESSES["quick"]
+
+
+def test_a_named_task_is_always_timed(registry):
+    """Suites time a few tasks; a task that the user names is timed."""
+    by_suite = build_plan(Request(families=("toy",)), registry)
+    named = build_plan(Request(tasks=("train",)), registry)
+    assert not any(case.stage == "time" and case.task.name == "train" for case in by_suite.cases)
+    assert any(case.stage == "time" for case in named.cases)
+
+
+def test_deterministic_methods_and_work_are_told_to_the_worker(registry):
+    """The evaluate options carry what the lab needs to know."""
+    plan = build_plan(Request(methods=("exact",), tasks=("sample",), stages=("evaluate",)), registry)
+    options = next(case.options for case in plan.cases if case.method.name == "exact")
+    assert (options["deterministic"], options["work"], options["budget"]) == (True, "evaluations", 1000)
+
+
+def test_a_method_name_chooses_its_family(registry):
+    """`-m mine` runs the family that has it, and no other."""
+    plan = build_plan(Request(methods=("mine",)), registry)
+    assert {case.family for case in plan.cases} == {"other"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "message"),
+    [
+        ({"families": ("toyy",)}, UnknownNameError, "did you mean toy"),
+        ({"methods": ("goood",)}, UnknownNameError, "did you mean good"),
+        ({"tasks": ("smple",)}, UnknownNameError, "did you mean sample"),
+        ({"methods": ("toy/mine",)}, UnknownNameError, "unknown method"),
+        ({"methods": ("nowhere/good",)}, UnknownNameError, "unknown family"),
+        ({"methods": ("good[k=1]",)}, UnknownNameError, "unknown parameter"),
+        ({"methods": ("good",), "tasks": ("elsewhere",)}, UsageError, "nothing is selected"),
+        ({"baseline": "nobody"}, UnknownNameError, "unknown baseline"),
+        ({"families": ("toy",), "baseline": "good[n=[2,4]]"}, UsageError, "must be one method"),
+    ],
+)
+def test_requests_that_make_no_sense_are_usage_errors(registry, request_, error, message):
+    """Each names what is wrong and, where it can, what was meant."""
+    with pytest.raises(error, match=message):
+        build_plan(Request(**request_), registry)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"suite": "huge"}, "--suite"),
+        ({"replicates": 0}, "--replicates"),
+        ({"budget": 1}, "at least 2 draws"),
+        ({"precision": 1.5}, "between 0 and 1"),
+    ],
+)
+def test_impossible_options_are_refused(options, message):
+    """Before any name is resolved."""
+    with pytest.raises(UsageError, match=message):
+        Request(**options)
+
+
+def test_skips_are_outcomes_with_a_reason(registry):
+    """What a plugin skips is a row that says why and by whom."""
+
+    class Hooks:
+        def call(self, hook, *, case):
+            return [("p", "no GPU here" if case.stage == "time" else None)]
+
+    plan = build_plan(Request(methods=("base",), tasks=("sample",)), registry, Hooks())
+    assert {(case.stage, outcome.reason) for case, outcome in zip(plan.settled_cases, plan.settled, strict=True)} == {
+        ("time", "no GPU here (plugin p)")
+    }
