@@ -179,7 +179,7 @@ class Training:
                         f"the loss must have shape [] or [{self.replicates}], one value a replicate, "
                         f"got {tuple(loss.shape)}; average it over the batch"
                     )
-                total = loss.sum()
+                total = loss.sum() if loss.ndim else loss
                 for join in self.joins:
                     if (penalty := join.penalty(self._tapped)) is not None:
                         total = total + penalty.sum()

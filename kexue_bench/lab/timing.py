@@ -1,0 +1,240 @@
+"""Timing groups: what rivals cost, measured in interleaved rounds of one process.
+
+All members of a group are timed in every round, in an order drawn anew, so that whatever drifts (clock rates, heat,
+neighbours) falls on all alike and cancels in the ratio within a round. The process is the independent unit: rounds of
+one process are pairs, never replicates. Ratios exist only inside one group.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import random
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from kexue_bench.api import Measurement, Series
+
+from .clocks import Block, Clock, HostClock
+from .protocols import Workload
+
+SHARE = 0.9
+"""A sample whose process got less of the CPU than this was pre-empted."""
+WARM_UP = 3
+"""Calls before the first sample, the first call included."""
+GROWTH = 100
+"""Largest factor by which one calibration step raises the number of calls in a sample."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberTimes:
+    """What one member of a group cost.
+
+    Args:
+        unit: what `seconds` are counted in (`draw`, `step`, ...).
+        units: units in one call.
+        inner: calls in one sample.
+        first: seconds of the very first call, set-up and compilation included; None if it raised.
+        seconds: seconds a unit for each round; None where the member is absent: it was pre-empted, or it had raised.
+        preempted: number of samples in which this process did not get its core.
+        crowded: more than half of the samples were pre-empted, and all were kept for want of better ones.
+        launch_bound: the host issues the work slower than the device does it.
+        peak: peak bytes of the device's allocator during one call; None where it keeps no statistics.
+        error: what the call raised; the member was dropped then.
+    """
+
+    unit: str
+    units: int
+    inner: int
+    first: float | None
+    seconds: tuple[float | None, ...]
+    preempted: int = 0
+    crowded: bool = False
+    launch_bound: bool = False
+    peak: int | None = None
+    error: Exception | None = None
+
+    @property
+    def kept(self) -> tuple[float, ...]:
+        """Seconds a unit of the rounds in which it is present."""
+        return tuple(s for s in self.seconds if s is not None)
+
+    @property
+    def median(self) -> float | None:
+        """Median seconds a unit; None without samples."""
+        return statistics.median(self.kept) if self.kept else None
+
+    @property
+    def mean_log(self) -> float | None:
+        """Mean of log seconds a unit: the one number by which a process counts."""
+        return statistics.fmean(map(math.log, self.kept)) if self.kept else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupTimes:
+    """What all members of a group cost in one process.
+
+    Args:
+        members: by name, in the order given.
+        order: for each round the names in the order in which they were due.
+        sample: seconds that a sample was calibrated to last at least.
+    """
+
+    members: Mapping[str, MemberTimes]
+    order: tuple[tuple[str, ...], ...]
+    sample: float
+
+
+def time_group(
+    workloads: Mapping[str, Workload],
+    *,
+    rounds: int,
+    seed: int,
+    sample: float = 2e-3,
+    mark: Callable[[int], None] = lambda _: None,
+    clock: Clock | None = None,
+) -> GroupTimes:
+    """Time every workload once a round, in an order drawn from `seed` for each round.
+
+    A member that raises is dropped with its error; the rounds of the others stay valid. Garbage collection waits while
+    a sample is taken.
+
+    Args:
+        workloads: name -> what to call.
+        rounds: number of rounds.
+        seed: of the orders.
+        sample: least seconds of one sample; the number of calls in it is found first.
+        mark: called with the position of a member before anything of it runs: the breadcrumb that names the guilty one
+            when the process dies.
+        clock: where durations come from; None: `HostClock()`.
+
+    Raises:
+        ValueError: no workload, fewer than one round, or a sample that is not positive.
+    """
+    if not workloads or rounds < 1 or not sample > 0:
+        raise ValueError(
+            f"a timing group needs a workload, a round and a positive sample, "
+            f"got {len(workloads)}, {rounds} and {sample}"
+        )
+    clock = clock or HostClock()
+    members = [_Member(index=i, workload=w, clock=clock, mark=mark) for i, w in enumerate(workloads.values())]
+    for member in members:
+        member.prepare(sample)
+    names = list(workloads)
+    rng = random.Random(seed)  # noqa: S311  # orders, not secrets
+    order = []
+    for _ in range(rounds):
+        due = rng.sample(range(len(members)), len(members))
+        for index in due:
+            members[index].sample()
+        order.append(tuple(names[index] for index in due))
+    times = {name: member.times() for name, member in zip(names, members, strict=True)}
+    return GroupTimes(members=times, order=tuple(order), sample=sample)
+
+
+def measurement(times: MemberTimes, *, group: str, replicate: int) -> Measurement:
+    """The `time` row of a member: the median, and the rounds to be paired with those of its rivals.
+
+    It has no interval: rounds of one process are not independent, so the comparison takes it over processes. `n` counts
+    the rounds kept; the flag `preempted` says that most were taken while the machine was crowded.
+
+    Args:
+        times: of the member.
+        group: name of the timing group and process, the same for all members timed together.
+        replicate: number of the process.
+
+    Raises:
+        ValueError: the member was dropped.
+    """
+    if times.error is not None:
+        raise ValueError(f"a member that raised has no time, got {times.error!r}; report its error instead")
+    flags = {"preempted": times.crowded, "launch-bound": times.launch_bound}
+    return Measurement(
+        metric="time",
+        value=times.median,
+        n=len(times.kept),
+        unit="s",
+        replicate=replicate,
+        flags=frozenset(name for name, on in flags.items() if on),
+        series=Series(kind="rounds", values=times.seconds, batch=times.inner * times.units, group=group),
+    )
+
+
+@dataclass(kw_only=True)
+class _Member:
+    """A workload while its group is being timed."""
+
+    index: int
+    workload: Workload
+    clock: Clock
+    mark: Callable[[int], None]
+    inner: int = 1
+    first: float | None = None
+    blocks: list[Block | None] = field(default_factory=list)
+    launch_bound: bool = False
+    peak: int | None = None
+    error: Exception | None = None
+
+    def prepare(self, sample: float) -> None:
+        """First call, warm-up, and as many calls in a sample as it needs to last."""
+        with self._guarded():
+            self.first = self._block(1).seconds
+            for _ in range(WARM_UP - 1):
+                self.workload.call()
+            while (spent := self._shortest()) < sample:
+                factor = 1.1 * sample / spent if spent > 0 else GROWTH
+                self.inner = max(self.inner + 1, math.ceil(self.inner * min(factor, GROWTH)))
+            self.launch_bound = self.clock.launch_bound(self.workload.call, self.inner)
+            self.peak = self.clock.peak(self.workload.call)
+
+    def sample(self) -> None:
+        """One sample, or its absence."""
+        block = None
+        if self.error is None:
+            with self._guarded():
+                block = self._block(self.inner)
+        self.blocks.append(block)
+
+    def times(self) -> MemberTimes:
+        preempted = [b is not None and b.share is not None and b.share < SHARE for b in self.blocks]
+        # Under a constant load nothing would be left: better all samples, flagged, than a handful.
+        crowded = 2 * sum(preempted) > len(self.blocks)
+        per_unit = self.inner * self.workload.units
+        return MemberTimes(
+            unit=self.workload.unit,
+            units=self.workload.units,
+            inner=self.inner,
+            first=self.first,
+            seconds=tuple(
+                None if b is None or (lost and not crowded) else b.seconds / per_unit
+                for b, lost in zip(self.blocks, preempted, strict=True)
+            ),
+            preempted=sum(preempted),
+            crowded=crowded,
+            launch_bound=self.launch_bound,
+            peak=self.peak,
+            error=self.error,
+        )
+
+    def _shortest(self) -> float:
+        # The shorter of two, since one alone may have been pre-empted and would leave the samples too short.
+        return min(self._block(self.inner).seconds for _ in range(2))
+
+    def _block(self, times: int) -> Block:
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return self.clock.block(self.workload.call, times)
+        finally:
+            if enabled:
+                gc.enable()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        self.mark(self.index)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # a stranger's call may raise anything, and costs only itself
+            self.error = error
