@@ -1,8 +1,7 @@
 """The one loop of tasks that train: what a step is, when it is measured, and how divergence is reported.
 
-A task builds a `Training`. `Training.step` is the only definition of a step: `train` drives it for quality and
-`Training.workload` hands the very same call to the clock. What a method adds to a step (a penalty, a projection, an
-average) is a `Joins`; there are no other callbacks.
+`Training.step` is the only definition of a step: `train` drives it for quality, `Training.workload` hands the very same
+call to the clock. What a method adds to it (a penalty, a projection, an average) is a `Joins`, and nothing else is.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 CHECK_EVERY = 50
 """Steps between two looks at finiteness: each look waits for the device."""
-
 Loss = Callable[[Any, Any, "Noise"], tuple[Tensor, Any]]
 """`loss(batch, state, noise) -> (loss, state)`; see `Training`."""
 
@@ -46,7 +44,7 @@ class Diverged(Exception):  # noqa: N818  # a result that is carried as a value,
 
     Args:
         where: replicate (position in the stack) -> (step at which it was noticed, name of the quantity).
-        of: number of replicates in the stack.
+        of: size of the stack.
     """
 
     def __init__(self, where: Mapping[int, tuple[int, str]], *, of: int) -> None:
@@ -198,27 +196,22 @@ class Training:
             self.state = state
 
     def check(self) -> None:
-        """Look at the last loss and at every parameter.
+        """Look at the last loss, where there is one for each replicate, and at every parameter.
 
         Raises:
             Diverged: one of them is not finite; names the replicates.
         """
-        names, finite = [], []
-        whole = self._loss is not None and self._loss.ndim == 0
-        values = [] if self._loss is None or (whole and self.replicates > 1) else [("loss", self._loss)]
-        values += [(name, p.detach()) for name, p in self.model.named_parameters() if p.requires_grad]
-        for name, value in values:
-            names.append(name)
-            finite.append(value.isfinite().reshape(self.replicates, -1).all(1))
+        values = [(name, p.detach()) for name, p in self.model.named_parameters() if p.requires_grad]
+        # A sum over replicates does not tell which one it was: nobody is blamed before the parameters do.
+        if self._loss is not None and self._loss.numel() == self.replicates:
+            values.insert(0, ("loss", self._loss))
+        finite = [value.isfinite().reshape(self.replicates, -1).all(1) for _, value in values]
         # One transfer for all quantities, since each waits for the device.
         table = torch.stack(finite).tolist() if finite else []
         where: dict[int, tuple[int, str]] = {}
-        for name, row in zip(names, table, strict=True):
-            for replicate, good in enumerate(row):
-                if not good:
-                    where.setdefault(replicate, (self.done, name))
-        if not where and self._loss is not None and not self._loss.isfinite().all():
-            where = dict.fromkeys(range(self.replicates), (self.done, "loss"))
+        for (name, _), row in zip(values, table, strict=True):
+            for replicate in (r for r, good in enumerate(row) if not good):
+                where.setdefault(replicate, (self.done, name))
         if where:
             raise Diverged(where, of=self.replicates)
 
@@ -275,7 +268,7 @@ class Point:
 
     Args:
         step: steps done in this call of `train`.
-        counts: units of work counted by the steps up to here, those of measuring left out.
+        counts: units of work that these steps counted, without those of measuring.
     """
 
     step: int
@@ -299,10 +292,8 @@ class Trained:
     @property
     def final(self) -> Mapping[str, Tensor]:
         """Metric -> values `[R]` at the end, NaN for a replicate that diverged; empty if nothing was measured."""
-        if not self.curve:
-            return {}
-        _, values = self.curve[-1]
-        return _censor(values, self.diverged.replicates) if self.diverged else values
+        values = self.curve[-1][1] if self.curve else {}
+        return _censor(values, self.diverged.replicates if self.diverged else ())
 
 
 def default_marks(steps: int) -> tuple[int, ...]:
@@ -322,8 +313,7 @@ def train(
     """Take steps, measure at the marks, and stop at the end, at `until`, or when every replicate has diverged.
 
     A replicate has diverged when `what.check()` says so (every 50 steps and at the marks) or when it measures a value
-    that is not finite. It is censored (NaN) from there on and the others go on. Successive calls go on where the last
-    one stopped.
+    that is not finite. It is censored (NaN) from there on and the others go on. A further call goes on from here.
 
     Args:
         what: the training.
@@ -339,10 +329,9 @@ def train(
     if steps < 0:
         raise ValueError(f"steps must be >= 0, got {steps}")
     at = set(default_marks(steps) if marks is None else marks) | {steps}
-    if outside := sorted(mark for mark in at if not 0 <= mark <= steps):
-        raise ValueError(f"marks must lie in 0 .. {steps}, got {outside[0]}; drop it or take more steps")
-    record = _Record(what=what, measure=measure, counter=counter)
-    step = 0
+    if outside := [mark for mark in at if not 0 <= mark <= steps]:
+        raise ValueError(f"marks must lie in 0 .. {steps}, got {min(outside)}; drop it or take more steps")
+    record, step = _Record(what=what, measure=measure, counter=counter), 0
     while True:
         marked = step in at
         if (marked or step % CHECK_EVERY == 0) and not record.check(step):
@@ -407,8 +396,5 @@ class _Record:
 
 def _censor(values: Mapping[str, Tensor], replicates: Iterable[int]) -> dict[str, Tensor]:
     """Copies with NaN in the rows of the replicates."""
-    dead = list(replicates)
-    out = {name: value.clone() for name, value in values.items()}
-    for value in out.values():
-        value[dead] = math.nan
-    return out
+    dead = torch.tensor(list(replicates), dtype=torch.long)
+    return {name: value.index_fill(0, dead, math.nan) for name, value in values.items()}
