@@ -1,0 +1,48 @@
+"""Gumbel-softmax, the Concrete relaxation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kexue_gradients.contract import Distribution, GradSample, Objective
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class GumbelSoftmax:
+    """Gumbel-softmax: `J(y) grad f(y) / temperature` at the relaxed sample y = softmax((l + G) / temperature).
+
+    For bits y = sigmoid((l + logistic noise) / temperature). f is evaluated off the vertices, so the result depends on
+    how the task extends it there. Biased; the bias falls and the variance grows as the temperature falls
+    (arXiv:1611.01144, arXiv:1611.00712).
+
+    Args:
+        temperature: softness of the sample, > 0.
+
+    Raises:
+        ValueError: the temperature is not positive.
+    """
+
+    temperature: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(
+                f"temperature must be > 0, got {self.temperature}; for samples on the vertices use straight-through"
+            )
+
+    def estimate(
+        self,
+        distribution: Distribution,
+        objective: Objective,
+        noise: Noise,
+        repeats: int,
+        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+    ) -> GradSample:
+        """One relaxed draw, one evaluation and one backward a repeat."""
+        y = distribution.relax(distribution.perturb(noise, repeats), self.temperature)
+        value, gradient = objective.value_and_gradient(y)
+        return GradSample(gradient=distribution.jacobian(y, gradient) / self.temperature, value=value)

@@ -1,0 +1,47 @@
+"""Straight-through Gumbel-softmax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kexue_gradients.contract import Distribution, GradSample, Objective
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class StGumbelSoftmax:
+    """Straight-through Gumbel-softmax: `J(y) grad f(x) / temperature`, x the vertex nearest to the relaxed sample y.
+
+    The forward pass sees an exact sample x = onehot argmax(l + G), the backward pass the relaxation
+    y = softmax((l + G) / temperature) with the same G (arXiv:1611.01144). Equal to
+    `torch.nn.functional.gumbel_softmax(hard=True)`. Biased.
+
+    Args:
+        temperature: softness of the backward pass, > 0.
+
+    Raises:
+        ValueError: the temperature is not positive.
+    """
+
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be > 0, got {self.temperature}; without noise use straight-through")
+
+    def estimate(
+        self,
+        distribution: Distribution,
+        objective: Objective,
+        noise: Noise,
+        repeats: int,
+        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+    ) -> GradSample:
+        """One draw, one evaluation and one backward a repeat."""
+        perturbation = distribution.perturb(noise, repeats)
+        value, gradient = objective.value_and_gradient(distribution.harden(perturbation))
+        y = distribution.relax(perturbation, self.temperature)
+        return GradSample(gradient=distribution.jacobian(y, gradient) / self.temperature, value=value)

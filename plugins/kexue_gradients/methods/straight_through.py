@@ -1,0 +1,45 @@
+"""The straight-through estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kexue_gradients.contract import Distribution, GradSample, Objective
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class StraightThrough:
+    """Straight-through: `J(softmax(l / temperature)) grad f(x) / temperature` at one draw x.
+
+    As if x were its own probability (arXiv:1308.3432). Unbiased where f is multilinear, else biased; the division by
+    the temperature is the derivative of the tempered probability, which some implementations leave out.
+
+    Args:
+        temperature: softness of the backward pass, > 0; the draw is from the distribution itself.
+
+    Raises:
+        ValueError: the temperature is not positive.
+    """
+
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be > 0, got {self.temperature}; 1 is the plain estimator")
+
+    def estimate(
+        self,
+        distribution: Distribution,
+        objective: Objective,
+        noise: Noise,
+        repeats: int,
+        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+    ) -> GradSample:
+        """One draw, one evaluation and one backward a repeat."""
+        value, gradient = objective.value_and_gradient(distribution.sample(noise, repeats))
+        q = distribution.softened(self.temperature)
+        return GradSample(gradient=distribution.jacobian(q, gradient) / self.temperature, value=value)

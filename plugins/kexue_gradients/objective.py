@@ -1,0 +1,67 @@
+"""An objective from a torch function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from .contract import Enumeration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Counter
+
+
+class FunctionObjective:
+    """f as a torch function, counted.
+
+    Args:
+        function: f, `[S, *batch, L(, K)] -> [S, *batch]`; rows are independent of each other.
+        counter: where evaluations and backwards are counted; None where nobody asks.
+        table: gives the `Enumeration` of f; None where there are too many states.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        *,
+        counter: Counter | None = None,
+        table: Callable[[], Enumeration] | None = None,
+    ) -> None:
+        self._function = function
+        self._counter = counter
+        self._table = table
+
+    def _count(self, *, evaluations: int = 0, backwards: int = 0) -> None:
+        if self._counter is not None:
+            self._counter.add(evaluations=evaluations, backwards=backwards)
+
+    def value(self, x: Tensor) -> Tensor:
+        """The value of f at x; on the graph of its parameters where gradients are enabled."""
+        self._count(evaluations=len(x))
+        return self._function(x)
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Value of f and its gradient with respect to x.
+
+        The sum of f has every row's own gradient, since rows are independent.
+        """
+        self._count(evaluations=len(x), backwards=len(x))
+        training = torch.is_grad_enabled()
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            value = self._function(x)
+            (gradient,) = torch.autograd.grad(value.sum(), x, retain_graph=training)
+        return (value if training else value.detach()), gradient
+
+    def enumerate(self) -> Enumeration:
+        """The table of f."""
+        if self._table is None:
+            raise ValueError("this objective has no table of its states; use a method that samples")
+        table = self._table()
+        self._count(evaluations=len(table.states))
+        return table

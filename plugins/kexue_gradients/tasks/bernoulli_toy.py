@@ -1,0 +1,86 @@
+"""The Bernoulli toy: how far are bits from a target, on average?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from kexue_gradients.contract import Distribution, Enumeration
+from kexue_gradients.objective import FunctionObjective
+from kexue_gradients.tasks.sampling import exact_gradient, frozen_problem
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Context, Counter
+    from kexue_bench.lab.protocols import Sampling
+    from kexue_gradients.contract import GradientMethod
+
+_BATCH = 1024  # part of the task's version: the stream of a batch depends on it
+
+
+@dataclass(frozen=True, kw_only=True)
+class BernoulliToy:
+    """`f(b) = mean_d |b_d - t|^power` over bits with one common logit; off the vertices the same formula holds.
+
+    One bit with t = .45 is the toy of REBAR (arXiv:1703.07370), t = .499 the one of RELAX (arXiv:1711.00123), 200 bits
+    with t = .499 the one of Double CV (arXiv:2111.05300). The gradient is with respect to each bit's own logit. With
+    power 2 second-order methods are exactly unbiased, so it cannot rank them: use 1.5 and 3 beside it.
+
+    Args:
+        theta: logit of every bit.
+        t: target.
+        power: exponent, > 1 so that the gradient of f exists everywhere.
+        bits: number of bits.
+
+    Raises:
+        ValueError: power or bits is out of range.
+    """
+
+    theta: float = 0.5
+    t: float = 0.45
+    power: float = 2.0
+    bits: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.power > 1:
+            raise ValueError(f"power must be > 1, got {self.power}; at 1 and below f has no gradient at its target")
+        if self.bits < 1:
+            raise ValueError(f"bits must be >= 1, got {self.bits}")
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """`quadratic` where this instance's f is."""
+        return frozenset({"quadratic"} if self.power == 2 else ())
+
+    def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
+        """Draws at the fixed logit; the truth is float64."""
+        distribution = self.distribution(ctx.dtype, ctx.device)
+        double = self.distribution(torch.float64, ctx.device)
+        return frozen_problem(
+            method,
+            ctx,
+            distribution=distribution,
+            objective=self.objective(distribution, ctx.counter),
+            truth=exact_gradient(double, self.objective(double)),
+            batch=_BATCH,
+        )
+
+    def distribution(self, dtype: torch.dtype, device: torch.device) -> Distribution:
+        """Bits with logits `[bits]`."""
+        return Distribution(kind="bernoulli", logits=torch.full((self.bits,), self.theta, dtype=dtype, device=device))
+
+    def objective(self, distribution: Distribution, counter: Counter | None = None) -> FunctionObjective:
+        """f, and its table: every bit is a block of its own, so two evaluations tabulate it."""
+
+        def table() -> Enumeration:
+            states = torch.tensor([[0.0], [1.0]], dtype=distribution.logits.dtype, device=distribution.logits.device)
+            return Enumeration(states=states, values=self._distance(states).expand(2, self.bits) / self.bits)
+
+        return FunctionObjective(lambda x: self._distance(x).mean(-1), counter=counter, table=table)
+
+    def _distance(self, x: Tensor) -> Tensor:
+        # An even power needs no absolute value, which would cost a pass over memory at 200 bits.
+        return (x - self.t).square() if self.power == 2 else (x - self.t).abs() ** self.power
