@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class SLQ:
     """Mean over m = `probes` probes v of |v|^2 sum_i tau_i^2 log theta_i, from k = `steps` Lanczos steps each.
 
-    theta are the eigenvalues of the tridiagonal matrix that starts at v / |v|, tau the first entries of its eigenvectors
+    theta: eigenvalues of the tridiagonal matrix that starts at v / |v|; tau: first entries of its eigenvectors
     (Ubaru, Chen and Saad 2017, doi:10.1137/16M1104974). The sum is Gauss quadrature for v^T log(A) v: never too small,
     since the even derivatives of the logarithm are negative, and exact at k = n. Its error falls as rho^(-2k), rho =
     (sqrt(kappa) + 1) / (sqrt(kappa) - 1). Full reorthogonalisation; eigenvalues in float64.

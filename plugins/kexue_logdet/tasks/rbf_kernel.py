@@ -52,7 +52,7 @@ class RBFKernel:
 
     def problem(self, method: object, ctx: Context) -> Sampling:
         """See `SamplingTask.problem`; eigenvalues are at most the largest row sum (Gershgorin)."""
-        kernel = self.matrix(ctx.data(self.dataset)["x"]).to(ctx.device)
+        kernel = self.matrix(ctx.data(self.dataset)["inputs"]).to(ctx.device)
         truth = float(2 * torch.linalg.cholesky(kernel).diagonal().log().sum())
         bounds = Bounds(low=self.sigma2, high=float(kernel.sum(dim=1).max()), provenance="proven")
         return sampling(Operator.of(kernel.to(ctx.dtype), "spd", bounds=bounds), truth, method, ctx, budget=self.budget)
