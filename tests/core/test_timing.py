@@ -324,7 +324,7 @@ def test_cuda_clock_counts_the_device():
 
 
 def test_cuda_clock_leaves_out_what_was_queued_before():
-    """Work that was queued before the block is waited for first."""
+    """Work that was queued before the block is not counted."""
     machine = Machine()
     clock = cuda_clock(machine)
     machine.launch(0, 10**9)
