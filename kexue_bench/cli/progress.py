@@ -63,7 +63,7 @@ class Observer:
 
 
 @contextmanager
-def progress_display(plan: Plan, *, verbose: bool) -> Iterator[Display]:
+def progress_display(*, verbose: bool) -> Iterator[Display]:
     """A progress bar for as long as the run lasts."""
     console = Console(stderr=True)
     columns = (
@@ -75,4 +75,3 @@ def progress_display(plan: Plan, *, verbose: bool) -> Iterator[Display]:
     shown = console.is_terminal and not verbose
     with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
         yield Display(progress, verbose=verbose)
-    del plan

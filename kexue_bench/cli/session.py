@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..api import COMPLETE, Outcome, Plan
-from ..environment import capture, fingerprint
+from ..environment import capture, fingerprints
 from ..errors import UsageError
 from ..plan import build_plan
 from ..plugins import Hooks
 from ..registry import Registry
-from ..results import Run, RunWriter, find_run, load_run
+from ..results import Run, RunWriter, list_runs, load_run
 from . import options
 from .progress import progress_display
 
@@ -53,23 +52,23 @@ def run_session(args: argparse.Namespace, families: Sequence[str]) -> Session:
     registry, hooks = options.load(args)
     plan = build_plan(options.request_of(args, families), registry, hooks)
     previous, existing = _previous(args, plan)
-    fingerprints = {case.key: fingerprint(case) for case in plan.cases}
-    jobs = args.jobs or os.cpu_count() or 1
-    writer = None
+    writer: RunWriter | None = None
 
     def open_writer() -> RunWriter:
         nonlocal writer
         writer = (
             RunWriter.open(existing)
             if existing is not None
-            else RunWriter.create(args.output, name=_name(plan), plan=plan, environment=_environment(hooks))
+            else RunWriter.create(
+                args.output, name=_name(plan), plan=plan, environment=_environment(hooks), command=_command_line()
+            )
         )
         return writer
 
     with (
         stop_on_signals() as stop,
-        LocalEngine(workers=jobs, isolation=args.isolation, threads=args.threads) as engine,
-        progress_display(plan, verbose=args.verbose) as display,
+        LocalEngine(workers=args.jobs or os.cpu_count() or 1, isolation=args.isolation, threads=args.threads) as engine,
+        progress_display(verbose=args.verbose) as display,
     ):
         try:
             run(
@@ -77,9 +76,11 @@ def run_session(args: argparse.Namespace, families: Sequence[str]) -> Session:
                 engine=engine,
                 open_writer=open_writer,
                 previous=previous,
+                carry=existing is None,
                 timeout=args.timeout,
-                fingerprints=fingerprints,
+                fingerprints=fingerprints(plan.cases),
                 plugins=_worker_plugins(registry),
+                sys_path=tuple(path for path in sys.path if path),
                 observer=display.observing(hooks),
                 stop=stop,
                 retry_failed=args.retry_failed,
@@ -109,19 +110,17 @@ def tally(run: Run) -> str:
     return f"planned {len(run.plan.cases)} = " + " + ".join(parts)
 
 
-def command_line() -> str:
-    """The command as it can be typed again."""
-    return shlex.join(["kexue-bench", *sys.argv[1:]])
+def _command_line() -> tuple[str, ...]:
+    """The command as it can be typed again, whatever path the program was started from."""
+    return ("kexue-bench", *sys.argv[1:])
 
 
 def _previous(args: argparse.Namespace, plan: Plan) -> tuple[Mapping[str, Outcome], Path | None]:
     """Outcomes to replay, and the folder to go on in when the plan is the same."""
-    if args.resume is None:
+    if args.resume is None or (args.resume == "latest" and not list_runs(args.output)):
         return {}, None
-    if args.resume == "latest" and not any(args.output.glob("[0-9]*")):
-        return {}, None
-    run = load_run(find_run(args.resume, args.output))
-    same = {case.key for case in run.plan.cases} == {case.key for case in plan.cases}
+    run = load_run(args.resume, args.output)
+    same = set(run.plan.by_key) == set(plan.by_key)
     return run.outcomes, run.path if same else None
 
 
@@ -129,7 +128,6 @@ def _environment(hooks: Hooks) -> dict[str, object]:
     facts: dict[str, object] = dict(capture())
     for name, answer in hooks.call("kexue_environment"):
         facts[f"plugin:{name}"] = [dict(part) for part in answer]  # pyright: ignore[reportGeneralTypeIssues]  # a hook's list of mappings
-    facts["command"] = command_line()
     return facts
 
 

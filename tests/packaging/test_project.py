@@ -1,0 +1,56 @@
+"""The project as a stranger meets it: its commands, its imports and its entry points agree with each other."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    """The README's second command and CI's are the same line."""
+    commands = re.findall(r"^python3 -m venv .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(commands) == 2
+    assert commands[1] in (ROOT / ".ci/run").read_text().splitlines()
+
+
+def test_constraints_pin_every_dependency_and_no_address():
+    """Whatever the metadata names has a pinned version, and no index is named."""
+    text = (ROOT / "constraints.txt").read_text()
+    pinned = {line.partition("==")[0].lower() for line in text.splitlines() if "==" in line}
+    wanted = PYPROJECT["project"]["dependencies"] + PYPROJECT["project"]["optional-dependencies"]["test"]
+    assert {re.match(r"[\w-]+", name)[0].lower() for name in wanted} <= pinned
+    assert "://" not in text
+
+
+def test_every_entry_point_is_in_the_wheel():
+    """A family that is registered is also packaged."""
+    packages = {Path(p).name for p in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]}
+    modules = {value.partition(".")[0] for value in PYPROJECT["project"]["entry-points"]["kexue_bench"].values()}
+    assert modules <= packages
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins").glob("*/plugin.py")), ids=lambda path: path.parent.name)
+def test_plugin_modules_import_no_torch(path):
+    """Specs are light: neither torch nor a method module is imported at the top or anywhere else."""
+    imported = {
+        name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+    }
+    assert {name.partition(".")[0] for name in imported} <= {"__future__", "kexue_bench"}
+
+
+def test_importing_the_package_is_light():
+    """`import kexue_bench` loads none of the heavy libraries."""
+    code = "import sys, kexue_bench; print([m for m in ('torch','pandas','numpy','rich','scipy') if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
