@@ -53,3 +53,7 @@ class ResultsError(KexueError):
     """The results folder cannot be written, read or belongs to another run (exit code 4)."""
 
     exit_code = 4
+
+
+class InvalidResult(ValueError):  # noqa: N818  # names what the method returned, as its status `invalid` does
+    """What a method returned cannot be measured: wrong type, shape or device, not finite, or an input was changed."""

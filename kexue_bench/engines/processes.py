@@ -1,0 +1,153 @@
+"""Processes of ours and how they end: the few Linux calls that Python does not wrap, each harmless elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def die_with_parent(sig: signal.Signals) -> None:
+    """Ask the kernel for `sig` when the thread that started this process ends (Linux)."""
+    _prctl(_PR_SET_PDEATHSIG, sig)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent dies, so that none escapes (Linux)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def open_pidfd(pid: int) -> int | None:
+    """A descriptor that becomes readable when the process ends; None where it is gone already or there is none."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
+
+
+def alive(pid: int) -> bool:
+    """Whether the process exists and is no zombie."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def rss(pid: int) -> int:
+    """Resident bytes; 0 when it is gone."""
+    try:
+        return psutil.Process(pid).memory_info().rss
+    except psutil.Error:
+        return 0
+
+
+def kill_group(pid: int) -> None:
+    """SIGKILL to the process group led by `pid`, and to `pid`."""
+    for call in (os.killpg, os.kill):
+        with contextlib.suppress(OSError):
+            call(pid, signal.SIGKILL)
+
+
+def has_children() -> bool:
+    """Whether this process has any child, by one system call."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """SIGKILL to each; psutil compares start times, so a reused pid is spared."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def descendants() -> list[psutil.Process]:
+    """Every process below this one."""
+    try:
+        return psutil.Process().children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def sweep(seconds: float = 2.0) -> int:
+    """Kill and reap every process below this one; returns how many there were."""
+    count, end = 0, time.monotonic() + seconds
+    while has_children() and time.monotonic() < end:
+        found = [p for p in descendants() if _running(p)]
+        count += len(found)
+        kill_all(found)
+        _reap()
+        if found:
+            time.sleep(0.005)
+    return count
+
+
+def _running(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def kill_orphans(server: int, known: set[int]) -> None:
+    """Kill what dead workers left under the fork server.
+
+    A worker registers its pid before it leaves the server's session, and what it starts can never come back into that
+    session. So a child of the server outside the session that is no known worker is an orphan.
+    """
+    try:
+        children = psutil.Process(server).children()
+        session = os.getsid(server)
+    except (psutil.Error, OSError):
+        return
+    for child in children:
+        with contextlib.suppress(OSError, psutil.Error):
+            if child.pid not in known and os.getsid(child.pid) != session:
+                kill_all([*child.children(recursive=True), child])
+
+
+def memory_available() -> int:
+    """Bytes this machine, or the control group it runs in, can hold."""
+    total = psutil.virtual_memory().total
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            total = min(total, int(Path(path).read_text()))
+    return total
+
+
+def describe_exit(code: int) -> str:
+    """`exited with code 3` or `killed by SIGSEGV`."""
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    if name == "SIGKILL":
+        return "killed by SIGKILL from outside, perhaps by the kernel for want of memory"
+    return f"killed by {name}"

@@ -1,0 +1,280 @@
+"""A slot of the local engine: one pebble pool with one worker, its breadcrumb, its output, and the job it holds.
+
+A pool of its own for every slot means that workers share no lock: one that dies badly can spoil its own slot only,
+which is then replaced.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.context
+import multiprocessing.process
+import os
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pebble
+from pebble.common.types import CONSTS
+
+from ..capture import Tail
+from ..crumb import Crumb
+from . import Delivery, DeliveryStatus, entry, processes
+
+# pebble looks at its workers ten times a second, which is most of the price of a fresh process.
+CONSTS.sleep_unit = 0.01
+# Workers die at SIGTERM at once, unless a method blocks it.
+CONSTS.term_timeout = 0.3
+
+_main_lock = threading.Lock()
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep multiprocessing from running the driver's main script again in every worker, which needs nothing of it."""
+    with _main_lock:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
+
+
+if "forkserver" in multiprocessing.get_all_start_methods():
+    _BaseProcess = multiprocessing.context.ForkServerProcess
+    _BaseContext = multiprocessing.context.ForkServerContext
+else:
+    _BaseProcess = multiprocessing.context.SpawnProcess
+    _BaseContext = multiprocessing.context.SpawnContext
+
+
+class WorkerProcess(_BaseProcess):  # pyright: ignore[reportGeneralTypeIssues]  # the one this platform has
+    """A worker that does not import the driver's main module."""
+
+    @staticmethod
+    def _Popen(process_obj: multiprocessing.process.BaseProcess) -> object:  # noqa: N802  # multiprocessing's name
+        with _without_main():
+            return _BaseProcess._Popen(process_obj)  # noqa: SLF001  # multiprocessing's own way to start a process
+
+
+class _WorkerContext(_BaseContext):  # pyright: ignore[reportGeneralTypeIssues]  # the one this platform has
+    Process = WorkerProcess
+
+
+@dataclass(kw_only=True)
+class Ticket:
+    """A job on its way through the engine.
+
+    Args:
+        text: the job.
+        limit: seconds allowed to each of its members; None for no limit.
+        members: number of cases.
+        exclusive: gets a fresh process and the machine for itself.
+        future: what the caller waits for.
+        tries: how often it was given to a worker.
+    """
+
+    text: str
+    limit: float | None
+    members: int
+    exclusive: bool
+    future: Future[Delivery] = field(default_factory=Future)
+    tries: int = 0
+
+
+class Slot:
+    """One worker at a time.
+
+    Args:
+        folder: where its breadcrumb and output live.
+        fresh: every job gets a new process.
+        wake: called from any thread when a job has ended in whatever way.
+    """
+
+    def __init__(self, folder: Path, *, fresh: bool, wake: Callable[[], None]) -> None:
+        folder.mkdir()
+        (folder.parent / entry.WORKERS).mkdir(exist_ok=True)
+        self.fresh = fresh
+        self.ticket: Ticket | None = None
+        self.pid = 0
+        self.server = 0
+        self.freed = 0.0
+        self.verdict: tuple[DeliveryStatus, str] | None = None
+        self.condemned = 0.0
+        self.leaving = 0
+        self._folder = folder
+        self._wake = wake
+        self._crumb = Crumb(folder / entry.CRUMB)
+        self._tail = Tail(folder / entry.OUTPUT)
+        self._inner: pebble.ProcessFuture | None = None
+        self._pidfd: int | None = None
+        self._sent = 0.0
+        self._ended = 0.0
+        self._pool = pebble.ProcessPool(
+            max_workers=1,
+            max_tasks=1 if fresh else 0,
+            initializer=entry.initialize,
+            initargs=(str(folder),),
+            context=_WorkerContext(),
+        )
+
+    def warm(self) -> None:
+        """Start the worker before there is a job."""
+        with suppress(RuntimeError):
+            self._pool.active  # noqa: B018  # reading it starts the pool
+
+    @property
+    def pidfd(self) -> int | None:
+        """Becomes readable when the worker of the running job ends."""
+        return self._pidfd
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the pool takes jobs."""
+        return bool(self._pool.active)
+
+    def send(self, ticket: Ticket) -> None:
+        """Give a job to the worker.
+
+        Raises:
+            RuntimeError: the pool is broken; nothing was sent.
+        """
+        self._forget()
+        self._crumb.clear()
+        self._tail.clear()
+        self._sent = time.monotonic()
+        self._inner = self._pool.schedule(entry.enter, args=(ticket.text,))
+        ticket.tries += 1
+        self.ticket = ticket
+        self._inner.add_done_callback(lambda _: self._wake())
+
+    def release(self) -> None:
+        """The job is over; a fresh worker is on its way out."""
+        self.pid = self.pid or self._crumb.read().pid
+        self.ticket, self._inner, self.verdict = None, None, None
+        self.freed = time.monotonic()
+        self.leaving = self.pid if self.fresh else 0
+
+    def tidy(self, now: float) -> None:
+        """End a worker that answered but does not leave (a thread that never ends, a hanging finaliser)."""
+        if self.leaving and now - self.freed > 1.0:
+            if processes.alive(self.leaving):
+                processes.kill_group(self.leaving)
+            self.leaving = 0
+
+    def condemn(self, status: DeliveryStatus, reason: str) -> None:
+        """Have pebble end the worker, which it does while holding the locks of the pool."""
+        if self.verdict is None and self._inner is not None:
+            self.verdict = (status, reason)
+            self.condemned = time.monotonic()
+            self._inner.cancel()
+
+    def answer(self) -> tuple[str, str, tuple[str, ...]] | None:
+        """What `entry.enter` returned, if it did."""
+        inner = self._inner
+        if inner is None or not inner.done() or inner.cancelled() or inner.exception() is not None:
+            return None
+        return inner.result()
+
+    def seconds(self) -> float:
+        """Wall seconds since the worker took the job."""
+        position = self._crumb.read()
+        return time.monotonic() - position.begun if position.pid else 0.0
+
+    def look(self, now: float, *, start_limit: float, memory_limit: int) -> bool:
+        """Watch the running job; True when it is over without an answer and its process is gone."""
+        ticket, inner = self.ticket, self._inner
+        if ticket is None or inner is None:
+            return False
+        position = self._crumb.read()
+        if not self.pid and position.pid:
+            self.pid, self.server = position.pid, position.server
+            self._pidfd = processes.open_pidfd(self.pid)
+        if self.verdict is None and not inner.done():
+            self._judge(now, ticket, start_limit, memory_limit)
+        self._tail.trim()
+        gone = bool(self.pid) and not processes.alive(self.pid)
+        if gone:
+            self._ended = self._ended or now
+        if inner.done():
+            return gone or not self.pid or self._overdue(now)
+        if gone and now - self._ended > 0.3:
+            # pebble ignores a worker that ends with code 0 and would wait for ever.
+            self.condemn("crashed", "exited with code 0 before it answered")
+        return False
+
+    def _judge(self, now: float, ticket: Ticket, start_limit: float, memory_limit: int) -> None:
+        position = self._crumb.read()
+        if not self.pid:
+            if now - self._sent > start_limit:
+                self.condemn("lost", f"no worker took the job within {start_limit:g} s")
+            return
+        slowest = max(now - position.stamp, (now - position.begun) / ticket.members)
+        if ticket.limit is not None and slowest > ticket.limit:
+            self.condemn("timeout", f"exceeded its time limit of {ticket.limit:g} s")
+            return
+        if (used := processes.rss(self.pid)) > memory_limit:
+            self.condemn("out-of-memory", f"used {used / 1e9:.2f} GB; the limit is {memory_limit / 1e9:.2f} GB")
+
+    def _overdue(self, now: float) -> bool:
+        """Whether a condemned process outlived pebble's attempt; it is killed here then."""
+        if now - (self.condemned or self._ended or now) < 2.0:
+            return False
+        processes.kill_group(self.pid)
+        return True
+
+    def autopsy(self) -> Delivery:
+        """What happened to a job without an answer."""
+        position = self._crumb.read()
+        status, reason = self.verdict or self._cause()
+        return Delivery(
+            status=status,
+            reason=reason,
+            member=position.member if position.phase not in ("", "start") else None,
+            phase=position.phase,
+            trace=self._tail.text(),
+            seconds=self.seconds(),
+        )
+
+    def _cause(self) -> tuple[DeliveryStatus, str]:
+        inner = self._inner
+        if inner is None or inner.cancelled():
+            return "cancelled", "withdrawn"
+        error = inner.exception()
+        if isinstance(error, pebble.ProcessExpired):
+            return "crashed", processes.describe_exit(error.exitcode)
+        return "lost", f"the pool failed with {type(error).__name__}"
+
+    def kill(self) -> None:
+        """End the worker without asking anybody."""
+        pid = self.pid or self._crumb.read().pid
+        if pid:
+            processes.kill_group(pid)
+
+    def close(self) -> None:
+        """End the pool and its worker; never blocks for long, and never returns to use."""
+        self._forget()
+        threading.Thread(target=self._end_pool, name="kexue-bench-close", daemon=True).start()
+
+    def end(self) -> None:
+        """`close`, waited for."""
+        self._forget()
+        self._end_pool()
+
+    def _end_pool(self) -> None:
+        with suppress(Exception):
+            self._pool.stop()
+            self._pool.join()
+        self._crumb.close()
+
+    def _forget(self) -> None:
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+        self._pidfd, self.pid, self._ended, self.condemned = None, 0, 0.0, 0.0

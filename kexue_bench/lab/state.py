@@ -1,0 +1,84 @@
+"""What a method may leave changed behind it: the settings of a process that decide other people's numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from kexue_bench.api import Case
+
+
+@dataclass(frozen=True)
+class _Setting:
+    read: Callable[[], object]
+    write: Callable[..., object] | None
+
+
+def _write_environment(values: Mapping[str, str]) -> None:
+    for name in set(os.environ) - set(values):
+        del os.environ[name]
+    os.environ.update(values)
+
+
+def _write_path(values: tuple[str, ...]) -> None:
+    sys.path[:] = values
+
+
+_SETTINGS: Mapping[str, _Setting] = {
+    "default dtype": _Setting(torch.get_default_dtype, torch.set_default_dtype),
+    "default device": _Setting(torch.get_default_device, torch.set_default_device),
+    "threads": _Setting(torch.get_num_threads, torch.set_num_threads),
+    "grad mode": _Setting(torch.is_grad_enabled, torch.set_grad_enabled),
+    "deterministic algorithms": _Setting(
+        torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms
+    ),
+    "matmul precision": _Setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    "autocast": _Setting(lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
+    "anomaly mode": _Setting(torch.is_anomaly_enabled, torch.set_anomaly_enabled),
+    "working directory": _Setting(os.getcwd, os.chdir),
+    "environment": _Setting(lambda: dict(os.environ), _write_environment),
+    "sys.path": _Setting(lambda: tuple(sys.path), _write_path),
+    "running threads": _Setting(threading.active_count, None),
+}
+
+
+def prepare(case: Case) -> None:
+    """Threads and the global generators as this case finds them, whatever ran here before.
+
+    The global generators get a seed from the task and the replicate, never from the method.
+    """
+    if torch.get_num_threads() != case.threads:
+        torch.set_num_threads(case.threads)
+    words = repr((case.seed, case.family, case.task.name, sorted(case.task.params.items()), case.replicates))
+    seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "little")
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  # the legacy generator is the one that stray code would use
+    torch.manual_seed(seed)
+
+
+def snapshot() -> Mapping[str, object]:
+    """Every watched setting as it is now."""
+    return {name: setting.read() for name, setting in _SETTINGS.items()}
+
+
+def restore(before: Mapping[str, object]) -> tuple[str, ...]:
+    """Put every setting back and name those that had changed."""
+    changed = []
+    for name, setting in _SETTINGS.items():
+        try:
+            now = setting.read()
+        except OSError:
+            now = None
+        if now != before[name]:
+            changed.append(name)
+            if setting.write is not None:
+                setting.write(before[name])
+    return tuple(changed)

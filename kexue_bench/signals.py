@@ -1,0 +1,66 @@
+"""What Ctrl-C means: once, finish tidily; twice, at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Stop:
+    """A request to end, set by a signal or by hand.
+
+    Attributes:
+        signal: number of the signal that asked; 0 for none.
+    """
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Ask to end."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether somebody asked."""
+        return self._event.is_set()
+
+    @property
+    def exit_code(self) -> int:
+        """128 plus the signal (130 for SIGINT, 143 for SIGTERM); 0 when no signal came."""
+        return 128 + self.signal if self.signal else 0
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """The first SIGINT, SIGTERM or SIGHUP sets the token; the second ends this process at once.
+
+    A handler only sets a flag, so that no write of the journal is ever interrupted half-way. The workers of a process
+    that ends are ended by their fork server. A signal that the caller ignores (`nohup`) stays ignored. Must be entered
+    in the main thread.
+    """
+    stop = Stop()
+
+    def handle(number: int, _: object) -> None:
+        if stop.signal:
+            if sys.stderr.isatty():
+                os.write(2, b"\x1b[?25h\n")
+            os._exit(128 + number)
+        stop.signal = number
+        stop.set()
+
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, handle)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,270 @@
+"""Methods that misbehave."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Method(Protocol):
+    """What the task calls."""
+
+    def run(self) -> float:
+        """One number."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fine:
+    """Behaves; `spin` seconds of work."""
+
+    value: float = 1.0
+    spin: float = 0.0
+
+    def run(self) -> float:
+        end = time.perf_counter() + self.spin
+        while time.perf_counter() < end:
+            pass
+        return self.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalNoise:
+    """Draws from the global generators of Python, numpy and torch."""
+
+    def run(self) -> float:
+        import numpy as np
+        import torch
+
+        return random.random() + np.random.random() + float(torch.rand(()))
+
+
+class Raises(Fine):
+    def run(self) -> float:
+        raise RuntimeError("told to raise")
+
+
+class RaisesType(Fine):
+    def run(self) -> float:
+        raise TypeError("does not fit this task")
+
+
+class _HostileError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no message")
+
+    __repr__ = __str__
+
+    def __reduce__(self) -> str:
+        raise RuntimeError("no pickle")
+
+
+class Hostile(Fine):
+    def run(self) -> float:
+        raise _HostileError
+
+
+class Exits(Fine):
+    def run(self) -> float:
+        sys.exit(5)
+
+
+class Interrupts(Fine):
+    def run(self) -> float:
+        raise KeyboardInterrupt
+
+
+class Segfaults(Fine):
+    def run(self) -> float:
+        print("about to fall", flush=True)
+        return float(len(ctypes.string_at(0)))
+
+
+class Aborts(Fine):
+    def run(self) -> float:
+        os.abort()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quits:
+    """Ends its process with a code."""
+
+    code: int = 0
+
+    def run(self) -> float:
+        os._exit(self.code)
+
+
+class Sleeps(Fine):
+    def run(self) -> float:
+        time.sleep(600)
+        return 0.0
+
+
+class Spins(Fine):
+    """Holds the interpreter lock in C for ever."""
+
+    def run(self) -> float:
+        import re
+
+        return float(re.match(r"(a+)+$", "a" * 60 + "b") is None)
+
+
+class Stubborn(Fine):
+    """Blocks every signal that can be blocked."""
+
+    def run(self) -> float:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(600)
+        return 0.0
+
+
+class Chatty(Fine):
+    """Prints for ever."""
+
+    def run(self) -> float:
+        while True:
+            os.write(1, b"x" * 65536)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prints:
+    """Prints a lot, then behaves."""
+
+    size: int = 100_000
+
+    def run(self) -> float:
+        print("first words")
+        os.write(1, b"y" * self.size)
+        print("\nlast words", file=sys.stderr)
+        return 1.0
+
+
+class Bomb(Fine):
+    """Takes memory, and touches it."""
+
+    def run(self) -> float:
+        kept = []
+        while True:
+            kept.append(b"m" * (32 << 20))
+            time.sleep(0.01)
+
+
+class NoMemory(Fine):
+    def run(self) -> float:
+        return float(len(bytearray(1 << 60)))
+
+
+class TorchMemory(Fine):
+    def run(self) -> float:
+        import torch
+
+        return float(torch.empty(1 << 55).numel())
+
+
+class Settings(Fine):
+    """Changes what decides other people's numbers."""
+
+    def run(self) -> float:
+        import torch
+
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(2)
+        torch.manual_seed(0)
+        os.environ["CHAOS"] = "1"
+        os.chdir("/")
+        sys.path.insert(0, "/nowhere")
+        return 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spawns:
+    """Starts a process that would live on, writes its pid, then behaves or falls."""
+
+    note: str = ""
+    fall: bool = False
+
+    def run(self) -> float:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        with open(self.note, "a") as file:
+            file.write(f"{child.pid}\n")
+        if self.fall:
+            ctypes.string_at(0)
+        return 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Daemon:
+    """Like `Spawns`, but the process leaves its session and its parent."""
+
+    note: str = ""
+    fall: bool = False
+
+    def run(self) -> float:
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                with open(self.note, "a") as file:
+                    file.write(f"{os.getpid()}\n")
+                time.sleep(600)
+            os._exit(0)
+        while not os.path.exists(self.note) or not open(self.note).read():
+            time.sleep(0.01)
+        if self.fall:
+            ctypes.string_at(0)
+        return 1.0
+
+
+class Lingers(Fine):
+    """Leaves a thread that keeps the process alive."""
+
+    def run(self) -> float:
+        threading.Thread(target=time.sleep, args=(600,)).start()
+        return 1.0
+
+
+class Needs(Fine):
+    def run(self) -> float:
+        import a_package_that_nobody_has  # pyright: ignore[reportMissingImports]  # on purpose
+
+        return float(a_package_that_nobody_has.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Late:
+    """Answers after some seconds."""
+
+    seconds: float = 0.5
+
+    def run(self) -> float:
+        time.sleep(self.seconds)
+        return self.seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refuses:
+    """Validates its parameter."""
+
+    n: int = 2
+
+    def __post_init__(self) -> None:
+        if self.n < 2:
+            raise ValueError(f"n must be >= 2, got {self.n}; for a single draw use fine")
+
+    def run(self) -> float:
+        return float(self.n)
+
+
+class DiesAtBirth(Fine):
+    def __new__(cls, **_: object) -> DiesAtBirth:
+        ctypes.string_at(0)
+        return super().__new__(cls)

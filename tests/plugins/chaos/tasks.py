@@ -1,0 +1,23 @@
+"""One task: record what the method returns; time its call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kexue_bench.lab.protocols import Workload
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Run the method."""
+
+    def evaluate(self, method: Any, ctx: Any) -> None:
+        """Record its score, and a number from the task's stream."""
+        ctx.record("draw", float(ctx.noise("noise").normal(1)))
+        ctx.record("score", float(method.run()))
+
+    def workload(self, method: Any, ctx: Any) -> Workload:
+        """Time it."""
+        del ctx
+        return Workload(call=method.run)
