@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -285,7 +286,7 @@ class Context:
         """Drive `what` for a number of steps and measure at the marks; see `lab.training.train`."""
         from .training import train
 
-        return train(what, steps=steps, measure=measure, marks=marks, until=until)
+        return train(what, steps=steps, measure=measure, marks=marks, until=until, counter=self.counter)
 
     def cost(self, call: Callable[[], object]) -> dict[str, float]:
         """Counts and `memory` (peak bytes of tensors made inside) of one call; deterministic."""
@@ -311,7 +312,7 @@ class Context:
 
         Args:
             metric: name of a metric.
-            value: a number for the whole case, or `[R]` for one row a replicate.
+            value: a number for the whole case, or `[R]` for one row a replicate; NaN is recorded as no value.
             interval: low and high end, each of the shape of `value`.
             point: step of a training curve; None for the final value.
             n: draws or test items behind it.
@@ -329,7 +330,7 @@ class Context:
             self._measurements.append(
                 Measurement(
                     metric=metric,
-                    value=number,
+                    value=None if math.isnan(number) else number,
                     low=ends[0][row] if ends else None,
                     high=ends[1][row] if ends else None,
                     n=n,

@@ -64,6 +64,11 @@ class SamplingTask(Protocol):
 class TrainedTask(Protocol):
     """Training: the core supplies the loop, the timed step and tuning."""
 
+    @property
+    def steps(self) -> int:
+        """How many steps one training takes."""
+        ...
+
     def build(self, method: object, ctx: Context) -> Training:
         """Everything one training needs; a step of it is both trained and timed."""
         ...

@@ -1,0 +1,199 @@
+"""What the draws of an estimator say, and how it is written down as measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kexue_bench.api import Measurement, Series
+
+from . import intervals
+from .intervals import Array, Interval, Units
+
+Stop = Literal["precision", "budget", "exact", "degenerate"]
+
+LOOK_UNITS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What the draws of an estimator say about its mean, variance, error and bias.
+
+    Args:
+        n: number of draws.
+        mean: their mean, of the shape of the truth; float64 on the CPU.
+        truth: the exact value, float64 on the CPU.
+        stop: why sampling ended.
+        batch: draws in one batch.
+        looks: looks of the dyadic schedule.
+        units: folded units, about a centre near the mean.
+        errors: mean of |g - truth|^2 over each unit in the order of the ledger.
+        losses: name -> mean over each unit in the order of the ledger.
+        eps: spacing of the draws' dtype.
+        resolution: absolute error of one draw by rounding alone.
+        shares: name -> largest share of the sum of squared deviations that one draw has, for `mse` and each loss.
+    """
+
+    n: int
+    mean: Tensor
+    truth: Tensor
+    stop: Stop
+    batch: int
+    looks: int
+    units: Units
+    errors: Array
+    losses: Mapping[str, Array]
+    eps: float
+    resolution: float
+    shares: Mapping[str, float]
+
+    @property
+    def variance(self) -> float:
+        """Trace of the unbiased sample covariance."""
+        return float(self.units.variance)
+
+    @property
+    def mse(self) -> float:
+        """Mean of |g - truth|^2."""
+        return float(self.errors_interval.value)
+
+    @property
+    def bias(self) -> float:
+        """Debiased norm of mean - truth."""
+        return float(self._bias().value)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the method was found to be deterministic as it said."""
+        return self.stop == "exact"
+
+    @property
+    def errors_interval(self) -> Interval:
+        """Mse with its interval, no narrower than rounding allows."""
+        if self.exact:
+            value = np.asarray(self.errors.mean())
+            return Interval.pinned(value, self._rounding(value)).clipped(0)
+        raw = intervals.mse(self.units)
+        return raw.at_least(self._rounding(raw.value)).clipped(0)
+
+    @property
+    def degenerate(self) -> bool:
+        """Whether |g - truth|^2 is the same number for every draw, up to rounding."""
+        floor = self._rounding(np.asarray(self.errors.mean()))
+        return not self.exact and bool(np.ptp(self.errors) <= 2 * floor)
+
+    def measurements(self, metrics: Iterable[str]) -> tuple[Measurement, ...]:
+        """One measurement for each metric asked for, then one for each loss.
+
+        Args:
+            metrics: of `estimate` (scalar truth only), `bias`, `relative-bias`, `variance`, `mse`, `cosine`.
+
+        Raises:
+            ValueError: an unknown metric, `estimate` of a vector, or a relative metric of a truth of zero.
+        """
+        table: dict[str, Callable[[], Measurement]] = {
+            "estimate": self._estimate_row,
+            "bias": lambda: self._bias_row("bias", 1.0),
+            "relative-bias": lambda: self._bias_row("relative-bias", 1 / self._length("relative-bias")),
+            "variance": self._variance_row,
+            "mse": self._mse_row,
+            "cosine": self._cosine_row,
+        }
+        rows: list[Measurement] = []
+        for metric in metrics:
+            if metric not in table:
+                raise ValueError(f"unknown metric of a sampling problem, got {metric!r}; one of {', '.join(table)}")
+            rows.append(table[metric]())
+        return (*rows, *(self._loss_row(name, units) for name, units in self.losses.items()))
+
+    def _bias(self) -> Interval:
+        if self.exact:
+            return Interval.pinned(np.linalg.norm(self.units.gap), self.resolution).clipped(0)
+        return intervals.bias(self.units).at_least(self.resolution).clipped(0)
+
+    def _rounding(self, mse: Array) -> Array:
+        return np.sqrt(mse) * self.resolution
+
+    def _length(self, metric: str) -> float:
+        length = float(torch.linalg.vector_norm(self.truth))
+        if length == 0:
+            raise ValueError(f"{metric} needs a truth that is not zero; drop it from the problem's metrics")
+        return length
+
+    def _row(self, metric: str, interval: Interval, *flags: str, series: Series | None = None) -> Measurement:
+        marks = {"exact"} if self.exact else set(flags)
+        value, low, high = (float(part) for part in interval)
+        return Measurement(
+            metric=metric, value=value, low=low, high=high, n=self.n, flags=frozenset(marks), series=series
+        )
+
+    def _series(self, units: Array) -> Series | None:
+        if self.exact:
+            return None
+        return Series(kind="dyadic", values=tuple(map(float, units)), batch=self.batch, looks=self.looks)
+
+    def _tail(self, name: str) -> tuple[str, ...]:
+        return ("heavy-tail",) if self.shares[name] > intervals.HEAVY_SHARE and not self.degenerate else ()
+
+    def _mse_row(self) -> Measurement:
+        flags = (*self._tail("mse"), *(("degenerate",) if self.degenerate else ()))
+        return self._row("mse", self.errors_interval, *flags, series=self._series(self.errors))
+
+    def _variance_row(self) -> Measurement:
+        if self.exact:
+            return self._row("variance", Interval.pinned(np.zeros(()), 0.0))
+        raw = intervals.variance(self.units)
+        constant = bool(raw.value <= self.resolution**2)
+        flags = (*self._tail("mse"), *(("degenerate",) if constant else ()))
+        return self._row("variance", raw.at_least(self._rounding(raw.value)).clipped(0), *flags)
+
+    def _bias_row(self, metric: str, factor: float) -> Measurement:
+        interval = self._bias().scaled(factor)
+        return self._row(metric, interval, *(("bound",) if interval.low == 0 else ()))
+
+    def _cosine_row(self) -> Measurement:
+        self._length("cosine")
+        truth = self.truth.reshape(-1).numpy()
+        if self.exact:
+            mean = self.mean.reshape(-1).numpy()
+            value = mean @ truth / max(np.linalg.norm(mean) * np.linalg.norm(truth), np.finfo(float).tiny)
+            return self._row("cosine", Interval.pinned(np.asarray(value), 0.0).clipped(-1, 1))
+        return self._row("cosine", intervals.cosine(self.units, truth))
+
+    def _estimate_row(self) -> Measurement:
+        if self.truth.ndim:
+            raise ValueError(
+                f"`estimate` needs a scalar truth, got shape {tuple(self.truth.shape)}; drop it from the metrics"
+            )
+        if self.exact:
+            return self._row("estimate", Interval.pinned(self.mean.numpy(), self.resolution))
+        centre = float(self.truth + self.units.offset[0])
+        shifted = intervals.mean(self.units.means[:, 0])
+        interval = Interval(*(part + centre for part in shifted)).at_least(self.resolution)
+        return self._row("estimate", interval)
+
+    def _loss_row(self, name: str, units: Array) -> Measurement:
+        if self.exact:
+            value = np.asarray(units.mean())
+            return self._row(name, Interval.pinned(value, intervals.ROUNDING * self.eps * np.abs(value)))
+        raw = intervals.mean(fold(units, self.looks))
+        rounding = intervals.ROUNDING * self.eps * np.abs(raw.value)
+        flags = ("degenerate",) if np.ptp(units) <= 2 * rounding else self._tail(name)
+        return self._row(name, raw.at_least(rounding), *flags, series=self._series(units))
+
+
+def fold(units: Array, looks: int) -> Array:
+    """Units of the ledger, `[32 looks, ...]`, joined into equal ones: `[64, ...]`, or as they are before look 2."""
+    for _ in range(2, looks):
+        units = np.concatenate([halved(units[: 2 * LOOK_UNITS]), units[2 * LOOK_UNITS :]])
+    return units
+
+
+def halved(units: Array) -> Array:
+    """Neighbours joined: `[2 U, ...]` -> `[U, ...]`."""
+    return units.reshape(len(units) // 2, 2, *units.shape[1:]).mean(1)
