@@ -1,7 +1,8 @@
 """Small expressions that specs carry as text: `temperature == 1 and 'quadratic' in offers`, `degree * probes`.
 
 Read by `ast` and evaluated over plain values; nothing but arithmetic, comparison and logic exists in them, so a spec
-from a stranger is data. Names are the method's fields, `offers` (the words of the task) and `task.NAME` (its parameters).
+from a stranger is data. Names are the method's fields, `offers` (the words of the task) and `task.NAME` (its
+parameters).
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         jobs.extend(Job(cases=(case,)) for case in cases)
     for cell in cells:
         for process in range(_processes(request) if cell.timed and "time" in request.stages else 0):
-            cases, refused = _screen(cell, _time_cases(cell, request, process), registry, hooks)
+            cases, refused = _screen(cell, _time_cases(cell, request, registry, process), registry, hooks)
             settled.extend(refused)
             if cases:
                 group = f"{cell.family.name}/{cell.task.label}/{request.device}"
@@ -283,11 +283,15 @@ def _sampling_options(cell: _Cell, request: Request, method: MethodSpec) -> dict
         "precision": request.precision or PRECISION[request.suite],
         "budget": request.budget or cell.spec.budgets[request.suite],
     }
-    if any(claim.name == "deterministic" and not claim.when for claim in method.claims):
-        options["deterministic"] = True
     if cell.family.work:
         options["work"] = cell.family.work
-    return options
+    return options | _declared(method)
+
+
+def _declared(method: MethodSpec) -> dict[str, Scalar]:
+    """What a worker must know of a method's claims: a deterministic one is called once, not sampled."""
+    deterministic = any(claim.name == "deterministic" and not claim.when for claim in method.claims)
+    return {"deterministic": True} if deterministic else {}
 
 
 def _time_cases(cell: _Cell, request: Request, process: int) -> list[Case]:

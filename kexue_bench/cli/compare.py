@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..results import Run, load_run
 from . import options, session
-from .output import FORMATS, print_comparison
+from .output import FORMATS, check_reading_options, print_comparison
 from .plan_view import print_plan
 
 
@@ -29,7 +29,9 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     reading = parser.add_argument_group("how to read it")
     reading.add_argument("--format", default="table", metavar="FORMAT", help=f"{', '.join(FORMATS)} (table)")
     reading.add_argument("--columns", default="", metavar="A,B", help="metrics to show, in this order")
-    reading.add_argument("--sort", default="", metavar="METRIC", help="metric that orders the rows")
+    reading.add_argument(
+        "--sort", default="", metavar="METRIC", help="metric that orders the rows and says which is best"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -42,7 +44,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.dry_run:
         print_plan(session.plan_only(args, families))
         return 0
-    finished = session.run_session(args, families)
+    finished = session.run_session(args, families, check=check_reading_options)
     print_comparison([finished.run], finished.registry, args)
     print(f"\n{session.tally(finished.run)}", file=sys.stderr)
     print(f"{finished.run.path}   kexue-bench report {finished.run.path.name[:4]}", file=sys.stderr)

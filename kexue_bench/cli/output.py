@@ -7,33 +7,49 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
-from ..api import SCHEMA
+from ..api import SCHEMA, FamilySpec, TaskSpec
 from ..comparison import Comparison, compare
-from ..errors import UnknownNameError
 from ..registry import Registry
 from ..results import Run
 
+Spec = TypeVar("Spec", FamilySpec, TaskSpec)
 FORMATS = ("table", "json", "csv", "md", "latex")
+
+
+def check_reading_options(args: argparse.Namespace, registry: Registry) -> tuple[str, ...]:
+    """The columns asked for; called before a run, so that a typing error does not cost one.
+
+    Raises:
+        UnknownNameError: the format or a metric is unknown.
+    """
+    if args.format not in FORMATS and args.format not in registry.reporters:
+        raise registry.unknown("format", args.format, [*FORMATS, *registry.reporters])
+    columns = tuple(name.strip() for name in args.columns.split(",") if name.strip())
+    for name in (*columns, *([args.sort] if args.sort else [])):
+        if name not in registry.metrics:
+            raise registry.unknown("metric", name, registry.metrics)
+    return columns
 
 
 def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> None:
     """Read the runs statistically and print them.
 
     Raises:
-        UnknownNameError: the format or a column is unknown.
+        UnknownNameError: the format or a metric is unknown.
     """
-    if args.format not in FORMATS and args.format not in registry.reporters:
-        raise UnknownNameError("format", args.format, [*FORMATS, *registry.reporters])
+    columns = check_reading_options(args, registry)
     comparison = compare(
         runs,
         metrics=registry.metrics,
-        families=registry.families,
-        tasks=registry.tasks,
+        families={name: _shown(spec, columns) for name, spec in registry.families.items()},
+        tasks={key: _shown(_sorted(spec, args.sort), columns) for key, spec in registry.tasks.items()},
         baseline=getattr(args, "baseline", "") or None,
     )
     if args.format == "table":
-        _print_table(comparison, args)
+        _print_table(comparison)
     elif args.format == "json":
         document = {"schema": SCHEMA, "run": [run.path.name for run in runs], "rows": comparison.rows()}
         json.dump(document, sys.stdout, indent=1, allow_nan=False, default=str)
@@ -47,13 +63,18 @@ def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Nam
         sys.stdout.write(render_rows(comparison.rows(), args.format))
 
 
-def _print_table(comparison: Comparison, args: argparse.Namespace) -> None:
+def _shown(spec: Spec, columns: tuple[str, ...]) -> Spec:
+    return replace(spec, headline=columns) if columns else spec
+
+
+def _sorted(spec: TaskSpec, metric: str) -> TaskSpec:
+    return replace(spec, primary=metric) if metric else spec
+
+
+def _print_table(comparison: Comparison) -> None:
     from rich.console import Console
 
     from ..report.terminal import render
 
     console = Console()
-    unicode = (console.encoding or "").lower().startswith("utf")
-    columns = tuple(name.strip() for name in args.columns.split(",") if name.strip())
-    for part in render(comparison, width=console.width, unicode=unicode, columns=columns, sort=args.sort):
-        console.print(part)
+    console.print(render(comparison, width=console.width, unicode=(console.encoding or "").lower().startswith("utf")))

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +38,16 @@ def plan_only(args: argparse.Namespace, families: Sequence[str]) -> Plan:
     return build_plan(options.request_of(args, families), registry, hooks)
 
 
-def run_session(args: argparse.Namespace, families: Sequence[str]) -> Session:
+def run_session(
+    args: argparse.Namespace,
+    families: Sequence[str],
+    *,
+    check: Callable[[argparse.Namespace, Registry], object] = lambda *_: None,
+) -> Session:
     """Plan, run and store.
+
+    Args:
+        check: refuses options that matter only after the run, before it.
 
     Raises:
         UsageError: the request makes no sense; nothing was written.
@@ -50,6 +58,7 @@ def run_session(args: argparse.Namespace, families: Sequence[str]) -> Session:
     from ..signals import stop_on_signals
 
     registry, hooks = options.load(args)
+    check(args, registry)
     plan = build_plan(options.request_of(args, families), registry, hooks)
     previous, existing = _previous(args, plan)
     writer: RunWriter | None = None

@@ -1,0 +1,61 @@
+"""Verbs that only read import neither torch nor a method module, so that they start at once."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "sklearn", "scipy.stats", "kexue_bench.lab")
+PROBE = """
+import json, sys
+from kexue_bench.cli.main import main
+code = main(sys.argv[1:])
+loaded = [name for name in sys.modules if name in {heavy} or name.startswith("kexue_gradients.methods.")]
+print(json.dumps([code, loaded]), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("list",),
+        ("list", "tasks"),
+        ("plugins",),
+        ("show", "rloo"),
+        ("compare", "-n"),
+        ("env",),
+        ("report", "latest"),
+        ("export", "latest"),
+    ],
+    ids=" ".join,
+)
+def test_reading_verbs_import_no_torch(arguments, stored_run):
+    """Checked over sys.modules of a fresh interpreter."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(heavy=HEAVY), *arguments],
+        cwd=stored_run,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert json.loads(done.stderr.splitlines()[-1]) == [0, []]
+
+
+@pytest.fixture(scope="module")
+def stored_run(tmp_path_factory):
+    """A folder with one small stored run."""
+    folder = tmp_path_factory.mktemp("light")
+    command = ["run", "gradients", "-t", "bernoulli-toy", "-m", "rloo", "--stage", "evaluate", "--budget", "4096"]
+    subprocess.run(
+        [sys.executable, "-m", "kexue_bench", *command, "--isolation", "none"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    return folder
