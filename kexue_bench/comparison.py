@@ -1,0 +1,375 @@
+"""Run(s) -> Comparison: the statistical reading of stored outcomes, one table for each task, device and dtype."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from . import stats
+from .aggregate import summarize
+from .api import Case, FamilySpec, Instance, MetricSpec, Outcome, Plan, TaskSpec
+from .errors import UnknownNameError, UsageError
+from .stats import Correction
+from .tables import Aggregate, Cell, Comparison, Control, Failure, Row, Summary, Table
+from .units import Entry, Units, collect, column_key, contrast, product, scaled
+from .verdicts import Policy, judge
+
+__all__ = ["Aggregate", "Cell", "Comparison", "Control", "Failure", "Row", "RunLike", "Summary", "Table", "compare"]
+
+READ = frozenset({"evaluate", "time"})
+"""Stages that make tables; claims are read by `verify`, tuning feeds `evaluate`."""
+Identity = tuple[object, ...]
+
+
+class RunLike(Protocol):
+    """What a comparison needs of a stored run."""
+
+    @property
+    def path(self) -> Path:
+        """Its folder; the name is what rows print."""
+        ...
+
+    @property
+    def plan(self) -> Plan:
+        """Every planned case."""
+        ...
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """Key -> what became of the case."""
+        ...
+
+
+def compare(
+    runs: Sequence[RunLike],
+    *,
+    metrics: Mapping[str, MetricSpec],
+    families: Mapping[str, FamilySpec],
+    tasks: Mapping[tuple[str, str], TaskSpec],
+    margin: float = 0.05,
+    alpha: float = 0.05,
+    correction: Correction = "holm",
+    baseline: str | None = None,
+) -> Comparison:
+    """Read one or more runs.
+
+    Args:
+        runs: at least one; the first one holds the baseline where several do.
+        metrics: name -> spec.
+        families: name -> spec.
+        tasks: (family, name) -> spec.
+        margin: ratios within 1 + margin, either way, do not matter.
+        alpha: level of the corrected tests of one table.
+        correction: how the tests of one table are corrected for their number.
+        baseline: label or bare name of a method; None takes the plan's own.
+
+    Raises:
+        UsageError: no run, a margin or level that makes no sense, or a baseline that names several methods.
+        UnknownNameError: a baseline that no run holds.
+    """
+    if not runs:
+        raise UsageError("there is no run to compare", do="`kexue-bench list runs` shows what is stored")
+    for name, value in (("margin", margin), ("alpha", alpha)):
+        if not 0 < value < 1:
+            raise UsageError(f"{name} must lie between 0 and 1", got=str(value), do="write 5% or 0.05")
+    policy = Policy(
+        margin=margin, alpha=alpha, correction=correction, spec=lambda name: metrics.get(name) or MetricSpec(name=name)
+    )
+    reader = _Reader(runs=tuple(runs), families=families, tasks=tasks, baseline=baseline, policy=policy)
+    tables = tuple(reader.table(place) for place in reader.places)
+    if baseline is not None and tables and not any(table.baseline for table in tables):
+        labels = {row.label for table in tables for row in table.rows} | {
+            row.method.name for table in tables for row in table.rows
+        }
+        raise UnknownNameError("baseline", baseline, labels)
+    return Comparison(
+        runs=tuple(run.path.name for run in runs),
+        tables=tables,
+        summaries=tuple(
+            summarize(
+                name,
+                families.get(name),
+                tables=[table for table in tables if table.family == name],
+                outcomes=[outcome for _, case, outcome in reader.cases if case.family == name],
+                policy=policy,
+            )
+            for name in reader.family_names
+        ),
+        metrics=metrics,
+        margin=margin,
+        alpha=alpha,
+        correction=correction,
+        added=tuple(dict.fromkeys(label for run in runs for label in run.plan.added)),
+    )
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Variant:
+    """What the runs hold of one method on one task, where their results agree."""
+
+    run: int
+    method: Instance
+    cases: tuple[tuple[int, Case, Outcome], ...]
+
+    def stages(self) -> Mapping[str, Mapping[str, str]]:
+        """Stage -> key -> fingerprint."""
+        out: dict[str, dict[str, str]] = {}
+        for _, case, outcome in self.cases:
+            out.setdefault(case.stage, {})[case.key] = outcome.fingerprint
+        return out
+
+    @property
+    def mark(self) -> Identity:
+        """Rows with unequal marks measured different things."""
+        case = self.cases[0][1]
+        return case.task_version, case.seed, case.threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    """The cases of all runs, ordered by the table they belong to."""
+
+    runs: tuple[RunLike, ...]
+    families: Mapping[str, FamilySpec]
+    tasks: Mapping[tuple[str, str], TaskSpec]
+    baseline: str | None
+    policy: Policy
+
+    @cached_property
+    def cases(self) -> tuple[tuple[int, Case, Outcome], ...]:
+        """(run, case, outcome) of every planned case; a case that left no trace is `lost`."""
+        out = []
+        for index, run in enumerate(self.runs):
+            settled = {outcome.key: outcome for outcome in run.plan.settled}
+            for case in run.plan.cases:
+                found = run.outcomes.get(case.key) or settled.get(case.key)
+                lost = Outcome(
+                    key=case.key, status="lost", phase=case.stage, reason="the run ended before this case did"
+                )
+                out.append((index, case, found or lost))
+        return tuple(out)
+
+    @cached_property
+    def family_names(self) -> tuple[str, ...]:
+        """Families in planned order."""
+        return tuple(dict.fromkeys(case.family for _, case, _ in self.cases))
+
+    @cached_property
+    def places(self) -> Mapping[Identity, tuple[tuple[int, Case, Outcome], ...]]:
+        """Table -> its cases; tables of one family stand together."""
+        found: dict[Identity, list[tuple[int, Case, Outcome]]] = {}
+        for item in self.cases:
+            case = item[1]
+            if case.stage in READ:
+                place = (case.family, case.task.name, tuple(sorted(case.task.params.items())), case.device, case.dtype)
+                found.setdefault(place, []).append(item)
+        order = {name: i for i, name in enumerate(self.family_names)}
+        return {place: tuple(found[place]) for place in sorted(found, key=lambda p: order[str(p[0])])}
+
+    def variants(self, place: Identity) -> list[_Variant]:
+        """One for each method; several where runs hold different results of the same method."""
+        out: dict[Identity, list[_Variant]] = {}
+        for index in range(len(self.runs)):
+            mine: dict[Identity, list[tuple[int, Case, Outcome]]] = {}
+            for item in self.places[place]:
+                if item[0] == index and item[1].copy == 0:
+                    mine.setdefault(_identity(item[1].method), []).append(item)
+            for identity, cases in mine.items():
+                known = out.setdefault(identity, [])
+                new = _Variant(run=index, method=cases[0][1].method, cases=tuple(cases))
+                if not known or not _merge(known, new):
+                    known.append(new)
+        return [variant for known in out.values() for variant in known]
+
+    def table(self, place: Identity) -> Table:
+        """Read one table."""
+        variants = self.variants(place)
+        first = self.places[place][0][1]
+        family = self.families.get(first.family)
+        spec = self.tasks.get((first.family, first.task.name))
+        units = [self._units(variant) for variant in variants]
+        primary = self._primary(units, spec, family)
+        direction = self.policy.spec(primary.split("[")[0]).direction
+        order = sorted(range(len(variants)), key=lambda i: _rank(variants[i], units[i].get(primary), direction))
+        variants, units = [variants[i] for i in order], [units[i] for i in order]
+        chosen = self._find_baseline(first.family, variants)
+        control = self._control(place, variants[chosen]) if chosen is not None else None
+        judged = judge(
+            units,
+            [variant.mark for variant in variants],
+            baseline=chosen,
+            primary=primary,
+            gate=2 * abs(control.value) if control is not None else math.inf,
+            policy=self.policy,
+        )
+        several = Counter(_identity(variant.method) for variant in variants)
+        rows = []
+        for i, variant in enumerate(variants):
+            cells = {
+                key: replace(_cell(u), effect=judged.effects[i].get(key), rank_group=judged.groups[i].get(key, ""))
+                for key, u in units[i].items()
+            }
+            row = self._row(variant, cells, suffix=several[_identity(variant.method)] > 1)
+            against = variants[chosen].mark if chosen is not None else variant.mark
+            rows.append(
+                replace(row, star=judged.stars[i], is_baseline=i == chosen, incomparable=_unlike(variant.mark, against))
+            )
+        headline = (spec.headline if spec and spec.headline else family.headline if family else ()) or tuple(
+            dict.fromkeys(u.metric for row in units for u in row.values())
+        )
+        return Table(
+            family=first.family,
+            task=first.task,
+            summary=spec.summary if spec else "",
+            device=first.device,
+            dtype=first.dtype,
+            threads=tuple(sorted({case.threads for _, case, _ in self.places[place]})),
+            seeds=tuple(sorted({case.seed for _, case, _ in self.places[place]})),
+            primary=primary,
+            columns=tuple(dict.fromkeys(k for m in headline for row in units for k, u in row.items() if u.metric == m)),
+            baseline=rows[chosen].label if chosen is not None else "",
+            rows=tuple(rows),
+            control=_as_control(control),
+            timed=any("time" in row for row in units),
+            tests=judged.tests,
+            detectable=_detectable(rows),
+        )
+
+    def _units(self, variant: _Variant) -> dict[str, Units]:
+        """Column -> units of one method, derived ones included; `evaluate` wins where both stages record a metric."""
+        columns: dict[str, list[Entry]] = {}
+        for run, case, outcome in sorted(variant.cases, key=lambda item: item[1].stage):
+            for m in outcome.measurements:
+                if m.point is None:
+                    entry = Entry(run=run, case=case, outcome=outcome, measurement=m)
+                    columns.setdefault(column_key(m), []).append(entry)
+        planned = frozenset(r for _, case, _ in variant.cases if case.stage == "evaluate" for r in case.replicates)
+        out: dict[str, Units] = {}
+        for key, entries in columns.items():
+            same_stage = [e for e in entries if e.case.stage == entries[0].case.stage]
+            found = collect(same_stage, self.policy.spec(entries[0].measurement.metric), planned)
+            if found is not None:
+                out[key] = found
+        mse = out.get("mse")
+        if mse is not None and "work-variance" in out:
+            out["work-variance"] = scaled(out["work-variance"], mse)
+        if mse is not None and "time" in out and "time-variance" not in out:
+            out["time-variance"] = product("time-variance", "s", mse, out["time"])
+        return out
+
+    def _primary(self, units: Sequence[Mapping[str, Units]], spec: TaskSpec | None, family: FamilySpec | None) -> str:
+        """The column that decides; the first labelled one of its metric where it comes with labels only."""
+        keys = {key: u.metric for row in units for key, u in row.items()}
+        wanted = (spec.primary if spec else "") or (family.precision_metric if family else "")
+        if wanted in keys or not keys:
+            return wanted
+        return next((key for key, metric in keys.items() if metric == wanted), next(iter(keys)))
+
+    def _find_baseline(self, family: str, variants: Sequence[_Variant]) -> int | None:
+        """The row that ratios refer to, in the first run that has it."""
+        if self.baseline is not None:
+            found = [i for i, v in enumerate(variants) if self.baseline == v.method.label]
+            found = found or [i for i, v in enumerate(variants) if self.baseline == v.method.name]
+            if len({_identity(variants[i].method) for i in found}) > 1:
+                labels = " or ".join(variants[i].method.label for i in found)
+                raise UsageError("the baseline names several methods", got=repr(self.baseline), do=f"write {labels}")
+        else:
+            wanted = [_identity(b) for run in self.runs if (b := run.plan.baselines.get(family)) is not None]
+            found = [i for w in wanted[:1] for i, v in enumerate(variants) if _identity(v.method) == w]
+        return min(found, key=lambda i: variants[i].run, default=None)
+
+    def _control(self, place: Identity, baseline: _Variant) -> stats.Contrast | None:
+        """The baseline's copy against the baseline, within groups; only of the method that was timed twice."""
+        mine = _identity(baseline.method)
+        sides: list[Units | None] = []
+        for copy in (1, 0):
+            entries = [
+                Entry(run=run, case=case, outcome=outcome, measurement=m)
+                for run, case, outcome in self.places[place]
+                if case.stage == "time" and case.copy == copy and (copy == 1 or _identity(case.method) == mine)
+                for m in outcome.measurements
+                if m.metric == "time"
+            ]
+            sides.append(collect(entries, self.policy.spec("time"), frozenset()) if entries else None)
+        return contrast(*sides)
+
+    def _row(self, variant: _Variant, cells: Mapping[str, Cell], *, suffix: bool) -> Row:
+        failures = tuple(
+            Failure(key=c.key, stage=c.stage, status=o.status, phase=o.phase, reason=o.reason, replicates=c.replicates)
+            for _, c, o in sorted(variant.cases, key=lambda item: item[1].stage)
+            if o.status != "ok"
+        )
+        worst = failures[0] if failures else None
+        name = self.runs[variant.run].path.name
+        return Row(
+            method=variant.method,
+            label=(variant.method.label or variant.method.name) + (f" @{name.split('-')[0]}" if suffix else ""),
+            run=name,
+            status=worst.status if worst else "ok",
+            reason=worst.reason if worst else "",
+            key=worst.key if worst else variant.cases[0][1].key,
+            cells=cells,
+            failures=failures,
+            stops=frozenset(o.stop for _, _, o in variant.cases if o.stop),
+        )
+
+
+def _identity(method: Instance) -> Identity:
+    return method.name, tuple(sorted(method.params.items()))
+
+
+def _merge(known: list[_Variant], new: _Variant) -> bool:
+    """Fold a later run's cases into what is known, where they are the same or complete it."""
+    ours, theirs = known[-1].stages(), new.stages()
+    shared = set(ours) & set(theirs)
+    if any(ours[stage] != theirs[stage] for stage in shared):
+        return False
+    more = tuple(item for item in new.cases if item[1].stage not in shared)
+    known[-1] = replace(known[-1], cases=known[-1].cases + more)
+    return True
+
+
+def _unlike(mark: Identity, baseline: Identity) -> str:
+    names = ("task version", "seed", "threads")
+    return ", ".join(f"{name} {a} against {b}" for name, a, b in zip(names, mark, baseline, strict=True) if a != b)
+
+
+def _rank(variant: _Variant, units: Units | None, direction: str) -> tuple[object, ...]:
+    """Best first; then rows of partial sets, diverged ones last of them; then rows without a value."""
+    label = variant.method.label
+    if units is None:
+        unsupported = all(outcome.status in {"unsupported", "skipped"} for _, _, outcome in variant.cases)
+        return 3 if unsupported else 2, 0.0, label
+    value = -units.value if direction == "higher" else units.value if direction == "lower" else 0.0
+    return int(units.partial) + int("diverged" in units.flags) * 0.5, value, label
+
+
+def _cell(u: Units) -> Cell:
+    return Cell(
+        key=u.key, metric=u.metric, value=u.value, low=u.low, high=u.high, n=u.n, unit=u.unit, flags=u.flags,
+        stage=u.stage, case_key=u.case_key, exact=u.exact, labels=u.labels,
+    )  # fmt: skip
+
+
+def _as_control(found: stats.Contrast | None) -> Control | None:
+    if found is None:
+        return None
+    low, high = found.interval()
+    return Control(ratio=math.exp(found.value), low=math.exp(low), high=math.exp(high), n=found.n)
+
+
+def _detectable(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        for key, cell in row.cells.items():
+            if cell.effect is not None and cell.effect.detectable is not None:
+                found.setdefault(key, []).append(cell.effect.detectable)
+    return {key: (min(values), max(values)) for key, values in found.items()}

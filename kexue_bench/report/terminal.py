@@ -1,0 +1,394 @@
+"""Comparison -> what a terminal shows: one table for each task, a summary for each family, how to read them.
+
+The renderable is a group of finished lines for a given width. Columns that do not fit are left out in order of the
+family's headline and named; digits are never wrapped. Signs carry what colours carry, so nothing is lost in a pipe.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ..stats import Verdict
+from ..tables import Cell, Comparison, Row, Summary, Table
+from . import numbers
+from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap
+from .text import visible
+
+STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "baseline": "dim"}
+_QUIET = {"unsupported", "skipped", "cancelled"}
+_MARKS: dict[Verdict, str] = {"undecided": "?", "untestable": "?", "equivalent": "="}
+_NARROWEST_LABEL = 16
+_ENOUGH = 4
+"""The interval of the verdict gives way when fewer columns than this stand beside it."""
+
+
+def render(comparison: Comparison, *, width: int, unicode: bool = True) -> RenderableType:
+    """Lay out a whole report.
+
+    Args:
+        width: columns of the terminal; at least 40 are used.
+        unicode: False where the output's encoding has no signs beyond ASCII.
+    """
+    page = _Page(comparison=comparison, width=max(width, 40), unicode=unicode)
+    lines: list[Text] = []
+    for table in comparison.tables:
+        lines += [*page.table(table), Text()]
+    for summary in comparison.summaries:
+        lines += [*page.summary(summary), Text()]
+    if comparison.tables:
+        lines += page.legend()
+    return Group(*lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Page:
+    """The report at one width."""
+
+    comparison: Comparison
+    width: int
+    unicode: bool
+
+    def sign(self, text: str) -> str:
+        """The report's own text in the encoding at hand."""
+        return text if self.unicode else ascii_only(text)
+
+    def foreign(self, text: str) -> str:
+        """Text of a plugin or a method: control characters made visible."""
+        return self.sign(visible(text))
+
+    @property
+    def label_room(self) -> int:
+        """Most columns that a label may take."""
+        return max(_NARROWEST_LABEL, self.width // 4)
+
+    def label(self, text: str, width: int) -> str:
+        """A method's label within a width."""
+        return clip_middle(self.foreign(text), width, self.sign("…"))
+
+    def note(self, text: str, style: str = "dim") -> list[Text]:
+        """A remark, wrapped by words."""
+        return wrap(self.sign(text), self.width, style=style)
+
+    # -- one table ----------------------------------------------------------------------------------------------------
+
+    def table(self, table: Table) -> list[Text]:
+        """Title, rows, failures as rows, remarks."""
+        out = self.title(table)
+        shown = [row for row in table.rows if row.cells]
+        names = [self.foreign(row.label) for row in table.rows]
+        label_width = min(max(map(cell_len, names), default=0), self.label_room)
+        fixed = [self.labels(shown, label_width)]
+        if any(row.cells[table.primary].rank_group for row in shown if table.primary in row.cells):
+            fixed.append(self.letters(table, shown))
+        for ends in (True, False):
+            verdicts = self.against(table, shown, ends=ends)
+            columns, dropped = self.fit(table, shown, fixed, verdicts)
+            if len(columns) >= min(_ENOUGH, len(table.columns)):
+                break
+        laid = [*fixed, *columns, *([verdicts] if verdicts is not None else [])]
+        if shown:
+            out.append(line([column.heading() for column in laid]))
+        for i, row in enumerate(shown):
+            out.append(line([column.render(i) for column in laid]))
+            out += self.remarks(row)
+        for row in table.rows:
+            if not row.cells:
+                out += self.failure(row, label_width)
+        return [*out, *self.footer(table, dropped)]
+
+    def title(self, table: Table) -> list[Text]:
+        """Family and task, where it ran, and what it is."""
+        threads = ", ".join(f"{t} thread" + "s" * (t != 1) for t in table.threads)
+        seeds = "seed" + "s" * (len(table.seeds) > 1) + " " + ", ".join(map(str, table.seeds))
+        facts = self.foreign(f"{table.device}, {threads}, {table.dtype}, {seeds}")
+        name = self.foreign(f"{table.family} / {table.task.label or table.task.name}")
+        name = clip(name, self.width, self.sign("…"))
+        head = Text(name, style="bold", no_wrap=True, overflow="ignore")
+        blank = self.width - head.cell_len - len(facts)
+        if blank >= GAP:
+            head.append(" " * blank + facts, style="not bold dim")
+            out = [head]
+        else:
+            out = [head, *wrap(facts, self.width, indent="", style="dim")]
+        return [*out, *wrap(self.foreign(table.summary), self.width, indent="", style="dim"), Text()]
+
+    def labels(self, rows: Sequence[Row], width: int) -> Column:
+        """Sign and label."""
+        return Column(
+            header="  method",
+            align="ll",
+            cells=[(Part(*self.mark(row)), Part(self.label(row.label, width), _label_style(row))) for row in rows],
+        )
+
+    def mark(self, row: Row) -> tuple[str, str]:
+        """Sign of a row, with its style."""
+        if row.incomparable:
+            return "x", "yellow"
+        if row.failures and any(f.status == "diverged" for f in row.failures):
+            return "!", "red"
+        if row.star:
+            return self.sign("★"), "green"
+        primary = [cell for cell in row.cells.values() if cell.exact and cell.metric in {"mse", "error"}]
+        return ("=", "cyan") if primary else (" ", "")
+
+    def letters(self, table: Table, rows: Sequence[Row]) -> Column:
+        """Rank groups of the primary column."""
+        groups = [row.cells[table.primary].rank_group if table.primary in row.cells else "" for row in rows]
+        return Column(header="", align="l", cells=[(Part(clip(g, 6, "+") or "-", "dim"),) for g in groups])
+
+    def fit(
+        self, table: Table, rows: Sequence[Row], fixed: Sequence[Column], verdicts: Column | None
+    ) -> tuple[list[Column], list[str]]:
+        """Take columns in order of the headline as long as they fit; the primary one first."""
+        made = {key: self.metric(table, key, rows) for key in table.columns}
+        budget = self.width - total_width([*fixed, *([verdicts] if verdicts else [])])
+        taken: set[str] = set()
+        for key in sorted(made, key=lambda k: k != table.primary):
+            if made[key].width + GAP <= budget:
+                taken.add(key)
+                budget -= made[key].width + GAP
+        return [c for key, c in made.items() if key in taken], [c.header for key, c in made.items() if key not in taken]
+
+    def metric(self, table: Table, key: str, rows: Sequence[Row]) -> Column:
+        """One headline column."""
+        spec = self.comparison.spec(key.partition("[")[0])
+        header = (spec.heading or spec.name) + key.removeprefix(spec.name)
+        if spec.unit and not _is_seconds(spec.name, spec.unit) and spec.unit != "B":
+            header += f" ({spec.unit})"
+        cells = [self.cell(row.cells.get(key), ratio=spec.name == "time" and bool(table.baseline)) for row in rows]
+        return Column(header=self.foreign(header), align="rlr", cells=cells, key=key)
+
+    def cell(self, cell: Cell | None, *, ratio: bool) -> tuple[Part, Part, Part]:
+        """Value, spread and, for seconds, the ratio to the baseline."""
+        if cell is None:
+            return Part("-", "dim"), Part(), Part()
+        value, around = _value(cell, self.comparison.spec(cell.metric).scale == "log")
+        if "heavy-tail" in cell.flags:
+            around += "!"
+        last = Part()
+        effect = cell.effect
+        if ratio and effect is not None:
+            text = numbers.factor(effect.value, effect.low, effect.high) if effect.verdict != "baseline" else "×1"
+            last = Part(self.sign(text + _MARKS.get(effect.verdict, "")), STYLES.get(effect.verdict, "dim"))
+        return Part(self.sign(value)), Part(self.sign(around), "dim"), last
+
+    def against(self, table: Table, rows: Sequence[Row], *, ends: bool) -> Column | None:
+        """Verdict, ratio or difference in the primary column."""
+        if not table.baseline:
+            return None
+        spec = self.comparison.spec(table.primary.partition("[")[0])
+        found = [row.cells[table.primary].effect if table.primary in row.cells else None for row in rows]
+        cells = []
+        for row, effect in zip(rows, found, strict=True):
+            if effect is None or row.is_baseline:
+                cells.append((Part("(baseline)" if row.is_baseline else "-", "dim"), Part(), Part()))
+                continue
+            style = STYLES.get(effect.verdict, "yellow" if effect.verdict == "undecided" else "dim")
+            if effect.kind == "ratio":
+                size = numbers.factor(effect.value, effect.low, effect.high)
+                around = numbers.bracket(effect.value, effect.low, effect.high)
+            else:
+                half = (effect.high - effect.low) / 2
+                size = ("+" if effect.value > 0 else "") + numbers.number(effect.value, half / 2)
+                around = numbers.spread(effect.value, effect.low, effect.high, relative=False)
+            size = "" if math.isnan(effect.value) else size
+            around = Part(self.sign(around), "dim") if ends and size else Part()
+            cells.append((Part(effect.verdict or "-", style), Part(self.sign(size)), around))
+        heading = f"{spec.heading or spec.name} vs {table.baseline}"
+        least = max((sum(len(p.text) for p in cell) + len(cell) for cell in cells), default=0)
+        return Column(
+            header=clip(self.foreign(heading), max(least, 18), self.sign("…")), align="lrl", cells=cells, key="verdict"
+        )
+
+    # -- what went wrong ----------------------------------------------------------------------------------------------
+
+    def failure(self, row: Row, label_width: int) -> list[Text]:
+        """A method without a number: status, place, reason, and the next step."""
+        quiet = row.status in _QUIET
+        first = row.failures[0] if row.failures else None
+        place = f" in {first.phase or first.stage}" if first is not None and not quiet else ""
+        reason = self.foreign(f"{row.status}{place}" + (f": {row.reason}" if row.reason else ""))
+        label = self.label(row.label, label_width)
+        head = Text(" " if quiet else "!", style="" if quiet else "red", no_wrap=True, overflow="ignore")
+        head.append(f" {label}{' ' * (label_width - cell_len(label))}  ", style="dim" if quiet else "")
+        return self.story(head, reason, "" if quiet else row.key, "dim" if quiet else "red")
+
+    def remarks(self, row: Row) -> list[Text]:
+        """Cases of a row that failed although the row has numbers, one line for each kind."""
+        out: list[Text] = []
+        kinds = {(f.stage, f.status, f.reason): f for f in reversed(row.failures) if f.status not in _QUIET}
+        for (stage, status, reason), failure in reversed(kinds.items()):
+            same = [f for f in row.failures if (f.stage, f.status, f.reason) == (stage, status, reason)]
+            times = f" ({len(same)} cases)" if len(same) > 1 else ""
+            text = self.foreign(f"{stage} {status}{times}" + (f": {reason}" if reason else ""))
+            head = Text(self.sign("    ╰ "), style="dim", no_wrap=True, overflow="ignore")
+            out += self.story(head, text, failure.key, "red")
+        return out
+
+    def story(self, head: Text, text: str, key: str, style: str) -> list[Text]:
+        """A reason beside its head, with the command that tells more, on a second line where the first is full."""
+        hint = f"kexue-bench show {key}" if key else ""
+        room = self.width - head.cell_len
+        whole = Text(clip(text, room, self.sign("…")), style=style)
+        one_line = len(text) + len(hint) + GAP <= room
+        head.append_text(whole)
+        if hint and one_line:
+            head.append(" " * GAP + hint, style="dim")
+            return [head]
+        return [head, *([Text("    " + hint, style="dim", no_wrap=True, overflow="ignore")] if hint else [])]
+
+    # -- remarks under a table ----------------------------------------------------------------------------------------
+
+    def footer(self, table: Table, dropped: Sequence[str]) -> list[Text]:
+        """What the run could have found, the A/A control, and what limits the figures above."""
+        notes: list[str] = []
+        found = [self.smallest(table, key) for key in dict.fromkeys((table.primary, "time")) if key in table.detectable]
+        if found:
+            notes.append(f"would have found with 90 %: {', '.join(found)}  ({table.tests} tests).")
+        if control := table.control:
+            ends = numbers.bracket(control.ratio, control.low, control.high)
+            ratio = numbers.factor(control.ratio, control.low, control.high, digits=4)
+            notes.append(f"A/A control: time {ratio} {ends} over {control.n} processes.")
+        elif table.timed and table.baseline:
+            notes.append("A/A control: missing, so no method is called faster or slower.")
+        gains = [c.effect.gain for row in table.rows if (c := row.cells.get(table.primary)) and c.effect]
+        if gains and max(gains) >= 2:
+            notes.append(f"pairing: up to {numbers.factor(max(gains))} fewer draws for one precision.")
+        out = self.note(" ".join(notes)) if notes else []
+        short = [row.label for row in table.rows if "budget" in row.stops]
+        if short:
+            out += self.note(f"budget ended before the asked precision: {', '.join(map(visible, short))}")
+        if any("heavy-tail" in cell.flags for row in table.rows for cell in row.cells.values()):
+            out += self.note("! after ±: heavy tail, the interval may be too short")
+        for row in table.rows:
+            if row.incomparable:
+                out += self.note(f"x {visible(row.label)}: not comparable, {row.incomparable}")
+        if not table.baseline:
+            out += self.note("no ratios: the baseline has no row here")
+        if dropped:
+            out += self.note(f"not shown at {self.width} columns: {', '.join(dropped)}")
+        return [Text(), *out] if out else []
+
+    def smallest(self, table: Table, key: str) -> str:
+        """The detectable effects of one column, smallest and largest over the rows."""
+        low, high = table.detectable[key]
+        spec = self.comparison.spec(key.partition("[")[0])
+        if spec.scale == "linear":
+            ends, unit = (numbers.number(low, low / 4), numbers.number(high, high / 4)), f" {spec.unit}".rstrip()
+        else:
+            ends, unit = tuple(_effect(v) for v in (low, high)), ""
+        both = ends[0] if ends[0] == ends[1] else f"{ends[0].removesuffix(' %')} to {ends[1]}"
+        return f"{both}{unit} in {spec.heading or spec.name}"
+
+    # -- over tasks ---------------------------------------------------------------------------------------------------
+
+    def summary(self, summary: Summary) -> list[Text]:
+        """Counts that add up to what was planned; over several tasks also verdicts and geometric means."""
+        counts = ", ".join(f"{n} {status}" for status, n in summary.statuses.items())
+        tasks = f"{summary.tasks} task" + "s" * (summary.tasks != 1)
+        head = Text(self.foreign(summary.family), style="bold", no_wrap=True, overflow="ignore")
+        facts = self.sign(f"{tasks} · {summary.planned} cases planned: {counts}")
+        out = [head.append(f"  {facts}", style="not bold dim")]
+        if head.cell_len > self.width:
+            out = [Text(self.foreign(summary.family), style="bold"), *wrap(facts, self.width, style="dim")]
+        if summary.tasks < 2:
+            return out
+        columns = self.over_tasks(summary)
+        while total_width(columns) > self.width and len(columns) > 2:
+            columns.pop()
+        out.append(line([c.heading() for c in columns]))
+        return out + [line([c.render(i) for c in columns]) for i in range(len(columns[0].cells))]
+
+    def over_tasks(self, summary: Summary) -> list[Column]:
+        """Method, tasks on which it is among the best, geometric means, verdicts."""
+        names = list(dict.fromkeys(a.metric for a in summary.aggregates))
+        found = {(a.label, a.metric): a for a in summary.aggregates}
+
+        def order(label: str) -> tuple[float, int, str]:
+            first = found.get((label, names[0])) if names else None
+            ratio = first.ratio if first is not None and first.ratio is not None else math.inf
+            return ratio, -summary.stars.get(label, 0), label
+
+        labels = sorted(summary.verdicts, key=order)
+        columns = [
+            Column(
+                header="  method",
+                align="ll",
+                cells=[(Part(" "), Part(self.label(label, self.label_room))) for label in labels],
+            ),
+            Column(
+                header=self.sign("★ on"),
+                align="r",
+                cells=[(Part(f"{summary.stars.get(label, 0)}/{summary.tasks}"),) for label in labels],
+            ),
+        ]
+        for name in names:
+            cells = []
+            for label in labels:
+                a = found.get((label, name))
+                if a is None or a.ratio is None:
+                    cells.append((Part(f"{a.tasks} of {a.of} tasks" if a else "-", "dim"), Part()))
+                    continue
+                low, high = (math.nan if end is None else end for end in (a.low, a.high))
+                size = "×1" if a.ratio == 1 and low == high else numbers.factor(a.ratio, low, high)
+                ends = numbers.bracket(a.ratio, low, high)
+                cells.append((Part(self.sign(size)), Part(ends, "dim")))
+            spec = self.comparison.spec(name.partition("[")[0])
+            columns.append(Column(header=self.sign(f"{spec.heading or spec.name} ×"), align="rl", cells=cells))
+        words: tuple[Verdict, ...] = ("better", "worse", "equivalent", "undecided", "untestable")
+        for word in words:
+            counted = [summary.verdicts[label].get(word, 0) for label in labels]
+            if any(counted):
+                shown = [(Part(str(n) if n else self.sign("·"), STYLES.get(word, "")),) for n in counted]
+                columns.append(Column(header=word, align="r", cells=shown))
+        return columns
+
+    def legend(self) -> list[Text]:
+        """How to read the report, in a few lines."""
+        c = self.comparison
+        corrections = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "uncorrected"}
+        rule = f"{corrections[c.correction]}, alpha {numbers.percent(c.alpha)}, margin {numbers.percent(c.margin)}"
+        text = (
+            f"★ best, or not shown to be worse than the best; = exact; same letter: not told apart ({rule}). "
+            "±: 95 % interval; ×: paired ratio to the baseline (time: ? undecided, = equivalent); "
+            "<: not distinguishable from 0."
+        )
+        return wrap(self.sign(text), self.width, indent="", style="dim")
+
+
+def _label_style(row: Row) -> str:
+    return "bold" if row.star else ""
+
+
+def _is_seconds(metric: str, unit: str) -> bool:
+    return unit == "s" and not metric.endswith("variance")
+
+
+def _effect(fraction: float) -> str:
+    return numbers.percent(fraction) if fraction < 1 else numbers.factor(1 + fraction)
+
+
+def _value(cell: Cell, relative: bool) -> tuple[str, str]:
+    """Value and spread of a cell as text."""
+    low, high = cell.low, cell.high
+    half = (high - low) / 2 if low is not None and high is not None else 0.0 if cell.exact else None
+    if "bound" in cell.flags or (low == 0 and high is not None and high > 0 and not cell.exact):
+        bound = numbers.upper(high if high is not None else cell.value)
+        return (f"|b|<{bound}" if cell.metric.endswith("bias") else f"<{bound}"), ""
+    if cell.unit == "B":
+        return numbers.size(cell.value), ""
+    around = (
+        "" if cell.exact else numbers.spread(cell.value, low, high, relative=relative or cell.metric.endswith("bias"))
+    )
+    if _is_seconds(cell.metric, cell.unit):
+        return numbers.seconds(cell.value, half), around
+    if around.startswith("±") and not around.endswith("%") and half is not None:
+        # Value and spread end at the same place.
+        half /= 2
+    return numbers.number(cell.value, half), around

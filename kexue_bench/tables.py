@@ -1,0 +1,241 @@
+"""What a comparison holds: tables of rows of cells, summaries, and the same as flat rows of plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .api import SCHEMA, Instance, MetricSpec
+from .stats import Correction, Verdict
+from .verdicts import Effect
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One number of a table: a method in a column, with its 95 % interval and how it stands to the baseline.
+
+    Args:
+        key: the column: a metric with its labels, `f1[reading=tuned]`.
+        n: draws, replicates or processes behind the value.
+        effect: against the baseline; None without one, or for a metric that has no better side.
+        rank_group: letters; rows that share one were not told apart.
+    """
+
+    key: str
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+    flags: frozenset[str]
+    stage: str
+    case_key: str
+    exact: bool
+    labels: Mapping[str, str] = field(default_factory=dict)
+    effect: Effect | None = None
+    rank_group: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A planned case that did not end `ok`."""
+
+    key: str
+    stage: str
+    status: str
+    phase: str
+    reason: str
+    replicates: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One method of a table.
+
+    Args:
+        label: what is printed; with ` @run` where several runs hold the same method with different results.
+        status: `ok`, or the status of the first case that did not end well.
+        reason: its reason.
+        key: key of that case, for `kexue-bench show`; of the first case where all is well.
+        star: best in the primary column, or not shown to be worse than the best.
+        incomparable: why this row cannot be compared with the baseline; empty where it can.
+        stops: why sampling stopped.
+    """
+
+    method: Instance
+    label: str
+    run: str
+    status: str
+    reason: str
+    key: str
+    cells: Mapping[str, Cell]
+    failures: tuple[Failure, ...] = ()
+    star: bool = False
+    is_baseline: bool = False
+    incomparable: str = ""
+    stops: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """The baseline timed against a copy of itself: a ratio that ought to be 1."""
+
+    ratio: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One task on one device in one dtype.
+
+    Args:
+        primary: the column that decides which method is best.
+        columns: headline columns that hold at least one value, in order.
+        baseline: label of the baseline's row; empty where it has none.
+        control: the A/A control; None where nothing was timed twice.
+        timed: whether any row holds seconds.
+        tests: tests under one correction.
+        detectable: column -> smallest and largest detectable effect over its rows.
+    """
+
+    family: str
+    task: Instance
+    summary: str
+    device: str
+    dtype: str
+    threads: tuple[int, ...]
+    seeds: tuple[int, ...]
+    primary: str
+    columns: tuple[str, ...]
+    baseline: str
+    rows: tuple[Row, ...]
+    control: Control | None
+    timed: bool
+    tests: int
+    detectable: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregate:
+    """One method over all tasks of a family in one column.
+
+    Args:
+        ratio: geometric mean of the ratios to the baseline; None unless every task has one.
+        tasks: tasks on which the ratio exists.
+        of: tasks on which it should.
+    """
+
+    label: str
+    metric: str
+    ratio: float | None
+    low: float | None
+    high: float | None
+    tasks: int
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A family at a glance; `statuses` counts every planned case, whatever its stage.
+
+    Args:
+        verdicts: label -> verdicts in the primary columns over all tasks.
+        stars: label -> tasks on which it is among the best.
+    """
+
+    family: str
+    title: str
+    tasks: int
+    planned: int
+    statuses: Mapping[str, int]
+    aggregates: tuple[Aggregate, ...]
+    verdicts: Mapping[str, Mapping[Verdict, int]]
+    stars: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Everything a report prints."""
+
+    runs: tuple[str, ...]
+    tables: tuple[Table, ...]
+    summaries: tuple[Summary, ...]
+    metrics: Mapping[str, MetricSpec]
+    margin: float
+    alpha: float
+    correction: Correction
+    added: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    schema: str = field(default=SCHEMA, init=False)
+
+    def spec(self, metric: str) -> MetricSpec:
+        """The spec of a metric; one that nobody registered is lower-is-better on the log scale."""
+        return self.metrics.get(metric) or MetricSpec(name=metric)
+
+    def rows(self) -> list[dict[str, object]]:
+        """One flat row of plain JSON data for each (task, method, metric), and one for each method without a result."""
+        return [line for table in self.tables for row in table.rows for line in _lines(table, row)]
+
+
+def _lines(table: Table, row: Row) -> Iterable[dict[str, object]]:
+    head: dict[str, object] = {
+        "run": row.run,
+        "key": row.key,
+        "family": table.family,
+        "task": table.task.name,
+        "task_params": dict(table.task.params),
+        "method": row.method.name,
+        "method_params": dict(row.method.params),
+        "label": row.label,
+        "stage": "",
+        "claim": "",
+        "replicate": None,
+        "copy": 0,
+        "labels": {},
+        "device": table.device,
+        "dtype": table.dtype,
+        "threads": table.threads[0],
+    }
+    tail: dict[str, object] = {"status": row.status, "reason": row.reason}
+    empty = Cell(
+        key="", metric="", value=math.nan, low=None, high=None, n=0, unit="", flags=frozenset(), stage="",
+        case_key=row.key, exact=False,
+    )  # fmt: skip
+    for cell in row.cells.values() or (empty,):
+        effect = cell.effect
+        kind = effect.kind if effect else ""
+        values = [_finite(v) for v in (effect.value, effect.low, effect.high)] if effect else [None] * 3
+        ratio = values if kind == "ratio" else [None] * 3
+        difference = values if kind == "difference" else [None] * 3
+        yield {
+            **head,
+            "key": cell.case_key,
+            "stage": cell.stage,
+            "labels": dict(cell.labels),
+            "metric": cell.metric,
+            "value": _finite(cell.value),
+            "ci_low": _finite(cell.low),
+            "ci_high": _finite(cell.high),
+            "n": cell.n,
+            "unit": cell.unit,
+            "flags": sorted(cell.flags),
+            **tail,
+            "verdict": effect.verdict if effect else "",
+            "baseline": table.baseline,
+            **dict(zip(("ratio", "ratio_low", "ratio_high"), ratio, strict=True)),
+            **dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True)),
+            "p": effect.p if effect else None,
+            "p_adjusted": effect.adjusted if effect else None,
+            "detectable": _finite(effect.detectable) if effect else None,
+            "pairing_gain": _finite(effect.gain) if effect and effect.paired else None,
+            "rank_group": cell.rank_group,
+            "best": row.star and cell.key == table.primary,
+        }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
