@@ -1,0 +1,279 @@
+"""The harness's own speed, as ratios and costs taken within one run: `pytest tests/bench`.
+
+Every figure is printed beside its target. Assertions are several times wider than the targets: a machine under load
+must not fail them, a harness that became slow must.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import sys
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+import torch
+from pebble import ProcessPool
+
+from kexue_bench import codec, runner
+from kexue_bench.api import Case, Instance, Job, Plan
+from kexue_bench.engines.local import LocalEngine
+from kexue_bench.lab.context import Context, Noise
+from kexue_bench.lab.moments import estimate
+from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.timing import MemberTimes, time_group
+from kexue_bench.results import RunWriter
+from kexue_bench.worker import run_job
+from kexue_gradients.methods.disarm import Disarm
+from kexue_gradients.methods.reinforce import Reinforce
+from kexue_gradients.methods.rloo import Rloo
+from kexue_gradients.tasks.bernoulli_toy import BernoulliToy
+
+HERE = str(Path(__file__).parent)
+BITS, BATCH, BATCHES = 200, 1024, 32
+DRAWS = BATCH * BATCHES
+TOY = BernoulliToy(bits=BITS, t=0.499, theta=0.0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Figures of one thread, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def figure(benchmark, capsys):
+    """Measure once, print the figure beside its target, and hand it to pytest-benchmark's report."""
+
+    def take(name: str, measure: Callable[[], float], *, target: str) -> float:
+        value = benchmark.pedantic(measure, rounds=1, iterations=1)
+        benchmark.extra_info[name] = value
+        with capsys.disabled():
+            sys.stdout.write(f"\n  {name}: {value:.3g}   (target {target})\n")
+        return value
+
+    return take
+
+
+def case(index: int = 0) -> Case:
+    return Case(
+        family="null",
+        task=Instance(name="task", params={"index": index}, target="null_family:NullTask"),
+        task_version=1,
+        method=Instance(name="method", target="null_family:NullMethod"),
+        stage="evaluate",
+    )
+
+
+def ratio(above: MemberTimes, below: MemberTimes) -> float:
+    """Geometric mean of the ratios within rounds."""
+    pairs = [
+        math.log(a / b) for a, b in zip(above.seconds, below.seconds, strict=True) if a is not None and b is not None
+    ]
+    return math.exp(statistics.median(pairs))
+
+
+def estimation(method) -> Workload:
+    """The whole of estimating: draws, moments, ledger."""
+    toy_case = Case(
+        family="gradients",
+        task=Instance(name="bernoulli-toy", target=""),
+        task_version=1,
+        method=Instance(name="method", target=""),
+        stage="evaluate",
+    )
+    problem = TOY.problem(method, Context(toy_case))
+    noise = Noise.seeded(0)
+    return Workload(call=lambda: estimate(problem, noise, precision=None, budget=DRAWS), units=DRAWS, unit="draw")
+
+
+def floor(evaluations: int) -> Workload:
+    """Draw, compare and evaluate f, and nothing else: what no estimator with so many evaluations can go below."""
+    generator = torch.Generator().manual_seed(0)
+    p = torch.full((BITS,), 0.5)
+
+    def call() -> None:
+        for _ in range(BATCHES):
+            b = (torch.rand(evaluations * BATCH, BITS, generator=generator) < p).to(p.dtype)
+            (b - TOY.t).square().mean(-1)
+
+    return Workload(call=call, units=DRAWS, unit="draw")
+
+
+def loop(draws: int) -> Workload:
+    """REINFORCE as one writes it first: a sample, its score by autograd, running sums."""
+    theta = torch.zeros(BITS, requires_grad=True)
+    total, squares = torch.zeros(BITS), torch.zeros(BITS)
+
+    def call() -> None:
+        with torch.enable_grad():
+            for _ in range(draws):
+                bits = torch.distributions.Bernoulli(logits=theta)
+                b = bits.sample()
+                value = (b - TOY.t).square().mean()
+                (gradient,) = torch.autograd.grad(value * bits.log_prob(b).sum(), theta)
+                total.add_(gradient)
+                squares.addcmul_(gradient, gradient)
+
+    return Workload(call=call, units=draws, unit="draw")
+
+
+def test_batched_estimation_against_a_loop_over_samples(figure):
+    """Seconds a draw of a per-sample autograd loop over those of the whole batched estimation, at 200 bits."""
+
+    def measure() -> float:
+        with torch.no_grad():
+            works = {"batched": estimation(Reinforce()), "loop": loop(100)}
+            times = time_group(works, rounds=15, seed=0).members
+        return ratio(times["loop"], times["batched"])
+
+    assert figure("batched estimation, times a per-sample loop", measure, target=">= 100") > 30
+
+
+@pytest.mark.parametrize(("method", "evaluations"), [(Reinforce(), 1), (Rloo(), 2), (Disarm(), 2)])
+def test_estimation_against_its_roofline(figure, method, evaluations):
+    """Seconds of draw + compare + f over those of the whole estimation with as many evaluations, at 200 bits."""
+
+    def measure() -> float:
+        with torch.no_grad():
+            works = {"estimate": estimation(method), "floor": floor(evaluations)}
+            times = time_group(works, rounds=15, seed=0).members
+        return ratio(times["floor"], times["estimate"])
+
+    name = f"{type(method).__name__.lower()}, share of the roofline"
+    assert figure(name, measure, target=">= 0.6") > 0.2
+
+
+def test_fixed_cost_of_a_case_in_process(figure, monkeypatch):
+    """Milliseconds of `run_job` for a case that does nothing: decode, build, context, outcome, encode."""
+    monkeypatch.syspath_prepend(HERE)
+    request = {"kind": "run", "job": codec.encode(Job(cases=(case(),))), "attempt": 1}
+    text = json.dumps(request)
+    assert json.loads(run_job(text))["outcomes"][0]["status"] == "ok"
+
+    def measure() -> float:
+        times = time_group({"case": Workload(call=lambda: run_job(text))}, rounds=50, seed=0).members["case"]
+        assert times.median is not None
+        return 1e3 * times.median
+
+    assert figure("fixed cost of a case in process, ms", measure, target="<= 0.5") < 20
+
+
+def run_plan(engine: LocalEngine, root: Path, count: int, first: int) -> float:
+    """Seconds a case of a whole run: runner, engine, worker, journal."""
+    plan = Plan(jobs=tuple(Job(cases=(case(first + i),)) for i in range(count)))
+    with RunWriter.create(root, name="bench", plan=plan, environment={}) as writer:
+        begun = perf_counter()
+        outcomes = runner.run(plan, engine=engine, open_writer=lambda: writer, sys_path=[HERE])
+        spent = perf_counter() - begun
+    assert {outcome.status for outcome in outcomes.values()} == {"ok"}
+    return spent / count
+
+
+def run_bare(pool: ProcessPool, root: Path, count: int) -> float:
+    """Seconds a task of the same pool library that does nothing, one after the other, with one fsync of a line each."""
+    line = b"x" * 800 + b"\n"
+    with (root / "bare").open("ab", buffering=0) as file:
+        begun = perf_counter()
+        for _ in range(count):
+            pool.schedule(len, args=["x" * 1000]).result()
+            file.write(line)
+            os.fsync(file.fileno())
+        return (perf_counter() - begun) / count
+
+
+def test_fixed_cost_of_a_case_in_a_warm_pool(figure, tmp_path):
+    """Seconds a case of a run with warm workers over those of bare pebble plus one fsync, in turns, one worker each.
+
+    The engine sends a worker its next job only after the answer to the last, so that a death has one owner; bare pebble
+    is taken the same way.
+    """
+    rounds, count = 5, 100
+    with (
+        LocalEngine(workers=1, isolation="worker") as engine,
+        ProcessPool(max_workers=1, context=get_context("forkserver")) as pool,
+    ):
+        run_plan(engine, tmp_path, 5, 0)
+        run_bare(pool, tmp_path, 5)
+
+        def measure() -> float:
+            turns = range(1, rounds + 1)
+            pairs = [(run_plan(engine, tmp_path, count, count * i), run_bare(pool, tmp_path, count)) for i in turns]
+            return statistics.median(ours / bare for ours, bare in pairs)
+
+        assert figure("warm pool, times bare pebble and one fsync", measure, target="<= 1.5") < 8
+
+
+def test_fixed_cost_of_a_case_in_a_fresh_process(figure, tmp_path):
+    """Milliseconds a case where every case has a process of its own, the server's imports done before."""
+
+    def measure() -> float:
+        with LocalEngine(workers=1, isolation="case") as engine:
+            run_plan(engine, tmp_path, 3, 0)
+            return 1e3 * statistics.median(run_plan(engine, tmp_path, 10, 10 * (i + 1)) for i in range(3))
+
+    assert figure("fresh process a case, ms", measure, target="<= 100") < 1000
+
+
+def test_a_step_of_the_facility_against_a_loop_by_hand(figure):
+    """Seconds of `Training.step` over those of the same step written by hand, on a network of 64 x 3."""
+    from kexue_bench.lab.training import Training, adam
+
+    network = torch.nn.Sequential(
+        *(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+    )
+    inputs, labels = Noise.seeded(1).normal(64, 64), Noise.seeded(2).integers(10, 64)
+
+    def loss() -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(network(inputs), labels)
+
+    training = Training(
+        model=network,
+        batches=lambda step: None,
+        loss=lambda batch, state, noise: (loss(), state),
+        make_optimizer=lambda parameters: adam(parameters, 1e-3),
+        noise=Noise.seeded(0),
+    )
+    optimizer = adam(network.parameters(), 1e-3)
+
+    def by_hand() -> None:
+        with torch.enable_grad():
+            optimizer.zero_grad()
+            loss().backward()
+        optimizer.step()
+
+    def measure() -> float:
+        works = {"facility": training.workload(), "by hand": Workload(call=by_hand, unit="step")}
+        times = time_group(works, rounds=100, seed=0).members
+        return ratio(times["facility"], times["by hand"])
+
+    assert figure("a step of the facility, times one by hand", measure, target="<= 1.1") < 1.5
+
+
+def test_equal_work_has_a_ratio_of_one(figure):
+    """The same arithmetic under two names, and done twice under a third: the clock's own A/A control."""
+    numbers = torch.arange(4096.0)
+
+    def once() -> None:
+        numbers.sin()
+
+    def twice() -> None:
+        numbers.sin()
+        numbers.sin()
+
+    works = {"a": Workload(call=once), "b": Workload(call=once), "twice": Workload(call=twice)}
+    times = time_group(works, rounds=100, seed=0).members
+
+    def measure() -> float:
+        return ratio(times["twice"], times["a"])
+
+    assert figure("work done twice, times the work done once", measure, target="2.00") == pytest.approx(2, rel=0.3)
+    assert ratio(times["b"], times["a"]) == pytest.approx(1, rel=0.2)
