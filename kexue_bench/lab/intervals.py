@@ -26,7 +26,7 @@ CLEAR = 1e-4
 """A bias is clearly nonzero when an unbiased estimator would show as much with this probability."""
 ROUNDING = 8
 """An interval is never narrower than this many units in the last place on either side."""
-HEAVY_SHARE = 0.1
+HEAVY_SHARE = 0.15
 """Largest share of the sum of squared deviations that one draw may have before `heavy-tail` is flagged."""
 
 
