@@ -294,14 +294,24 @@ def _declared(method: MethodSpec) -> dict[str, Scalar]:
     return {"deterministic": True} if deterministic else {}
 
 
-def _time_cases(cell: _Cell, request: Request, process: int) -> list[Case]:
+def _time_cases(cell: _Cell, request: Request, registry: Registry, process: int) -> list[Case]:
+    """One process of a timing group: every method, and a copy of the baseline as the A/A control."""
     options: dict[str, Scalar] = {"rounds": ROUNDS[request.suite], "sample": SAMPLE_SECONDS}
-    cases = [
-        _case(cell, request, method, stage="time", replicates=(process,), options=options) for method in cell.methods
-    ]
+    members = [(method, 0) for method in cell.methods]
     if cell.baseline is not None:
-        cases.append(_case(cell, request, cell.baseline, stage="time", replicates=(process,), options=options, copy=1))
-    return cases
+        members.append((cell.baseline, 1))
+    return [
+        _case(
+            cell,
+            request,
+            method,
+            stage="time",
+            replicates=(process,),
+            options=options | _declared(registry.methods[cell.family.name, method.name]),
+            copy=copy,
+        )
+        for method, copy in members
+    ]
 
 
 def _case(
