@@ -192,7 +192,7 @@ def _exact(problem: Sampling, noise: Noise) -> Estimate:
         losses={name: loss(first)[:1].to("cpu", torch.float64).numpy() for name, loss in problem.losses.items()},
         eps=eps,
         resolution=resolution,
-        shares={},
+        shares=dict.fromkeys(("mse", *problem.losses), 0.0),
     )
 
 

@@ -1,0 +1,341 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+
+from kexue_bench.errors import InvalidResult
+from kexue_bench.lab import intervals
+from kexue_bench.lab.context import Noise
+from kexue_bench.lab.estimates import fold
+from kexue_bench.lab.moments import estimate
+from kexue_bench.lab.protocols import Sampling
+
+ALL = ("estimate", "bias", "relative-bias", "variance", "mse", "cosine")
+
+
+def gaussian(mean=1.0, sd=0.7, *, truth=1.0, batch=16, dimension=0, dtype=torch.float64, **others):
+    """Normal draws about `mean`, scalar or of the given dimension."""
+    shape = (dimension,) if dimension else ()
+
+    def draw(noise, n):
+        return (mean + sd * noise.normal(n, *shape)).to(dtype)
+
+    return Sampling(draw=draw, truth=torch.full(shape, truth, dtype=torch.float64), batch=batch, **others)
+
+
+def one_bit(theta, t=0.45, batch=64):
+    """REINFORCE on one bit: gradient theta (1 - theta) (f1 - f0) of E (b - t)^2 in the logit."""
+    f1, f0 = (1 - t) ** 2, t**2
+
+    def draw(noise, n):
+        return torch.where(noise.uniform(n) < theta, f1 * (1 - theta), -f0 * theta)
+
+    truth = theta * (1 - theta) * (f1 - f0)
+    mse = theta * (f1 * (1 - theta) - truth) ** 2 + (1 - theta) * (f0 * theta + truth) ** 2
+    return Sampling(draw=draw, truth=torch.tensor(truth, dtype=torch.float64), batch=batch, metrics=ALL), mse
+
+
+def constant(value=0.5, *, truth=0.3, dtype=torch.float32, **others):
+    def draw(noise, n):
+        return torch.full((n,), value, dtype=dtype)
+
+    return Sampling(draw=draw, truth=torch.tensor(truth, dtype=torch.float64), batch=4, **others)
+
+
+def noise(seed=0, dtype=torch.float64):
+    return Noise.seeded(seed, dtype=dtype)
+
+
+def all_draws(problem, source, batches):
+    return torch.cat([problem.draw(source.at(b), problem.batch) for b in range(batches)]).double().numpy()
+
+
+def row(found, metric):
+    return next(m for m in found.measurements((metric,)) if m.metric == metric)
+
+
+@pytest.mark.parametrize("dimension", [0, 5])
+@pytest.mark.parametrize("batches", [32, 64, 256])
+def test_moments_are_numpys_on_the_same_draws(dimension, batches):
+    """Mean, variance and mse equal numpy's two-pass values on all draws at once, to 1e-12."""
+    problem = gaussian(mean=1.5, dimension=dimension)
+    found = estimate(problem, noise(), precision=None, budget=batches * 16)
+    g = all_draws(problem, noise(), batches).reshape(batches * 16, -1)
+    assert found.n == len(g)
+    assert found.mean.numpy().reshape(-1) == pytest.approx(g.mean(0), rel=1e-12)
+    assert found.variance == pytest.approx(g.var(0, ddof=1).sum(), rel=1e-12)
+    assert found.mse == pytest.approx(np.square(g - 1).sum(1).mean(), rel=1e-12)
+    squared = np.square(g.mean(0) - 1).sum() - g.var(0, ddof=1).sum() / len(g)
+    assert found.bias == pytest.approx(squared**0.5, rel=1e-10)
+
+
+@pytest.mark.parametrize(("ratio", "dtype"), [(1e3, torch.float32), (1e3, torch.float64), (1e7, torch.float64)])
+@pytest.mark.parametrize("truth", [0.0, 1.0])
+def test_large_mean_costs_no_digits(ratio, dtype, truth):
+    """Draws with mean / sd of `ratio`, far from the truth or at it: moments to 1e-6 of two long-double passes."""
+    problem = gaussian(mean=1.0, sd=1 / ratio, truth=truth, dtype=dtype)
+    found = estimate(problem, noise(), precision=None, budget=128 * 16)
+    g = all_draws(problem, noise(), 128).astype(np.longdouble)
+    expected = float(np.square(g - g.mean()).sum() / (len(g) - 1))
+    assert found.variance == pytest.approx(expected, rel=1e-6)
+    assert found.mse == pytest.approx(float(np.square(g - truth).mean()), rel=1e-6)
+
+
+def test_memory_is_flat_in_the_number_of_draws():
+    """Sixteen times the draws need the 32 numbers of each further look: not a tenth of the 64 unit means held."""
+
+    def peak(batches):
+        estimate(problem, noise(), precision=None, budget=64 * 16)
+        tracemalloc.start()
+        try:
+            estimate(problem, noise(), precision=None, budget=batches * 16)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    problem = gaussian(dimension=500)
+    assert peak(2048) - peak(128) < 64 * 500 * 8 / 10
+
+
+def test_batch_draws_from_its_own_stream():
+    """Batch b sees the stream at b whatever the method drew before, so that two methods share their batches."""
+
+    def wasteful(source, n):
+        source.uniform(999)
+        return source.at(0).normal(n)
+
+    seen = []
+
+    def thrifty(source, n):
+        seen.append(source.uniform(3))
+        return source.at(0).normal(n)
+
+    truth = torch.tensor(0.0, dtype=torch.float64)
+    found = [
+        estimate(Sampling(draw=draw, truth=truth, batch=8), noise(), precision=None, budget=512)
+        for draw in (wasteful, thrifty)
+    ]
+    assert found[0].errors.tolist() == found[1].errors.tolist()
+    assert torch.equal(seen[5], noise().at(5).uniform(3))
+
+
+def test_shorter_run_is_a_prefix_of_a_longer_one():
+    """The ledger only ever grows, so that two methods that stopped at different looks can be paired."""
+    problem = gaussian()
+    series = [row(estimate(problem, noise(), precision=None, budget=16 * b), "mse").series for b in (32, 64, 512)]
+    assert [s.looks for s in series] == [1, 2, 5]
+    assert [len(s.values) for s in series] == [32, 64, 160]
+    assert series[0].values == series[1].values[:32]
+    assert series[1].values == series[2].values[:64]
+    assert {(s.kind, s.batch) for s in series} == {("dyadic", 16)}
+
+
+def test_unit_of_a_look_is_the_mean_of_its_batches():
+    """Units 64 .. 95 of the ledger are means over two batches each, by numpy on the draws."""
+    problem = gaussian()
+    found = estimate(problem, noise(), precision=None, budget=16 * 128)
+    error = np.square(all_draws(problem, noise(), 128) - 1).reshape(128, 16).mean(1)
+    expected = np.concatenate([error[:64], error[64:].reshape(32, 2).mean(1)])
+    assert found.errors == pytest.approx(expected, rel=1e-12)
+
+
+def test_ledger_folds_into_equal_units():
+    """All looks fold into 64 units of equally many draws, the same as taking them directly."""
+    problem = gaussian()
+    found = estimate(problem, noise(), precision=None, budget=16 * 256)
+    error = np.square(all_draws(problem, noise(), 256) - 1).reshape(64, -1).mean(1)
+    assert fold(found.errors, found.looks) == pytest.approx(error, rel=1e-12)
+    assert found.units.errors == pytest.approx(error, rel=1e-12)
+    assert found.units.draws == 64
+
+
+def test_stops_at_the_first_look_that_is_precise_enough():
+    """The relative half-width of the mse is at most the precision, and was above it one look before."""
+    problem = gaussian()
+    found = estimate(problem, noise(), precision=0.05, budget=None)
+    mse = row(found, "mse")
+    assert found.stop == "precision"
+    assert mse.high - mse.low <= 0.1 * mse.value
+    before = row(estimate(problem, noise(), precision=None, budget=found.n // 2), "mse")
+    assert before.high - before.low > 0.1 * before.value
+
+
+@pytest.mark.parametrize(("budget", "draws"), [(16 * 32, 16 * 32), (16 * 100, 16 * 64), (16 * 5 + 3, 16 * 5), (1, 32)])
+def test_budget_holds_whole_looks(budget, draws):
+    """The largest exact prefix within the budget is drawn; below 32 batches each batch is a unit, and two at least."""
+    found = estimate(gaussian(), noise(), precision=1e-6, budget=budget)
+    assert (found.n, found.stop) == (draws, "budget")
+    low, high = row(found, "variance").low, row(found, "variance").high
+    assert low < found.variance < high
+
+
+def test_needs_a_reason_to_stop():
+    """Neither precision nor budget would draw for ever."""
+    with pytest.raises(ValueError, match="precision or a budget"):
+        estimate(gaussian(), noise(), precision=None, budget=None)
+
+
+def test_constant_square_is_degenerate_and_keeps_a_width():
+    """Two outcomes at equal distance from the truth: the mse has no spread, a flag, and an interval of rounding."""
+    problem, _ = one_bit(0.5)
+    found = estimate(problem, noise(dtype=torch.float32), precision=0.05, budget=10**6)
+    mse = row(found, "mse")
+    assert found.stop == "degenerate"
+    assert found.looks == 3
+    assert "degenerate" in mse.flags
+    assert mse.high - mse.low >= 8 * torch.finfo(torch.float32).eps * mse.value
+    assert mse.low <= (0.25 * (0.55**2 + 0.45**2)) ** 2 * 4 * 0.25 <= mse.high
+    assert "degenerate" not in row(found, "variance").flags
+
+
+def test_constant_draws_have_no_variance():
+    """A method that never varies has variance 0 exactly, flagged, wherever its mean is."""
+    found = estimate(constant(value=1 / 3, truth=1e3), noise(), precision=0.05, budget=10**4)
+    assert found.variance == 0
+    assert "degenerate" in row(found, "variance").flags
+    assert found.bias == pytest.approx(1e3 - 1 / 3, rel=1e-6)
+
+
+def test_deterministic_method_is_called_twice_and_is_exact():
+    """Two equal calls settle it: one draw, no series, an interval of rounding around its error."""
+    calls = []
+    problem = constant(value=0.3)
+
+    def draw(source, n):
+        calls.append(n)
+        return problem.draw(source, n)
+
+    exact = Sampling(draw=draw, truth=problem.truth, batch=4, losses={"error": lambda g: (g - 0.3).abs()})
+    found = estimate(exact, noise(), precision=0.05, budget=100, deterministic=True)
+    rows = {m.metric: m for m in found.measurements(ALL)}
+    assert (len(calls), found.n, found.stop) == (2, 1, "exact")
+    assert all("exact" in m.flags and m.series is None for m in rows.values())
+    assert rows["estimate"].low < 0.3 < rows["estimate"].high
+    assert rows["bias"].low == 0 < rows["bias"].value < 2e-8
+    assert (rows["variance"].value, rows["cosine"].value) == (0, 1)
+    assert rows["error"].value < 2e-8
+
+
+@pytest.mark.parametrize("kind", ["calls", "rows"])
+def test_false_claim_of_determinism_is_invalid(kind):
+    """A method that says it is deterministic may vary neither between calls nor within one."""
+    fixed = torch.arange(16.0, dtype=torch.float64)
+    problem = gaussian() if kind == "calls" else Sampling(draw=lambda _, n: fixed[:n], truth=fixed[0], batch=16)
+    with pytest.raises(InvalidResult, match="deterministic"):
+        estimate(problem, noise(), precision=0.05, budget=100, deterministic=True)
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda s, n: s.normal(n, 1), "must have shape"),
+        (lambda s, n: s.normal(n + 1), "must have shape"),
+        (lambda s, n: s.integers(3, n), "floating dtype, got torch.int64"),
+        (lambda s, n: [0.0] * n, "floating dtype, got list"),
+        (lambda s, n: s.normal(n).log(), "must be finite"),
+        (lambda s, n: s.normal(n) / 0, "must be finite"),
+        (lambda s, n: torch.zeros(n, device="meta"), "must stay on cpu"),
+    ],
+    ids=["shape", "length", "integers", "list", "nan", "inf", "device"],
+)
+def test_draws_that_break_the_contract_are_invalid(draw, message):
+    """A wrong shape, type or device, or a value that is not finite is named, not averaged."""
+    problem = Sampling(draw=draw, truth=torch.tensor(0.0), batch=8)
+    with pytest.raises(InvalidResult, match=message):
+        estimate(problem, noise(), precision=0.05, budget=1000)
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_changed_input_is_invalid(deterministic):
+    """A method that writes to what it was given changes the problem of the next draw."""
+    given = torch.zeros(3)
+
+    def draw(source, n):
+        given.add_(1)
+        return torch.ones(n) if deterministic else source.normal(n)
+
+    problem = Sampling(draw=draw, truth=torch.tensor(0.0), batch=8, inputs=(torch.ones(2), given))
+    with pytest.raises(InvalidResult, match="input 1 changed"):
+        estimate(problem, noise(), precision=None, budget=1000, deterministic=deterministic)
+
+
+def test_loss_is_a_plain_mean_with_its_own_series():
+    """A further loss is averaged over the same draws, by numpy, and pairs by its own units."""
+    problem = gaussian(losses={"absolute": lambda g: (g - 1).abs()}, metrics=())
+    found = estimate(problem, noise(), precision=None, budget=16 * 128)
+    (measured,) = found.measurements(problem.metrics)
+    g = np.abs(all_draws(problem, noise(), 128) - 1)
+    assert measured.metric == "absolute"
+    assert measured.value == pytest.approx(g.mean(), rel=1e-12)
+    units = intervals.mean(g.reshape(64, -1).mean(1))
+    assert (measured.low, measured.high) == pytest.approx((units.low, units.high), rel=1e-10)
+    assert len(measured.series.values) == 96
+
+
+def test_loss_of_another_shape_is_invalid():
+    """A loss gives one number for each draw."""
+    problem = gaussian(losses={"sum": torch.sum})
+    with pytest.raises(InvalidResult, match="loss 'sum' must give"):
+        estimate(problem, noise(), precision=None, budget=1000)
+
+
+@pytest.mark.parametrize("metric", ["estimate", "relative-bias", "cosine", "kurtosis"])
+def test_metric_that_does_not_exist_here_is_an_error(metric):
+    """No estimate of a vector, nothing relative to zero, and no unknown name."""
+    found = estimate(gaussian(truth=0.0, dimension=2), noise(), precision=None, budget=1000)
+    with pytest.raises(ValueError, match=r"scalar truth|not zero|unknown metric"):
+        found.measurements((metric,))
+
+
+def test_relative_bias_is_bias_over_the_length_of_the_truth():
+    """Value and ends are those of the bias divided by |truth|."""
+    found = estimate(gaussian(mean=2.0, truth=1.5, dimension=4), noise(), precision=None, budget=1000)
+    bias, relative = row(found, "bias"), row(found, "relative-bias")
+    expected = [end / 3 for end in (bias.value, bias.low, bias.high)]
+    assert [relative.value, relative.low, relative.high] == pytest.approx(expected, rel=1e-12)
+
+
+def test_bias_without_a_low_end_is_flagged_as_a_bound():
+    """An unbiased estimator gets `<= x`; a clear bias an interval on both sides."""
+    unbiased = row(estimate(gaussian(), noise(), precision=None, budget=1024), "bias")
+    biased = row(estimate(gaussian(mean=1.5), noise(), precision=None, budget=1024), "bias")
+    assert (unbiased.low, unbiased.flags) == (0, {"bound"})
+    assert 0 < biased.low < 0.5 < biased.high
+    assert not biased.flags
+
+
+def test_rounding_of_a_float32_method_is_no_bias():
+    """A method that is exact up to the rounding of its dtype has a bound, not a bias."""
+    found = estimate(constant(value=0.1, truth=0.1), noise(), precision=None, budget=1000)
+    assert 0 < found.bias < 2e-9
+    assert "bound" in row(found, "bias").flags
+
+
+def test_heavy_tail_is_flagged():
+    """Squares of a Cauchy have no mean: one draw carries the sum. Those of a normal are not flagged."""
+    heavy = Sampling(
+        draw=lambda s, n: torch.tan(torch.pi * (s.uniform(n) - 0.5)),
+        truth=torch.tensor(0.0),
+        batch=64,
+        metrics=("mse", "variance"),
+    )
+    for problem, flagged in ((heavy, True), (gaussian(batch=64), False)):
+        found = estimate(problem, noise(), precision=None, budget=4096)
+        assert [("heavy-tail" in row(found, m).flags) for m in ("mse", "variance")] == [flagged, flagged]
+
+
+@pytest.mark.statistical
+def test_estimates_cover_the_closed_form():
+    """One bit by REINFORCE at theta = .3, 200 seeds, stopped at 5 %: mse, variance, estimate and bias are covered.
+
+    95 % intervals are missed by 22 of 200 or more with probability 6e-4; four metrics, so a false alarm in 400.
+    """
+    problem, mse = one_bit(0.3)
+    expected = {"mse": mse, "variance": mse, "estimate": float(problem.truth), "bias": 0.0}
+    hits = dict.fromkeys(expected, 0)
+    for seed in range(200):
+        found = estimate(problem, noise(seed, torch.float32), precision=0.05, budget=10**5)
+        for m in found.measurements(expected):
+            hits[m.metric] += m.low <= expected[m.metric] <= m.high
+    assert min(hits.values()) > 178

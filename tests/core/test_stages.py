@@ -1,0 +1,187 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from kexue_bench.api import Case, Instance
+from kexue_bench.lab.context import Context
+from kexue_bench.lab.protocols import Sampling, Workload
+from kexue_bench.lab.stages import evaluate, workload
+from kexue_bench.lab.training import Diverged, Training, adam
+
+CASE = Case(
+    family="gradients",
+    task=Instance(name="toy", target="toys:Toy"),
+    task_version=1,
+    method=Instance(name="mean", target="methods:Mean"),
+    stage="evaluate",
+    dtype="float64",
+    options={"precision": 0.1, "budget": 10_000, "work": "evaluations"},
+)
+TRAINED = replace(CASE, replicates=(0, 1, 2), options={})
+
+
+class Toy:
+    """Mean of `method` standard normals, at a price of one evaluation each; truth 0, mse 1 / method."""
+
+    def problem(self, method, ctx):
+        def draw(noise, n):
+            ctx.counter.add(evaluations=n * method)
+            return noise.normal(n, method).mean(1)
+
+        truth = torch.zeros((), dtype=torch.float64)
+        return Sampling(draw=draw, truth=truth, batch=32, metrics=("estimate", "bias", "variance", "mse"))
+
+
+class Descent:
+    """Adam on |w - target|^2 for three replicates; a method of nan loses the second one."""
+
+    steps = 20
+
+    def build(self, method, ctx):
+        module = torch.nn.Module()
+        module.w = torch.nn.Parameter(torch.ones(len(ctx.replicates), 4, dtype=ctx.dtype))
+        target = torch.zeros(len(ctx.replicates), 1, dtype=ctx.dtype)
+        if len(ctx.replicates) > 1:
+            target[1] = method
+
+        def loss(batch, state, noise):
+            ctx.counter.add(evaluations=len(ctx.replicates))
+            return (module.w - target).square().sum(1), state
+
+        return Training(
+            model=module,
+            batches=lambda step: step,
+            loss=loss,
+            make_optimizer=lambda p: adam(p, 0.1),
+            noise=ctx.noise("noise"),
+            replicates=len(ctx.replicates),
+        )
+
+    def measure(self, training, ctx):
+        return lambda: {"nll": training.model.w.square().sum(1), "size": torch.tensor(4.0)}
+
+
+class Free:
+    def evaluate(self, method, ctx):
+        ctx.record("error", method)
+
+    def workload(self, method, ctx):
+        return Workload(call=lambda: method, units=3, unit="solve")
+
+
+def rows(ctx, metric):
+    return [m for m in ctx.measurements if m.metric == metric]
+
+
+def test_sampling_task_is_estimated_and_priced():
+    """The rows are the problem's metrics, then the deterministic cost of one draw, and mse times work."""
+    ctx = Context(CASE)
+    assert evaluate(Toy(), 4, ctx) == "precision"
+    metrics = [m.metric for m in ctx.measurements]
+    assert metrics == ["estimate", "bias", "variance", "mse", "evaluations", "memory", "work-variance"]
+    mse, (work,) = rows(ctx, "mse")[0], rows(ctx, "work-variance")
+    assert mse.low < 0.25 < mse.high
+    assert ctx.costs == {"evaluations": 4, "memory": (32 * 4 + 32) * 8 / 32}
+    assert (work.value, work.low, work.high) == (4 * mse.value, 4 * mse.low, 4 * mse.high)
+    assert work.series.values == tuple(4 * v for v in mse.series.values)
+    assert rows(ctx, "memory")[0].unit == "B"
+
+
+def test_cost_does_not_touch_the_estimation():
+    """The instrumented call draws and counts on a fork: the counts are those of the estimation alone."""
+    ctx = Context(CASE)
+    evaluate(Toy(), 4, ctx)
+    assert ctx.counter.units == {"evaluations": 4 * rows(ctx, "mse")[0].n}
+
+
+def test_work_variance_needs_its_counter():
+    """Without the option, or where nothing was counted under that name, there is no such row."""
+    for options in ({"budget": 1000}, {"budget": 1000, "work": "products"}):
+        ctx = Context(replace(CASE, options=options))
+        evaluate(Toy(), 1, ctx)
+        assert not rows(ctx, "work-variance")
+
+
+def test_same_case_gives_the_same_rows():
+    """Evaluation is bit for bit the same in any order, and does not know the name of the method."""
+    found = []
+    for name in ("mean", "other", "mean"):
+        ctx = Context(replace(CASE, method=replace(CASE.method, name=name)))
+        evaluate(Toy(), 2, ctx)
+        found.append(ctx.measurements)
+        torch.rand(3, generator=torch.Generator().manual_seed(1))
+    assert found[0] == found[1] == found[2]
+
+
+def test_trained_task_records_its_curve_and_its_end():
+    """Every mark gives a row a replicate with its step, the end one without; a scalar measure is each one's."""
+    ctx = Context(TRAINED)
+    assert evaluate(Descent(), 0.0, ctx) == ""
+    nll = rows(ctx, "nll")
+    final = [m for m in nll if m.point is None]
+    assert [m.replicate for m in final] == [0, 1, 2]
+    assert [m.value for m in nll if m.point == 0] == [4.0, 4.0, 4.0]
+    assert [m.value for m in nll if m.point == 20] == [m.value for m in final]
+    assert all(m.value < 4 for m in final)
+    assert {m.value for m in rows(ctx, "size")} == {4.0}
+
+
+def test_cost_of_a_step_is_that_of_a_later_step():
+    """The counts of one step; its bytes leave out the optimizer's state, which the first step makes."""
+    ctx = Context(TRAINED)
+    evaluate(Descent(), 0.0, ctx)
+    assert ctx.costs["evaluations"] == 3
+    # w has 96 bytes; a step's own tensors are a few of that size, Adam's state would add two more and its counters.
+    assert 96 * 3 <= ctx.costs["memory"] <= 96 * 6
+    assert ctx.counter.units == {"evaluations": 60}
+
+
+def test_divergence_keeps_what_was_measured():
+    """The lost replicate has rows without a value, the others their scores, and the stage ends with `Diverged`."""
+    ctx = Context(TRAINED)
+    with pytest.raises(Diverged) as lost:
+        evaluate(Descent(), float("nan"), ctx)
+    assert lost.value.replicates == (1,)
+    final = {m.replicate: m.value for m in rows(ctx, "nll") if m.point is None}
+    assert final[1] is None
+    assert final[0] == final[2] < 4
+    assert "evaluations" in ctx.costs
+
+
+def test_free_task_records_for_itself():
+    """Anything else is called as it is and gives its own workload."""
+    ctx = Context(CASE)
+    assert evaluate(Free(), 1.5, ctx) == ""
+    assert [(m.metric, m.value) for m in ctx.measurements] == [("error", 1.5)]
+    assert workload(Free(), 1.5, ctx).unit == "solve"
+
+
+def test_workload_of_a_sampling_task_is_a_batch():
+    """One call draws one batch, other numbers each time, and holds as many units as it has draws."""
+    ctx = Context(CASE)
+    timed = workload(Toy(), 4, ctx)
+    assert (timed.units, timed.unit) == (32, "draw")
+    first = timed.call()
+    assert first.shape == (32,)
+    assert not torch.equal(first, timed.call())
+
+
+def test_workload_of_a_trained_task_is_its_step():
+    """What is timed is the very step that is trained: twenty calls and twenty steps give the same parameters."""
+    task, one, two = Descent(), Context(TRAINED), Context(TRAINED)
+    timed = workload(task, 0.0, one)
+    for _ in range(20):
+        timed.call()
+    training = task.build(0.0, two)
+    for _ in range(20):
+        training.step()
+    assert one.counter.units == two.counter.units == {"evaluations": 60}
+    assert (timed.units, timed.unit) == (1, "step")
+
+
+@pytest.mark.parametrize("stage", [evaluate, workload])
+def test_object_that_is_no_task_is_named(stage):
+    """The error says what a task has."""
+    with pytest.raises(TypeError, match="a task has `problem`"):
+        stage(object(), None, Context(CASE))
