@@ -28,6 +28,17 @@ def bounded(data: bytes | str, keep: int = KEEP) -> str:
     return raw.decode("utf-8", "replace").strip("\n")
 
 
+def _ends(path: Path, start: int, stop: int) -> bytes:
+    """The bytes of a file from `start` to `stop`, or the first and the last of them with a note between."""
+    with path.open("rb") as file:
+        file.seek(start)
+        if stop - start <= CAP:
+            return file.read(stop - start)
+        head = file.read(KEEP // 4)
+        file.seek(stop - KEEP // 2)
+        return head + f"\n[... {stop - start} bytes in all ...]\n".encode() + file.read(KEEP // 2)
+
+
 class Capture:
     """The worker's side: file descriptors 1 and 2 and the fault handler write to one file."""
 
@@ -67,12 +78,9 @@ class Capture:
                 return ""
             if size < self._since:
                 self._since = 0
-            with self._path.open("rb") as file:
-                file.seek(self._since)
-                data = file.read(2 * CAP)
+            data, self._since = _ends(self._path, self._since, size), size
         except OSError:
             return ""
-        self._since += len(data)
         return bounded(data)
 
 

@@ -187,7 +187,7 @@ class _Attempt:
 
     def fail(self, error: BaseException) -> None:
         self.status, self.reason = classify(error, self.case.method.target, self.case.task.target), describe(error)
-        self.trace = trace_of(error, self.station.printed())
+        self.trace = trace_of(error)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -208,9 +208,12 @@ class _Attempt:
         finally:
             self.seconds += time.perf_counter() - begun
             changed = state.restore(before)
-        if changed:
+            note = f"left changed, and was put back: {', '.join(changed)}" if changed else ""
+            self.add_trace(note, self.station.printed())
             self.station.changed.extend(changed)
-            self.trace = "\n".join(filter(None, (self.trace, f"left changed, and was put back: {', '.join(changed)}")))
+
+    def add_trace(self, *parts: str) -> None:
+        self.trace = bounded("\n".join(filter(None, (self.trace, *parts))))
 
     def outcome(self) -> Outcome:
         request = self.station.request
@@ -219,14 +222,13 @@ class _Attempt:
             measurements = (*self.ctx.measurements, *self.extra)
             cost = {name: float(value) for name, value in self.ctx.costs.items()}
             details = _write_details(self.ctx.details, request.get("details", ""))
-        printed = self.station.printed()
         return Outcome(
             key=self.case.key,
             status=self.status,
             attempt=request.get("attempt", 1),
             phase="" if self.status == "ok" else self.phase,
             reason=self.reason,
-            trace=bounded("\n".join(filter(None, (self.trace, printed)))),
+            trace=self.trace,
             measurements=measurements,
             cost=cost,
             details=details,
@@ -313,6 +315,7 @@ def _time(attempts: Sequence[_Attempt], workloads: dict[int, Workload], station:
             raise
         attempts[running].phase = "time"
         attempts[running].fail(error)
+        attempts[running].add_trace(station.printed())
         del workloads[running]
         return False
     finally:

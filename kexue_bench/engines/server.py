@@ -91,8 +91,10 @@ def _become_server(driver: int) -> None:
     here = os.getpid()
 
     def end(*_: object) -> None:
+        # At once, since the interpreter may be going down already and would trip over an exception.
         if os.getpid() == here:
-            sys.exit(0)
+            processes.sweep()
+            os._exit(0)
 
     def clean() -> None:
         if os.getpid() == here:

@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, Self
 
 
 class Method(Protocol):
@@ -36,6 +37,27 @@ class Fine:
         return self.value
 
 
+class Process(Fine):
+    """Says which process it runs in."""
+
+    def run(self) -> float:
+        return float(os.getpid())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notes:
+    """Appends when it began and ended to a file."""
+
+    note: str = ""
+
+    def run(self) -> float:
+        begun = time.monotonic()
+        time.sleep(0.2)
+        with Path(self.note).open("a") as file:
+            file.write(f"{begun} {time.monotonic()}\n")
+        return 1.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class GlobalNoise:
     """Draws from the global generators of Python, numpy and torch."""
@@ -44,7 +66,7 @@ class GlobalNoise:
         import numpy as np
         import torch
 
-        return random.random() + np.random.random() + float(torch.rand(()))
+        return random.random() + np.random.random() + float(torch.rand(()))  # noqa: NPY002  # stray code uses the legacy generator
 
 
 class Raises(Fine):
@@ -84,7 +106,7 @@ class Interrupts(Fine):
 
 class Segfaults(Fine):
     def run(self) -> float:
-        print("about to fall", flush=True)
+        print("about to fall", flush=True)  # noqa: T201  # to be captured
         return float(len(ctypes.string_at(0)))
 
 
@@ -143,9 +165,9 @@ class Prints:
     size: int = 100_000
 
     def run(self) -> float:
-        print("first words")
+        print("first words")  # noqa: T201  # to be captured
         os.write(1, b"y" * self.size)
-        print("\nlast words", file=sys.stderr)
+        print("\nlast words", file=sys.stderr)  # noqa: T201  # to be captured
         return 1.0
 
 
@@ -195,11 +217,20 @@ class Spawns:
 
     def run(self) -> float:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        with open(self.note, "a") as file:
+        with Path(self.note).open("a") as file:
             file.write(f"{child.pid}\n")
         if self.fall:
             ctypes.string_at(0)
         return 1.0
+
+
+class Holds(Spawns):
+    """Starts such a process and stays with it."""
+
+    def run(self) -> float:
+        super().run()
+        time.sleep(600)
+        return 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,11 +244,12 @@ class Daemon:
         if os.fork() == 0:
             os.setsid()
             if os.fork() == 0:
-                with open(self.note, "a") as file:
+                with Path(self.note).open("a") as file:
                     file.write(f"{os.getpid()}\n")
                 time.sleep(600)
             os._exit(0)
-        while not os.path.exists(self.note) or not open(self.note).read():
+        note = Path(self.note)
+        while not note.exists() or not note.read_text():
             time.sleep(0.01)
         if self.fall:
             ctypes.string_at(0)
@@ -265,6 +297,25 @@ class Refuses:
 
 
 class DiesAtBirth(Fine):
-    def __new__(cls, **_: object) -> DiesAtBirth:
+    def __new__(cls, **_: object) -> Self:
         ctypes.string_at(0)
         return super().__new__(cls)
+
+
+class RaisesOnBuild(Fine):
+    def __new__(cls, **_: object) -> Self:
+        raise RuntimeError("told to raise")
+
+
+class Detail(Fine):
+    """Has a vector to keep."""
+
+    def detail(self) -> list[float]:
+        return [1.0, 2.0, 0.5]
+
+
+class BadRow(Fine):
+    """Returns what is no number, and hides it until it is written."""
+
+    def row(self) -> object:
+        return object()
