@@ -10,7 +10,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 
@@ -29,32 +29,38 @@ class CodecError(ValueError):
 
 def encode(value: object) -> object:
     """Turn a value of `api`, or plain data, into plain JSON data; fields that hold their default are left out."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"$f": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [encode(v) for v in value]
     if is_dataclass(value) and not isinstance(value, type):
-        out: dict[str, object] = {}
-        if isinstance(value, Evidence):
-            out["$kind"] = "Evidence"
-        for f in fields(value):
-            item = getattr(value, f.name)
-            default = f.default_factory() if f.default_factory is not MISSING else f.default
+        out: dict[str, object] = {"$kind": "Evidence"} if isinstance(value, Evidence) else {}
+        for name, default in _defaults(type(value)):
+            item = getattr(value, name)
             if item != default:
-                out[f.name] = encode(item)
+                out[name] = encode(item)
         return out
     if isinstance(value, Mapping):
         return {str(k): encode(v) for k, v in value.items()}
     if isinstance(value, (set, frozenset)):
         return sorted(encode(v) for v in value)  # pyright: ignore[reportArgumentType]  # sets hold strings only
-    if isinstance(value, (tuple, list)):
-        return [encode(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"$f": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
     raise CodecError(f"cannot be stored: {type(value).__name__}")
+
+
+@cache
+def _defaults(cls: type) -> tuple[tuple[str, object], ...]:
+    """Fields of a dataclass with their defaults."""
+    return tuple((f.name, f.default_factory() if f.default_factory is not MISSING else f.default) for f in fields(cls))
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 def dumps(value: object) -> str:
     """One line of strict ASCII JSON."""
-    return json.dumps(encode(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(encode(value))
 
 
 def loads(text: str | bytes) -> object:
@@ -94,76 +100,152 @@ def decode(cls: type[T], data: object, *, where: str = "") -> T:
     Raises:
         CodecError: a field is unknown, missing, or of another type; the message names its path.
     """
-    return typing.cast("T", _read(cls, data, where or cls.__name__))
+    try:
+        return typing.cast("T", _reader(cls)(data))
+    except _MisfitError as misfit:
+        raise CodecError(f"{where or cls.__name__}{misfit.path}: {misfit.text}") from misfit
+
+
+class _MisfitError(Exception):
+    """Data that does not fit; the path is completed on the way out, so that data that fits pays nothing for it."""
+
+    def __init__(self, text: str, path: str = "") -> None:
+        super().__init__(text)
+        self.text, self.path = text, path
+
+    def inside(self, step: str) -> _MisfitError:
+        return _MisfitError(self.text, step + self.path)
+
+
+Reader = Callable[[object], object]
 
 
 @cache
-def _hints(cls: type) -> dict[str, object]:
-    return typing.get_type_hints(cls)
-
-
-def _read(kind: object, data: object, where: str) -> object:
+def _reader(kind: object) -> Reader:
+    """The function that checks data against an annotation, made once."""
     if isinstance(kind, type) and is_dataclass(kind):
-        return _read_dataclass(kind, data, where)
+        return _dataclass_reader(kind)
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Union or origin is types.UnionType:
-        return _read_union(args, data, where)
+        return _union_reader(args)
     if origin is typing.Literal:
-        if data not in args:
-            raise CodecError(f"{where}: {_short(data)} is none of {', '.join(map(repr, args))}")
-        return data
+        return _literal_reader(args)
+    if origin is not None and issubclass(origin, Mapping):
+        return _mapping_reader(_reader(args[1]))
     if origin is not None:
-        return _read_container(origin, args, data, where)
+        return _list_reader(origin, _reader(args[0]))
     if kind is object:
-        return data
-    if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
-    if type(data) is kind:
-        return data
-    raise CodecError(f"{where}: expected {getattr(kind, '__name__', kind)}, got {_short(data)}")
+        return lambda data: data
+    return _float_reader if kind is float else _exact_reader(typing.cast("type", kind))
 
 
-def _read_container(origin: type, args: tuple[object, ...], data: object, where: str) -> object:
-    if issubclass(origin, Mapping):
+def _dataclass_reader(cls: type) -> Reader:
+    hints = typing.get_type_hints(cls)
+    readers = {name: _reader(hint) for name, hint in hints.items()}
+
+    def read(data: object) -> object:
         if not isinstance(data, dict):
-            raise CodecError(f"{where}: expected an object, got {_short(data)}")
-        return {k: _read(args[1], v, f"{where}.{k}") for k, v in data.items()}
-    if not isinstance(data, list):
-        raise CodecError(f"{where}: expected a list, got {_short(data)}")
-    items = (_read(args[0], item, f"{where}[{i}]") for i, item in enumerate(data))
-    return tuple(items) if origin is tuple else frozenset(items)
-
-
-def _read_dataclass(cls: type, data: object, where: str) -> object:
-    if not isinstance(data, dict):
-        raise CodecError(f"{where}: expected an object, got {_short(data)}")
-    data = dict(data)
-    tag = data.pop("$kind", cls.__name__)
-    if tag != cls.__name__:
-        if tag not in _KINDS or not issubclass(_KINDS[tag], cls):
-            raise CodecError(f"{where}: unknown kind {_short(tag)}")
-        cls = _KINDS[tag]
-    hints = _hints(cls)
-    if unknown := sorted(set(data) - set(hints)):
-        raise CodecError(f"{where}: unknown field {_short(unknown[0])}")
-    values = {name: _read(hints[name], value, f"{where}.{name}") for name, value in data.items()}
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise CodecError(f"{where}: {error}") from error
-
-
-def _read_union(args: tuple[object, ...], data: object, where: str) -> object:
-    # An exact match first, so that True stays a bool and 1 an int in `bool | int | float | str`.
-    for arg in args:
-        if (arg is types.NoneType and data is None) or type(data) is arg:
-            return data
-    for arg in args:
+            raise _MisfitError(f"expected an object, got {_short(data)}")
+        if "$kind" in data:
+            data = dict(data)
+            tag = data.pop("$kind")
+            if tag != cls.__name__:
+                if not isinstance(tag, str) or tag not in _KINDS or not issubclass(_KINDS[tag], cls):
+                    raise _MisfitError(f"unknown kind {_short(tag)}")
+                return _reader(_KINDS[tag])(data)
+        values: dict[str, object] = {}
+        for name, value in data.items():
+            if name not in readers:
+                raise _MisfitError(f"unknown field {_short(name)}")
+            try:
+                values[name] = readers[name](value)
+            except _MisfitError as misfit:
+                raise misfit.inside(f".{name}") from None
         try:
-            return _read(arg, data, where)
-        except CodecError:
-            continue
-    raise CodecError(f"{where}: {_short(data)} fits none of the allowed types")
+            return cls(**values)
+        except TypeError as error:
+            raise _MisfitError(str(error)) from error
+
+    return read
+
+
+def _list_reader(origin: type, read_item: Reader) -> Reader:
+    def read(data: object) -> object:
+        if not isinstance(data, list):
+            raise _MisfitError(f"expected a list, got {_short(data)}")
+        out: list[object] = []
+        try:
+            out.extend(map(read_item, data))
+        except _MisfitError as misfit:
+            # `extend` keeps what came before the item that did not fit.
+            raise misfit.inside(f"[{len(out)}]") from None
+        return tuple(out) if origin is tuple else frozenset(out)
+
+    return read
+
+
+def _mapping_reader(read_item: Reader) -> Reader:
+    def read(data: object) -> object:
+        if not isinstance(data, dict):
+            raise _MisfitError(f"expected an object, got {_short(data)}")
+        out: dict[str, object] = {}
+        for key, value in data.items():
+            try:
+                out[key] = read_item(value)
+            except _MisfitError as misfit:
+                raise misfit.inside(f".{key}") from None
+        return out
+
+    return read
+
+
+def _union_reader(args: tuple[object, ...]) -> Reader:
+    # An exact match first, so that True stays a bool and 1 an int in `bool | int | float | str`.
+    exact = frozenset(arg for arg in args if isinstance(arg, type) and not is_dataclass(arg))
+    readers = tuple(_reader(arg) for arg in args if arg is not types.NoneType)
+
+    def read(data: object) -> object:
+        if type(data) in exact:
+            return data
+        if len(readers) == 1:
+            return readers[0](data)
+        for reader in readers:
+            try:
+                return reader(data)
+            except _MisfitError:
+                continue
+        raise _MisfitError(f"{_short(data)} fits none of the allowed types")
+
+    return read
+
+
+def _literal_reader(args: tuple[object, ...]) -> Reader:
+    def read(data: object) -> object:
+        if data not in args:
+            raise _MisfitError(f"{_short(data)} is none of {', '.join(map(repr, args))}")
+        return data
+
+    return read
+
+
+def _float_reader(data: object) -> object:
+    if type(data) is float:
+        return data
+    if type(data) is int:
+        try:
+            return float(data)
+        except OverflowError:
+            raise _MisfitError(f"the number {_short(data)} is out of range") from None
+    raise _MisfitError(f"expected float, got {_short(data)}")
+
+
+def _exact_reader(kind: type) -> Reader:
+    def read(data: object) -> object:
+        if type(data) is kind:
+            return data
+        raise _MisfitError(f"expected {kind.__name__}, got {_short(data)}")
+
+    return read
 
 
 def _short(value: object) -> str:

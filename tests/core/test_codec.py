@@ -117,6 +117,13 @@ def test_hostile_json_is_refused(text, message):
         ({"key": 3, "status": "ok"}, "Outcome.key"),
         ({"key": "k", "status": "ok", "surprise": 1}, "surprise"),
         ({"key": "k", "status": "ok", "measurements": [{"metric": "m", "value": "high"}]}, r"measurements\[0\].value"),
+        (
+            {"key": "k", "status": "ok", "measurements": [{"metric": "m", "value": 1}, {"metric": "m", "n": 0.5}]},
+            r"^Outcome.measurements\[1\].n: expected int",
+        ),
+        ({"key": "k", "status": "ok", "cost": {"evaluations": 10**400}}, "Outcome.cost.evaluations: .* out of range"),
+        ({"key": "k", "status": "ok", "$kind": []}, "unknown kind"),
+        ({"key": "k", "status": [], "attempt": 1}, "Outcome.status"),
         ({"key": "k", "status": "ok", "attempt": True}, "Outcome.attempt"),
         ({"$kind": "Plan", "key": "k", "status": "ok"}, "unknown kind"),
         ([], "expected an object"),
