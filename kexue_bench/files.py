@@ -1,0 +1,103 @@
+"""The calls through which a run reaches the disk, in one place, so that a test can make any of them fail."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: the folder is used without a lock, and the writer says so
+    fcntl = None
+
+_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Files:
+    """The calls through which a run reaches the disk; tests replace them to make any of them fail."""
+
+    def open(self, path: Path, flags: int) -> int:
+        """Open without following a link at `path` and without leaving the descriptor to child processes."""
+        return os.open(path, flags | _FLAGS, 0o644)
+
+    def write(self, fd: int, data: bytes | memoryview) -> int:
+        """Write once; the number of bytes taken may be smaller than `len(data)`."""
+        return os.write(fd, data)
+
+    def fsync(self, fd: int) -> None:
+        """Return when everything written to `fd` is on the disk."""
+        os.fsync(fd)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Rename over `target` in one step."""
+        source.replace(target)
+
+    def fsync_dir(self, path: Path) -> None:
+        """Return when the names in the folder `path` are on the disk."""
+        if os.name == "nt":
+            return
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def lock(self, fd: int) -> bool:
+        """Take the lock that the kernel frees with the process; False where the file system has none.
+
+        Raises:
+            BlockingIOError: another process holds it.
+        """
+        if fcntl is None:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            return False
+        return True
+
+
+OS_FILES = Files()
+
+
+def write_all(files: Files, fd: int, data: bytes) -> None:
+    """Write all of `data`, however little the disk takes at a time.
+
+    Raises:
+        OSError: the disk takes nothing more.
+    """
+    rest = memoryview(data)
+    while rest:
+        taken = files.write(fd, rest)
+        if taken <= 0:
+            raise OSError("the disk took no bytes")
+        rest = rest[taken:]
+
+
+def write_atomic(path: Path, data: bytes, *, files: Files = OS_FILES) -> None:
+    """Write a whole file so that a reader, or a crash, sees the old content or the new one, never a part.
+
+    Raises:
+        OSError: it could not be written; the old content still stands.
+    """
+    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.tmp")
+    try:
+        fd = files.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            write_all(files, fd, data)
+            files.fsync(fd)
+        finally:
+            os.close(fd)
+        files.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    files.fsync_dir(path.parent)
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says went wrong, without its number and path."""
+    return error.strerror or str(error)
