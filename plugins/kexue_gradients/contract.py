@@ -13,7 +13,7 @@ of streams lies along the same negative axis for every method.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -178,6 +178,12 @@ class GradientMethod(Protocol):
     ) -> GradSample:
         """`repeats` independent estimates of the gradient of E f with respect to the logits."""
         ...
+
+
+class DeterministicMethod(GradientMethod, Protocol):
+    """A method whose repeats are copies of one result: it is measured one call at a time, or a draw would look free."""
+
+    deterministic: ClassVar[bool]
 
 
 class AdaptiveMethod(GradientMethod, Protocol):

@@ -9,7 +9,8 @@ _FAMILY = "gradients"
 _METHODS = "kexue_gradients.methods"
 _TASKS = "kexue_gradients.tasks"
 _UNBIASED = (Claimed(name="unbiased"),)
-_TOY = frozenset({"enumerable", "differentiable", "relaxable"})
+# Every task says besides whether its variables are `bernoulli` or `categorical`; `power`: its parameter is f's degree.
+_OFFERS = frozenset({"enumerable", "differentiable", "relaxable"})
 
 
 @hookimpl
@@ -39,7 +40,6 @@ def kexue_methods() -> list[MethodSpec]:
             target=f"{_METHODS}.exact:Exact",
             summary="the gradient itself, summed over every state",
             claims=(*_UNBIASED, Claimed(name="deterministic")),
-            cost="states",
             needs=frozenset({"enumerable"}),
         ),
         MethodSpec(
@@ -105,7 +105,7 @@ def kexue_methods() -> list[MethodSpec]:
             target=f"{_METHODS}.reinmax:ReinMax",
             summary="second-order straight-through, exact on quadratics at temperature 1",
             references=("arXiv:2304.08612",),
-            claims=(Claimed(name="unbiased", when="temperature == 1 and 'quadratic' in offers"),),
+            claims=(Claimed(name="unbiased", when="temperature == 1 and 'power' in offers and task.power == 2"),),
             cost="1",
             needs=frozenset({"differentiable"}),
         ),
@@ -122,7 +122,7 @@ def kexue_tasks() -> list[TaskSpec]:
             target=f"{_TASKS}.bernoulli_toy:BernoulliToy",
             summary="f = mean |b - t|^power over bits with one logit, exact gradient known",
             version=1,
-            offers=_TOY | {"bernoulli"},
+            offers=_OFFERS | {"bernoulli", "power"},
             suites={
                 "quick": ("bernoulli-toy", "bernoulli-toy[power=3.0]", "bernoulli-toy[bits=200,t=0.499]"),
                 "standard": (
@@ -146,7 +146,7 @@ def kexue_tasks() -> list[TaskSpec]:
             target=f"{_TASKS}.categorical_toy:CategoricalToy",
             summary="f = (w . x - t)^power for one choice of three, exact gradient known",
             version=1,
-            offers=_TOY | {"categorical"},
+            offers=_OFFERS | {"categorical", "power"},
             suites={
                 "quick": ("categorical-toy[power=[2,3]]",),
                 "standard": ("categorical-toy[power=[2,3]]", "categorical-toy[point=peaked]"),
@@ -162,7 +162,7 @@ def kexue_tasks() -> list[TaskSpec]:
             target=f"{_TASKS}.digits_vae_frozen:DigitsVaeFrozen",
             summary="gradient of an 8-bit autoencoder of digits at stored parameters, 32 images, exact by enumeration",
             version=1,
-            offers=_TOY | {"bernoulli"},
+            offers=_OFFERS | {"bernoulli"},
             suites=dict.fromkeys(("quick", "standard", "full"), ("digits-vae-frozen",)),
             budgets={"quick": 2**13, "standard": 2**16, "full": 2**20},
             primary="work-variance",
@@ -174,7 +174,7 @@ def kexue_tasks() -> list[TaskSpec]:
             target=f"{_TASKS}.digits_vae:DigitsVae",
             summary="train an 8-bit autoencoder of digits; exact ELBO over the 256 states",
             version=1,
-            offers=_TOY | {"bernoulli"},
+            offers=_OFFERS | {"bernoulli"},
             suites={
                 "quick": ("digits-vae[steps=1000]",),
                 "standard": ("digits-vae[steps=2000]",),

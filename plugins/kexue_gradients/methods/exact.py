@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch.nn import functional
 
@@ -22,6 +22,8 @@ class Exact:
     The reference that every estimator is measured against, where f can be tabulated. Its value is E f, so that a
     decoder learns from the exact expectation too. Costs one evaluation for each state of a block.
     """
+
+    deterministic: ClassVar[bool] = True
 
     def estimate(
         self,

@@ -50,11 +50,6 @@ class BernoulliToy:
         if self.bits < 1:
             raise ValueError(f"bits must be >= 1, got {self.bits}")
 
-    @property
-    def offers(self) -> frozenset[str]:
-        """`quadratic` where this instance's f is."""
-        return frozenset({"quadratic"} if self.power == 2 else ())
-
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
         """Draws at the fixed logit; the truth is float64."""
         distribution = self.distribution(ctx.dtype, ctx.device)

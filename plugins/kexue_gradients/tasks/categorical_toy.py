@@ -47,11 +47,6 @@ class CategoricalToy:
         if self.point not in _POINTS:
             raise ValueError(f"point must be one of {', '.join(_POINTS)}, got {self.point!r}")
 
-    @property
-    def offers(self) -> frozenset[str]:
-        """`quadratic` where this instance's f is."""
-        return frozenset({"quadratic"} if self.power <= 2 else ())
-
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
         """Draws at the fixed logits; the truth is float64."""
         distribution = self.distribution(ctx.dtype, ctx.device)

@@ -54,7 +54,7 @@ def frozen_problem(
         distribution: the logits.
         objective: f as the method sees it.
         truth: the exact gradient, float64, `[*logits.shape]`.
-        batch: draws in one call.
+        batch: draws in one call of a method that samples.
     """
     state = warm_state(method, distribution, objective, ctx.noise("method"))
 
@@ -65,7 +65,7 @@ def frozen_problem(
     return Sampling(
         draw=draw,
         truth=truth,
-        batch=batch,
+        batch=1 if getattr(method, "deterministic", False) else batch,
         inputs=(distribution.logits,),
         metrics=("bias", "relative-bias", "variance", "mse", *vector),
     )

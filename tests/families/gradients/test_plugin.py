@@ -1,0 +1,96 @@
+"""What the plugin registers is true of what it points to."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+import kexue_gradients
+from kexue_bench import conditions, selectors
+from kexue_bench.registry import docstring_of, fields_of
+from kexue_gradients import plugin
+
+METHODS = {spec.name: spec for spec in plugin.kexue_methods()}
+TASKS = {spec.name: spec for spec in plugin.kexue_tasks()}
+SPECS = {**METHODS, **TASKS}
+
+
+def test_registration_imports_no_torch():
+    """Importing the plugin and calling its hooks leaves torch, and every target, unloaded."""
+    code = (
+        "import sys; from kexue_gradients import plugin;"
+        "plugin.kexue_families(), plugin.kexue_methods(), plugin.kexue_tasks(), plugin.kexue_metrics();"
+        "print([m for m in sys.modules if m == 'torch' or m.startswith('kexue_gradients.') and 'plugin' not in m])"
+    )
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=path)
+    assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_fields_read_from_source_are_the_fields(name):
+    """Names, defaults and types read by `ast` are those of the class; each is explained in its docstring."""
+    module, _, cls = SPECS[name].target.partition(":")
+    target = getattr(importlib.import_module(module), cls)
+    read = fields_of(SPECS[name].target)
+    assert [(f.name, f.default) for f in read] == [(f.name, f.default) for f in dataclasses.fields(target)]
+    assert all(f.doc for f in read)
+    assert docstring_of(SPECS[name].target)
+    assert target() == target()
+
+
+@pytest.mark.parametrize("name", [n for n in METHODS if METHODS[n].cost])
+def test_declared_cost_is_a_number(name):
+    """The declared cost evaluates over the method's defaults."""
+    fields = {f.name: f.default for f in fields_of(METHODS[name].target)}
+    assert conditions.amount(METHODS[name].cost, fields=fields, task={}, offers=()) >= 1
+
+
+def test_reinmax_claims_no_bias_on_quadratics_only():
+    """At temperature 1 on the toys with power 2, and nowhere else."""
+    (claim,) = METHODS["reinmax"].claims
+
+    def holds(task, temperature=1.0, **params):
+        fields = {"temperature": temperature}
+        return conditions.holds(claim.when, fields=fields, task=params, offers=TASKS[task].offers)
+
+    assert holds("bernoulli-toy", power=2.0)
+    assert holds("categorical-toy", power=2)
+    assert not holds("bernoulli-toy", power=3.0)
+    assert not holds("bernoulli-toy", temperature=1.3, power=2.0)
+    assert not holds("digits-vae-frozen")
+
+
+def test_needs_are_offered_somewhere():
+    """Every word that a method needs is offered by some task, so none is misspelt."""
+    offered = frozenset().union(*(spec.offers for spec in TASKS.values()))
+    assert frozenset().union(*(spec.needs for spec in METHODS.values())) <= offered
+
+
+@pytest.mark.parametrize("suite", ["quick", "standard", "full"])
+def test_suites_build(suite, build):
+    """Every selector of every suite, and every variant, expands to instances that their classes accept."""
+    for spec in (*TASKS.values(), *METHODS.values()):
+        texts = spec.suites[suite] if spec.name in TASKS else (spec.variants or (spec.name,))
+        for text in texts:
+            selector = selectors.parse(text)
+            assert selector.name == spec.name
+            fields = fields_of(spec.target)
+            instances = selectors.expand(
+                selector, name=spec.name, target=spec.target, source="", fields=fields, kind="spec"
+            )
+            for instance in instances:
+                build(spec.name, **instance.params)
+
+
+def test_exports_are_what_they_say():
+    """`from kexue_gradients import X` works for each name it lists, and fails with AttributeError for any other."""
+    for name in kexue_gradients.__all__:
+        assert getattr(kexue_gradients, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        kexue_gradients.Nothing
