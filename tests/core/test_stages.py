@@ -39,7 +39,7 @@ class Descent:
     steps = 20
 
     def build(self, method, ctx):
-        module = torch.nn.Module()
+        module, kept = torch.nn.Module(), {}
         module.w = torch.nn.Parameter(torch.ones(len(ctx.replicates), 4, dtype=ctx.dtype))
         target = torch.zeros(len(ctx.replicates), 1, dtype=ctx.dtype)
         if len(ctx.replicates) > 1:
@@ -47,6 +47,7 @@ class Descent:
 
         def loss(batch, state, noise):
             ctx.counter.add(evaluations=len(ctx.replicates))
+            kept.setdefault("state", torch.zeros(1000))
             return (module.w - target).square().sum(1), state
 
         return Training(
@@ -128,12 +129,11 @@ def test_trained_task_records_its_curve_and_its_end():
 
 
 def test_cost_of_a_step_is_that_of_a_later_step():
-    """The counts of one step; its bytes leave out the optimizer's state, which the first step makes."""
+    """The counts of one step, and the bytes of a later one: the first also makes what is kept, as optimizers do."""
     ctx = Context(TRAINED)
     evaluate(Descent(), 0.0, ctx)
     assert ctx.costs["evaluations"] == 3
-    # w has 96 bytes; a step's own tensors are a few of that size, Adam's state would add two more and its counters.
-    assert 96 * 3 <= ctx.costs["memory"] <= 96 * 6
+    assert 96 < ctx.costs["memory"] < 4000
     assert ctx.counter.units == {"evaluations": 60}
 
 
