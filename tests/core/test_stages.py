@@ -39,7 +39,7 @@ class Descent:
     steps = 20
 
     def build(self, method, ctx):
-        module, kept = torch.nn.Module(), {}
+        module, kept = torch.nn.Module(), []
         module.w = torch.nn.Parameter(torch.ones(len(ctx.replicates), 4, dtype=ctx.dtype))
         target = torch.zeros(len(ctx.replicates), 1, dtype=ctx.dtype)
         if len(ctx.replicates) > 1:
@@ -47,7 +47,8 @@ class Descent:
 
         def loss(batch, state, noise):
             ctx.counter.add(evaluations=len(ctx.replicates))
-            kept.setdefault("state", torch.zeros(1000))
+            if not kept:
+                kept.append(torch.zeros(1000))
             return (module.w - target).square().sum(1), state
 
         return Training(
