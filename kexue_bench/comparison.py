@@ -16,7 +16,7 @@ from .api import Case, FamilySpec, Instance, MetricSpec, Outcome, Plan, TaskSpec
 from .errors import UnknownNameError, UsageError
 from .stats import Correction
 from .tables import Aggregate, Cell, Comparison, Control, Failure, Row, Summary, Table
-from .units import Entry, Units, collect, column_key, contrast, product, scaled
+from .units import Entry, Units, collect, column_key, contrast, product
 from .verdicts import Policy, judge
 
 __all__ = ["Aggregate", "Cell", "Comparison", "Control", "Failure", "Row", "RunLike", "Summary", "Table", "compare"]
@@ -259,8 +259,6 @@ class _Reader:
             if found is not None:
                 out[key] = found
         mse = out.get("mse")
-        if mse is not None and "work-variance" in out:
-            out["work-variance"] = scaled(out["work-variance"], mse)
         if mse is not None and "time" in out and "time-variance" not in out:
             out["time-variance"] = product("time-variance", "s", mse, out["time"])
         return out
@@ -279,7 +277,7 @@ class _Reader:
             found = [i for i, v in enumerate(variants) if self.baseline == v.method.label]
             found = found or [i for i, v in enumerate(variants) if self.baseline == v.method.name]
             if len({_identity(variants[i].method) for i in found}) > 1:
-                labels = " or ".join(variants[i].method.label for i in found)
+                labels = " or ".join(sorted(variants[i].method.label for i in found))
                 raise UsageError("the baseline names several methods", got=repr(self.baseline), do=f"write {labels}")
         else:
             wanted = [_identity(b) for run in self.runs if (b := run.plan.baselines.get(family)) is not None]

@@ -190,15 +190,6 @@ def _processes(base: Units, entries: Sequence[Entry]) -> Units:
     return replace(base, kind="processes", value=math.exp(mean), low=low, high=high, n=len(means), members=members)
 
 
-def scaled(units: Units, series_of: Units) -> Units:
-    """Give a column that is a constant multiple of another (`work-variance` of `mse`) the units of that other one."""
-    if units.series or series_of.kind != "dyadic" or not series_of.value > 0:
-        return units
-    factor = units.value / series_of.value
-    series = tuple(factor * v for v in series_of.series)
-    return replace(units, kind="dyadic", series=series, batch=series_of.batch, degenerate=series_of.degenerate)
-
-
 def product(key: str, unit: str, a: Units, b: Units) -> Units:
     """A derived column, the product of two positive ones; relative errors add in squares on the log scale."""
     value = a.value * b.value

@@ -86,7 +86,7 @@ def seconds(value: float, half_width: float | None = None) -> str:
     scale, prefix = next((p for p in _PREFIXES if value >= 0.9995 * p[0]), _PREFIXES[-1])
     half = half_width / scale if half_width is not None else None
     shown = value / scale
-    last = max(last_place(shown, half), math.floor(math.log10(shown)) - 2)
+    last = max(last_place(shown, half), math.floor(math.log10(float(f"{shown:.2e}"))) - 2)
     return f"{round(shown, -last):.{max(-last, 0)}f} {prefix}s"
 
 

@@ -24,6 +24,8 @@ STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "equivalent": "
 _QUIET = {"unsupported", "skipped", "cancelled"}
 _MARKS: dict[Verdict, str] = {"undecided": "?", "untestable": "?", "equivalent": "="}
 _NARROWEST_LABEL = 16
+_ENDLESS = 1000
+"""Gains of pairing beyond this only say that two methods are functions of each other."""
 _ENOUGH = 4
 """The interval of the verdict gives way when fewer columns than this stand beside it."""
 
@@ -259,7 +261,8 @@ class _Page:
             notes.append("A/A control: missing, so no method is called faster or slower.")
         gains = [c.effect.gain for row in table.rows if (c := row.cells.get(table.primary)) and c.effect]
         if gains and max(gains) >= 2:
-            notes.append(f"pairing: up to {numbers.factor(max(gains))} fewer draws for one precision.")
+            most = numbers.factor(max(gains)) if max(gains) < _ENDLESS else f"over ×{_ENDLESS}"
+            notes.append(f"pairing: up to {most} fewer draws for one precision.")
         out = self.note(" ".join(notes)) if notes else []
         short = [row.label for row in table.rows if "budget" in row.stops]
         if short:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -116,10 +116,15 @@ class Book:
             mse,
             Measurement(metric="bias", value=bias[0], low=bias[1], high=bias[2], n=n, flags=flags),
             Measurement(metric="variance", value=max(value - square, 0), low=max(low - square, 0), high=high, n=n),
-            Measurement(metric="evaluations", value=evaluations),
-            Measurement(metric="memory", value=4096 * evaluations, unit="B"),
-            Measurement(
-                metric="work-variance", value=value * evaluations, low=low * evaluations, high=high * evaluations, n=n
+            Measurement(metric="evaluations", value=evaluations, flags=frozenset({"exact"})),
+            Measurement(metric="memory", value=4096 * evaluations, unit="B", flags=frozenset({"exact"})),
+            replace(
+                mse,
+                metric="work-variance",
+                value=value * evaluations,
+                low=low * evaluations,
+                high=high * evaluations,
+                series=series and replace(series, values=tuple(v * evaluations for v in units)),
             ),
         ]
         cost = {"evaluations": evaluations, "memory": 4096 * evaluations}
@@ -131,8 +136,9 @@ class Book:
         for (of, number), grid in zip(sides, seconds, strict=True):
             for process, rounds in enumerate(grid):
                 case = self.case(task, of, stage="time", copy=number, replicates=(process,))
-                series = Series(kind="rounds", values=tuple(map(float, rounds)), group=f"{task.label}/{process}")
-                value = float(np.median(rounds))
+                values = tuple(None if np.isnan(v) else float(v) for v in rounds)
+                series = Series(kind="rounds", values=values, group=f"{task.label}/{process}")
+                value = float(np.nanmedian(rounds))
                 self.outcome(case, Measurement(metric="time", value=value, n=len(rounds), unit="s", series=series))
 
     def trained(self, task: Instance, of: Instance, scores: Sequence[float | None], *, status="ok") -> None:
