@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import jsonschema
@@ -19,9 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kexue_bench import codec
+from kexue_bench.api import Case, FamilySpec, Instance, Job, Measurement, Outcome, Plan
+from kexue_bench.comparison import compare
 from kexue_bench.errors import ResultsError, UsageError
+from kexue_bench.metrics import CORE_METRICS
 from kexue_bench.report.export import FORMATS, render_rows, write_rows
-from kexue_bench.results import schema
+from kexue_bench.results import RunWriter, load_run, schema
 
 HOSTILE = [
     "=1+1",
@@ -179,6 +183,35 @@ def test_json_follows_its_schema():
         jsonschema.validate(document, schema("rows"))
 
 
+def test_a_real_comparison_and_a_real_frame_follow_the_schema(tmp_path):
+    """What `compare --format json` and `export --what frame` write validates, failures among the rows."""
+    method = Instance(name="rloo", params={"n": 2}, target="a.b:M", label="rloo[n=2]")
+    task = Instance(name="toy", target="a.b:T", label="toy")
+    shared = {"family": "gradients", "task": task, "task_version": 1, "stage": "evaluate"}
+    good, bad = Case(method=method, **shared), Case(method=replace(method, name="disarm", label="disarm"), **shared)
+    plan = Plan(jobs=(Job(cases=(good, bad)),), baselines={"gradients": method})
+    measured = Measurement(metric="variance", value=0.5, low=0.4, high=math.inf, flags=frozenset({"bound"}), n=64)
+    with RunWriter.create(tmp_path, name="x", plan=plan, environment={}) as writer:
+        writer.append([Outcome(key=good.key, status="ok", measurements=(measured,))])
+        writer.append([Outcome(key=bad.key, status="crashed", reason="SIGSEGV")])
+    run = load_run("latest", tmp_path)
+    family = FamilySpec(
+        name="gradients",
+        title="",
+        summary="",
+        contract="a.b:C",
+        precision_metric="variance",
+        baseline="rloo",
+        headline=("variance",),
+    )
+    metrics = {spec.name: spec for spec in CORE_METRICS}
+    comparison = compare([run], metrics=metrics, families={"gradients": family}, tasks={})
+    for rows in (comparison.rows(), run.to_frame()):
+        document = json.loads(render_rows(rows, "json", run=[run.path.name]))
+        assert {row["status"] for row in document["rows"]} == {"ok", "crashed"}
+        jsonschema.validate(document, schema("rows"))
+
+
 @given(st.text(), floats | st.none())
 def test_json_survives_the_round_trip(text, value):
     """Any text and any number comes back as it was; the text is strict JSON in ASCII."""
@@ -193,7 +226,7 @@ def test_json_turns_the_texts_of_a_frame_into_objects():
     assert json.loads(render_rows(frame, "json"))["rows"] == [
         {"task_params": {"t": 0.5}, "labels": {}, "flags": ["exact", "bound"], "value": None}
     ]
-    with pytest.raises(ResultsError, match="task_params"):
+    with pytest.raises(ResultsError, match="JSON objects"):
         render_rows([{"task_params": "n=2"}], "json")
 
 

@@ -546,21 +546,20 @@ def test_acknowledging_before_the_sync_would_be_seen(tmp_path, monkeypatch):
 
 
 WRITER = """
-import json, sys
+import json, sys, time
 from pathlib import Path
 from kexue_bench.journal import Journal
 with Journal(Path(sys.argv[1])) as stored:
     print("locked", flush=True)
-    i = 0
-    while True:
+    for i in range(200):
         stored.append([json.dumps({"key": f"{i}", "text": "x" * 60_000})])
         print(i, flush=True)
-        i += 1
+    time.sleep(60)
 """
 
 
 def start_writer(path: Path) -> subprocess.Popen:
-    """Another process that appends until it is killed and says what is acknowledged."""
+    """Another process that appends 12 MB, says what is acknowledged, and waits to be killed."""
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "locked\n"
     return process

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from ... import codec
 from ...api import SCHEMA
@@ -12,6 +13,7 @@ from .table import Plain, Rows, columns_and_rows
 
 # Columns that the tidy frame holds as text, because cells of a frame must be comparable.
 _OBJECTS = frozenset({"task_params", "method_params", "labels"})
+_ENCODER = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 def render_json(rows: Rows, *, run: Sequence[str] = ()) -> str:
@@ -22,18 +24,27 @@ def render_json(rows: Rows, *, run: Sequence[str] = ()) -> str:
     """
     names, cells = columns_and_rows(rows)
     head = f'{{"schema":{json.dumps(SCHEMA)},"run":{json.dumps(list(run))},"rows":['
-    lines = [
-        codec.dumps({name: _structured(name, cell) for name, cell in zip(names, row, strict=True)}) for row in cells
-    ]
+    parse = cache(_object)
+    lines = [_line({n: _structured(n, c, parse) for n, c in zip(names, row, strict=True)}) for row in cells]
     return head + ("\n" + ",\n".join(lines) + "\n" if lines else "") + "]}\n"
 
 
-def _structured(name: str, cell: Plain) -> object:
+def _line(row: Mapping[str, object]) -> str:
+    try:
+        return _ENCODER.encode(row)
+    except ValueError:  # an infinity, which needs its tag
+        return codec.dumps(row)
+
+
+def _structured(name: str, cell: Plain, parse: Callable[[str], object]) -> object:
     if name == "flags" and isinstance(cell, str):
         return cell.split()
-    if name in _OBJECTS and isinstance(cell, str):
-        try:
-            return codec.loads(cell or "{}")
-        except codec.CodecError as error:
-            raise ResultsError(f"the column {name} must hold JSON objects", got=repr(cell[:40])) from error
-    return cell
+    return parse(cell) if name in _OBJECTS and isinstance(cell, str) else cell
+
+
+def _object(text: str) -> object:
+    try:
+        # As plain JSON: a tagged number goes out as it came in.
+        return json.loads(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise ResultsError("parameters and labels must be JSON objects", got=repr(text[:40])) from error

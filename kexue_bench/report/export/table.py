@@ -40,6 +40,8 @@ def cell_text(value: Plain, *, digits: int = 0) -> str:
     Args:
         digits: significant digits of floats; 0 keeps every bit.
     """
+    if isinstance(value, str):
+        return visible(value)
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -48,8 +50,6 @@ def cell_text(value: Plain, *, digits: int = 0) -> str:
         return format(value, f".{digits}g") if digits else repr(value)
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, str):
-        return visible(value)
     return visible(json.dumps(codec.encode(value), sort_keys=True, ensure_ascii=False, separators=(",", ":")))
 
 
