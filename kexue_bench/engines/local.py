@@ -97,11 +97,10 @@ class LocalEngine:
             return self._run_here(ticket)
         if self._closed:
             raise RuntimeError("the engine is closed")
-        if self._stopping:
-            _deliver(ticket, Delivery(status="cancelled", reason="the run was stopped before it began"))
-            return ticket.future
         self.start()
         self._queue.append(ticket)
+        if self._stopping:
+            self._drain()
         self._wake()
         return ticket.future
 
@@ -109,11 +108,9 @@ class LocalEngine:
         """End everything now; what was running is delivered as `cancelled`."""
         with self._lock:
             self._stopping = True
-            waiting, self._queue = list(self._queue), deque()
             for slot in self._slots:
                 slot.condemn("cancelled", "the run was stopped")
-        for ticket in waiting:
-            _deliver(ticket, Delivery(status="cancelled", reason="the run was stopped before it began"))
+        self._drain()
         self._wake()
 
     def close(self) -> None:
@@ -160,6 +157,13 @@ class LocalEngine:
         ticket.future.set_result(Delivery(status="ok", text=answer, seconds=time.monotonic() - begun))
         return ticket.future
 
+    def _drain(self) -> None:
+        with suppress(IndexError):
+            while True:
+                _deliver(
+                    self._queue.popleft(), Delivery(status="cancelled", reason="the run was stopped before it began")
+                )
+
     def _pump(self) -> None:
         """Give waiting jobs to free slots, in order; an exclusive one waits until it is alone."""
         with self._lock:
@@ -187,7 +191,6 @@ class LocalEngine:
             except RuntimeError:
                 self._discard(slot)
                 continue
-            self._wake()
             return
 
     def _free_slot(self, *, fresh: bool, spare: bool) -> Slot:
@@ -222,6 +225,7 @@ class LocalEngine:
             os.write(self._wake_write, b"x")
 
     def _supervise(self) -> None:
+        looked = 0.0
         while not self._closed:
             poll = select.poll()
             poll.register(self._wake_read, select.POLLIN)
@@ -233,24 +237,30 @@ class LocalEngine:
             ready = poll.poll(POLL * 1000 if active else None)
             with suppress(OSError):
                 os.read(self._wake_read, 4096)
-            self._look_at_slots()
+            died = any(fd != self._wake_read for fd, _ in ready)
+            due = died or time.monotonic() - looked > POLL / 2
+            if due:
+                looked = time.monotonic()
+            self._look_at_slots(due=due)
             self._pump()
-            if any(fd != self._wake_read for fd, _ in ready):
+            if died:
                 # A dead worker stays readable until pebble has noticed as well.
                 time.sleep(0.005)
 
-    def _look_at_slots(self) -> None:
+    def _look_at_slots(self, *, due: bool) -> None:
+        """Accept answers; where `due`, or pebble has given up on a job, look at what became of its process."""
         deliveries: list[tuple[Ticket, Delivery]] = []
         with self._lock:
             now = time.monotonic()
             for slot in list(self._slots):
-                slot.tidy(now)
+                if due:
+                    slot.tidy(now)
                 if slot.ticket is None:
                     continue
                 answer = slot.answer()
                 if answer is not None:
                     deliveries.append((slot.ticket, self._accept(slot, answer)))
-                elif slot.look(now, start_limit=START_LIMIT, memory_limit=self._memory_limit):
+                elif (due or slot.ended) and slot.look(now, start_limit=START_LIMIT, memory_limit=self._memory_limit):
                     ticket, delivery = slot.ticket, slot.autopsy()
                     self._bury(slot)
                     if delivery.status == "lost" and ticket.tries < 2 and not self._stopping:

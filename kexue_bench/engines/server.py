@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import types
 import warnings
 from collections.abc import Sequence
 
@@ -65,8 +66,11 @@ def ensure(*, threads: int, preload: Sequence[str]) -> None:
                 target=_keep, args=(started, threads, tuple(preload)), name="kexue-bench-server", daemon=True
             )
             keeper.start()
+            while keeper.is_alive() and not started.wait(0.01):
+                pass
+            if not keeper.is_alive():
+                raise RuntimeError("the fork server could not be started; see the error printed above")
             _keepers[:] = [keeper]
-            started.wait(30)
 
 
 def _keep(started: threading.Event, threads: int, preload: tuple[str, ...]) -> None:
@@ -82,7 +86,7 @@ def _keep(started: threading.Event, threads: int, preload: tuple[str, ...]) -> N
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        started.set()
+    started.set()
     threading.Event().wait()
 
 
@@ -100,6 +104,12 @@ def _become_server(driver: int) -> None:
         if os.getpid() == here:
             processes.sweep()
 
+    def tell(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
+        # A worker born while its pool is being closed finds its locks gone, which is nobody's concern.
+        if os.getpid() == here or not isinstance(error, (FileNotFoundError, EOFError, ConnectionError)):
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = tell
     with contextlib.suppress(OSError):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

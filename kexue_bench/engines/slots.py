@@ -136,6 +136,11 @@ class Slot:
         return self._pidfd
 
     @property
+    def ended(self) -> bool:
+        """Whether pebble has finished with the running job, in whatever way."""
+        return self._inner is not None and self._inner.done()
+
+    @property
     def healthy(self) -> bool:
         """Whether the pool takes jobs."""
         return bool(self._pool.active)

@@ -22,10 +22,10 @@ class _Setting:
     write: Callable[..., object] | None
 
 
-def _write_environment(values: Mapping[str, str]) -> None:
-    for name in set(os.environ) - set(values):
-        del os.environ[name]
-    os.environ.update(values)
+def _write_environment(values: Mapping[bytes, bytes]) -> None:
+    for name in set(os.environb) - set(values):
+        del os.environb[name]
+    os.environb.update(values)
 
 
 def _write_path(values: tuple[str, ...]) -> None:
@@ -44,7 +44,7 @@ _SETTINGS: Mapping[str, _Setting] = {
     "autocast": _Setting(lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
     "anomaly mode": _Setting(torch.is_anomaly_enabled, torch.set_anomaly_enabled),
     "working directory": _Setting(os.getcwd, os.chdir),
-    "environment": _Setting(lambda: dict(os.environ), _write_environment),
+    "environment": _Setting(lambda: dict(os.environb), _write_environment),
     "sys.path": _Setting(lambda: tuple(sys.path), _write_path),
     "running threads": _Setting(threading.active_count, None),
 }
@@ -61,7 +61,10 @@ def prepare(case: Case) -> None:
     seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "little")
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  # the legacy generator is the one that stray code would use
-    torch.manual_seed(seed)
+    # torch.manual_seed queues a traceback for every device that is not in use yet: 0.3 ms a case.
+    torch.default_generator.manual_seed(seed)
+    if case.device.startswith("cuda"):
+        torch.cuda.manual_seed_all(seed)
 
 
 def snapshot() -> Mapping[str, object]:
