@@ -14,7 +14,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from referencing import Registry, Resource
 
@@ -96,6 +96,7 @@ floats = st.floats()
 
 
 @given(values=st.lists(floats | st.none(), max_size=5), text=st.text(max_size=30))
+@example(values=[math.nan, math.inf, -math.inf, -0.0, 5e-324, None], text='"$f"\ud800\n')
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_every_float_and_text_survives_the_disk(tmp_path, values, text):
     """NaN, infinities, denormals, lone surrogates: bit for bit."""
