@@ -49,6 +49,8 @@ def environment(threads: int) -> dict[str, str]:
         "MKL_DYNAMIC": "FALSE",
         "PYTHONHASHSEED": "0",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        # Asking whether there is a GPU must not initialise CUDA in a process that forks.
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     }
     return dict.fromkeys(names, count) | fixed
 
