@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import math
@@ -382,6 +383,23 @@ def test_stored_documents_follow_their_schemas(root, plan):
     assert len(lines) == 2
     for line in lines:
         validator("outcome").validate(json.loads(line))
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "cls"),
+    [
+        ("outcome", "outcome", Outcome),
+        ("outcome", "series", Series),
+        ("outcome", "measurement", Evidence),
+        ("run", "instance", Instance),
+        ("run", "case", Case),
+        ("run", "plan", Plan),
+    ],
+)
+def test_schemas_name_every_field(name, part, cls):
+    """A field that is added to a value is added to its schema, and none stays that was removed."""
+    described = set(schema(name)["$defs"][part]["properties"]) - {"$kind"}
+    assert described == {field.name for field in dataclasses.fields(cls)}
 
 
 @pytest.mark.parametrize(
