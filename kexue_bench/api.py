@@ -189,13 +189,17 @@ class MetricSpec:
 class ClaimSpec:
     """A check of a claim: `target` is `module:function`, called as `(problem, method, ctx) -> Evidence`.
 
-    `family` is empty for claims that hold for methods of every family.
+    Args:
+        target: returns the evidence and never a verdict: the comparison decides.
+        family: empty for claims that methods of every family may make.
+        always: checked for every method, declared or not; what every method promises by taking part.
     """
 
     name: str
     target: str
     summary: str
     family: str = ""
+    always: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -396,17 +400,24 @@ class Measurement:
 class Evidence(Measurement):
     """What the check of a claim found; the comparison decides.
 
+    The value is the measured violation, 0 where the claim holds exactly; None where nothing could be measured.
+
     Args:
         claim: name of the claim.
         statistic: the test statistic.
-        p: its p-value; None where no test applies (an identity that holds or does not).
+        p: its p-value, corrected for repeated looks; None where no test applies (an identity that holds or does not).
         detectable: the smallest violation, in the unit of `value`, that would have been caught with 90 % power.
+        tolerance: the largest violation that does not matter; a claim passes only if a larger one would have been
+            caught.
+        note: one sentence on what was looked at.
     """
 
     claim: str
     statistic: float | None = None
     p: float | None = None
     detectable: float | None = None
+    tolerance: float = 0.0
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

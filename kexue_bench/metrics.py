@@ -21,6 +21,10 @@ CORE_METRICS: tuple[MetricSpec, ...] = (
         summary="mse times the work of one draw: equal at any way of averaging, so it compares methods of unequal cost",
     ),
     MetricSpec(name="time-variance", heading="time-var", unit="s", summary="mse times the seconds of one draw"),
-    MetricSpec(name="time", unit="s", summary="seconds a unit (a draw, a step), median of interleaved rounds"),
+    MetricSpec(
+        name="time",
+        unit="s",
+        summary="seconds a unit (a draw, a step): geometric mean over processes of interleaved rounds",
+    ),
     MetricSpec(name="memory", unit="B", summary="peak bytes of tensors allocated in one call, a unit"),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from . import selectors
+from . import conditions, selectors
 from .api import (
     STAGES,
     SUITES,
@@ -123,6 +123,12 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         cases, refused = _screen(cell, _evaluate_cases(cell, request, registry), registry, hooks)
         settled.extend(refused)
         jobs.extend(Job(cases=(case,)) for case in cases)
+    for cell in cells if "verify" in request.stages else ():
+        for cases in _verify_cases(cell, request, registry):
+            run, refused = _screen(cell, cases, registry, hooks)
+            settled.extend(refused)
+            # The claims of one method share a process; a death names its claim and the others run again.
+            jobs.extend([Job(cases=run)] if run else [])
     for cell in cells:
         for process in range(_processes(request) if cell.timed and "time" in request.stages else 0):
             cases, refused = _screen(cell, _time_cases(cell, request, registry, process), registry, hooks)
@@ -294,6 +300,42 @@ def _declared(method: MethodSpec) -> dict[str, Scalar]:
     return {"deterministic": True} if deterministic else {}
 
 
+def _verify_cases(cell: _Cell, request: Request, registry: Registry) -> Iterable[list[Case]]:
+    """For each method, one case a claim: those it declares where their conditions hold, and those that all must keep."""
+    if not cell.spec.budgets:
+        return
+    everybody = [
+        spec.name for spec in registry.claims.values() if spec.always and spec.family in {"", cell.family.name}
+    ]
+    budget = request.budget or cell.spec.budgets[request.suite]
+    for method in cell.methods:
+        spec = registry.methods[cell.family.name, method.name]
+        scope = {"fields": method.params, "task": cell.task.params, "offers": cell.spec.offers}
+        declared = [claim.name for claim in spec.claims if conditions.holds(claim.when, **scope)]
+        costs: dict[str, Scalar] = {}
+        if spec.cost and cell.family.work:
+            declared.append("declared-cost")
+            costs = {"work": cell.family.work, "declared": conditions.amount(spec.cost, **scope)}
+        cases = []
+        for name in dict.fromkeys([*declared, *everybody]):
+            check = registry.claim(cell.family.name, name)
+            if check is None:
+                raise UsageError(f"method {method.name!r} claims {name!r}, which nobody can check")
+            options = {"check": check.target, "budget": budget, **(costs if name == "declared-cost" else {})}
+            cases.append(
+                _case(
+                    cell,
+                    request,
+                    method,
+                    stage="verify",
+                    replicates=(0,),
+                    options=options | _declared(spec),
+                    claim=name,
+                )
+            )
+        yield cases
+
+
 def _time_cases(cell: _Cell, request: Request, registry: Registry, process: int) -> list[Case]:
     """One process of a timing group: every method, and a copy of the baseline as the A/A control."""
     options: dict[str, Scalar] = {"rounds": ROUNDS[request.suite], "sample": SAMPLE_SECONDS}
@@ -323,6 +365,7 @@ def _case(
     replicates: tuple[int, ...],
     options: Mapping[str, Scalar],
     copy: int = 0,
+    claim: str = "",
 ) -> Case:
     return Case(
         family=cell.family.name,
@@ -330,6 +373,7 @@ def _case(
         task_version=cell.spec.version,
         method=method,
         stage=stage,
+        claim=claim,
         replicates=replicates,
         copy=copy,
         device=request.device,

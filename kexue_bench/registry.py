@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from .api import ClaimSpec, CommandSpec, FamilySpec, MethodSpec, MetricSpec, ReadingSpec, ReporterSpec, Scalar, TaskSpec
+from .claims import CORE_CLAIMS
 from .errors import PluginError, UnknownNameError
 from .metrics import CORE_METRICS
 from .plugins import PluginRecord
@@ -50,12 +51,13 @@ class Registry:
         self.families: dict[str, FamilySpec] = {}
         self.methods: dict[Key, MethodSpec] = {}
         self.tasks: dict[Key, TaskSpec] = {}
-        self.claims: dict[Key, ClaimSpec] = {}
+        self.claims: dict[Key, ClaimSpec] = {("", spec.name): spec for spec in CORE_CLAIMS}
         self.readings: dict[Key, ReadingSpec] = {}
         self.metrics: dict[str, MetricSpec] = {spec.name: spec for spec in CORE_METRICS}
         self.reporters: dict[str, ReporterSpec] = {}
         self.commands: dict[str, CommandSpec] = {}
         self._owners: dict[tuple[str, object], str] = {("metric", name): "the core" for name in self.metrics}
+        self._owners |= {("claim", key): "the core" for key in self.claims}
         self._aliases: dict[Key, str] = {}
         loaded = [record for record in self.records if record.status == "ok"]
         for record in loaded:
@@ -63,6 +65,8 @@ class Registry:
                 self._add("family", self.families, spec.name, spec, record)
         for record in loaded:
             self._add_members(record)
+        for record in loaded:
+            self._check_claimed(record)
 
     def _add_members(self, record: PluginRecord) -> None:
         tables = {"method": self.methods, "task": self.tasks, "claim": self.claims, "reading": self.readings}
@@ -83,6 +87,12 @@ class Registry:
         for kind, table in flat.items():
             for spec in record.specs[f"kexue_{kind}s"]:
                 self._add(kind, table, spec.name, spec, record)
+
+    def _check_claimed(self, record: PluginRecord) -> None:
+        for spec in record.specs["kexue_methods"]:
+            for claimed in spec.claims:
+                if self.claim(spec.family, claimed.name) is None:
+                    self._problem(record, f"method {spec.name!r} claims {claimed.name!r}, which nobody can check")
 
     def _add(self, kind: str, table: dict, key: object, spec: object, record: PluginRecord) -> None:
         owner = self._owners.get((kind, key))
@@ -109,6 +119,10 @@ class Registry:
         if name not in self.families:
             raise UnknownNameError("family", name, self.families, hint=self._broken_hint())
         return self.families[name]
+
+    def claim(self, family: str, name: str) -> ClaimSpec | None:
+        """The check of a claim: the family's own, or else the general one."""
+        return self.claims.get((family, name)) or self.claims.get(("", name))
 
     def methods_of(self, family: str) -> Mapping[str, MethodSpec]:
         """Name -> method of one family, in order of registration."""

@@ -252,8 +252,11 @@ def _run_cases(job: Job, station: _Station) -> list[Outcome]:
             attempt.reach("build")
             task, method = build(case.task), build(case.method)
             attempt.ctx = Context(case)
-            attempt.reach("evaluate")
-            attempt.stop = stages.evaluate(task, method, attempt.ctx)
+            attempt.reach(case.stage)
+            if case.stage == "verify":
+                stages.verify(task, method, attempt.ctx)
+            else:
+                attempt.stop = stages.evaluate(task, method, attempt.ctx)
         outcomes.append(_finish(attempt))
     return outcomes
 

@@ -38,10 +38,10 @@ def execute(args: argparse.Namespace) -> int:
     if args.to is None:
         if args.format == "parquet":
             raise UsageError("parquet is a binary format", do="add --to FILE.parquet")
-        sys.stdout.write(render_rows(rows, args.format))
+        sys.stdout.write(render_rows(rows, args.format, run=[run.path.name]))
         return 0
     try:
-        write_rows(rows, args.format, args.to)
+        write_rows(rows, args.format, args.to, run=[run.path.name])
     except OSError as error:
         raise ResultsError(f"{args.to} cannot be written: {error.strerror or error}") from error
     return 0

@@ -14,6 +14,7 @@ from ..errors import KexueError
 VERBS = {
     "compare": "run methods on tasks and print what is known about each; or read stored runs",
     "run": "run and store, without printing tables",
+    "verify": "test what methods claim about themselves against exact truth",
     "report": "print the tables of a stored run",
     "export": "write a run as csv, json, md, latex or parquet",
     "list": "list methods, tasks, families, metrics or runs",

@@ -53,7 +53,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--threads", type=int, default=1, metavar="N", help="torch threads of a case (1)")
     how = parser.add_argument_group("how to run it")
     how.add_argument("-j", "--jobs", type=int, default=None, metavar="N", help="workers (number of cores)")
-    how.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds a job may take (600)")
+    how.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds a case may take (600)")
     how.add_argument(
         "--isolation", choices=["case", "worker", "none"], default="case", help="a process for each (case)"
     )

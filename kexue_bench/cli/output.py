@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ..api import SCHEMA, FamilySpec, TaskSpec
+from ..api import FamilySpec, TaskSpec
 from ..comparison import Comparison, compare
 from ..registry import Registry
 from ..results import Run
@@ -41,6 +40,9 @@ def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Nam
         UnknownNameError: the format or a metric is unknown.
     """
     columns = check_reading_options(args, registry)
+    for run in runs:
+        for note in run.notes:
+            print(f"{run.path.name}: {note}", file=sys.stderr)
     comparison = compare(
         runs,
         metrics=registry.metrics,
@@ -50,17 +52,13 @@ def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Nam
     )
     if args.format == "table":
         _print_table(comparison)
-    elif args.format == "json":
-        document = {"schema": SCHEMA, "run": [run.path.name for run in runs], "rows": comparison.rows()}
-        json.dump(document, sys.stdout, indent=1, allow_nan=False, default=str)
-        print()
     elif args.format in registry.reporters:
         module, _, function = registry.reporters[args.format].target.partition(":")
         getattr(importlib.import_module(module), function)(comparison, sys.stdout)
     else:
         from ..report.export import render_rows
 
-        sys.stdout.write(render_rows(comparison.rows(), args.format))
+        sys.stdout.write(render_rows(comparison.rows(), args.format, run=[run.path.name for run in runs]))
 
 
 def _shown(spec: Spec, columns: tuple[str, ...]) -> Spec:

@@ -28,12 +28,14 @@ class Sampling:
     """One estimation problem: independent draws of an estimator and the exact value of what it estimates.
 
     Args:
-        draw: `draw(noise, n)` gives `n` independent draws `[n, *truth.shape]`. The core always calls it with `n = batch`.
+        draw: `draw(noise, n)` gives `n` independent draws `[n, *truth.shape]`. Measuring calls it with `n = batch`.
         truth: the exact value, float64 where it can be.
         batch: draws in one call; part of the task's version, since the stream of a batch depends on it.
         inputs: tensors that the method must leave unchanged.
         metrics: which of `estimate`, `bias`, `relative-bias`, `variance`, `mse`, `cosine` are recorded.
         losses: further plain means to record: name -> function of the draws `[n, *truth.shape]` giving `[n]`.
+        exact_variance: trace of the covariance of one draw of this method, by a closed form or an enumeration, `inf`
+            where it does not exist; None, or returning None, where the task knows none.
     """
 
     draw: Callable[[Noise, int], Tensor]
@@ -42,6 +44,7 @@ class Sampling:
     inputs: tuple[Tensor, ...] = ()
     metrics: tuple[str, ...] = ("bias", "variance", "mse")
     losses: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    exact_variance: Callable[[], float | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -40,6 +41,19 @@ def evaluate(task: object, method: object, ctx: Context) -> str:
         cast("Task", task).evaluate(method, ctx)
         return ""
     raise TypeError(f"a task has `problem`, `build` and `measure`, or `evaluate`; got {type(task).__name__}")
+
+
+def verify(task: object, method: object, ctx: Context) -> None:
+    """Check the claim that the case names and record the evidence.
+
+    Raises:
+        TypeError: the task states no sampling problem, which is what claims are checked on.
+    """
+    if not hasattr(task, "problem"):
+        raise TypeError(f"claims are checked on sampling tasks, got {type(task).__name__}")
+    module, _, name = str(ctx.case.options["check"]).partition(":")
+    check = getattr(importlib.import_module(module), name)
+    ctx.add([check(cast("SamplingTask", task).problem(method, ctx), method, ctx)])
 
 
 def workload(task: object, method: object, ctx: Context) -> Workload:
