@@ -301,7 +301,7 @@ def _declared(method: MethodSpec) -> dict[str, Scalar]:
 
 
 def _verify_cases(cell: _Cell, request: Request, registry: Registry) -> Iterable[list[Case]]:
-    """For each method, one case a claim: those it declares where their conditions hold, and those that all must keep."""
+    """For each method, one case a claim: those it declares where they hold, and those that all must keep."""
     if not cell.spec.budgets:
         return
     everybody = [

@@ -61,13 +61,14 @@ def frozen_problem(
     def draw(noise: Noise, n: int) -> Tensor:
         return method.estimate(distribution, objective, noise, n, state).gradient
 
-    vector = ("cosine",) if truth.numel() > 1 else ()
+    # A truth of zero (f equal at both states) has no direction and no relative error.
+    relative = ("relative-bias", "cosine") if truth.any() else ()
     return Sampling(
         draw=draw,
         truth=truth,
         batch=1 if getattr(method, "deterministic", False) else batch,
         inputs=(distribution.logits,),
-        metrics=("bias", "relative-bias", "variance", "mse", *vector),
+        metrics=("bias", "variance", "mse", *relative),
     )
 
 

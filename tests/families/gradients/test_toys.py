@@ -53,10 +53,11 @@ def test_learned_state_is_warmed_and_then_frozen(build, context):
     assert torch.equal(first, problem.draw(Noise.seeded(1), 1000))
 
 
-def test_a_cosine_needs_a_vector(build, context):
-    """One bit has no direction worth a column; 200 bits have."""
-    assert "cosine" not in build("bernoulli-toy").problem(build("rloo"), context()).metrics
-    assert "cosine" in build("bernoulli-toy", bits=200).problem(build("rloo"), context()).metrics
+def test_a_truth_of_zero_has_no_direction(build, context):
+    """Equal values at both states make the gradient zero: then nothing is relative to it."""
+    assert {"cosine", "relative-bias"} <= set(build("bernoulli-toy").problem(build("rloo"), context()).metrics)
+    flat = build("bernoulli-toy", theta=0.3, t=0.5).problem(build("rloo"), context())
+    assert flat.metrics == ("bias", "variance", "mse")
 
 
 @pytest.mark.parametrize(
