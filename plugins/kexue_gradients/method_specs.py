@@ -1,0 +1,88 @@
+"""What each method declares: claims, cost, needs and sources. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from kexue_bench.api import Claimed, MethodSpec
+
+_FAMILY = "gradients"
+_METHODS = "kexue_gradients.methods"
+_UNBIASED = (Claimed(name="unbiased"),)
+
+# Score-function methods first, then those that need the gradient of f.
+METHODS = (
+    MethodSpec(
+        name="exact",
+        family=_FAMILY,
+        target=f"{_METHODS}.exact:Exact",
+        summary="the gradient itself, summed over every state",
+        claims=(*_UNBIASED, Claimed(name="deterministic")),
+        needs=frozenset({"enumerable"}),
+    ),
+    MethodSpec(
+        name="reinforce",
+        family=_FAMILY,
+        target=f"{_METHODS}.reinforce:Reinforce",
+        summary="score function times f, with no, a constant or a moving-average baseline",
+        references=("Williams, Machine Learning 8, 1992",),
+        claims=_UNBIASED,
+        cost="1",
+        variants=("reinforce", "reinforce[baseline=ema]"),
+    ),
+    MethodSpec(
+        name="rloo",
+        family=_FAMILY,
+        target=f"{_METHODS}.rloo:Rloo",
+        summary="reinforce with the leave-one-out mean of n draws as baseline",
+        references=("arXiv:1602.06725", "Kool, van Hoof, Welling, Buy 4 REINFORCE samples, ICLR workshop 2019"),
+        claims=_UNBIASED,
+        cost="n",
+    ),
+    MethodSpec(
+        name="disarm",
+        family=_FAMILY,
+        target=f"{_METHODS}.disarm:Disarm",
+        summary="antithetic pair of bits with the uniform of ARM integrated out",
+        references=("arXiv:2006.10680",),
+        claims=_UNBIASED,
+        cost="2",
+        needs=frozenset({"bernoulli"}),
+    ),
+    MethodSpec(
+        name="gumbel-softmax",
+        family=_FAMILY,
+        target=f"{_METHODS}.gumbel_softmax:GumbelSoftmax",
+        summary="pathwise gradient of a relaxed sample (Concrete)",
+        references=("arXiv:1611.01144", "arXiv:1611.00712"),
+        cost="1",
+        needs=frozenset({"differentiable", "relaxable"}),
+        aliases=("concrete",),
+    ),
+    MethodSpec(
+        name="st-gumbel-softmax",
+        family=_FAMILY,
+        target=f"{_METHODS}.st_gumbel_softmax:StGumbelSoftmax",
+        summary="exact sample forwards, its relaxation backwards",
+        references=("arXiv:1611.01144",),
+        cost="1",
+        needs=frozenset({"differentiable"}),
+    ),
+    MethodSpec(
+        name="straight-through",
+        family=_FAMILY,
+        target=f"{_METHODS}.straight_through:StraightThrough",
+        summary="exact sample forwards, its probability backwards",
+        references=("arXiv:1308.3432",),
+        cost="1",
+        needs=frozenset({"differentiable"}),
+    ),
+    MethodSpec(
+        name="reinmax",
+        family=_FAMILY,
+        target=f"{_METHODS}.reinmax:ReinMax",
+        summary="second-order straight-through, exact on quadratics at temperature 1",
+        references=("arXiv:2304.08612",),
+        claims=(Claimed(name="unbiased", when="temperature == 1 and 'power' in offers and task.power == 2"),),
+        cost="1",
+        needs=frozenset({"differentiable"}),
+    ),
+)
