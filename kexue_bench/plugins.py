@@ -10,12 +10,12 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Literal, TypeVar, cast
 
 import pluggy
 
@@ -33,6 +33,7 @@ REGISTRATION: dict[str, type] = {
     "kexue_commands": api.CommandSpec,
 }
 
+Spec = TypeVar("Spec")
 PluginStatus = Literal["ok", "blocked", "broken"]
 
 
@@ -46,7 +47,7 @@ class PluginRecord:
         distribution: `name version` of the distribution; empty for `-p`.
         status: `ok`, `blocked` (by `-p no:NAME`) or `broken`.
         reason: why it is not `ok`.
-        specs: hook name -> what the plugin registered.
+        specs: kind of spec -> what the plugin registered.
         manager: the plugin's own hook manager; None unless `ok`.
         load: what a worker imports so that targets of this plugin resolve.
     """
@@ -56,9 +57,13 @@ class PluginRecord:
     distribution: str = ""
     status: PluginStatus = "ok"
     reason: str = ""
-    specs: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    specs: Mapping[type, tuple[object, ...]] = field(default_factory=dict)
     manager: pluggy.PluginManager | None = None
     load: str = ""
+
+    def of(self, kind: type[Spec]) -> tuple[Spec, ...]:
+        """What the plugin registered of one kind."""
+        return cast("tuple[Spec, ...]", self.specs.get(kind, ()))
 
 
 def load_plugins(extra: Sequence[str] = ()) -> tuple[PluginRecord, ...]:
@@ -76,15 +81,13 @@ def load_plugins(extra: Sequence[str] = ()) -> tuple[PluginRecord, ...]:
     records: list[PluginRecord] = []
     for point in _entry_points():
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else ""
-        common = {"name": point.name, "origin": point.value, "distribution": distribution}
+        known = PluginRecord(name=point.name, origin=point.value, distribution=distribution, load=point.module)
         if point.name in blocked:
-            records.append(PluginRecord(**common, status="blocked", reason=f"blocked by -p no:{point.name}"))
+            records.append(replace(known, status="blocked", reason=f"blocked by -p no:{point.name}"))
         elif any(record.name == point.name for record in records):
-            records.append(
-                PluginRecord(**common, status="broken", reason=f"a plugin named {point.name!r} exists already")
-            )
+            records.append(replace(known, status="broken", reason=f"a plugin named {point.name!r} exists already"))
         else:
-            records.append(_load(point.load, **common, load=point.module))
+            records.append(_load(point.load, known))
     if unknown := set(blocked) - {record.name for record in records}:
         raise UsageError(
             "-p no:NAME needs the name of an installed plugin",
@@ -92,7 +95,8 @@ def load_plugins(extra: Sequence[str] = ()) -> tuple[PluginRecord, ...]:
             do=f"installed: {', '.join(record.name for record in records) or 'none'}",
         )
     for value in dict.fromkeys(wanted):
-        record = _load(partial(import_module_or_file, value), name=Path(value).stem, origin=value, load=value)
+        known = PluginRecord(name=Path(value).stem, origin=value, load=value)
+        record = _load(partial(import_module_or_file, value), known)
         if record.status == "broken":
             raise PluginError(f"the plugin {value!r} of -p cannot be loaded: {record.reason}")
         records.append(record)
@@ -132,21 +136,21 @@ def _entry_points() -> list[importlib.metadata.EntryPoint]:
     return sorted(dict.fromkeys(points), key=lambda point: (point.name, point.value))
 
 
-def _load(importer: Callable[[], object], *, name: str, origin: str, load: str, distribution: str = "") -> PluginRecord:
+def _load(importer: Callable[[], object], known: PluginRecord) -> PluginRecord:
+    """Import a plugin, check its hooks and collect what it registers."""
+
     def broken(reason: str) -> PluginRecord:
-        return PluginRecord(
-            name=name, origin=origin, distribution=distribution, status="broken", reason=reason, load=load
-        )
+        return replace(known, status="broken", reason=reason)
 
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
-        manager.register(importer(), name=name)
+        manager.register(importer(), name=known.name)
         manager.check_pending()
     # A plugin may raise anything at import, `sys.exit` included; none of it may end the program.
     except (Exception, SystemExit) as error:  # noqa: BLE001 - strangers' code may raise anything
         return broken(_reason(error))
-    specs: dict[str, tuple[object, ...]] = {}
+    specs: dict[type, tuple[object, ...]] = {}
     for hook, kind in REGISTRATION.items():
         try:
             returned = [spec for part in getattr(manager.hook, hook)() for spec in part]
@@ -155,10 +159,8 @@ def _load(importer: Callable[[], object], *, name: str, origin: str, load: str, 
         for spec in returned:
             if not isinstance(spec, kind):
                 return broken(f"{hook} must return a sequence of {kind.__name__}, got {type(spec).__name__}")
-        specs[hook] = tuple(returned)
-    return PluginRecord(
-        name=name, origin=origin, distribution=distribution, specs=specs, manager=manager, load=load or origin
-    )
+        specs[kind] = tuple(returned)
+    return replace(known, specs=specs, manager=manager)
 
 
 def _reason(error: BaseException) -> str:

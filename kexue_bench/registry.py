@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from .api import ClaimSpec, CommandSpec, FamilySpec, MethodSpec, MetricSpec, ReadingSpec, ReporterSpec, Scalar, TaskSpec
 from .claims import CORE_CLAIMS
@@ -17,6 +18,7 @@ from .plugins import PluginRecord
 
 Key = tuple[str, str]
 """(family, name)."""
+Member = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ class Registry:
         self._aliases: dict[Key, str] = {}
         loaded = [record for record in self.records if record.status == "ok"]
         for record in loaded:
-            for spec in record.specs["kexue_families"]:
+            for spec in record.of(FamilySpec):
                 self._add("family", self.families, spec.name, spec, record)
         for record in loaded:
             self._add_members(record)
@@ -69,35 +71,41 @@ class Registry:
             self._check_claimed(record)
 
     def _add_members(self, record: PluginRecord) -> None:
-        tables = {"method": self.methods, "task": self.tasks, "claim": self.claims, "reading": self.readings}
-        hooks = {"method": "kexue_methods", "task": "kexue_tasks", "claim": "kexue_claims", "reading": "kexue_readings"}
-        for kind, table in tables.items():
-            for spec in record.specs[hooks[kind]]:
+        members: list[tuple[str, dict[Key, Any], Iterable[Member]]] = [
+            ("method", self.methods, record.of(MethodSpec)),
+            ("task", self.tasks, record.of(TaskSpec)),
+            ("claim", self.claims, record.of(ClaimSpec)),
+            ("reading", self.readings, record.of(ReadingSpec)),
+        ]
+        for kind, table, specs in members:
+            for spec in specs:
                 if spec.family not in self.families and not (kind == "claim" and not spec.family):
                     self._problem(record, f"{kind} {spec.name!r}: its family {spec.family!r} is not registered")
                 else:
                     self._add(kind, table, (spec.family, spec.name), spec, record)
-        for spec in record.specs["kexue_methods"]:
+        for spec in record.of(MethodSpec):
             for alias in spec.aliases:
                 if (spec.family, alias) in self.methods or (spec.family, alias) in self._aliases:
                     self._problem(record, f"alias {alias!r} of method {spec.name!r} is taken already")
                 else:
                     self._aliases[spec.family, alias] = spec.name
-        flat = {"metric": self.metrics, "reporter": self.reporters, "command": self.commands}
-        for kind, table in flat.items():
-            for spec in record.specs[f"kexue_{kind}s"]:
-                self._add(kind, table, spec.name, spec, record)
+        for spec in record.of(MetricSpec):
+            self._add("metric", self.metrics, spec.name, spec, record)
+        for spec in record.of(ReporterSpec):
+            self._add("reporter", self.reporters, spec.name, spec, record)
+        for spec in record.of(CommandSpec):
+            self._add("command", self.commands, spec.name, spec, record)
 
     def _check_claimed(self, record: PluginRecord) -> None:
-        for spec in record.specs["kexue_methods"]:
+        for spec in record.of(MethodSpec):
             for claimed in spec.claims:
                 if self.claim(spec.family, claimed.name) is None:
                     self._problem(record, f"method {spec.name!r} claims {claimed.name!r}, which nobody can check")
 
-    def _add(self, kind: str, table: dict, key: object, spec: object, record: PluginRecord) -> None:
+    def _add(self, kind: str, table: dict[Any, Any], key: str | Key, spec: object, record: PluginRecord) -> None:
         owner = self._owners.get((kind, key))
         if owner is not None:
-            name = key if isinstance(key, str) else "/".join(key)  # pyright: ignore[reportArgumentType,reportCallIssue]  # a Key otherwise
+            name = key if isinstance(key, str) else "/".join(key)
             self._problem(record, f"duplicate name: {kind} {name!r} is registered by {owner} already")
             return
         table[key] = spec

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..plugins import load_plugins
+from ..plugins import REGISTRATION, load_plugins
 from ..registry import Registry
 from ..report.text import visible
 from . import options
@@ -26,7 +26,11 @@ def execute(args: argparse.Namespace) -> int:
     for heading in ("plugin", "status", "from", "registers", "reason"):
         table.add_column(heading, overflow="fold")
     for record in registry.records:
-        counts = [f"{len(specs)} {hook.removeprefix('kexue_')}" for hook, specs in record.specs.items() if specs]
+        counts = [
+            f"{len(record.of(kind))} {hook.removeprefix('kexue_')}"
+            for hook, kind in REGISTRATION.items()
+            if record.of(kind)
+        ]
         reasons = [record.reason, *registry.problems.get(record.name, [])]
         origin = f"{record.origin} ({record.distribution})" if record.distribution else record.origin
         status = "partly" if record.status == "ok" and record.name in registry.problems else record.status

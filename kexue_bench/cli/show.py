@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.text import Text
 
-from ..api import Case, MethodSpec, Outcome, TaskSpec
+from ..api import Case, MethodSpec, Outcome, Scalar, TaskSpec
 from ..errors import UsageError
 from ..registry import Registry, docstring_of, fields_of
 from ..report.text import visible
@@ -178,7 +179,7 @@ def rerun_command(case: Case) -> str:
     return shlex.join(words)
 
 
-def selector(name: str, params: dict) -> str:
+def selector(name: str, params: Mapping[str, Scalar]) -> str:
     """The selector that stands for exactly this instance."""
     inside = ",".join(f"{key}={text(value)}" for key, value in params.items())
     return f"{name}[{inside}]" if inside else name

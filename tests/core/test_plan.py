@@ -7,7 +7,7 @@ import pytest
 from kexue_bench.api import Claimed, FamilySpec, MethodSpec, TaskSpec
 from kexue_bench.errors import UnknownNameError, UsageError
 from kexue_bench.plan import PROCESSES, Request, build_plan
-from kexue_bench.plugins import REGISTRATION, PluginRecord
+from kexue_bench.plugins import PluginRecord
 from kexue_bench.registry import Registry, fields_of
 
 
@@ -35,16 +35,16 @@ def registry(tmp_path, monkeypatch):
             work="evaluations",
         )
 
-    specs = dict.fromkeys(REGISTRATION, ())
-    specs["kexue_families"] = (family("toy", "base"), family("other", "mine"))
-    specs["kexue_methods"] = (
+    specs = {}
+    specs[FamilySpec] = (family("toy", "base"), family("other", "mine"))
+    specs[MethodSpec] = (
         method("base"),
         method("good", variants=("good", "good[n=4]")),
         method("picky", needs=frozenset({"gradient"})),
         method("exact", claims=(Claimed(name="deterministic"),)),
         method("mine", family="other"),
     )
-    specs["kexue_tasks"] = (
+    specs[TaskSpec] = (
         task(
             "sample", suites={"quick": ("sample", "sample[d=2]")}, budgets={"quick": 1000}, timed=frozenset({"quick"})
         ),

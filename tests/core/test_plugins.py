@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from kexue_bench import plugins
+from kexue_bench import FamilySpec, plugins
 from kexue_bench.errors import PluginError, UsageError
 from kexue_bench.plugins import Hooks, load_plugins
 
@@ -62,7 +62,7 @@ def test_a_broken_plugin_costs_only_itself(installed, source, reason):
     installed(aaa=source, good=GOOD.format(name="g"))
     assert record("aaa").status == "broken"
     assert reason in record("aaa").reason
-    assert record("good").specs["kexue_families"][0].name == "g"
+    assert record("good").of(FamilySpec)[0].name == "g"
 
 
 def test_second_plugin_of_a_name_is_broken(installed):

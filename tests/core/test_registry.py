@@ -22,7 +22,7 @@ def method(name="m", **more):
 
 
 def plugin(name, **specs):
-    full = {hook: tuple(specs.get(hook.removeprefix("kexue_"), ())) for hook in REGISTRATION}
+    full = {kind: tuple(specs.get(hook.removeprefix("kexue_"), ())) for hook, kind in REGISTRATION.items()}
     return PluginRecord(name=name, origin=name, specs=full)
 
 
