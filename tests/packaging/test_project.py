@@ -54,3 +54,19 @@ def test_importing_the_package_is_light():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+def test_the_readmes_own_method_runs(tmp_path):
+    """The file that the README tells a stranger to write is loaded and listed as it stands there."""
+    source = re.search(r"```python\n# my_method.py\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    (tmp_path / "my_method.py").write_text(source)
+    command = ["compare", "gradients", "-p", "my_method.py", "-m", "half-rloo", "-t", "bernoulli-toy"]
+    options = ["--stage", "evaluate", "--budget", "4096", "--isolation", "none", "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "kexue_bench", *command, *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '"half-rloo"' in done.stdout
