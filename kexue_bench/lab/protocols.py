@@ -36,6 +36,7 @@ class Sampling:
         losses: further plain means to record: name -> function of the draws `[n, *truth.shape]` giving `[n]`.
         exact_variance: trace of the covariance of one draw of this method, by a closed form or an enumeration, `inf`
             where it does not exist; None, or returning None, where the task knows none.
+        after: called once when the estimation has ended, to record what is no mean of draws (a maximum, a coverage).
     """
 
     draw: Callable[[Noise, int], Tensor]
@@ -45,6 +46,7 @@ class Sampling:
     metrics: tuple[str, ...] = ("bias", "variance", "mse")
     losses: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     exact_variance: Callable[[], float | None] | None = None
+    after: Callable[[Context], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,13 @@ class TrainedTask(Protocol):
 
     def measure(self, training: Training, ctx: Context) -> Measure:
         """Build once what held-out measuring needs and return the function that measures."""
+        ...
+
+    def score(self, method: object, ctx: Context) -> float:
+        """For tuning: train and score on validation data, smoothly (minus nll, not accuracy), higher is better.
+
+        NaN where the training diverged. Only tasks whose methods have knobs need it.
+        """
         ...
 
 

@@ -77,6 +77,8 @@ def _sample(task: SamplingTask, method: object, ctx: Context) -> str:
     found = ctx.estimate(problem)
     rows = found.measurements(problem.metrics)
     ctx.add(rows)
+    if problem.after is not None:
+        problem.after(ctx)
     # A context of its own: what the estimation counted and the stream it used stay out of it.
     apart = ctx.fork("cost", 0)
     instrumented, noise = task.problem(method, apart), apart.noise("noise").at(0)

@@ -2,13 +2,16 @@
 
 Two kinds of operator: `spd`, where log det A is wanted, and `residual`, where log |det(I + J)| is wanted and the
 products are with J (||J||_2 < 1 for the blocks of an invertible residual network). One *product* is the base operator
-times one vector; a block product with m columns is m products, whatever function of the operator it serves.
+times one vector; a block product with m columns is m products, whatever function of the operator it serves. Of an `spd`
+operator the trace may be wanted instead (`target`). What a method spends on finding its feet (bounds, a preconditioner)
+or on a gradient is billed like everything else, and listed apart as well.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -16,10 +19,17 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
     from kexue_bench.lab.context import Counter, Noise
 
 Kind = Literal["spd", "residual"]
+Target = Literal["logdet", "trace"]
+Purpose = Literal["setup", "bounds", "backward"]
 Product = Callable[[Tensor], Tensor]
+
+CEILING = 64
+"""How many budgets a call may spend whose budget is an expectation, so that a runaway stopping law still ends."""
 
 
 class BudgetError(ValueError):
@@ -36,12 +46,14 @@ class Bounds:
         norm: upper bound of ||J||_2 (`residual`).
         provenance: `exact` (the value itself), `proven` (a bound that holds), `estimated` (may be violated); empty
             where nothing is known.
+        origin: where it comes from, in words (`closed form`, `Gershgorin`, `power iteration, 12 products`).
     """
 
     low: float | None = None
     high: float | None = None
     norm: float | None = None
     provenance: Literal["", "exact", "proven", "estimated"] = ""
+    origin: str = ""
 
 
 UNBOUNDED = Bounds()
@@ -59,6 +71,10 @@ class Operator:
         device: where they are computed.
         batch_shape: leading shape of a batch of operators; a block product is billed by its columns, once for all.
         bounds: what is known of the spectrum.
+        target: what is wanted of an `spd` operator: its log-determinant or its trace.
+        entries: gives the sparse matrix itself, where the operator has one; None where only products are known.
+        params: leaf tensors that the products depend on. Where there are some, their gradient is wanted: under
+            `torch.enable_grad()` a product carries their graph.
     """
 
     def __init__(
@@ -72,22 +88,31 @@ class Operator:
         device: torch.device | str = "cpu",
         batch_shape: tuple[int, ...] = (),
         bounds: Bounds = UNBOUNDED,
+        target: Target = "logdet",
+        entries: Callable[[], csc_array] | None = None,
+        params: tuple[Tensor, ...] = (),
     ) -> None:
         if kind not in ("spd", "residual"):
             raise ValueError(f"kind must be 'spd' or 'residual', got {kind!r}")
+        if target not in ("logdet", "trace") or (kind == "residual" and target != "logdet"):
+            raise ValueError(f"target must be 'logdet', or 'trace' of an SPD operator, got {target!r} of a {kind} one")
         if n < 1:
             raise ValueError(f"n must be >= 1, got {n}")
         self.kind: Kind = kind
         self.n, self.dtype, self.device = n, dtype, torch.device(device)
         self.batch_shape, self.bounds = tuple(batch_shape), bounds
+        self.target: Target = target
+        self.params = tuple(params)
         self._product = product
         self._transposed = product if kind == "spd" else transposed
+        self._entries = entries
         self._counter: Counter | None = None
         self._allowed: int | None = None
+        self._purpose: Purpose | None = None
         self.spent = 0
 
     @classmethod
-    def of(cls, matrix: Tensor, kind: Kind, *, bounds: Bounds = UNBOUNDED) -> Operator:
+    def of(cls, matrix: Tensor, kind: Kind, *, bounds: Bounds = UNBOUNDED, target: Target = "logdet") -> Operator:
         """The operator of a dense matrix `[*batch_shape, n, n]` (A for `spd`, J for `residual`)."""
         if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
             raise ValueError(f"matrix must be [*batch, n, n], got {list(matrix.shape)}")
@@ -100,21 +125,35 @@ class Operator:
             device=matrix.device,
             batch_shape=tuple(matrix.shape[:-2]),
             bounds=bounds,
+            target=target,
         )
 
-    def within(self, *, budget: int, repeats: int, counter: Counter | None = None) -> Operator:
+    def within(
+        self, *, budget: int, repeats: int, counter: Counter | None = None, in_expectation: bool = False
+    ) -> Operator:
         """This operator for one call: nothing spent yet, at most `budget` products for each of `repeats` repeats.
 
         Args:
             budget: products a repeat may spend, >= 1.
             repeats: repeats of the call; they share its block products, so the sum is what is enforced.
-            counter: what the products are billed to, in the unit `products`.
+            counter: what the products are billed to, in the unit `products`; those of a purpose also under its name.
+            in_expectation: the budget is a mean, for methods whose cost is random; `CEILING` times it is enforced.
         """
         if budget < 1 or repeats < 1:
             raise ValueError(f"budget and repeats must be >= 1, got {budget} and {repeats}")
         metered = copy.copy(self)
-        vars(metered).update(_allowed=budget * repeats, _counter=counter, spent=0)
+        allowed = budget * repeats * (CEILING if in_expectation else 1)
+        vars(metered).update(_allowed=allowed, _counter=counter, _purpose=None, spent=0)
         return metered
+
+    @contextmanager
+    def billing(self, purpose: Purpose) -> Iterator[None]:
+        """What is spent inside counts as `setup`, `bounds` or `backward` as well as among the products."""
+        before, self._purpose = self._purpose, purpose
+        try:
+            yield
+        finally:
+            self._purpose = before
 
     def mv(self, v: Tensor) -> Tensor:
         """A V (J V for `residual`): `[*batch_shape, n, m]` -> the same shape, billed m products.
@@ -142,6 +181,24 @@ class Operator:
         eye = torch.eye(self.n, dtype=self.dtype, device=self.device)
         return self.mv(eye.expand(*self.batch_shape, self.n, self.n))
 
+    @property
+    def has_entries(self) -> bool:
+        """Whether `entries` gives the matrix itself."""
+        return self._entries is not None
+
+    def entries(self) -> csc_array:
+        """The sparse matrix, billed by its nonzeros in the unit `entries`: no product can tell what it is worth.
+
+        Raises:
+            ValueError: the operator is known through its products only.
+        """
+        if self._entries is None:
+            raise ValueError("this operator is known through its products only; use mv, or give `entries`")
+        matrix = self._entries()
+        if self._counter is not None:
+            self._counter.add(entries=int(matrix.nnz))
+        return matrix
+
     def _bill(self, v: Tensor) -> None:
         rows = (*self.batch_shape, self.n)
         if tuple(v.shape[:-1]) != rows:
@@ -154,7 +211,7 @@ class Operator:
             )
         self.spent += columns
         if self._counter is not None:
-            self._counter.add(products=columns)
+            self._counter.add(products=columns, **({self._purpose: columns} if self._purpose else {}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,21 +221,30 @@ class LogdetSample:
     Args:
         value: the estimates `[R, *batch_shape]`, float64, detached.
         stderr: the method's own standard error of each value, same shape; None where it has none.
-        surrogate: a scalar whose backward gives the unbiased gradient of the log-determinant; None where the method has
-            none. It need not equal `value`.
+        surrogate: one scalar a repeat, `[R, *batch_shape]`, whose backward gives that repeat's gradient estimate in
+            `op.params`; None where the method has none or `op.params` is empty. It need not equal `value`.
+        bracket: lower and upper end for each value's error other than that of its probes, each of the shape of
+            `value`; None where the method has none.
+        products: products of each repeat `[R]`, int64, where the cost is random; None where all repeats cost the same.
     """
 
     value: Tensor
     stderr: Tensor | None = None
     surrogate: Tensor | None = None
+    bracket: tuple[Tensor, Tensor] | None = None
+    products: Tensor | None = None
 
 
 @runtime_checkable
 class LogdetMethod(Protocol):
-    """What a method of this family does: a frozen dataclass of hyper-parameters with one verb."""
+    """What a method of this family does: a frozen dataclass of hyper-parameters with one verb.
+
+    A method whose cost is random says so by a class attribute `random_cost = True`: its budget is then an expectation,
+    and its samples carry `products`.
+    """
 
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
-        """Estimate log det A (`spd`) or log |det(I + J)| (`residual`).
+        """Estimate log det A (`spd`), tr A (`spd` with `target` trace) or log |det(I + J)| (`residual`).
 
         Args:
             op: the operator; nothing else tells about it.

@@ -2,52 +2,142 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from kexue_bench.lab.protocols import Sampling
 
-from ..contract import LogdetMethod, Operator
+from ..contract import LogdetMethod, LogdetSample, Operator
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Callable
 
     from kexue_bench.lab.context import Context, Noise
 
-BATCH = 8
+BATCH, ROWS = 8, 2**19
+"""Draws in a batch, and the most numbers that one vector of each of them may hold together."""
+NORMAL_95 = 1.959963984540054
 
 
-def sampling(op: Operator, truth: float, method: object, ctx: Context, *, budget: int) -> Sampling:
-    """Draws of the method's estimate beside the true log-determinant.
+class Draws:
+    """The draws of one method, as `Sampling.draw` wants them; remembers what a tensor of values cannot carry.
+
+    Args:
+        op: the operator.
+        truth: the true value, a number.
+        method: what estimates.
+        ctx: products are billed to its counter.
+        allowed: products a repeat may spend.
+
+    Attributes:
+        last: the sample of the latest call.
+    """
+
+    def __init__(self, op: Operator, truth: float, method: LogdetMethod, ctx: Context, *, allowed: int) -> None:
+        self.last: LogdetSample | None = None
+        self._op, self._truth, self._method, self._allowed = op, truth, method, allowed
+        self._counter = ctx.counter
+        self._random = bool(getattr(method, "random_cost", False))
+        self._covered = self._barred = self._draws = self._spent = self._largest = 0
+
+    def __call__(self, noise: Noise, n: int) -> Tensor:
+        """The values `[n]` of n repeats."""
+        metered = self._op.within(budget=self._allowed, repeats=n, counter=self._counter, in_expectation=self._random)
+        self.last = sample = self._method.estimate(metered, self._allowed, noise, n)
+        self._draws, self._spent = self._draws + n, self._spent + metered.spent
+        if sample.products is not None:
+            self._largest = max(self._largest, int(sample.products.max()))
+        if sample.stderr is not None or sample.bracket is not None:
+            self._covered, self._barred = self._covered + int(covers(sample, self._truth).sum()), self._barred + n
+        return sample.value
+
+    def record(self, ctx: Context) -> None:
+        """Coverage of the method's own error bar, and the realised products where their number is random."""
+        if self._barred:
+            share, n = self._covered / self._barred, self._barred
+            ctx.record("coverage", share, interval=_wilson(share, n), n=n)
+        if self._random:
+            mean = self._spent / self._draws
+            ctx.record("products-mean", mean, n=self._draws)
+            ctx.record("products-max", float(self._largest), n=self._draws)
+
+
+def covers(sample: LogdetSample, truth: Tensor | float) -> Tensor:
+    """Whether the bracket (the value itself where there is none), widened by 1.96 standard errors, holds the truth."""
+    low, high = sample.bracket or (sample.value, sample.value)
+    half = 0.0 if sample.stderr is None else NORMAL_95 * sample.stderr
+    return (low - half <= truth) & (truth <= high + half)
+
+
+def sampling(
+    op: Operator,
+    truth: float,
+    method: object,
+    ctx: Context,
+    *,
+    budget: int,
+    exact_variance: Callable[[], float | None] | None = None,
+) -> Sampling:
+    """Draws of the method's estimate beside the true value.
 
     A deterministic method is asked for one value at a time, so that its products and seconds are those of one answer.
+    A batch holds fewer draws where vectors are long.
 
     Args:
         op: the operator, without a batch shape.
-        truth: its log-determinant.
+        truth: its log-determinant, or its trace where that is its target.
         method: a `LogdetMethod`.
         ctx: context of the case; products are billed to its counter.
         budget: products a repeat may spend; 0 means n, the price of the exact answer.
+        exact_variance: as in `Sampling`.
 
     Raises:
         TypeError: the method has no `estimate`.
         ValueError: the budget is negative.
     """
+    draws = Draws(op, truth, fitting(method), ctx, allowed=allowance(op, budget))
+    n = op.n
+    return Sampling(
+        draw=draws,
+        truth=torch.tensor(truth, dtype=torch.float64, device=op.device),
+        batch=1 if ctx.deterministic else max(1, min(BATCH, ROWS // n)),
+        metrics=("estimate", "bias", "variance", "mse"),
+        losses={
+            "error": lambda x: (x - truth).abs() / n,
+            "root-error": lambda x: (x - truth).abs() / math.sqrt(n),
+        },
+        exact_variance=exact_variance,
+        after=draws.record,
+    )
+
+
+def fitting(method: object) -> LogdetMethod:
+    """The method, known to be one of this family.
+
+    Raises:
+        TypeError: it has no `estimate`.
+    """
     if not isinstance(method, LogdetMethod):
         raise TypeError(f"a logdet method has `estimate(op, budget, noise, repeats)`, got {type(method).__name__}")
+    return method
+
+
+def allowance(op: Operator, budget: int) -> int:
+    """Products a repeat may spend: `budget`, or n where that is 0.
+
+    Raises:
+        ValueError: the budget is negative.
+    """
     if budget < 0:
         raise ValueError(f"budget must be >= 0 products (0: as many as there are rows), got {budget}")
-    allowed = budget or op.n
+    return budget or op.n
 
-    def values(noise: Noise, n: int) -> Tensor:
-        metered = op.within(budget=allowed, repeats=n, counter=ctx.counter)
-        return method.estimate(metered, allowed, noise, n).value
 
-    return Sampling(
-        draw=values,
-        truth=torch.tensor(truth, dtype=torch.float64, device=op.device),
-        batch=1 if ctx.deterministic else BATCH,
-        metrics=("estimate", "bias", "variance", "mse"),
-        losses={"error": lambda x: (x - truth).abs() / op.n},
-    )
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a proportion."""
+    z2 = NORMAL_95**2
+    centre, half = share + z2 / (2 * n), NORMAL_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return (centre - half) / (1 + z2 / n), (centre + half) / (1 + z2 / n)
