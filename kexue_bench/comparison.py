@@ -19,7 +19,19 @@ from .tables import Aggregate, Cell, Comparison, Control, Failure, Row, Summary,
 from .units import Entry, Units, collect, column_key, contrast, product
 from .verdicts import Policy, judge
 
-__all__ = ["Aggregate", "Cell", "Comparison", "Control", "Failure", "Row", "RunLike", "Summary", "Table", "compare"]
+__all__ = [
+    "Aggregate",
+    "Cell",
+    "Comparison",
+    "Control",
+    "Failure",
+    "Row",
+    "RunLike",
+    "Summary",
+    "Table",
+    "check_levels",
+    "compare",
+]
 
 READ = frozenset({"evaluate", "time"})
 """Stages that make tables; claims are read by `verify`, tuning feeds `evaluate`."""
@@ -74,9 +86,7 @@ def compare(
     """
     if not runs:
         raise UsageError("there is no run to compare", do="`kexue-bench list runs` shows what is stored")
-    for name, value in (("margin", margin), ("alpha", alpha)):
-        if not 0 < value < 1:
-            raise UsageError(f"{name} must lie between 0 and 1", got=str(value), do="write 5% or 0.05")
+    check_levels(margin=margin, alpha=alpha)
     policy = Policy(
         margin=margin, alpha=alpha, correction=correction, spec=lambda name: metrics.get(name) or MetricSpec(name=name)
     )
@@ -106,6 +116,17 @@ def compare(
         correction=correction,
         added=tuple(dict.fromkeys(label for run in runs for label in run.plan.added)),
     )
+
+
+def check_levels(**levels: float) -> None:
+    """Refuse a margin or a level that makes no sense.
+
+    Raises:
+        UsageError: one that does not lie between 0 and 1.
+    """
+    for name, value in levels.items():
+        if not 0 < value < 1:
+            raise UsageError(f"{name} must lie between 0 and 1", got=str(value), do="write 5% or 0.05")
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ class Request:
         precision: relative half-width at which sampling stops; None leaves it to the suite.
         budget: largest number of draws of a sampling case; None leaves it to the task.
         processes: processes of a timing group; None leaves it to the suite.
+        rigorous: time in twice the suite's processes and rounds.
         baseline: selector of the baseline; empty means the family's.
         dtype: empty means the task's own.
     """
@@ -65,6 +66,7 @@ class Request:
     precision: float | None = None
     budget: int | None = None
     processes: int | None = None
+    rigorous: bool = False
     baseline: str = ""
 
     def __post_init__(self) -> None:
@@ -142,7 +144,7 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         settled_cases=tuple(case for case, _ in settled),
         baselines=baselines,
         added=tuple(dict.fromkeys(added)),
-        request={key: value for key, value in asdict(request).items() if value not in (None, (), "")},
+        request={key: value for key, value in asdict(request).items() if value not in (None, (), "", False)},
     )
 
 
@@ -338,7 +340,10 @@ def _verify_cases(cell: _Cell, request: Request, registry: Registry) -> Iterable
 
 def _time_cases(cell: _Cell, request: Request, registry: Registry, process: int) -> list[Case]:
     """One process of a timing group: every method, and a copy of the baseline as the A/A control."""
-    options: dict[str, Scalar] = {"rounds": ROUNDS[request.suite], "sample": SAMPLE_SECONDS}
+    options: dict[str, Scalar] = {
+        "rounds": ROUNDS[request.suite] * (1 + request.rigorous),
+        "sample": SAMPLE_SECONDS,
+    }
     members = [(method, 0) for method in cell.methods]
     if cell.baseline is not None:
         members.append((cell.baseline, 1))
@@ -385,7 +390,7 @@ def _case(
 
 
 def _processes(request: Request) -> int:
-    return request.processes or PROCESSES[request.suite]
+    return request.processes or PROCESSES[request.suite] * (1 + request.rigorous)
 
 
 def _screen(

@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import get_args
 
 from ..results import Run, load_run
+from ..stats import Correction
 from . import options, session
 from .output import FORMATS, check_reading_options, print_comparison
 from .plan_view import print_plan
@@ -31,6 +33,22 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     reading.add_argument("--columns", default="", metavar="A,B", help="metrics to show, in this order")
     reading.add_argument(
         "--sort", default="", metavar="METRIC", help="metric that orders the rows and says which is best"
+    )
+    reading.add_argument(
+        "--margin",
+        type=options.share,
+        default=0.05,
+        metavar="P",
+        help="ratios within 1 + P, either way, are equivalent (5%%)",
+    )
+    reading.add_argument(
+        "--alpha", type=options.share, default=0.05, metavar="P", help="level of the tests of one table together (5%%)"
+    )
+    reading.add_argument(
+        "--correction",
+        choices=get_args(Correction),
+        default="holm",
+        help="for the number of tests: family-wise, false discoveries, or none (holm)",
     )
 
 

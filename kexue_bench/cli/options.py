@@ -44,9 +44,10 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--stage", action="append", default=[], choices=get_args(Stage), help="only this stage")
     what.add_argument("-r", "--replicates", type=int, metavar="N", help="seeds of trained tasks, repeats of others")
     what.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every stream (0)")
-    what.add_argument("--precision", type=_share, metavar="P", help="relative half-width to stop at, 2%% or 0.02")
+    what.add_argument("--precision", type=share, metavar="P", help="relative half-width to stop at, 2%% or 0.02")
     what.add_argument("--budget", type=int, metavar="N", help="largest number of draws of a case")
     what.add_argument("--processes", type=int, metavar="N", help="processes of a timing group")
+    what.add_argument("--rigorous", action="store_true", help="time in twice the processes and rounds of the suite")
     what.add_argument("--baseline", default="", metavar="SELECTOR", help="method that ratios refer to")
     what.add_argument("--device", default="cpu", help="cpu, cuda, cuda:0 or auto (cpu)")
     what.add_argument("--dtype", default="", choices=["", "float32", "float64"], help="the task's own by default")
@@ -78,6 +79,7 @@ def request_of(args: argparse.Namespace, families: Sequence[str]) -> Request:
         precision=args.precision,
         budget=args.budget,
         processes=args.processes,
+        rigorous=args.rigorous,
         baseline=args.baseline,
     )
 
@@ -93,7 +95,7 @@ def load(args: argparse.Namespace) -> tuple[Registry, Hooks]:
     return registry, Hooks(records)
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
     """`2%` or `0.02`."""
     try:
         return float(text[:-1]) / 100 if text.endswith("%") else float(text)

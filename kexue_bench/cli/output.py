@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..api import FamilySpec, TaskSpec
-from ..comparison import Comparison, compare
+from ..comparison import Comparison, check_levels, compare
 from ..registry import Registry
 from ..results import Run
 
@@ -23,7 +23,9 @@ def check_reading_options(args: argparse.Namespace, registry: Registry) -> tuple
 
     Raises:
         UnknownNameError: the format or a metric is unknown.
+        UsageError: a margin or a level that makes no sense.
     """
+    check_levels(margin=args.margin, alpha=args.alpha)
     if args.format not in FORMATS and args.format not in registry.reporters:
         raise registry.unknown("format", args.format, [*FORMATS, *registry.reporters])
     columns = tuple(name.strip() for name in args.columns.split(",") if name.strip())
@@ -49,6 +51,9 @@ def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Nam
         families={name: _shown(spec, columns) for name, spec in registry.families.items()},
         tasks={key: _shown(_sorted(spec, args.sort), columns) for key, spec in registry.tasks.items()},
         baseline=getattr(args, "baseline", "") or None,
+        margin=args.margin,
+        alpha=args.alpha,
+        correction=args.correction,
     )
     if args.format == "table":
         _print_table(comparison)

@@ -92,6 +92,17 @@ def test_stored_runs_are_read_again(cli):
     )
 
 
+def test_margin_level_and_correction_are_the_readers_choice(cli):
+    """A stored run is read again under another rule: the legend names it, and without a correction p stays p."""
+    cli("run", *TOY[1:6], *FAST, *HERE, "-m", "rloo", "-m", "disarm", "-m", "reinforce")
+    text = " ".join(cli("report", "--margin", "10%", "--alpha", "1%", "--correction", "bh").out.split())
+    assert "Benjamini-Hochberg, alpha 1 %, margin 10 %" in text
+    raw = [row for row in cli("report", "--format", "json", "--correction", "none").rows if row["p"] is not None]
+    corrected = [row for row in cli("report", "--format", "json").rows if row["p"] is not None]
+    assert [row["p"] for row in raw] == [row["p_adjusted"] for row in raw] == [row["p"] for row in corrected]
+    assert [row["p"] for row in corrected] != [row["p_adjusted"] for row in corrected]
+
+
 @pytest.mark.parametrize("what", ["comparison", "frame"])
 @pytest.mark.parametrize("form", ["csv", "json", "md", "latex", "parquet"])
 def test_every_export_format_is_written(cli, tmp_path, what, form):

@@ -64,10 +64,18 @@ def test_an_unknown_option_is_argparse_with_2(cli):
     assert stop.value.code == 2
 
 
-@pytest.mark.parametrize("arguments", [("compare", "--format", "jsn"), ("compare", "--columns", "varance")])
-def test_reading_options_are_checked_before_the_run(cli, tmp_path, arguments):
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--format", "jsn"), "did you mean"),
+        (("--columns", "varance"), "did you mean"),
+        (("--margin", "5"), "margin must lie between 0 and 1"),
+        (("--alpha", "0"), "alpha must lie between 0 and 1"),
+    ],
+)
+def test_reading_options_are_checked_before_the_run(cli, tmp_path, arguments, says):
     """A typing error in an output option does not cost a run."""
-    result = cli(*arguments)
+    result = cli("compare", *arguments)
     assert result.code == 2
-    assert "did you mean" in result.err
+    assert says in result.err
     assert list(tmp_path.iterdir()) == []
