@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .adapters import from_sampler
-    from .contract import Distribution, Enumeration, GradientMethod, GradSample, Objective
+    from .contract import Distribution, Enumeration, Gamma, Gaussian, GradientMethod, GradSample, Objective
     from .methods.disarm import Disarm
     from .methods.exact import Exact
     from .methods.gumbel_softmax import GumbelSoftmax
@@ -34,6 +34,8 @@ _EXPORTS = {
     "Enumeration": "contract",
     "Exact": "methods.exact",
     "FunctionObjective": "objective",
+    "Gamma": "contract",
+    "Gaussian": "contract",
     "GradSample": "contract",
     "GradientMethod": "contract",
     "GumbelSoftmax": "methods.gumbel_softmax",
@@ -52,6 +54,8 @@ __all__ = [
     "Enumeration",
     "Exact",
     "FunctionObjective",
+    "Gamma",
+    "Gaussian",
     "GradSample",
     "GradientMethod",
     "GumbelSoftmax",

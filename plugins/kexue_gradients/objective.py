@@ -23,6 +23,7 @@ class FunctionObjective:
         function: f, `[S, *batch, L(, K)] -> [S, *batch]`; rows are independent of each other.
         counter: where evaluations and backwards are counted; None where nobody asks.
         table: gives the `Enumeration` of f; None where there are too many states.
+        black_box: f has values only; asking for its gradient is an error.
     """
 
     def __init__(
@@ -31,10 +32,12 @@ class FunctionObjective:
         *,
         counter: Counter | None = None,
         table: Callable[[], Enumeration] | None = None,
+        black_box: bool = False,
     ) -> None:
         self._function = function
         self._counter = counter
         self._table = table
+        self._black_box = black_box
 
     def _count(self, *, evaluations: int = 0, backwards: int = 0) -> None:
         if self._counter is not None:
@@ -45,18 +48,23 @@ class FunctionObjective:
         self._count(evaluations=len(x))
         return self._function(x)
 
-    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Value of f and its gradient with respect to x.
+    def value_and_gradient(self, x: Tensor, *, graph: bool = False) -> tuple[Tensor, Tensor]:
+        """Value of f and its gradient with respect to x; with `graph`, both on the graph of x.
 
         The sum of f has every row's own gradient, since rows are independent.
+
+        Raises:
+            ValueError: f is a black box.
         """
+        if self._black_box:
+            raise ValueError("this objective is a black box without a gradient; use a method that needs values only")
         self._count(evaluations=len(x), backwards=len(x))
         training = torch.is_grad_enabled()
         with torch.enable_grad():
-            x = x.detach().requires_grad_()
+            x = x if graph else x.detach().requires_grad_()
             value = self._function(x)
-            (gradient,) = torch.autograd.grad(value.sum(), x, retain_graph=training)
-        return (value if training else value.detach()), gradient
+            (gradient,) = torch.autograd.grad(value.sum(), x, retain_graph=training or graph, create_graph=graph)
+        return (value if training or graph else value.detach()), gradient
 
     def enumerate(self) -> Enumeration:
         """The table of f."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.contract import GradSample, Law, Objective
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,10 +26,11 @@ class _Average(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Reinforce:
-    """REINFORCE: `(f(x) - c) (x - E x)` for one draw x (Williams, Machine Learning 8, 1992).
+    """REINFORCE: `(f(x) - c) grad log p(x)` for one draw x (Williams, Machine Learning 8, 1992).
 
-    Unbiased for any baseline c that does not depend on x. For one bit the best constant is `(1-p) f(1) + p f(0)`,
-    not E f.
+    The score is x - E x for the logits of bits and classes; other laws have their own, under which the method is known
+    as the score-function estimator (arXiv:1906.10652). Unbiased for any baseline c that does not depend on x. For one
+    bit the best constant is `(1-p) f(1) + p f(0)`, not E f.
 
     Args:
         baseline: `none` (c = 0), `constant` (c = value) or `ema` (moving average of f over earlier draws only).
@@ -56,30 +57,33 @@ class Reinforce:
         if self.warmup < 0:
             raise ValueError(f"warmup must be >= 0, got {self.warmup}")
 
-    def init(self, distribution: Distribution) -> _Average | None:
+    def init(self, distribution: Law, noise: Noise) -> _Average | None:  # noqa: ARG002  # nothing random in zeros
         """An average of nothing; None where the baseline is not learned."""
         if self.baseline != "ema":
             return None
         shape = (*distribution.batch[:-1], 1) if distribution.batch else ()
-        zeros = torch.zeros(shape, dtype=distribution.logits.dtype, device=distribution.logits.device)
+        zeros = distribution.parameters.new_zeros(shape)
         return _Average(total=zeros, weight=zeros)
 
-    def adapt(self, state: _Average | None, sample: GradSample) -> _Average | None:
-        """Fold in f of a sample, averaged over its repeats and over the minibatch."""
+    def adapt(
+        self, distribution: Law, objective: Objective, noise: Noise, repeats: int, state: _Average | None
+    ) -> tuple[GradSample, _Average | None]:
+        """Fold in f of the draw, averaged over the repeats and over the minibatch, after it has been used."""
+        sample = self.estimate(distribution, objective, noise, repeats, state)
         if state is None:
-            return None
+            return sample, None
         mean = sample.value.detach().mean(0)
         if mean.dim():
             mean = mean.mean(-1, keepdim=True)
         # The weights decay with the values, so the ratio is a mean of real draws from the first one on.
-        return _Average(
+        return sample, _Average(
             total=self.decay * state.total + (1 - self.decay) * mean,
             weight=self.decay * state.weight + (1 - self.decay),
         )
 
     def estimate(
         self,
-        distribution: Distribution,
+        distribution: Law,
         objective: Objective,
         noise: Noise,
         repeats: int,
@@ -89,7 +93,7 @@ class Reinforce:
         x = distribution.sample(noise, repeats)
         value = objective.value(x)
         centred = value.detach() - self._centre(state)
-        return GradSample(gradient=distribution.expand(centred) * (x - distribution.mean), value=value)
+        return GradSample(gradient=distribution.expand(centred) * distribution.score(x), value=value)
 
     def _centre(self, state: _Average | None) -> float | Tensor:
         if self.baseline == "ema" and state is not None:

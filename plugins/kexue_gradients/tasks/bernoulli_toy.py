@@ -52,14 +52,14 @@ class BernoulliToy:
 
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
         """Draws at the fixed logit; the truth is float64."""
-        distribution = self.distribution(ctx.dtype, ctx.device)
-        double = self.distribution(torch.float64, ctx.device)
+        law = self.distribution(ctx.dtype, ctx.device)
         return frozen_problem(
             method,
             ctx,
-            distribution=distribution,
-            objective=self.objective(distribution, ctx.counter),
-            truth=exact_gradient(double, self.objective(double)),
+            law=law,
+            double=self.distribution(torch.float64, ctx.device),
+            objective=self.objective(law, ctx.counter),
+            gradient=lambda aim: exact_gradient(aim, self.objective(aim)),
             batch=_BATCH,
         )
 

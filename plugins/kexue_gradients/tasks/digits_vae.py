@@ -13,7 +13,7 @@ from torch.nn import functional
 from kexue_bench.lab.training import Training, adam
 from kexue_gradients.contract import Distribution, Enumeration
 from kexue_gradients.objective import FunctionObjective
-from kexue_gradients.tasks.sampling import adapted_state, initial_state
+from kexue_gradients.tasks.sampling import adapted, initial_state
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context, Counter, Noise
@@ -68,7 +68,7 @@ class DigitsVae:
             loss=lambda batch, state, noise: _loss(model, method, batch, state, noise, counter),
             make_optimizer=lambda parameters: adam(parameters, lr=_LEARNING_RATE),
             noise=ctx.noise("noise", stack=-3),
-            state=initial_state(method, blank),
+            state=initial_state(method, blank, ctx.noise("method", stack=0)),
             replicates=replicates,
         )
 
@@ -120,7 +120,7 @@ class LinearVae(nn.Module):
 
     def posterior(self, images: Tensor) -> Distribution:
         """q(b|x), off the graph."""
-        return Distribution(kind="bernoulli", logits=self.logits(images))
+        return Distribution(kind="bernoulli", logits=self.logits(images), context=images)
 
     def objective(self, images: Tensor, counter: Counter | None = None) -> FunctionObjective:
         """`-log p(x|b)` for images `[R, B, 64]`, as a function of b."""
@@ -167,10 +167,10 @@ def _loss(
 ) -> tuple[Tensor, object]:
     """Negative ELBO of a batch, `[R]`, with the estimator's gradient on the encoder; and the method's next state."""
     logits = model.logits(images)
-    distribution = Distribution(kind="bernoulli", logits=logits)
-    sample = method.estimate(distribution, model.objective(images, counter), noise, 1, state)
+    distribution = Distribution(kind="bernoulli", logits=logits, context=images)
+    sample, state = adapted(method, distribution, model.objective(images, counter), noise, state)
     loss = (sample.surrogate(logits).mean(0) + kl_to_half(logits)).mean(-1)
-    return loss, adapted_state(method, state, sample)
+    return loss, state
 
 
 def binary_digits(ctx: Context) -> Tensor:

@@ -44,14 +44,13 @@ class DigitsVaeFrozen:
         """Draws at the stored parameters; the truth is float64."""
         images = binary_digits(ctx)[:_IMAGES]
         model, double = stored_model(images), stored_model(images.double())
-        distribution = model.posterior(images)
-        truth = exact_gradient(double.posterior(images.double()), double.objective(images.double()))
         return frozen_problem(
             method,
             ctx,
-            distribution=distribution,
+            law=model.posterior(images),
+            double=double.posterior(images.double()),
             objective=model.objective(images, ctx.counter),
-            truth=truth,
+            gradient=lambda aim: exact_gradient(aim, double.objective(images.double())),
             batch=_BATCH,
         )
 

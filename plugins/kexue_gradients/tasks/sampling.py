@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from kexue_bench.lab.context import Noise
 from kexue_bench.lab.protocols import Sampling
+from kexue_gradients.contract import Distribution
 from kexue_gradients.methods.exact import Exact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from kexue_bench.lab.context import Context
-    from kexue_gradients.contract import Distribution, GradientMethod, GradSample, Objective
+    from kexue_gradients.contract import (
+        AdaptiveMethod,
+        GradientMethod,
+        GradSample,
+        Law,
+        MultiSampleObjective,
+        Objective,
+    )
 
 
-def initial_state(method: GradientMethod, distribution: Distribution) -> object:
+def initial_state(method: GradientMethod, law: Law, noise: Noise) -> Any:
     """The method's learned state before its first sample; None for a method that learns nothing."""
-    init = getattr(method, "init", None)
-    return None if init is None else init(distribution)
+    return cast("AdaptiveMethod", method).init(law, noise) if hasattr(method, "init") else None
 
 
-def adapted_state(method: GradientMethod, state: object, sample: GradSample) -> object:
-    """The state after a sample; the same for a method that learns nothing."""
-    adapt = getattr(method, "adapt", None)
-    return state if adapt is None else adapt(state, sample)
+def adapted(method: GradientMethod, law: Law, objective: Objective, noise: Noise, state: Any) -> tuple[GradSample, Any]:
+    """One estimate, and the state after it; the same state for a method that learns nothing."""
+    if hasattr(method, "adapt"):
+        return cast("AdaptiveMethod", method).adapt(law, objective, noise, 1, state)
+    return method.estimate(law, objective, noise, 1, state), state
 
 
-def warm_state(method: GradientMethod, distribution: Distribution, objective: Objective, noise: Noise) -> object:
-    """The state after the method's own `warmup` draws, to be frozen while it is measured."""
-    state = initial_state(method, distribution)
-    if state is None:
-        return None
-    for _ in range(getattr(method, "warmup", 0)):
-        state = adapted_state(method, state, method.estimate(distribution, objective, noise, 1, state))
+def warm_state(method: GradientMethod, law: Law, objective: Objective | MultiSampleObjective, noise: Noise) -> Any:
+    """The state after the method's own `warmup` estimates, to be frozen while it is measured."""
+    state = initial_state(method, law, noise)
+    if state is not None:
+        adaptive = cast("AdaptiveMethod", method)
+        for _ in range(adaptive.warmup):
+            _, state = adaptive.adapt(law, objective, noise, 1, state)
     return state
 
 
@@ -41,35 +51,54 @@ def frozen_problem(
     method: GradientMethod,
     ctx: Context,
     *,
-    distribution: Distribution,
-    objective: Objective,
-    truth: Tensor,
+    law: Law,
+    double: Law,
+    objective: Objective | MultiSampleObjective,
+    gradient: Callable[[Any], Tensor],
     batch: int,
+    contract: Callable[[Tensor], Tensor] | None = None,
 ) -> Sampling:
-    """Draws of a method at fixed logits, against the exact gradient.
+    """Draws of a method at fixed parameters, against the exact gradient.
 
     Args:
         method: what is measured; learned state is warmed first and then frozen.
         ctx: lends the stream of the warm-up.
-        distribution: the logits.
+        law: what x is drawn from.
+        double: the same in float64, for the truth.
         objective: f as the method sees it.
-        truth: the exact gradient, float64, `[*logits.shape]`.
+        gradient: the exact gradient under a law, `[*parameters.shape]`; asked for the law that the method aims at.
         batch: draws in one call of a method that samples.
+        contract: linear map from gradients `[R, *parameters.shape]` to those of the task's own parameters, for logits
+            that share them; None where the logits are the parameters.
     """
-    state = warm_state(method, distribution, objective, ctx.noise("method"))
+    state = warm_state(method, law, objective, ctx.noise("method"))
 
     def draw(noise: Noise, n: int) -> Tensor:
-        return method.estimate(distribution, objective, noise, n, state).gradient
+        estimated = method.estimate(law, objective, noise, n, state).gradient
+        return estimated if contract is None else contract(estimated)
 
+    truth = aimed_gradient(method, double, gradient)
+    if contract is not None:
+        truth = contract(truth.unsqueeze(0)).squeeze(0)
     # A truth of zero (f equal at both states) has no direction and no relative error.
     relative = ("relative-bias", "cosine") if truth.any() else ()
     return Sampling(
         draw=draw,
         truth=truth,
         batch=1 if getattr(method, "deterministic", False) else batch,
-        inputs=(distribution.logits,),
+        inputs=(law.parameters,),
         metrics=("bias", "variance", "mse", *relative),
     )
+
+
+def aimed_gradient(method: GradientMethod, law: Law, gradient: Callable[[Any], Tensor]) -> Tensor:
+    """The exact gradient that a method aims at: under the law itself, or under the tempered one that it declares."""
+    temperature = getattr(method, "target_temperature", 1.0)
+    if temperature == 1:
+        return gradient(law)
+    if not isinstance(law, Distribution):
+        raise TypeError(f"a target temperature needs bits or classes, got {type(law).__name__}; leave it at 1")
+    return gradient(law.tempered(temperature)) / temperature
 
 
 def exact_gradient(distribution: Distribution, objective: Objective) -> Tensor:

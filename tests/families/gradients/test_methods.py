@@ -15,7 +15,6 @@ from kexue_gradients import (
     Enumeration,
     Exact,
     FunctionObjective,
-    GradSample,
     GumbelSoftmax,
     Reinforce,
     ReinMax,
@@ -204,7 +203,7 @@ def test_shapes_dtype_and_inputs(method, dtype):
     states = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=dtype)] * 3)
     values = states.sum(-1).square().reshape(-1, 1, 1, 1).expand(-1, 2, 4, 1)
     f = FunctionObjective(lambda x: x.sum(-1) ** 2, table=lambda: Enumeration(states=states, values=values))
-    state = method.init(distribution) if hasattr(method, "init") else None
+    state = method.init(distribution, Noise.seeded(3, dtype=dtype)) if hasattr(method, "init") else None
     sample = method.estimate(distribution, f, Noise.seeded(2, dtype=dtype), 5, state)
     assert sample.gradient.shape == (5, 2, 4, 3)
     assert sample.value.shape == (5, 2, 4)
@@ -282,17 +281,17 @@ def test_ema_baseline_is_read_before_it_is_updated():
     """The first draw sees baseline 0, the second the first draw's f, the third their weighted mean: weights d and 1."""
     method = Reinforce(baseline="ema", decay=0.75)
     distribution = bits(3)
-    state = method.init(distribution)
+    start = state = method.init(distribution, Noise.seeded(0))
     for value in (4.0, 8.0):
-        f = torch.tensor([value], dtype=DOUBLE)
-        state = method.adapt(state, GradSample(gradient=torch.zeros(1, 3, dtype=DOUBLE), value=f))
+        constant_f = FunctionObjective(lambda x, value=value: torch.full(x.shape[:-1], value, dtype=DOUBLE))
+        _, state = method.adapt(distribution, constant_f, Noise.seeded(1, dtype=DOUBLE), 1, state)
     constant = Reinforce(baseline="constant", value=(0.75 * 4 + 8) / 1.75)
     f = objective(distribution)
     torch.testing.assert_close(
         estimate(method, distribution, f, state=state).gradient, estimate(constant, distribution, f).gradient
     )
     torch.testing.assert_close(
-        estimate(method, distribution, f, state=method.init(distribution)).gradient,
+        estimate(method, distribution, f, state=start).gradient,
         estimate(Reinforce(), distribution, f).gradient,
     )
 
@@ -302,7 +301,9 @@ def test_ema_baseline_keeps_replicates_apart():
     method = Reinforce(baseline="ema")
     distribution = bits(2, 3, 4)
     value = torch.tensor([[[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]], dtype=DOUBLE)
-    state = method.adapt(method.init(distribution), GradSample(gradient=torch.zeros(1, 2, 3, 4), value=value))
+    noise = Noise.seeded(0, dtype=DOUBLE)
+    start = method.init(distribution, noise)
+    _, state = method.adapt(distribution, FunctionObjective(lambda x: value), noise, 1, start)
     assert (state.total / state.weight).flatten().tolist() == pytest.approx([2.0, 20.0])
 
 

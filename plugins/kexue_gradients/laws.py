@@ -1,0 +1,237 @@
+"""What x is drawn from: bits, classes, normal and gamma variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+Kind = Literal["bernoulli", "categorical"]
+
+
+class Law(Protocol):
+    """What x is drawn from, as far as a method for any law needs to know."""
+
+    @property
+    def parameters(self) -> Tensor:
+        """What gradients are taken with respect to, `[*batch, ...]`."""
+        ...
+
+    @property
+    def batch(self) -> torch.Size:
+        """Shape of f for one sample."""
+        ...
+
+    @property
+    def context(self) -> Tensor | None:
+        """What x was conditioned on, `[*batch, C]`, for baselines that depend on it; None where there is nothing."""
+        ...
+
+    def sample(self, noise: Noise, *leading: int) -> Tensor:
+        """Draws of x, `[*leading, *batch, L(, K)]`."""
+        ...
+
+    def score(self, x: Tensor) -> Tensor:
+        """Gradient of the log density at x with respect to the parameters, `[*leading, *parameters.shape]`."""
+        ...
+
+    def expand(self, value: Tensor) -> Tensor:
+        """A value `[*leading, *batch]` with dimensions of size 1 appended, to be multiplied with a gradient."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Distribution:
+    """Independent bits or classes.
+
+    Args:
+        kind: `bernoulli` (logit of the bit being 1) or `categorical` (softmax over the last dimension).
+        logits: `[*batch, L]` or `[*batch, L, K]`; kept detached from its graph, and never written to.
+        context: what the logits were computed from, `[*batch, C]`, detached; None where there is nothing.
+    """
+
+    kind: Kind
+    logits: Tensor
+    context: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        events = {"bernoulli": 1, "categorical": 2}
+        if self.kind not in events:
+            raise ValueError(f"kind must be bernoulli or categorical, got {self.kind!r}")
+        if self.logits.dim() < events[self.kind]:
+            raise ValueError(
+                f"{self.kind} logits need at least {events[self.kind]} dimensions, got {self.logits.dim()}; "
+                "the last ones are [L] for bits and [L, K] for classes"
+            )
+        object.__setattr__(self, "logits", self.logits.detach())
+        if self.context is not None:
+            object.__setattr__(self, "context", self.context.detach())
+
+    @property
+    def parameters(self) -> Tensor:
+        """The logits."""
+        return self.logits
+
+    @property
+    def event_dims(self) -> int:
+        """Trailing dimensions of one x: 1 for bits, 2 for classes."""
+        return 1 if self.kind == "bernoulli" else 2
+
+    @property
+    def batch(self) -> torch.Size:
+        """Shape of f for one sample."""
+        return self.logits.shape[: -self.event_dims]
+
+    @property
+    def mean(self) -> Tensor:
+        """E x: the probability of each bit or class, `[*logits.shape]`."""
+        return self.softened(1.0)
+
+    def softened(self, temperature: float) -> Tensor:
+        """`sigmoid(l / temperature)`, or the softmax of it over the classes."""
+        return self.relax(torch.zeros_like(self.logits), temperature)
+
+    def relax(self, perturbation: Tensor, temperature: float) -> Tensor:
+        """Concrete sample: sigmoid or softmax of `(l + perturbation) / temperature`."""
+        scaled = (self.logits + perturbation) / temperature
+        return torch.sigmoid(scaled) if self.kind == "bernoulli" else torch.softmax(scaled, dim=-1)
+
+    def perturb(self, noise: Noise, *leading: int) -> Tensor:
+        """The noise under which the largest perturbed logit is a sample: logistic for bits, Gumbel for classes.
+
+        Two-class logits (theta, 0) with Gumbel noise and a bit with logistic noise are the same in law.
+        """
+        draw = noise.logistic if self.kind == "bernoulli" else noise.gumbel
+        return draw(*leading, *self.logits.shape)
+
+    def harden(self, perturbation: Tensor) -> Tensor:
+        """The vertex of the largest perturbed logit, in the logits' dtype."""
+        return self.vertex(self.logits + perturbation)
+
+    def vertex(self, scores: Tensor) -> Tensor:
+        """The vertex x with the largest `<x, scores>`, `[*leading, *logits.shape]`: the most likely x under them."""
+        if self.kind == "bernoulli":
+            return (scores > 0).to(self.logits.dtype)
+        return functional.one_hot(scores.argmax(-1), self.logits.shape[-1]).to(self.logits.dtype)
+
+    def sample(self, noise: Noise, *leading: int) -> Tensor:
+        """Draws `[*leading, *logits.shape]` of x, exactly on the vertices."""
+        if self.kind == "bernoulli":
+            return (noise.uniform(*leading, *self.logits.shape) < self.mean).to(self.logits.dtype)
+        return self.harden(self.perturb(noise, *leading))
+
+    def score(self, x: Tensor) -> Tensor:
+        """`x - E x`."""
+        return x - self.mean
+
+    def tempered(self, temperature: float) -> Distribution:
+        """The law with logits `l / temperature`."""
+        return replace(self, logits=self.logits / temperature)
+
+    def jacobian(self, q: Tensor, cotangent: Tensor) -> Tensor:
+        """J(q) times a cotangent: `q (1 - q)` for bits, `diag(q) - q q^T` for classes."""
+        if self.kind == "bernoulli":
+            return q * (1 - q) * cotangent
+        return q * (cotangent - (q * cotangent).sum(-1, keepdim=True))
+
+    def expand(self, value: Tensor) -> Tensor:
+        """Append the event's dimensions to a value `[R, *batch]`."""
+        return value.reshape(*value.shape, *(1,) * self.event_dims)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gaussian:
+    """Independent normal variables, with gradients with respect to mu and sigma themselves.
+
+    Args:
+        mu: means, `[*batch, L]`.
+        sigma: standard deviations, `[*batch, L]`, positive.
+        context: as in `Distribution`.
+    """
+
+    mu: Tensor
+    sigma: Tensor
+    context: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.mu.shape != self.sigma.shape or not self.mu.dim():
+            raise ValueError(
+                f"mu and sigma need one shape [*batch, L], got {tuple(self.mu.shape)} and {tuple(self.sigma.shape)}"
+            )
+        for name in ("mu", "sigma", "context"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else value.detach())
+
+    @property
+    def parameters(self) -> Tensor:
+        """`[*batch, L, 2]`: mu, then sigma."""
+        return torch.stack([self.mu, self.sigma], dim=-1)
+
+    @property
+    def batch(self) -> torch.Size:
+        """Shape of f for one sample."""
+        return self.mu.shape[:-1]
+
+    def sample(self, noise: Noise, *leading: int) -> Tensor:
+        """Draws `[*leading, *batch, L]`."""
+        return self.mu + self.sigma * noise.normal(*leading, *self.mu.shape)
+
+    def score(self, x: Tensor) -> Tensor:
+        """`(e / sigma, (e^2 - 1) / sigma)` for `e = (x - mu) / sigma`, `[*leading, *batch, L, 2]`."""
+        e = (x - self.mu) / self.sigma
+        return torch.stack([e, e.square() - 1], dim=-1) / self.sigma.unsqueeze(-1)
+
+    def expand(self, value: Tensor) -> Tensor:
+        """Append the dimensions of variable and parameter to a value `[*leading, *batch]`."""
+        return value.reshape(*value.shape, 1, 1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gamma:
+    """Independent gamma variables of rate 1.
+
+    Args:
+        shape: shape parameters, `[*batch, L]`, positive.
+        context: as in `Distribution`.
+    """
+
+    shape: Tensor
+    context: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if not self.shape.dim():
+            raise ValueError("shape needs at least one dimension, [*batch, L], got a scalar")
+        for name in ("shape", "context"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else value.detach())
+
+    @property
+    def parameters(self) -> Tensor:
+        """The shapes."""
+        return self.shape
+
+    @property
+    def batch(self) -> torch.Size:
+        """Shape of f for one sample."""
+        return self.shape.shape[:-1]
+
+    def sample(self, noise: Noise, *leading: int) -> Tensor:
+        """Draws `[*leading, *batch, L]`; a rejection sampler, so the noise must be of one stream."""
+        shapes = self.shape.expand(*leading, *self.shape.shape).contiguous()
+        # torch.distributions draws from the same function, but from the global generator only.
+        draw = torch._standard_gamma  # noqa: SLF001  # pyright: ignore[reportPrivateImportUsage]  # see above
+        return draw(shapes, generator=noise.generator)
+
+    def score(self, x: Tensor) -> Tensor:
+        """`log x - digamma(shape)`."""
+        return x.log() - torch.digamma(self.shape)
+
+    def expand(self, value: Tensor) -> Tensor:
+        """Append the dimension of the variables to a value `[*leading, *batch]`."""
+        return value.unsqueeze(-1)
