@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -153,17 +152,3 @@ def test_frames_of_several_runs_stand_below_each_other():
     """The column `run` tells them apart."""
     runs = [make_run((make_case(), {"status": "failed"}), name=name) for name in ("0001-a", "0002-b")]
     assert to_frame(runs)["run"].tolist() == ["0001-a", "0002-b"]
-
-
-def test_a_hundred_thousand_rows_take_less_than_a_second():
-    """12,500 cases of eight rows."""
-    rows = tuple(Measurement(metric=f"m{i}", value=0.5, low=0.1, high=0.9) for i in range(8))
-    run = make_run(*((make_case(seed=i), {"status": "ok", "measurements": rows}) for i in range(12_500)))
-    assert len(run.plan.by_key) == 12_500
-    times = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        frame = run.to_frame()
-        times.append(time.perf_counter() - begin)
-    assert len(frame) == 100_000
-    assert min(times) < 1

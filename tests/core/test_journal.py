@@ -638,26 +638,6 @@ def test_an_atomic_write_is_old_or_new(tmp_path, kind, fault):
         assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
 
 
-# -- speed ------------------------------------------------------------------------------------------------------------
-
-
-def best_of(count: int, call) -> float:
-    """Shortest of `count` calls in seconds: the machine's noise only adds."""
-    times = []
-    for _ in range(count):
-        begin = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begin)
-    return min(times)
-
-
-def test_reading_and_checking_a_line_takes_at_most_50_microseconds(path):
-    """2,000 lines of 900 bytes."""
-    with Journal(path, files=NoSync()) as stored:
-        stored.append([payload(i, 850) for i in range(2000)])
-    assert best_of(5, lambda: read(path)) / 2000 < 50e-6
-
-
 def test_the_default_layer_is_the_disk():
     """Nobody gets a layer without syncs by accident."""
     assert type(OS_FILES) is Files

@@ -9,7 +9,6 @@ import math
 import random
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 
@@ -424,31 +423,6 @@ class NoSync(Files):
 
     def fsync(self, fd):
         pass
-
-
-def typical(case: Case) -> Outcome:
-    """An outcome as an evaluation leaves it: eight rows, one of them with its units."""
-    rows = tuple(Measurement(metric=f"m{i}", value=0.1234567 * i, low=0.1, high=0.9, n=4096) for i in range(7))
-    units = Series(kind="dyadic", values=tuple(0.01234567 * i for i in range(32)), batch=512, looks=3)
-    last = Measurement(metric="variance", value=0.5, low=0.4, high=0.6, n=4096, series=units)
-    return Outcome(key=case.key, status="ok", measurements=(*rows, last), cost={"evaluations": 2.0}, seconds=0.5)
-
-
-def best_of(count: int, call) -> float:
-    """Shortest of `count` calls in seconds: the machine's noise only adds."""
-    times = []
-    for _ in range(count):
-        begin = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begin)
-    return min(times)
-
-
-def test_appending_takes_at_most_200_microseconds_an_outcome(root, plan):
-    """5,000 outcomes a second without the sync."""
-    outcome = typical(plan.cases[0])
-    with RunWriter.create(root, name="x", plan=plan, environment={}, files=NoSync()) as writer:
-        assert best_of(5, lambda: [writer.append([outcome]) for _ in range(100)]) / 100 < 200e-6
 
 
 def test_journal_and_results_agree_on_the_limit():
