@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +16,7 @@ from ..results import list_runs
 from ..selectors import text
 from . import options
 
+NAMES = 2
 KINDS = ("methods", "tasks", "families", "metrics", "runs")
 
 
@@ -30,11 +32,8 @@ def execute(args: argparse.Namespace) -> int:
     """Print one row each."""
     if args.kind == "runs":
         _print(
-            ("run", "families", "planned", "outcomes", "when"),
-            [
-                (run.path.name, run.name, str(run.planned), str(run.outcomes), run.created)
-                for run in list_runs(args.output)
-            ],
+            ("run", "outcomes", "when"),
+            [(run.path.name, f"{run.outcomes} of {run.planned}", _when(run.created)) for run in list_runs(args.output)],
             empty=f"no run in {args.output}",
         )
         return 0
@@ -89,14 +88,23 @@ def _parameter(field: Field) -> str:
     return f"{field.name}={text(field.default)}" if field.default is not None else f"{field.name}: {field.type}"
 
 
+def _when(stamp: str) -> str:
+    """`20261122T165654Z` as a person writes it; anything else as it is."""
+    try:
+        return f"{datetime.strptime(stamp, '%Y%m%dT%H%M%S%z'):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return stamp
+
+
 def _print(headings: tuple[str, ...], rows: list[tuple[str, ...]], *, empty: str = "nothing is registered") -> None:
     console = Console()
     if not rows:
         console.print(empty)
         return
     table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for index, heading in enumerate(headings):
+        # Names are for copying, so they keep to one line.
+        table.add_column(heading, overflow="fold", no_wrap=index < NAMES)
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))
     console.print(table)
