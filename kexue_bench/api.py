@@ -260,7 +260,9 @@ class Case:
         replicates: the replicates this case holds: a block of seeds (`evaluate`) or one process number (`time`).
         copy: 0, or 1 for the A/A copy of the baseline in a timing group.
         threads: torch threads, fixed.
-        options: the options of this stage and of no other (`precision`, `budget`; `rounds`, `sample`).
+        options: the options of this stage and of no other (`precision`, `budget`; `rounds`, `sample`). `tuned` holds
+            the key of the `tune` case whose choice replaces fields of this one: the key names the search and never its
+            result.
     """
 
     family: str
@@ -435,6 +437,8 @@ class Outcome:
         seconds: wall seconds of the case in its worker.
         stop: why sampling ended: `precision`, `budget`, `exact`, `degenerate`; empty where nothing was sampled.
         fingerprint: hash of the code and libraries that made it.
+        chosen: what tuning chose for this case: field of the method, or `task.` and a field of the task -> value; of a
+            `tune` case and of those that use its choice.
     """
 
     key: str
@@ -449,3 +453,4 @@ class Outcome:
     seconds: float = 0.0
     stop: str = ""
     fingerprint: str = ""
+    chosen: Mapping[str, Scalar] = field(default_factory=dict)

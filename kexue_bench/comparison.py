@@ -140,6 +140,16 @@ class _Variant:
     method: Instance
     cases: tuple[tuple[int, Case, Outcome], ...]
 
+    @property
+    def identity(self) -> Identity:
+        """Rows of one method have equal ones; tuned it is another."""
+        return _identity(self.method, self.search)
+
+    @property
+    def search(self) -> str:
+        """Key of the tuning that chose its fields; empty where nothing did."""
+        return str(self.cases[0][1].options.get("tuned", ""))
+
     def stages(self) -> Mapping[str, Mapping[str, str]]:
         """Stage -> key -> fingerprint."""
         out: dict[str, dict[str, str]] = {}
@@ -202,7 +212,7 @@ class _Reader:
             mine: dict[Identity, list[tuple[int, Case, Outcome]]] = {}
             for item in self.places[place]:
                 if item[0] == index and item[1].copy == 0:
-                    mine.setdefault(_identity(item[1].method), []).append(item)
+                    mine.setdefault(_identity(item[1].method, str(item[1].options.get("tuned", ""))), []).append(item)
             for identity, cases in mine.items():
                 known = out.setdefault(identity, [])
                 new = _Variant(run=index, method=cases[0][1].method, cases=tuple(cases))
@@ -231,14 +241,14 @@ class _Reader:
             gate=2 * abs(control.value) if control is not None else math.inf,
             policy=self.policy,
         )
-        several = Counter(_identity(variant.method) for variant in variants)
+        several = Counter(variant.identity for variant in variants)
         rows = []
         for i, variant in enumerate(variants):
             cells = {
                 key: replace(_cell(u), effect=judged.effects[i].get(key), rank_group=judged.groups[i].get(key, ""))
                 for key, u in units[i].items()
             }
-            row = self._row(variant, cells, suffix=several[_identity(variant.method)] > 1)
+            row = self._row(variant, cells, suffix=several[variant.identity] > 1)
             against = variants[chosen].mark if chosen is not None else variant.mark
             rows.append(
                 replace(row, star=judged.stars[i], is_baseline=i == chosen, incomparable=_unlike(variant.mark, against))
@@ -297,23 +307,25 @@ class _Reader:
         if self.baseline is not None:
             found = [i for i, v in enumerate(variants) if self.baseline == v.method.label]
             found = found or [i for i, v in enumerate(variants) if self.baseline == v.method.name]
-            if len({_identity(variants[i].method) for i in found}) > 1:
+            found = [i for i in found if not variants[i].search] or found
+            if len({variants[i].identity for i in found}) > 1:
                 labels = " or ".join(sorted(variants[i].method.label for i in found))
                 raise UsageError("the baseline names several methods", got=repr(self.baseline), do=f"write {labels}")
         else:
             wanted = [_identity(b) for run in self.runs if (b := run.plan.baselines.get(family)) is not None]
-            found = [i for w in wanted[:1] for i, v in enumerate(variants) if _identity(v.method) == w]
+            found = [i for w in wanted[:1] for i, v in enumerate(variants) if v.identity == w]
         return min(found, key=lambda i: variants[i].run, default=None)
 
     def _control(self, place: Identity, baseline: _Variant) -> stats.Contrast | None:
         """The baseline's copy against the baseline, within groups; only of the method that was timed twice."""
-        mine = _identity(baseline.method)
+        mine = baseline.identity
         sides: list[Units | None] = []
         for copy in (1, 0):
             entries = [
                 Entry(run=run, case=case, outcome=outcome, measurement=m)
                 for run, case, outcome in self.places[place]
-                if case.stage == "time" and case.copy == copy and (copy == 1 or _identity(case.method) == mine)
+                if case.stage == "time" and case.copy == copy
+                if copy == 1 or _identity(case.method, str(case.options.get("tuned", ""))) == mine
                 for m in outcome.measurements
                 if m.metric == "time"
             ]
@@ -328,8 +340,15 @@ class _Reader:
         )
         worst = failures[0] if failures else None
         name = self.runs[variant.run].path.name
+        chosen = next((o.chosen for _, _, o in variant.cases if o.chosen), {})
+        own = {key: value for key, value in chosen.items() if key in variant.method.params}
+        search = self.runs[variant.run].outcomes.get(variant.search)
+        best = [m for m in search.measurements if "chosen" in m.flags] if search is not None else []
         return Row(
-            method=variant.method,
+            method=replace(variant.method, params={**variant.method.params, **own}),
+            chosen=chosen,
+            edges=tuple(key for key in chosen if any(f"edge-{key}" in m.flags for m in best)),
+            trials=len(search.measurements) if search is not None else 0,
             label=(variant.method.label or variant.method.name) + (f" @{name.split('-')[0]}" if suffix else ""),
             run=name,
             status=worst.status if worst else "ok",
@@ -341,8 +360,8 @@ class _Reader:
         )
 
 
-def _identity(method: Instance) -> Identity:
-    return method.name, tuple(sorted(method.params.items()))
+def _identity(method: Instance, search: str = "") -> Identity:
+    return method.name, tuple(sorted(method.params.items())), search
 
 
 def _merge(known: list[_Variant], new: _Variant) -> bool:

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-PHASES = ("", "start", "resolve", "build", "evaluate", "verify", "time", "report")
+PHASES = ("", "start", "resolve", "build", "tune", "evaluate", "verify", "time", "report")
 _LAYOUT = struct.Struct("=ddIIHB")
 _STAMP = struct.Struct("=d")
 _MEMBER = struct.Struct("=H")

@@ -103,7 +103,7 @@ def _shared(run: str, case: Case, outcome: Outcome) -> _CaseColumns:
         task=case.task.name,
         task_params=params_text(case.task.params),
         method=case.method.name,
-        method_params=params_text(case.method.params),
+        method_params=params_text(_method_params(case, outcome)),
         stage=case.stage,
         claim=case.claim,
         copy=case.copy,
@@ -113,6 +113,13 @@ def _shared(run: str, case: Case, outcome: Outcome) -> _CaseColumns:
         status=outcome.status,
         reason=outcome.reason,
     )
+
+
+def _method_params(case: Case, outcome: Outcome) -> Mapping[str, object]:
+    """What the method ran with: `tuned` and what tuning chose besides what was asked for."""
+    if "tuned" not in case.options:
+        return case.method.params
+    return {**case.method.params, **outcome.chosen, "tuned": True}
 
 
 def _with_seconds(frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,10 +6,11 @@ planned cell has its case, so nothing can go missing later without being seen.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-from . import conditions, selectors
+from . import conditions, selectors, tuning
 from .api import (
     STAGES,
     SUITES,
@@ -51,6 +52,7 @@ class Request:
         rigorous: time in twice the suite's processes and rounds.
         baseline: selector of the baseline; empty means the family's.
         dtype: empty means the task's own.
+        tune: trials of each method on each task; 0 shows methods untuned only.
     """
 
     families: tuple[str, ...] = ()
@@ -68,6 +70,7 @@ class Request:
     processes: int | None = None
     rigorous: bool = False
     baseline: str = ""
+    tune: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values no plan can be made of."""
@@ -77,6 +80,8 @@ class Request:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name} must be at least 1", got=str(value))
+        if self.tune < 0 or (self.tune == 0 and "tune" in self.stages):
+            raise UsageError("tuning needs a number of trials, at least 1", got=str(self.tune), do="write --tune 6")
         if self.budget is not None and self.budget < 2:
             raise UsageError("--budget must be at least 2 draws, or no spread can be measured", got=str(self.budget))
         if self.precision is not None and not 0 < self.precision < 1:
@@ -93,6 +98,7 @@ class _Cell:
     methods: tuple[Instance, ...]
     baseline: Instance | None
     timed: bool
+    tunings: tuple[Case, ...] = ()
 
 
 def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None) -> Plan:
@@ -112,7 +118,9 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
             added.append(baseline.label)
         if methods and tasks:
             baselines[family.name] = baseline
-        cells.extend(_cell(request, registry, family, task, methods, baseline) for task in tasks if methods)
+        for task in tasks if methods else ():
+            cell = _cell(request, registry, family, task, methods, baseline)
+            cells.append(replace(cell, tunings=_tune_cases(cell, request, registry)))
     if not cells:
         raise UsageError(
             "nothing is selected: no method meets a task", do="see `kexue-bench list methods` and `list tasks`"
@@ -121,6 +129,10 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
     cells.sort(key=lambda cell: bool(cell.spec.budgets))
     settled: list[tuple[Case, Outcome]] = []
     jobs: list[Job] = []
+    for cell in cells:
+        cases, refused = _screen(cell, cell.tunings, registry, hooks)
+        settled.extend(refused)
+        jobs.extend(Job(cases=(case,)) for case in cases)
     for cell in cells:
         cases, refused = _screen(cell, _evaluate_cases(cell, request, registry), registry, hooks)
         settled.extend(refused)
@@ -277,11 +289,40 @@ def _evaluate_cases(cell: _Cell, request: Request, registry: Registry) -> list[C
             method,
             stage="evaluate",
             replicates=block,
-            options=_sampling_options(cell, request, registry.methods[cell.family.name, method.name]),
+            options=_sampling_options(cell, request, registry.methods[cell.family.name, method.name]) | more,
         )
-        for method in cell.methods
+        for method, more in _contenders(cell)
         for block in blocks
     ]
+
+
+def _contenders(cell: _Cell) -> list[tuple[Instance, dict[str, Scalar]]]:
+    """Every method as it was asked for, then those that are tuned, with the option that names the search."""
+    tuned: list[tuple[Instance, dict[str, Scalar]]] = [(case.method, {"tuned": case.key}) for case in cell.tunings]
+    return [(method, {}) for method in cell.methods] + tuned
+
+
+def _tune_cases(cell: _Cell, request: Request, registry: Registry) -> tuple[Case, ...]:
+    """One case for each method that has something to turn here; each makes exactly as many trials."""
+    if not request.tune or not {"tune", "evaluate", "time"} & set(request.stages):
+        return ()
+    cases: dict[str, Case] = {}
+    for method in cell.methods:
+        spec = registry.methods[cell.family.name, method.name]
+        search = tuning.search(method, cell.task, spec, cell.spec, request.tune)
+        if search is None or spec.needs - cell.spec.offers:
+            continue
+        options: dict[str, Scalar] = {"trials": request.tune, "points": json.dumps(search.trials)}
+        if cell.spec.budgets:
+            # All trials together draw as much as one evaluation may, and each as much as the other.
+            budget = request.budget or cell.spec.budgets[request.suite]
+            options |= {"metric": cell.family.precision_metric, "budget": max(2, budget // request.tune)}
+            options |= {"work": cell.family.work} if cell.family.work else {}
+            options |= _declared(spec)
+        case = _case(cell, request, search.method, stage="tune", replicates=(0,), options=options)
+        # Two selectors of one method that differ in a knob only start the same search.
+        cases.setdefault(case.key, case)
+    return tuple(cases.values())
 
 
 def _sampling_options(cell: _Cell, request: Request, method: MethodSpec) -> dict[str, Scalar]:
@@ -344,9 +385,9 @@ def _time_cases(cell: _Cell, request: Request, registry: Registry, process: int)
         "rounds": ROUNDS[request.suite] * (1 + request.rigorous),
         "sample": SAMPLE_SECONDS,
     }
-    members = [(method, 0) for method in cell.methods]
+    members = [(method, 0, more) for method, more in _contenders(cell)]
     if cell.baseline is not None:
-        members.append((cell.baseline, 1))
+        members.append((cell.baseline, 1, {}))
     return [
         _case(
             cell,
@@ -354,10 +395,10 @@ def _time_cases(cell: _Cell, request: Request, registry: Registry, process: int)
             method,
             stage="time",
             replicates=(process,),
-            options=options | _declared(registry.methods[cell.family.name, method.name]),
+            options=options | _declared(registry.methods[cell.family.name, method.name]) | more,
             copy=copy,
         )
-        for method, copy in members
+        for method, copy, more in members
     ]
 
 

@@ -252,13 +252,14 @@ class _Run:
         waiting = deque(works)
         flight: dict[Future[Delivery], _Work] = {}
         while waiting or flight:
+            self._give_up(waiting, idle=not flight)
             if self._stopping():
                 waiting.clear()
                 for future in [future for future in flight if future.cancel()]:
                     del flight[future]
             # One job more than run at once keeps a worker from waiting for the disk.
-            while waiting and len(flight) <= self._engine.capacity:
-                work = waiting.popleft()
+            while len(flight) <= self._engine.capacity and (work := next(filter(self._ready, waiting), None)):
+                waiting.remove(work)
                 flight[self._submit(work)] = work
             ready, _ = wait(flight, timeout=TICK, return_when=FIRST_COMPLETED)
             ended: list[Outcome] = []
@@ -269,6 +270,30 @@ class _Run:
                     waiting.appendleft(rest)
             self._store(ended)
 
+    def _search(self, case: Case) -> Outcome | None:
+        """What became of the tuning that a case uses; None while it is at work, or where the case uses none."""
+        return self._outcomes.get(str(case.options.get("tuned", "")))
+
+    def _ready(self, work: _Work) -> bool:
+        return all("tuned" not in case.options or self._search(case) is not None for case in work.job.cases)
+
+    def _give_up(self, waiting: deque[_Work], *, idle: bool) -> None:
+        """End the cases whose tuning ended without a choice, or never will end, as their tuning did."""
+        ended: dict[str, Outcome] = {}
+        for work in waiting:
+            for case in work.job.cases:
+                search = self._search(case)
+                if search is not None and not search.chosen:
+                    reason = f"its tuning ended so (kexue-bench show {search.key})"
+                    ended[case.key] = self._outcome(case, work.attempt, search.status, "tune", reason=reason)
+                elif search is None and "tuned" in case.options and idle and not any(map(self._ready, waiting)):
+                    ended[case.key] = self._outcome(case, work.attempt, "lost", "tune", reason="its tuning is missing")
+        if ended:
+            left = [self._without(work, ended) for work in waiting]
+            waiting.clear()
+            waiting.extend(work for work in left if work.job.cases)
+            self._store(list(ended.values()))
+
     def _submit(self, work: _Work) -> Future[Delivery]:
         keys = [case.key for case in work.job.cases]
         text = codec.dumps(
@@ -276,6 +301,7 @@ class _Run:
                 "kind": "run",
                 "job": work.job,
                 "attempt": work.attempt,
+                "chosen": {case.key: search.chosen for case in work.job.cases if (search := self._search(case))},
                 "fingerprints": {key: self._fingerprints[key] for key in keys if key in self._fingerprints},
                 **self._common,
             }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .api import SCHEMA, Instance, MetricSpec
+from .api import SCHEMA, Instance, MetricSpec, Scalar
 from .stats import Correction, Verdict
 from .verdicts import Effect
 
@@ -62,6 +62,9 @@ class Row:
         star: best in the primary column, or not shown to be worse than the best.
         incomparable: why this row cannot be compared with the baseline; empty where it can.
         stops: why sampling stopped.
+        chosen: what tuning chose for it: field of the method, or `task.` and a field of the task -> value.
+        edges: those of `chosen` that are the smallest or largest value tried: a better one may lie beyond.
+        trials: trials that the choice was made from.
     """
 
     method: Instance
@@ -76,6 +79,9 @@ class Row:
     is_baseline: bool = False
     incomparable: str = ""
     stops: frozenset[str] = frozenset()
+    chosen: Mapping[str, Scalar] = field(default_factory=dict)
+    edges: tuple[str, ...] = ()
+    trials: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

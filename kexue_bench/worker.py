@@ -24,6 +24,7 @@ from .api import Case, Instance, Job, Outcome, Status
 from .capture import Capture, bounded
 from .crumb import Crumb
 from .failures import classify, describe, trace_of
+from .tuning import Point, apply
 
 if TYPE_CHECKING:
     from .lab.context import Context
@@ -64,8 +65,8 @@ def run_job(text: str) -> str:
 
     Args:
         text: JSON of `{"kind": "run"|"resolve", "job": Job, "instances": [Instance], "plugins": [...], "sys_path":
-            [...], "attempt": int, "fingerprints": {key: text}, "details": folder}`; `job` for `run`, `instances` for
-            `resolve`.
+            [...], "attempt": int, "fingerprints": {key: text}, "chosen": {key: what its tuning chose}, "details":
+            folder}`; `job` for `run`, `instances` for `resolve`.
 
     Returns:
         JSON: `{"outcomes": [Outcome]}` in the order of the job's cases, or `{"refused": [...], "broken": [...]}` with
@@ -180,6 +181,18 @@ class _Attempt:
     stop: str = ""
     seconds: float = 0.0
     extra: tuple[Any, ...] = ()
+    chosen: Point = field(default_factory=dict)
+
+    def build(self) -> tuple[object, object]:
+        """Task and method, with what tuning chose for them."""
+        task = build(apply(self.case.task, self.chosen, task=True))
+        return task, build(apply(self.case.method, self.chosen, task=False))
+
+    def tune(self, ctx: Context) -> None:
+        """Run the trials; what they chose stands in the outcome."""
+        from .lab.tuning import tune
+
+        self.chosen = tune(self.case, lambda point: replace(self, chosen=point).build(), ctx)
 
     def reach(self, phase: str) -> None:
         self.phase = phase
@@ -235,7 +248,12 @@ class _Attempt:
             seconds=round(self.seconds, 6),
             stop=self.stop,
             fingerprint=request.get("fingerprints", {}).get(self.case.key, ""),
+            chosen=dict(self.chosen),
         )
+
+
+def _attempt(case: Case, station: _Station) -> _Attempt:
+    return _Attempt(case=case, station=station, chosen=station.request.get("chosen", {}).get(case.key, {}))
 
 
 def _run_cases(job: Job, station: _Station) -> list[Outcome]:
@@ -246,14 +264,16 @@ def _run_cases(job: Job, station: _Station) -> list[Outcome]:
 
     outcomes = []
     for index, case in enumerate(job.cases):
-        attempt = _Attempt(case=case, station=station)
+        attempt = _attempt(case, station)
         station.enter(index)
         with attempt.guarded(), torch.no_grad():
             attempt.reach("build")
-            task, method = build(case.task), build(case.method)
+            task, method = attempt.build()
             attempt.ctx = Context(case)
             attempt.reach(case.stage)
-            if case.stage == "verify":
+            if case.stage == "tune":
+                attempt.tune(attempt.ctx)
+            elif case.stage == "verify":
                 stages.verify(task, method, attempt.ctx)
             else:
                 attempt.stop = stages.evaluate(task, method, attempt.ctx)
@@ -268,13 +288,13 @@ def _run_group(job: Job, station: _Station) -> list[Outcome]:
     from .lab import stages
     from .lab.context import Context
 
-    attempts = [_Attempt(case=case, station=station) for case in job.cases]
+    attempts = [_attempt(case, station) for case in job.cases]
     workloads: dict[int, Workload] = {}
     for index, attempt in enumerate(attempts):
         station.enter(index)
         with attempt.guarded(), torch.no_grad():
             attempt.reach("build")
-            task, method = build(attempt.case.task), build(attempt.case.method)
+            task, method = attempt.build()
             attempt.ctx = Context(attempt.case)
             workloads[index] = stages.workload(task, method, attempt.ctx)
     while workloads and not _time(attempts, workloads, station):

@@ -49,6 +49,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--processes", type=int, metavar="N", help="processes of a timing group")
     what.add_argument("--rigorous", action="store_true", help="time in twice the processes and rounds of the suite")
     what.add_argument("--baseline", default="", metavar="SELECTOR", help="method that ratios refer to")
+    what.add_argument("--tune", type=int, default=0, metavar="K", help="K trials a method; shows it tuned as well (0)")
     what.add_argument("--device", default="cpu", help="cpu, cuda, cuda:0 or auto (cpu)")
     what.add_argument("--dtype", default="", choices=["", "float32", "float64"], help="the task's own by default")
     what.add_argument("--threads", type=int, default=1, metavar="N", help="torch threads of a case (1)")
@@ -81,6 +82,7 @@ def request_of(args: argparse.Namespace, families: Sequence[str]) -> Request:
         processes=args.processes,
         rigorous=args.rigorous,
         baseline=args.baseline,
+        tune=args.tune,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..api import STAGES, Plan
+from ..api import STAGES, Plan, Stage
 from ..report.text import visible
 
 
@@ -18,7 +19,9 @@ def print_plan(plan: Plan) -> None:
     table = Table(title=f"plan: {len(plan.cases)} cases in {len(plan.jobs)} jobs", box=None, title_justify="left")
     table.add_column("task")
     table.add_column("methods", justify="right")
-    for stage in STAGES:
+    planned = {case.stage for case in plan.cases}
+    shown = [stage for stage in get_args(Stage) if stage in {*STAGES, *planned}]
+    for stage in shown:
         table.add_column(stage, justify="right")
     table.add_column("not run", justify="right")
     settled = {case.key for case in plan.settled_cases}
@@ -29,7 +32,7 @@ def print_plan(plan: Plan) -> None:
         table.add_row(
             Text(visible(f"{family}/{label}")),
             str(len({case.method.label for case in cases})),
-            *(str(stages[stage]) for stage in STAGES),
+            *(str(stages[stage]) for stage in shown),
             str(sum(case.key in settled for case in cases) or ""),
         )
     console.print(table)

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ..selectors import text
 from ..stats import Verdict
 from ..tables import Cell, Comparison, Row, Summary, Table
 from . import numbers
@@ -270,6 +271,8 @@ class _Page:
         if any("heavy-tail" in cell.flags for row in table.rows for cell in row.cells.values()):
             out += self.note("! after ±: heavy tail, the interval may be too short")
         for row in table.rows:
+            if row.chosen:
+                out += self.note(self.tuning(row))
             if row.incomparable:
                 out += self.note(f"x {visible(row.label)}: not comparable, {row.incomparable}")
         if not table.baseline:
@@ -277,6 +280,14 @@ class _Page:
         if dropped:
             out += self.note(f"not shown at {self.width} columns: {', '.join(dropped)}")
         return [Text(), *out] if out else []
+
+    def tuning(self, row: Row) -> str:
+        """What tuning chose, and where a better value may lie outside of what was tried."""
+        found = [
+            f"{visible(key)}={text(value)}" + (" (edge of what was tried)" if key in row.edges else "")
+            for key, value in row.chosen.items()
+        ]
+        return f"{visible(row.label)}: {', '.join(found)}, best of {row.trials} trials"
 
     def smallest(self, table: Table, key: str) -> str:
         """The detectable effects of one column, smallest and largest over the rows."""
