@@ -439,6 +439,7 @@ class Outcome:
         fingerprint: hash of the code and libraries that made it.
         chosen: what tuning chose for this case: field of the method, or `task.` and a field of the task -> value; of a
             `tune` case and of those that use its choice.
+        state_leak: settings of the process that it left changed; they were put back before the next case.
     """
 
     key: str
@@ -454,3 +455,4 @@ class Outcome:
     stop: str = ""
     fingerprint: str = ""
     chosen: Mapping[str, Scalar] = field(default_factory=dict)
+    state_leak: tuple[str, ...] = ()

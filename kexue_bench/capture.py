@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import io
 import os
@@ -14,6 +15,7 @@ KEEP = 8_000
 CAP = 1 << 20
 """Bytes a capture file may hold before the driver cuts it."""
 _HIGH_FD = 200
+_KEEP_SIZE_AND_PUNCH = 0x03
 _MODULES = re.compile(rb"\n*^Extension modules: .*$", re.MULTILINE)
 
 
@@ -32,9 +34,10 @@ def _ends(path: Path, start: int, stop: int) -> bytes:
     """The bytes of a file from `start` to `stop`, or the first and the last of them with a note between."""
     with path.open("rb") as file:
         file.seek(start)
+        # What lay in the middle of an earlier flood is a hole now, and reads as zeros.
         if stop - start <= CAP:
-            return file.read(stop - start)
-        head = file.read(KEEP // 4)
+            return file.read(stop - start).lstrip(b"\0")
+        head = file.read(KEEP // 4).strip(b"\0")
         file.seek(stop - KEEP // 2)
         return head + f"\n[... {stop - start} bytes in all ...]\n".encode() + file.read(KEEP // 2)
 
@@ -89,12 +92,9 @@ class Tail:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._head = b""
-        self._dropped = 0
 
     def clear(self) -> None:
         """Forget everything printed so far."""
-        self._head, self._dropped = b"", 0
         try:
             if self._path.stat().st_size:
                 os.truncate(self._path, 0)
@@ -102,26 +102,32 @@ class Tail:
             return
 
     def trim(self) -> None:
-        """Cut the file to nothing when it exceeds `CAP`; its writers append, so they go on at the new end."""
+        """Give the disk back what lies between the two ends of a file that takes more than `CAP`.
+
+        Its size stands, so that neither the writers nor the worker's own reader notice. Where the file system has no
+        holes, the file is cut to nothing: its writers append, so they go on at the new end.
+        """
         try:
-            size = self._path.stat().st_size
-            if size <= CAP:
+            status = self._path.stat()
+            if status.st_blocks * 512 <= CAP:
                 return
-            if not self._head:
-                with self._path.open("rb") as file:
-                    self._head = file.read(KEEP // 4)
-            os.truncate(self._path, 0)
+            with self._path.open("r+b") as file:
+                if not _punch(file.fileno(), KEEP, status.st_size - 2 * KEEP):
+                    file.truncate(0)
         except OSError:
             return
-        self._dropped += size
 
     def text(self) -> str:
         """Head and tail of what was printed."""
         try:
-            data = self._path.read_bytes()
+            return bounded(_ends(self._path, 0, self._path.stat().st_size))
         except OSError:
-            data = b""
-        if self._head:
-            note = f"\n[... about {self._dropped} bytes left out ...]\n".encode()
-            return self._head.decode("utf-8", "replace") + note.decode() + bounded(data, KEEP * 3 // 4)
-        return bounded(data)
+            return ""
+
+
+def _punch(fd: int, offset: int, size: int) -> bool:
+    """Make a hole in a file (Linux); False where that cannot be done."""
+    if sys.platform != "linux":
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    return libc.fallocate(fd, _KEEP_SIZE_AND_PUNCH, ctypes.c_int64(offset), ctypes.c_int64(size)) == 0

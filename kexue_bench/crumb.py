@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 PHASES = ("", "start", "resolve", "build", "tune", "evaluate", "verify", "time", "report")
-_LAYOUT = struct.Struct("=ddIIHB")
-_STAMP = struct.Struct("=d")
-_MEMBER = struct.Struct("=H")
-_STAMP_AT, _MEMBER_AT, _PHASE_AT = 8, 24, 26
+_SIZE = 48
+_BEGUN, _STAMP = 0, 1
+_PID, _SERVER, _MEMBER, _PHASE = 2, 3, 4, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,41 +39,61 @@ class Position:
 
 
 class Crumb:
-    """One mapped file; the worker of a slot writes it, the driver reads it. The monotonic clock is the machine's."""
+    """One mapped file; the worker of a slot writes it, the driver reads it. The monotonic clock is the machine's.
+
+    Every field is an aligned word that is stored and loaded whole: `struct.pack_into` clears the bytes before it writes
+    them, and a driver that looks in between would read that a member began when the machine did.
+    """
 
     def __init__(self, path: Path) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(fd, _LAYOUT.size)
-            self._map = mmap.mmap(fd, _LAYOUT.size)
+            os.ftruncate(fd, _SIZE)
+            self._map = mmap.mmap(fd, _SIZE)
         finally:
             os.close(fd)
+        self._bytes = memoryview(self._map)
+        self._times, self._words = self._bytes.cast("d"), self._bytes.cast("Q")
 
     def begin(self) -> None:
         """A worker takes a job; the pid comes last, since it is what the driver waits for."""
-        now = time.monotonic()
-        _LAYOUT.pack_into(self._map, 0, now, now, 0, os.getppid(), 0, 1)
-        struct.pack_into("=I", self._map, 16, os.getpid())
+        self._times[_BEGUN] = self._times[_STAMP] = time.monotonic()
+        self._words[_MEMBER] = 0
+        self._words[_PHASE] = 1
+        self._words[_SERVER] = os.getppid()
+        self._words[_PID] = os.getpid()
 
     def enter(self, member: int) -> None:
         """Member `member` begins (again); its time limit counts from here."""
-        _MEMBER.pack_into(self._map, _MEMBER_AT, member)
-        _STAMP.pack_into(self._map, _STAMP_AT, time.monotonic())
+        # The stamp first: a driver that looks in between must not charge this member with the time of the last one.
+        self._times[_STAMP] = time.monotonic()
+        self._words[_MEMBER] = member
 
     def phase(self, name: str) -> None:
         """The running member reaches a phase; its time limit goes on."""
-        self._map[_PHASE_AT] = PHASES.index(name)
+        self._words[_PHASE] = PHASES.index(name)
 
     def clear(self) -> None:
         """Nobody is running."""
-        self._map[:] = bytes(_LAYOUT.size)
+        # The pid first: it says whether the rest means anything.
+        for word in (_PID, _SERVER, _BEGUN, _STAMP, _MEMBER, _PHASE):
+            self._words[word] = 0
 
     def read(self) -> Position:
         """The position last written."""
-        begun, stamp, pid, server, member, phase = _LAYOUT.unpack_from(self._map)
-        name = PHASES[phase] if phase < len(PHASES) else ""
-        return Position(pid=pid, server=server, begun=begun, stamp=stamp, member=member, phase=name)
+        words = self._words
+        phase = words[_PHASE]
+        return Position(
+            pid=words[_PID],
+            server=words[_SERVER],
+            begun=self._times[_BEGUN],
+            stamp=self._times[_STAMP],
+            member=words[_MEMBER],
+            phase=PHASES[phase] if phase < len(PHASES) else "",
+        )
 
     def close(self) -> None:
         """Unmap."""
+        for view in (self._times, self._words, self._bytes):
+            view.release()
         self._map.close()

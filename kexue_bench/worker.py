@@ -182,6 +182,7 @@ class _Attempt:
     seconds: float = 0.0
     extra: tuple[Any, ...] = ()
     chosen: Point = field(default_factory=dict)
+    leaks: list[str] = field(default_factory=list)
 
     def build(self) -> tuple[object, object]:
         """Task and method, with what tuning chose for them."""
@@ -221,8 +222,8 @@ class _Attempt:
         finally:
             self.seconds += time.perf_counter() - begun
             changed = state.restore(before)
-            note = f"left changed, and was put back: {', '.join(changed)}" if changed else ""
-            self.add_trace(note, self.station.printed())
+            self.leaks.extend(changed)
+            self.add_trace(self.station.printed())
             self.station.changed.extend(changed)
 
     def add_trace(self, *parts: str) -> None:
@@ -249,6 +250,7 @@ class _Attempt:
             stop=self.stop,
             fingerprint=request.get("fingerprints", {}).get(self.case.key, ""),
             chosen=dict(self.chosen),
+            state_leak=tuple(dict.fromkeys(self.leaks)),
         )
 
 

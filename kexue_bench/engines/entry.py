@@ -19,8 +19,13 @@ CRUMB, OUTPUT, WORKERS = "crumb", "output", "workers"
 _station: list[tuple[Crumb, Capture]] = []
 
 
-def initialize(slot: str) -> None:
-    """Set up a fresh worker of a slot: registered, in a session of its own, silent, mortal."""
+def initialize(slot: str, memory: int = 0) -> None:
+    """Set up a fresh worker of a slot: registered, in a session of its own, silent, mortal, of bounded memory.
+
+    Args:
+        slot: the slot's folder.
+        memory: bytes that it may take beyond what it was born with; 0 for no such bound.
+    """
     folder = Path(slot)
     register = folder.parent / WORKERS
     (register / str(os.getpid())).touch()
@@ -32,6 +37,8 @@ def initialize(slot: str) -> None:
         os._exit(1)
     processes.adopt_orphans()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory:
+        processes.bound_memory(memory)
     capture = Capture(folder / OUTPUT)
     capture.redirect()
     _station.append((Crumb(folder / CRUMB), capture))

@@ -39,7 +39,8 @@ class LocalEngine:
         isolation: `case` gives every job a fresh process; `worker` reuses processes, except for exclusive jobs and
             after a job that left a setting changed or died; `none` runs in this process, without limits, to debug.
         threads: what the numerical libraries of the workers are told at their start.
-        memory_limit: resident bytes a worker may have; None takes a fair share of the machine.
+        memory_limit: resident bytes a worker may have, which it is also refused to ask for at once; None takes a fair
+            share of the machine, and refuses nothing.
         preload: modules that the fork server imports once; never a plugin's.
     """
 
@@ -57,6 +58,7 @@ class LocalEngine:
         self.isolation: Isolation = isolation
         self._workers = workers
         self._threads = threads
+        self._refused_above = memory_limit or 0
         self._memory_limit = memory_limit or int(0.8 * processes.memory_available() / workers)
         self._preload = tuple(preload)
         self._lock = threading.RLock()
@@ -208,7 +210,9 @@ class LocalEngine:
     def _new_slot(self, *, fresh: bool) -> Slot:
         if self._folder is None:
             raise RuntimeError("the engine has not been started")
-        slot = Slot(self._folder / f"slot-{next(self._numbers)}", fresh=fresh, wake=self._wake)
+        slot = Slot(
+            self._folder / f"slot-{next(self._numbers)}", fresh=fresh, wake=self._wake, memory=self._refused_above
+        )
         self._slots.append(slot)
         slot.warm()
         return slot

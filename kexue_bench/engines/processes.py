@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import sys
 import time
@@ -55,6 +56,21 @@ def rss(pid: int) -> int:
         return psutil.Process(pid).memory_info().rss
     except psutil.Error:
         return 0
+
+
+def bound_memory(size: int) -> None:
+    """Let this process take `size` bytes more of writable memory than it has; what asks for more is refused (Linux).
+
+    RLIMIT_DATA counts what was promised, so one huge request fails before the machine pays for it. RLIMIT_AS would
+    count the address space as well, of which CUDA and thread arenas reserve far more than they use.
+    """
+    if sys.platform != "linux":
+        return
+    words = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").split()
+    born = int(words[words.index("VmData:") + 1]) * 1024
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = born + size if hard == resource.RLIM_INFINITY else min(born + size, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def kill_group(pid: int) -> None:

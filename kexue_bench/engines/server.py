@@ -121,7 +121,7 @@ def _become_server(driver: int) -> None:
     warnings.filterwarnings("ignore", message="forkserver: waitpid returned unexpected pid")
     processes.die_with_parent(signal.SIGTERM)
     if os.getppid() != driver:
-        sys.exit(0)
+        os._exit(0)
 
 
 if _driver := os.environ.pop(_MARK, ""):

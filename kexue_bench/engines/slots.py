@@ -95,10 +95,11 @@ class Slot:
     Args:
         folder: where its breadcrumb and output live.
         fresh: every job gets a new process.
+        memory: bytes that a worker may ask for; 0 where only the watchdog looks.
         wake: called from any thread when a job has ended in whatever way.
     """
 
-    def __init__(self, folder: Path, *, fresh: bool, wake: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, *, fresh: bool, wake: Callable[[], None], memory: int = 0) -> None:
         folder.mkdir()
         (folder.parent / entry.WORKERS).mkdir(exist_ok=True)
         self.fresh = fresh
@@ -121,7 +122,7 @@ class Slot:
             max_workers=1,
             max_tasks=1 if fresh else 0,
             initializer=entry.initialize,
-            initargs=(str(folder),),
+            initargs=(str(folder), memory),
             context=_WorkerContext(),
         )
 
@@ -221,7 +222,8 @@ class Slot:
             if now - self._sent > start_limit:
                 self.condemn("lost", f"no worker took the job within {start_limit:g} s")
             return
-        slowest = max(now - position.stamp, (now - position.begun) / ticket.members)
+        # Each member has the limit since its last turn, and all of them together as often as there are members.
+        slowest = max(now - max(position.stamp, position.begun), (now - position.begun) / ticket.members)
         if ticket.limit is not None and slowest > ticket.limit:
             self.condemn("timeout", f"exceeded its time limit of {ticket.limit:g} s")
             return

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import locale
 import os
 import random
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -32,6 +35,34 @@ def _write_path(values: tuple[str, ...]) -> None:
     sys.path[:] = values
 
 
+# What a library installs at its import is not in the list, or every first import would be blamed on the case.
+_HANDLED = tuple(
+    getattr(signal, n) for n in ("SIGTERM", "SIGINT", "SIGALRM", "SIGUSR1", "SIGCHLD") if hasattr(signal, n)
+)
+
+
+def _write_handlers(values: tuple[Any, ...]) -> None:
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in zip(_HANDLED, values, strict=True):
+            # None: installed by something other than Python, which Python cannot put back.
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+def _mask() -> int:
+    mask = os.umask(0o22)
+    os.umask(mask)
+    return mask
+
+
+def _write_streams(values: tuple[TextIO, TextIO]) -> None:
+    sys.stdout, sys.stderr = values
+
+
+def _write_hook(value: Callable[..., object]) -> None:
+    sys.excepthook = value
+
+
 _SETTINGS: Mapping[str, _Setting] = {
     "default dtype": _Setting(torch.get_default_dtype, torch.set_default_dtype),
     "default device": _Setting(torch.get_default_device, torch.set_default_device),
@@ -46,6 +77,11 @@ _SETTINGS: Mapping[str, _Setting] = {
     "working directory": _Setting(os.getcwd, os.chdir),
     "environment": _Setting(lambda: dict(os.environb), _write_environment),
     "sys.path": _Setting(lambda: tuple(sys.path), _write_path),
+    "standard streams": _Setting(lambda: (sys.stdout, sys.stderr), _write_streams),
+    "uncaught exceptions": _Setting(lambda: sys.excepthook, _write_hook),
+    "signal handlers": _Setting(lambda: tuple(map(signal.getsignal, _HANDLED)), _write_handlers),
+    "file mask": _Setting(_mask, os.umask),
+    "locale": _Setting(lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
     "running threads": _Setting(threading.active_count, None),
 }
 

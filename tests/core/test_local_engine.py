@@ -315,3 +315,30 @@ def test_a_breadcrumb_reads_back_what_was_written(tmp_path):
     assert (position.pid, position.member, position.phase, position.stamp) == (os.getpid(), 7, "time", stamp)
     reader.clear()
     assert writer.read().pid == 0
+
+
+def test_a_breadcrumb_is_never_read_half_written(tmp_path):
+    """A driver that looks while a member begins sees the old stamp or the new one: no member seems hours old."""
+    path = tmp_path / "crumb"
+    Crumb(path).begin()
+    code = f"from kexue_bench import crumb as c\nx = c.Crumb(c.Path({str(path)!r}))\nwhile 1: x.enter(3)"
+    root = Path(__file__).parents[2]
+    reader = Crumb(path)
+    writer = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(root)})
+    try:
+        end = time.monotonic() + 20
+        while reader.read().member != 3 and time.monotonic() < end:
+            time.sleep(0.01)
+        oldest = max(time.monotonic() - reader.read().stamp for _ in range(200_000))
+    finally:
+        writer.kill()
+        writer.wait()
+    assert oldest < 15
+
+
+def test_a_huge_request_is_refused_before_it_is_paid_for(chaos):
+    """With a memory limit, one allocation far above it fails at once instead of filling the machine."""
+    with LocalEngine(workers=1, memory_limit=800_000_000, preload=PRELOAD) as engine:
+        delivery = engine.submit(chaos.text(chaos.case("Hoards", size=1 << 33)), limit=20).result(60)
+    (outcome,) = chaos.outcomes(delivery.text)
+    assert (outcome.status, outcome.reason) == ("out-of-memory", "MemoryError")

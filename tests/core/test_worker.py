@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import signal
 import struct
 import sys
 from pathlib import Path
@@ -109,10 +110,19 @@ def test_settings_that_a_method_changed_are_put_back_and_named(chaos):
     before = torch.get_default_dtype(), Path.cwd(), dict(os.environ), "/nowhere" in sys.path
     outcome, after = chaos.outcomes(run_job(chaos.text(chaos.case("Settings"), chaos.case("Fine"))))
     assert (torch.get_default_dtype(), Path.cwd(), dict(os.environ), "/nowhere" in sys.path) == before
-    assert outcome.trace == (
-        "left changed, and was put back: default dtype, threads, working directory, environment, sys.path"
-    )
-    assert after.trace == ""
+    assert outcome.state_leak == ("default dtype", "threads", "working directory", "environment", "sys.path")
+    assert (after.state_leak, after.trace) == ((), "")
+
+
+def test_handlers_masks_and_streams_are_put_back_too(chaos):
+    """Signal handlers, the hook of uncaught exceptions, the file mask, the locale and the standard streams."""
+    alarm, streams, hook = signal.getsignal(signal.SIGALRM), (sys.stdout, sys.stderr), sys.excepthook
+    mask = os.umask(0o22)
+    os.umask(mask)
+    (outcome,) = chaos.outcomes(run_job(chaos.text(chaos.case("Handlers"))))
+    assert outcome.state_leak == ("standard streams", "uncaught exceptions", "signal handlers", "file mask")
+    assert (signal.getsignal(signal.SIGALRM), (sys.stdout, sys.stderr), sys.excepthook) == (alarm, streams, hook)
+    assert os.umask(mask) == mask
 
 
 def test_global_generators_depend_on_the_case_alone(chaos):

@@ -181,6 +181,16 @@ class Bomb(Fine):
             time.sleep(0.01)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hoards:
+    """Asks for much memory at once."""
+
+    size: int = 1 << 33
+
+    def run(self) -> float:
+        return float(len(bytearray(self.size)))
+
+
 class NoMemory(Fine):
     def run(self) -> float:
         return float(len(bytearray(1 << 60)))
@@ -205,6 +215,19 @@ class Settings(Fine):
         os.environ["CHAOS"] = "1"
         os.chdir("/")
         sys.path.insert(0, "/nowhere")
+        return 1.0
+
+
+class Handlers(Fine):
+    """Changes how the process meets signals, errors, files and its own output."""
+
+    def run(self) -> float:
+        import io
+
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        os.umask(0o77)
+        sys.excepthook = lambda *_: None
+        sys.stdout = io.StringIO()
         return 1.0
 
 
