@@ -432,7 +432,8 @@ class Outcome:
         phase: where it ended (`resolve`, `build`, `evaluate`, `time`, ...).
         reason: one sentence, empty when `ok`.
         trace: last lines of a traceback.
-        cost: counters of one instrumented call, per draw or step (`evaluations`, `memory`).
+        cost: counters of one instrumented call, per draw or step (`evaluations`, `memory`); of a timing case calls in a
+            sample (`inner`), samples lost to other processes (`preempted`) and least seconds of one (`sample`).
         details: name -> digest of a side file.
         seconds: wall seconds of the case in its worker.
         stop: why sampling ended: `precision`, `budget`, `exact`, `degenerate`; empty where nothing was sampled.

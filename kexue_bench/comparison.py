@@ -282,10 +282,11 @@ class _Reader:
                 if m.point is None:
                     entry = Entry(run=run, case=case, outcome=outcome, measurement=m)
                     columns.setdefault(column_key(m), []).append(entry)
-        planned = frozenset(r for _, case, _ in variant.cases if case.stage == "evaluate" for r in case.replicates)
         out: dict[str, Units] = {}
         for key, entries in columns.items():
-            same_stage = [e for e in entries if e.case.stage == entries[0].case.stage]
+            stage = entries[0].case.stage
+            same_stage = [e for e in entries if e.case.stage == stage]
+            planned = frozenset(r for _, case, _ in variant.cases if case.stage == stage for r in case.replicates)
             found = collect(same_stage, self.policy.spec(entries[0].measurement.metric), planned)
             if found is not None:
                 out[key] = found

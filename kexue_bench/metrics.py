@@ -26,5 +26,16 @@ CORE_METRICS: tuple[MetricSpec, ...] = (
         unit="s",
         summary="seconds a unit (a draw, a step): geometric mean over processes of interleaved rounds",
     ),
+    MetricSpec(
+        name="first-call",
+        unit="s",
+        direction="target",
+        summary="seconds of the first call in a fresh process, set-up and compilation included; never a verdict",
+    ),
+    MetricSpec(
+        name="device-memory",
+        unit="B",
+        summary="peak bytes of the device's allocator during one call, beyond those before",
+    ),
     MetricSpec(name="memory", unit="B", summary="peak bytes of tensors allocated in one call, a unit"),
 )

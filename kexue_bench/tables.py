@@ -234,6 +234,7 @@ def _lines(table: Table, row: Row) -> Iterable[dict[str, object]]:
             "baseline": table.baseline,
             **dict(zip(("ratio", "ratio_low", "ratio_high"), ratio, strict=True)),
             **dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True)),
+            **dict(zip(("bootstrap_low", "bootstrap_high"), _bootstrap(effect), strict=True)),
             "p": effect.p if effect else None,
             "p_adjusted": effect.adjusted if effect else None,
             "detectable": _finite(effect.detectable) if effect else None,
@@ -241,6 +242,11 @@ def _lines(table: Table, row: Row) -> Iterable[dict[str, object]]:
             "rank_group": cell.rank_group,
             "best": row.star and cell.key == table.primary,
         }
+
+
+def _bootstrap(effect: Effect | None) -> tuple[float | None, float | None]:
+    ends = effect.bootstrap if effect is not None else None
+    return (_finite(ends[0]), _finite(ends[1])) if ends is not None else (None, None)
 
 
 def _finite(value: float | None) -> float | None:

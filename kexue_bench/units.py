@@ -273,7 +273,10 @@ def _within_groups(a: Units, b: Units) -> Contrast | None:
             if common.any():
                 ours.append(float(x[:length][common].mean()))
                 theirs.append(float(y[:length][common].mean()))
-    return stats.paired_difference(ours, theirs) if len(ours) > 1 else None
+    if len(ours) < 2:
+        return None
+    found = stats.paired_difference(ours, theirs)
+    return replace(found, bootstrap=stats.bootstrap_t(np.subtract(ours, theirs)))
 
 
 def _paired_replicates(a: Units, b: Units, floor: float) -> Contrast | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
@@ -31,6 +31,7 @@ class Effect:
             the unit of the metric for differences; None where it does not exist.
         gain: variance of the unpaired comparison over that of this one.
         n: independent units.
+        bootstrap: for seconds, the 95 % interval of a studentised bootstrap over processes.
     """
 
     kind: Literal["ratio", "difference"]
@@ -44,6 +45,7 @@ class Effect:
     paired: bool = False
     gain: float = 1.0
     n: int = 1
+    bootstrap: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,7 @@ class _Bench:
         place = (key, min(i, j), max(i, j))
         found = self.pairs.get(place)
         if found is not None and i > j:
-            found = replace(found, value=-found.value)
+            found = found.reversed()
         return found, self.adjusted.get(place)
 
     def verdict(self, key: str, i: int, j: int) -> Verdict:
@@ -231,6 +233,7 @@ def _effect(
         paired=found.paired,
         gain=found.gain,
         n=found.n,
+        bootstrap=(_exp(found.bootstrap[0]), _exp(found.bootstrap[1])) if found.bootstrap is not None else None,
     )
 
 

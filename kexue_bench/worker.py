@@ -310,7 +310,7 @@ def _time(attempts: Sequence[_Attempt], workloads: dict[int, Workload], station:
 
     from .lab import state
     from .lab.clocks import clock_for
-    from .lab.timing import measurement, time_group
+    from .lab.timing import measurements, time_group
 
     members = list(workloads)
     running = members[0]
@@ -346,6 +346,7 @@ def _time(attempts: Sequence[_Attempt], workloads: dict[int, Workload], station:
     finally:
         station.changed.extend(state.restore(before))
     share = (time.perf_counter() - begun) / len(members)
+    schedule = torch.tensor([[int(name) for name in due] for due in times.order])
     for index in members:
         attempt, member = attempts[index], times.members[str(index)]
         attempt.phase = "time"
@@ -353,7 +354,11 @@ def _time(attempts: Sequence[_Attempt], workloads: dict[int, Workload], station:
         if member.error is not None:
             attempt.fail(member.error)
         else:
-            attempt.extra = (measurement(member, group=group, replicate=attempt.case.replicates[0]),)
+            attempt.extra = measurements(member, group=group, replicate=attempt.case.replicates[0])
+        if attempt.ctx is not None:
+            attempt.ctx.costs |= {"inner": member.inner, "preempted": member.preempted, "sample": times.sample}
+            # One side file for all members, since equal contents have one name.
+            attempt.ctx.detail("schedule", schedule)
     return True
 
 

@@ -134,11 +134,12 @@ def time_group(
     return GroupTimes(members=times, order=tuple(order), sample=sample)
 
 
-def measurement(times: MemberTimes, *, group: str, replicate: int) -> Measurement:
-    """The `time` row of a member: the median, and the rounds to be paired with those of its rivals.
+def measurements(times: MemberTimes, *, group: str, replicate: int) -> tuple[Measurement, ...]:
+    """The rows of a member: `time` with its rounds, `first-call`, and `device-memory` where the device tells.
 
-    It has no interval: rounds of one process are not independent, so the comparison takes it over processes. `n` counts
-    the rounds kept; the flag `preempted` says that most were taken while the machine was crowded.
+    `time` is the median and has no interval: rounds of one process are not independent, so the comparison takes it over
+    processes. `n` counts the rounds kept; the flag `preempted` says that most were taken while the machine was crowded,
+    `launch-bound` that the host issues the work slower than the device does it.
 
     Args:
         times: of the member.
@@ -151,15 +152,20 @@ def measurement(times: MemberTimes, *, group: str, replicate: int) -> Measuremen
     if times.error is not None:
         raise ValueError(f"a member that raised has no time, got {times.error!r}; report its error instead")
     flags = {"preempted": times.crowded, "launch-bound": times.launch_bound}
-    return Measurement(
+    rounds = Series(kind="rounds", values=times.seconds, batch=times.inner * times.units, group=group)
+    row = Measurement(
         metric="time",
         value=times.median,
         n=len(times.kept),
         unit="s",
         replicate=replicate,
         flags=frozenset(name for name, on in flags.items() if on),
-        series=Series(kind="rounds", values=times.seconds, batch=times.inner * times.units, group=group),
+        series=rounds,
     )
+    rows = [row, Measurement(metric="first-call", value=times.first, unit="s", replicate=replicate)]
+    if times.peak is not None:
+        rows.append(Measurement(metric="device-memory", value=float(times.peak), unit="B", replicate=replicate))
+    return tuple(rows)
 
 
 @dataclass(kw_only=True)

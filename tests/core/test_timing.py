@@ -13,7 +13,7 @@ import pytest
 from kexue_bench.api import Measurement
 from kexue_bench.lab.clocks import Block, CudaClock, HostClock, clock_for
 from kexue_bench.lab.protocols import Workload
-from kexue_bench.lab.timing import MemberTimes, measurement, time_group
+from kexue_bench.lab.timing import MemberTimes, measurements, time_group
 
 
 class Charged:
@@ -144,7 +144,7 @@ def test_under_constant_load_all_samples_are_kept_and_flagged():
     clock = Charged(share=lambda _: 0.4)
     member = time_group({"a": clock.work(1.0)}, rounds=6, seed=0, clock=clock).members["a"]
     assert member.kept == (1.0,) * 6
-    assert measurement(member, group="g", replicate=0).flags == {"preempted"}
+    assert measurements(member, group="g", replicate=0)[0].flags == {"preempted"}
 
 
 def test_a_member_that_raises_costs_only_itself():
@@ -169,7 +169,7 @@ def test_a_member_that_raises_at_once_never_has_a_time():
     member = time_group({"bad": Workload(call=lambda: 1 / 0)}, rounds=3, seed=0, clock=Charged()).members["bad"]
     assert (member.first, member.kept, member.median, member.mean_log) == (None, (), None, None)
     with pytest.raises(ValueError, match="ZeroDivisionError"):
-        measurement(member, group="g", replicate=0)
+        measurements(member, group="g", replicate=0)
 
 
 def test_the_breadcrumb_names_who_runs():
@@ -196,13 +196,14 @@ def test_mean_log_is_the_log_of_the_geometric_mean():
 def test_the_row_holds_the_rounds():
     """The measurement of a member carries median, rounds, units of a sample and group, and no interval."""
     member = MemberTimes(unit="draw", units=64, inner=5, first=9.0, seconds=(1.0, None, 3.0, 2.0), launch_bound=True)
-    row = measurement(member, group="g/0", replicate=4)
+    row, first = measurements(member, group="g/0", replicate=4)
     assert isinstance(row, Measurement)
     assert (row.metric, row.value, row.n, row.unit, row.replicate) == ("time", 2.0, 3, "s", 4)
     assert (row.low, row.high, row.flags) == (None, None, {"launch-bound"})
     assert row.series is not None
     assert (row.series.kind, row.series.values) == ("rounds", (1.0, None, 3.0, 2.0))
     assert (row.series.batch, row.series.group) == (320, "g/0")
+    assert (first.metric, first.value, first.unit, first.replicate) == ("first-call", 9.0, "s", 4)
 
 
 @pytest.mark.parametrize(
@@ -363,6 +364,9 @@ def test_a_group_on_a_device_carries_peak_and_launch_bound():
     assert (times["small"].launch_bound, times["small"].peak) == (True, 8)
     assert (times["large"].launch_bound, times["large"].peak) == (False, 64)
     assert times["large"].median == pytest.approx(1e-4, rel=0.02)
+    rows = {row.metric: row for row in measurements(times["small"], group="g", replicate=0)}
+    assert rows["time"].flags == {"launch-bound"}
+    assert (rows["device-memory"].value, rows["device-memory"].unit) == (8.0, "B")
 
 
 def test_the_cpu_is_timed_by_the_host():

@@ -207,12 +207,25 @@ def test_a_timing_group_shares_rounds_and_a_name(chaos):
     """All members have the same number of rounds and one group, which the attempt is part of."""
     cases = chaos.case("Fine", stage="time"), chaos.case("Fine", stage="time", value=2.0)
     first, second = chaos.outcomes(run_job(chaos.text(*cases)))
-    (a,), (b,) = first.measurements, second.measurements
+    (a, start), (b, _) = first.measurements, second.measurements
     assert (a.metric, a.unit, a.series.kind) == ("time", "s", "rounds")
     assert a.series.group == b.series.group
     assert len(a.series.values) == len(b.series.values) == 4
+    assert (start.metric, start.unit) == ("first-call", "s")
     again, _ = chaos.outcomes(run_job(chaos.text(*cases, attempt=2)))
     assert again.measurements[0].series.group != a.series.group
+
+
+def test_the_schedule_of_a_group_is_published(chaos, tmp_path):
+    """One side file for the process: each round a permutation of the positions in the job; and what a sample was."""
+    cases = [chaos.case("Fine", stage="time", value=float(value)) for value in range(3)]
+    outcomes = chaos.outcomes(run_job(chaos.text(*cases, details=str(tmp_path))))
+    (digest,) = {outcome.details["schedule"] for outcome in outcomes}
+    document = json.loads((tmp_path / f"{digest}.json").read_text())
+    rounds = struct.unpack("<12d", base64.b64decode(document["data"]))
+    assert document["shape"] == [4, 3]
+    assert [sorted(rounds[3 * i : 3 * i + 3]) for i in range(4)] == [[0, 1, 2]] * 4
+    assert all(o.cost["inner"] >= 1 and o.cost["sample"] > 0 and o.cost["preempted"] >= 0 for o in outcomes)
 
 
 @pytest.mark.parametrize("name", ["Raises", "Exits", "RaisesOnBuild"])
@@ -221,5 +234,5 @@ def test_a_member_that_raises_costs_only_itself(chaos, name):
     cases = chaos.case("Fine", stage="time"), chaos.case(name, stage="time")
     good, bad = chaos.outcomes(run_job(chaos.text(*cases)))
     assert (good.status, bad.status) == ("ok", "failed")
-    assert [row.metric for row in good.measurements] == ["time"]
+    assert [row.metric for row in good.measurements] == ["time", "first-call"]
     assert bad.measurements == ()
