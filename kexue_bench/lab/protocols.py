@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from torch import Tensor
 
 if TYPE_CHECKING:
+    import torch
+
     from .context import Context, Noise
     from .training import Training
 
@@ -36,6 +38,7 @@ class Sampling:
         losses: further plain means to record: name -> function of the draws `[n, *truth.shape]` giving `[n]`.
         exact_variance: trace of the covariance of one draw of this method, by a closed form or an enumeration, `inf`
             where it does not exist; None, or returning None, where the task knows none.
+        dtype: dtype of a draw; None: the one the case asks for.
         after: called once when the estimation has ended, to record what is no mean of draws (a maximum, a coverage).
     """
 
@@ -46,6 +49,7 @@ class Sampling:
     metrics: tuple[str, ...] = ("bias", "variance", "mse")
     losses: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     exact_variance: Callable[[], float | None] | None = None
+    dtype: torch.dtype | None = None
     after: Callable[[Context], None] | None = None
 
 
