@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kexue_bench.lab.context import Noise
 from kexue_bench.lab.protocols import Sampling
+from kexue_gradients.claims import enumerated_variance
 from kexue_gradients.contract import Distribution
 from kexue_gradients.methods.exact import Exact
 
@@ -88,6 +89,7 @@ def frozen_problem(
         batch=1 if getattr(method, "deterministic", False) else batch,
         inputs=(law.parameters,),
         metrics=("bias", "variance", "mse", *relative),
+        exact_variance=lambda: enumerated_variance(method, law, objective, state) if contract is None else None,
     )
 
 

@@ -1,0 +1,136 @@
+"""What the family's tasks supply to the checks of claims: the variance of a draw, by enumerating every sample."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from kexue_gradients.laws import Distribution
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+    from kexue_gradients.contract import GradientMethod, MultiSampleObjective, Objective
+    from kexue_gradients.laws import Law
+
+LARGEST = 2**22
+"""Numbers in all gradients of the enumeration; beyond it there is none."""
+
+
+def enumerated_variance(
+    method: GradientMethod, law: Law, objective: Objective | MultiSampleObjective, state: object = None
+) -> float | None:
+    """Trace of the covariance of one draw, summed over every sample x (or every tuple of samples) that it may rest on.
+
+    Works for any method whose only randomness is `distribution.sample(noise, repeats, ...)`, and needs nothing of it:
+    the samples that it asks for are dealt to it in order, one a repeat.
+
+    Args:
+        method: what is asked; its learned state is frozen.
+        law: bits or classes; nothing else can be enumerated.
+        objective: f as the method sees it.
+        state: the frozen state.
+
+    Returns:
+        The variance, `inf` where some sample gives no finite gradient; None where the method draws anything else, where
+        its repeats depend on each other, or where there are more than `LARGEST` numbers to compute.
+    """
+    if not isinstance(law, Distribution):
+        return None
+    classes = 2 if law.kind == "bernoulli" else law.logits.shape[-1]
+    variables = law.logits.shape[len(law.batch)]
+    draws, count = 1, classes**variables
+    while count**draws * draws * law.logits.numel() <= LARGEST:
+        x, weights = _tuples(law, classes, variables, draws)
+        try:
+            gradient = _dealt(method, law, objective, state, x)
+            few = _dealt(method, law, objective, state, x[: max(1, len(x) // 2)])
+        except _OtherDrawsError as error:
+            if error.draws <= draws:
+                return None
+            draws = error.draws
+            continue
+        if not bool(torch.isfinite(gradient).all()):
+            return math.inf
+        if not torch.allclose(gradient[: len(few)], few, rtol=1e-4):
+            return None
+        return _variance(gradient.double(), law.expand(weights))
+    return None
+
+
+class _OtherDrawsError(Exception):
+    """The method asks for another number of draws a repeat; 0: for what cannot be dealt."""
+
+    def __init__(self, draws: int = 0) -> None:
+        super().__init__(draws)
+        self.draws = draws
+
+
+class _NoNoise:
+    """Stands for a stream that must not be drawn from."""
+
+    def __getattr__(self, name: str) -> object:
+        raise _OtherDrawsError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Dealer(Distribution):
+    """Deals out samples instead of drawing them, once.
+
+    Args:
+        hand: `[R, draws, *logits.shape]`.
+        dealt: grows by one entry when the hand has been dealt.
+    """
+
+    hand: Tensor
+    dealt: list[bool]
+
+    def sample(self, noise: Noise, *leading: int) -> Tensor:
+        """The hand, as `[*leading, *logits.shape]`."""
+        del noise
+        repeats, draws = leading[0], math.prod(leading[1:])
+        if self.dealt or repeats != len(self.hand):
+            raise _OtherDrawsError
+        if draws != self.hand.shape[1]:
+            raise _OtherDrawsError(draws)
+        self.dealt.append(True)
+        return self.hand.reshape(*leading, *self.logits.shape)
+
+
+def _dealt(
+    method: GradientMethod,
+    law: Distribution,
+    objective: Objective | MultiSampleObjective,
+    state: object,
+    x: Tensor,
+) -> Tensor:
+    dealer = _Dealer(kind=law.kind, logits=law.logits, context=law.context, hand=x, dealt=[])
+    return method.estimate(dealer, objective, cast("Noise", _NoNoise()), len(x), state).gradient
+
+
+def _tuples(distribution: Distribution, classes: int, variables: int, draws: int) -> tuple[Tensor, Tensor]:
+    """Every tuple of samples `[M, draws, *logits.shape]` and its probability `[M, *batch]`, float64."""
+    logits = distribution.logits
+    codes = torch.tensor(list(itertools.product(range(classes), repeat=variables)), device=logits.device)
+    mean = distribution.mean.double()
+    if distribution.kind == "bernoulli":
+        states = codes.to(logits.dtype)
+        chances = torch.where(codes.reshape(-1, *(1,) * len(distribution.batch), variables) > 0, mean, 1 - mean)
+        weights = chances.prod(-1)
+    else:
+        states = torch.nn.functional.one_hot(codes, classes).to(logits.dtype)
+        shaped = states.reshape(len(states), *(1,) * len(distribution.batch), variables, classes)
+        weights = (shaped * mean).sum(-1).prod(-1)
+    events = states.shape[1:]
+    full = states.reshape(len(states), *(1,) * len(distribution.batch), *events).expand(len(states), *logits.shape)
+    index = torch.cartesian_prod(*[torch.arange(len(states), device=logits.device)] * draws).reshape(-1, draws)
+    return full[index], weights[index].prod(1)
+
+
+def _variance(gradient: Tensor, weights: Tensor) -> float:
+    mean = (weights * gradient).sum(0)
+    return float((weights * (gradient - mean).square()).sum())
