@@ -38,4 +38,7 @@ CORE_METRICS: tuple[MetricSpec, ...] = (
         summary="peak bytes of the device's allocator during one call, beyond those before",
     ),
     MetricSpec(name="memory", unit="B", summary="peak bytes of tensors allocated in one call, a unit"),
+    MetricSpec(
+        name="score", direction="higher", scale="linear", summary="what tuning maximises: the score of one trial"
+    ),
 )

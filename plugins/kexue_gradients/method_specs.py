@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kexue_bench.api import Claimed, MethodSpec
+from kexue_bench.api import Claimed, Knob, MethodSpec
 
 _FAMILY = "gradients"
 _METHODS = "kexue_gradients.methods"
@@ -55,6 +55,7 @@ METHODS = (
         references=("arXiv:1611.01144", "arXiv:1611.00712"),
         cost="1",
         needs=frozenset({"differentiable", "relaxable"}),
+        knobs=(Knob(field="temperature", grid=(0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.5, 2.0)),),
         aliases=("concrete",),
     ),
     MethodSpec(
@@ -63,6 +64,7 @@ METHODS = (
         target=f"{_METHODS}.st_gumbel_softmax:StGumbelSoftmax",
         summary="exact sample forwards, its relaxation backwards",
         references=("arXiv:1611.01144",),
+        knobs=(Knob(field="temperature", grid=(0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.5, 2.0)),),
         cost="1",
         needs=frozenset({"differentiable"}),
     ),
@@ -81,6 +83,7 @@ METHODS = (
         target=f"{_METHODS}.reinmax:ReinMax",
         summary="second-order straight-through, exact on quadratics at temperature 1",
         references=("arXiv:2304.08612",),
+        knobs=(Knob(field="temperature", grid=(1.0, 1.1, 1.2, 1.3, 1.5, 2.0)),),
         claims=(Claimed(name="unbiased", when="temperature == 1 and 'power' in offers and task.power == 2"),),
         cost="1",
         needs=frozenset({"differentiable"}),

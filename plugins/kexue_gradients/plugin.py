@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kexue_bench.api import FamilySpec, MethodSpec, MetricSpec, TaskSpec
+from kexue_bench.api import FamilySpec, Knob, MethodSpec, MetricSpec, TaskSpec
 from kexue_bench.hookspecs import hookimpl
 
 from .method_specs import METHODS
@@ -107,6 +107,7 @@ def kexue_tasks() -> list[TaskSpec]:
             timed=frozenset({"standard", "full"}),
             replicates={"quick": 5, "standard": 10, "full": 20},
             stack=5,
+            knobs=(Knob(field="lr", grid=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2)),),
             primary="elbo",
             headline=("elbo", "elbo-test", "time", "evaluations", "memory"),
         ),

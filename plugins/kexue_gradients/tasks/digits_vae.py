@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 BITS = 8
 _PIXELS, _IMAGES, _TRAIN, _BATCH = 64, 1797, 1500, 100
-_LEARNING_RATE = 3e-3
 _ENCODER_SD, _DECODER_SD = 0.05, 0.1
 
 
@@ -33,7 +32,7 @@ class DigitsVae:
     scikit-learn's 1,797 digits, pixels > 7.5 are on; 1,500 of them are the training images, by a split of each
     replicate's own. Logits are linear in the pixels, pixel logits linear in 2 b - 1, the prior is 1/2. The loss is
     `E_q[-log p(x|b)] + KL(q || prior)`: the first term through the estimator (the decoder learns from the same
-    samples), the second in closed form. Adam, learning rate 3e-3, batches of 100 without replacement within an epoch.
+    samples), the second in closed form. Adam, batches of 100 without replacement within an epoch.
     The ELBO sums over all 256 states, so only the training is random.
 
     Pixels enter the encoder as -1 and 1, centred so that its bias is not its main direction; weights start at
@@ -43,16 +42,20 @@ class DigitsVae:
 
     Args:
         steps: optimisation steps.
+        lr: learning rate of Adam.
 
     Raises:
-        ValueError: steps is below 1.
+        ValueError: steps is below 1, or the learning rate is not positive.
     """
 
     steps: int = 2000
+    lr: float = 3e-3
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps must be >= 1, got {self.steps}")
+        if not self.lr > 0:
+            raise ValueError(f"lr must be > 0, got {self.lr}")
 
     def build(self, method: GradientMethod, ctx: Context) -> Training:
         """One training of all replicates, stacked."""
@@ -66,7 +69,7 @@ class DigitsVae:
             model=model,
             batches=_Batches(model.train_images, order),
             loss=lambda batch, state, noise: _loss(model, method, batch, state, noise, counter),
-            make_optimizer=lambda parameters: adam(parameters, lr=_LEARNING_RATE),
+            make_optimizer=lambda parameters: adam(parameters, lr=self.lr),
             noise=ctx.noise("noise", stack=-3),
             state=initial_state(method, blank, ctx.noise("method", stack=0)),
             replicates=replicates,
@@ -77,6 +80,12 @@ class DigitsVae:
         model = training.model
         assert isinstance(model, LinearVae)
         return lambda: {"elbo": model.elbo(model.train_images), "elbo-test": model.elbo(model.test_images)}
+
+    def score(self, method: GradientMethod, ctx: Context) -> float:
+        """The exact ELBO on held-out images after training, NaN where it diverged."""
+        training = self.build(method, ctx)
+        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
+        return math.nan if trained.diverged else float(trained.final["elbo-test"].mean())
 
 
 class LinearVae(nn.Module):
