@@ -1,3 +1,4 @@
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,11 @@ def two_point(a, b, truth, p=THETA):
     return one(lambda rng, shape: np.where(rng.random(shape) < p, a, b), truth, mean, variance)
 
 
+def lognormal(sigma):
+    truth = math.exp(sigma**2 / 2)
+    return one(lambda rng, s: np.exp(sigma * rng.standard_normal(s)), truth, truth, math.expm1(sigma**2) * truth**2)
+
+
 DECAY = 0.5 ** np.arange(4)
 CASES = {
     "gaussian": one(lambda rng, s: 1 + 0.7 * rng.standard_normal(s), 1, 1, 0.49),
@@ -46,7 +52,9 @@ CASES = {
     # 2 (b - t) theta (1 - theta): |g - truth|^2 is the same number for both outcomes.
     "straight-through": two_point(0.275, -0.225, TRUTH),
     "laplace": one(lambda rng, s: rng.laplace(size=s), 0, 0, 2),
+    "exponential": one(lambda rng, s: rng.exponential(size=s), 1, 1, 1),
     "student, 8 degrees of freedom": one(lambda rng, s: rng.standard_t(8, size=s), 0, 0, 8 / 6),
+    "lognormal, sigma 1/2": lognormal(0.5),
     "four coordinates, none biased": Exact(
         lambda rng, s: rng.standard_normal((*s, 4)) * DECAY, np.zeros(4), np.zeros(4), float(DECAY @ DECAY)
     ),
@@ -56,13 +64,27 @@ CASES = {
 }
 
 
-def simulate(case, seeds=SEEDS, rng_seed=0):
+# Without a fourth moment, or with all of the variance in draws that most estimations never see, no interval can cover.
+UNTRUSTWORTHY = {
+    "student, 3 degrees of freedom": one(lambda rng, s: rng.standard_t(3, size=s), 0, 0, 3),
+    "lognormal, sigma 1": lognormal(1.0),
+    "one draw in 1,000": two_point(1.0, 0.0, 1e-3, p=1e-3),
+    "one draw in 10,000": two_point(1.0, 0.0, 1e-4, p=1e-4),
+}
+
+
+def simulate(case, seeds=SEEDS, draws=DRAWS, rng_seed=0):
+    """Units of as many estimations, and whether the harness's own rule flags each."""
     rng, parts = np.random.default_rng(rng_seed), []
     for _ in range(seeds // 250):
-        d = case.draw(rng, (250, UNITS, DRAWS // UNITS)) - case.truth
-        parts.append((np.square(d).sum(-1).mean(-1), d.mean(-2)))
-    squares, means = (np.concatenate(p) for p in zip(*parts, strict=True))
-    return Units(squares=squares, means=means, offset=np.zeros_like(case.truth), draws=DRAWS // UNITS)
+        d = case.draw(rng, (250, UNITS, draws // UNITS)) - case.truth
+        squares = np.square(d).sum(-1)
+        e = squares.reshape(250, -1)
+        heavy = intervals.share(e.sum(1), np.square(e).sum(1), e.max(1), draws) > intervals.HEAVY_SHARE
+        parts.append((squares.mean(-1), d.mean(-2), heavy | (np.ptp(e, axis=1) == 0)))
+    squares, means, flagged = (np.concatenate(p) for p in zip(*parts, strict=True))
+    units = Units(squares=squares, means=means, offset=np.zeros_like(case.truth), draws=draws // UNITS)
+    return units, flagged
 
 
 def covered(interval, value):
@@ -88,7 +110,7 @@ def test_intervals_cover_at_their_level(name):
     floor, which `Estimate` adds. A bias of zero is covered unless the low end is positive, in 97.5 %.
     """
     case = CASES[name]
-    units = simulate(case)
+    units, _ = simulate(case)
     bias = float(np.linalg.norm(case.mean - case.truth))
     mse = intervals.mse(units)
     constant = np.ptp(units.errors) < 1e-12 * case.variance
@@ -104,9 +126,34 @@ def test_intervals_cover_at_their_level(name):
     assert covered(found, bias) <= (0.97 if units.clear.mean() > 0.99 else 0.99)
 
 
+@pytest.mark.statistical
+@pytest.mark.parametrize("name", UNTRUSTWORTHY)
+def test_an_interval_that_cannot_be_trusted_is_flagged(name):
+    """Where the interval of the mse covers too little, `heavy-tail` or `degenerate` stands on most runs and misses.
+
+    The rule (one draw has more than 15 % of the sum of squared deviations, or nothing varied) was fixed before. Of
+    1,000 seeds at least 75 % are flagged, and at least 75 % of the intervals that miss.
+    """
+    case = UNTRUSTWORTHY[name]
+    units, flagged = simulate(case, seeds=1000)
+    mse = intervals.mse(units)
+    truth = case.variance + float(np.linalg.norm(case.mean - case.truth)) ** 2
+    missed = (truth < mse.low) | (mse.high < truth)
+    assert missed.mean() > 0.1
+    assert flagged.mean() >= 0.75
+    assert flagged[missed].mean() >= 0.75
+
+
+@pytest.mark.statistical
+def test_a_light_tail_is_not_flagged():
+    """Of 1,000 normal estimations at most 1 % are called heavy-tailed."""
+    _, flagged = simulate(CASES["gaussian"], seeds=1000)
+    assert flagged.mean() <= 0.01
+
+
 def test_variance_of_a_constant_square_needs_its_second_order_term():
     """For kurtosis 1 the error of the variance is V / N (1 - chi-square): a t interval alone covers far too little."""
-    units = simulate(CASES["rloo"])
+    units, _ = simulate(CASES["rloo"])
     about = units.squares - 2 * (units.means @ units.mean[..., None])[..., 0] + np.square(units.mean)
     naive = intervals.mean(about)
     shift = units.variance - naive.value
@@ -149,7 +196,7 @@ def test_degrees_of_freedom_are_those_of_the_spectrum():
     """For normal draws nu is (sum s^2)^2 / sum s^4; its mean over seeds is within 4 standard errors and 5 % of it."""
     sd = np.array([1.0, 1.0, 0.5])
     case = Exact(lambda rng, s: rng.standard_normal((*s, 3)) * sd, np.zeros(3), np.zeros(3), float(sd @ sd))
-    units = simulate(case)
+    units, _ = simulate(case)
     inverse = 1 / units.freedom
     expected = (sd**4).sum() / (sd @ sd) ** 2
     # Clipping nu to [1, D] costs some bias.
@@ -181,7 +228,7 @@ def test_cosine_covers(angle, noise):
     truth = np.array([1.0, 0.0, 0.0])
     mean = np.array([np.cos(angle), np.sin(angle), 0])
     case = Exact(lambda rng, s: mean + noise * rng.standard_normal((*s, 3)), truth, mean, 3 * noise**2)
-    assert covered(intervals.cosine(simulate(case), truth), np.cos(angle)) >= 0.93
+    assert covered(intervals.cosine(simulate(case)[0], truth), np.cos(angle)) >= 0.93
 
 
 def test_cosine_of_scalars_is_a_sign():
