@@ -17,13 +17,19 @@ CAP = 1 << 20
 _HIGH_FD = 200
 _KEEP_SIZE_AND_PUNCH = 0x03
 _MODULES = re.compile(rb"\n*^Extension modules: .*$", re.MULTILINE)
+_OURS = re.compile(
+    rb'^  File "(?:[^"\n]*(?:/kexue_bench/(?:worker|engines/\w+)|/pebble/(?:\w+/)*\w+|/multiprocessing/\w+)\.py'
+    rb'|<string>)", line \d+ in .*\n?',
+    re.MULTILINE,
+)
 
 
 def bounded(data: bytes | str, keep: int = KEEP) -> str:
     """The first quarter and the last three quarters of `keep` bytes, as text, with a note of what was left out."""
     raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
-    # The fault handler lists every extension module that is loaded, 6 kB of names that help nobody.
-    raw = _MODULES.sub(b"", raw)
+    # The fault handler lists every extension module that is loaded, 6 kB of names that help nobody, and the frames
+    # below the worker, which are the same for every case.
+    raw = _OURS.sub(b"", _MODULES.sub(b"", raw))
     if len(raw) > keep:
         head, tail = raw[: keep // 4], raw[-(keep - keep // 4) :]
         raw = head + f"\n[... {len(raw) - keep} bytes left out ...]\n".encode() + tail

@@ -30,6 +30,17 @@ RETRIED: frozenset[Status] = frozenset({"failed", "invalid", "timeout", "out-of-
 """Run again on request only, since they would end the same way."""
 
 
+def why_again(outcome: Outcome | None, fingerprint: str, *, retry_failed: bool = False) -> str:
+    """Why a case must run although an earlier run had it: empty where that outcome still holds."""
+    if outcome is None:
+        return "new"
+    if outcome.fingerprint != fingerprint:
+        return "code or libraries changed"
+    if outcome.status in UNFINISHED or (retry_failed and outcome.status in RETRIED):
+        return outcome.status
+    return ""
+
+
 class Observer(Protocol):
     """Hears what happened after it is safe on disk."""
 
@@ -145,7 +156,7 @@ class _Run:
         self._plan, self._engine, self._previous = plan, engine, previous
         self._timeout, self._fingerprints, self._common = timeout, fingerprints, common
         self._observer, self._stop, self._grace = observer, stop, grace
-        self._again = UNFINISHED | RETRIED if retry_failed else UNFINISHED
+        self._retry_failed = retry_failed
         self._outcomes: dict[str, Outcome] = {}
         self._stopped_at: float | None = None
 
@@ -175,9 +186,8 @@ class _Run:
     def _known(self, case: Case) -> Outcome | None:
         """The earlier outcome of a case, where it still holds."""
         outcome = self._previous.get(case.key)
-        if outcome is None or outcome.fingerprint != self._fingerprints.get(case.key, ""):
-            return None
-        return None if outcome.status in self._again else outcome
+        why = why_again(outcome, self._fingerprints.get(case.key, ""), retry_failed=self._retry_failed)
+        return None if why else outcome
 
     def _split(self) -> tuple[list[Outcome], list[_Work]]:
         """Outcomes to replay, and jobs to run.

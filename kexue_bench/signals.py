@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -38,14 +38,18 @@ class Stop:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Stop]:
+def stop_on_signals(*, say: str = "") -> Iterator[Stop]:
     """The first SIGINT, SIGTERM or SIGHUP sets the token; the second ends this process at once.
 
     A handler only sets a flag, so that no write of the journal is ever interrupted half-way. The workers of a process
     that ends are ended by their fork server. A signal that the caller ignores (`nohup`) stays ignored. Must be entered
     in the main thread.
+
+    Args:
+        say: a line for the standard error at the first signal.
     """
     stop = Stop()
+    line = f"\n{say}\n".encode() if say else b""
 
     def handle(number: int, _: object) -> None:
         if stop.signal:
@@ -54,6 +58,8 @@ def stop_on_signals() -> Iterator[Stop]:
             os._exit(128 + number)
         stop.signal = number
         stop.set()
+        with suppress(OSError):
+            os.write(2, line)
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():

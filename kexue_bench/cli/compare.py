@@ -64,7 +64,7 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     finished = session.run_session(args, families, check=check_reading_options)
     print_comparison([finished.run], finished.registry, args)
-    print(f"\n{session.tally(finished.run)}", file=sys.stderr)
+    print(f"\n{session.summary(finished.run)}", file=sys.stderr)
     print(f"{finished.run.path}   kexue-bench report {finished.run.path.name[:4]}", file=sys.stderr)
     return finished.exit_code
 

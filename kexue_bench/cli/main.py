@@ -41,7 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KexueError as error:
         if "-v" in arguments or "--verbose" in arguments:
             raise
-        print(f"kexue-bench: {error}", file=sys.stderr)
+        from ..report.text import visible
+
+        # An error quotes names of plugins, files and stored runs, which are strangers' texts.
+        print(f"kexue-bench: {visible(str(error), keep_newlines=True)}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output went away (`| head`): what was asked for is done, and nobody is left to tell.

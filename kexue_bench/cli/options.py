@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,10 +58,15 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("-j", "--jobs", type=int, default=None, metavar="N", help="workers (number of cores)")
     how.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds a case may take (600)")
     how.add_argument(
+        "--memory", type=size, metavar="SIZE", help="memory a case may take, 4GB or 500MB (a fair share of the machine)"
+    )
+    how.add_argument("--grace", type=float, default=10.0, metavar="S", help="seconds for running cases at Ctrl-C (10)")
+    how.add_argument(
         "--isolation", choices=["case", "worker", "none"], default="case", help="a process for each (case)"
     )
     how.add_argument("--resume", metavar="RUN", help="replay what is finished in RUN (latest) and run the rest")
     how.add_argument("--retry-failed", action="store_true", help="with --resume: run failed cases again")
+    how.add_argument("--case", default="", metavar="KEY", help="only the cases whose key starts with KEY")
     how.add_argument("-n", "--dry-run", action="store_true", help="print the plan and stop")
 
 
@@ -103,6 +109,16 @@ def share(text: str) -> float:
         return float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no share; write 2% or 0.02") from None
+
+
+def size(text: str) -> int:
+    """`4GB`, `500MB`, `2GiB` or a number of bytes, as bytes."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([kMGT]i?)?B?", text.strip(), re.IGNORECASE)
+    if match is None or not (count := float(match[1])):
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory; write 4GB or 500MB")
+    unit = (match[2] or "").lower()
+    base = 1024 if unit.endswith("i") else 1000
+    return int(count * base ** " kmgt".index(unit[:1] or " "))
 
 
 def _device(text: str) -> str:

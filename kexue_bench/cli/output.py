@@ -12,6 +12,7 @@ from typing import TypeVar
 from ..api import FamilySpec, TaskSpec
 from ..comparison import Comparison, check_levels, compare
 from ..registry import Registry
+from ..report.text import visible
 from ..results import Run
 
 Spec = TypeVar("Spec", FamilySpec, TaskSpec)
@@ -44,7 +45,7 @@ def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Nam
     columns = check_reading_options(args, registry)
     for run in runs:
         for note in run.notes:
-            print(f"{run.path.name}: {note}", file=sys.stderr)
+            print(visible(f"{run.path.name}: {note}"), file=sys.stderr)
     comparison = compare(
         runs,
         metrics=registry.metrics,

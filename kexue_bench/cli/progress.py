@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -33,12 +32,15 @@ class Display:
 
     def finished(self, outcome: Outcome, case: Case) -> None:
         """One more outcome is safe on disk."""
-        self._counts[outcome.status] += 1
-        bad = sum(count for status, count in self._counts.items() if status not in COMPLETE)
+        # A lost attempt is followed by another outcome of the same case.
+        self._statuses[outcome.key] = outcome.status
+        bad = sum(status not in COMPLETE for status in self._statuses.values())
         what = f"{case.family}/{case.task.label} {case.method.label} {case.stage}"
-        self._progress.update(self._task, advance=1, description=f"{bad} failed · {what}" if bad else what)
+        self._progress.update(self._task, completed=len(self._statuses), description=f"{bad} failed · {what}" if bad else what)
         if self._verbose:
-            print(visible(f"{outcome.status:<12} {outcome.seconds:7.2f} s  {case.key}  {what}"), file=sys.stderr)
+            # A reader that went away must not cost the run.
+            with suppress(OSError):
+                print(visible(f"{outcome.status:<12} {outcome.seconds:7.2f} s  {case.key}  {what}"), file=sys.stderr)
 
 
 class Observer:

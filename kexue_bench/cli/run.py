@@ -22,5 +22,5 @@ def execute(args: argparse.Namespace) -> int:
         print_plan(session.plan_only(args, args.family))
         return 0
     finished = session.run_session(args, args.family)
-    print(f"{session.tally(finished.run)}\n{finished.run.path}")
+    print(f"{session.summary(finished.run)}\n{finished.run.path}")
     return finished.exit_code

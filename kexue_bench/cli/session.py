@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..api import COMPLETE, Outcome, Plan
@@ -16,11 +16,16 @@ from ..errors import UsageError
 from ..plan import build_plan
 from ..plugins import Hooks
 from ..registry import Registry
+from ..report.text import visible
 from ..results import Run, RunWriter, list_runs, load_run
 from . import options
 from .progress import progress_display
+from .story import failures
 
 INCOMPLETE = 3
+SAME = ("machine", "cpu", "python", "packages")
+"""Facts that the outcomes of one folder share."""
+STOPPING = "kexue-bench: stopping; running cases have {:g} s; Ctrl-C again ends at once"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +40,7 @@ class Session:
 def plan_only(args: argparse.Namespace, families: Sequence[str]) -> Plan:
     """The plan of a command line, nothing run."""
     registry, hooks = options.load(args)
-    return build_plan(options.request_of(args, families), registry, hooks)
+    return _plan(args, families, registry, hooks)
 
 
 def run_session(
@@ -54,13 +59,21 @@ def run_session(
         ResultsError: the results folder cannot be written.
     """
     from ..engines.local import LocalEngine
-    from ..runner import run
+    from ..runner import run, why_again
     from ..signals import stop_on_signals
 
     registry, hooks = options.load(args)
     check(args, registry)
-    plan = build_plan(options.request_of(args, families), registry, hooks)
-    previous, existing = _previous(args, plan)
+    plan = _plan(args, families, registry, hooks)
+    environment, prints = _environment(hooks), fingerprints(plan.cases)
+    earlier = _earlier(args)
+    previous = earlier.outcomes if earlier is not None else {}
+    existing = earlier.path if earlier is not None and _goes_on(earlier, plan, environment) else None
+    if earlier is not None:
+        again = Counter(
+            why_again(previous.get(key), print_, retry_failed=args.retry_failed) for key, print_ in prints.items()
+        )
+        _say(_resume_note(earlier, again, existing))
     writer: RunWriter | None = None
 
     def open_writer() -> RunWriter:
@@ -69,14 +82,21 @@ def run_session(
             RunWriter.open(existing)
             if existing is not None
             else RunWriter.create(
-                args.output, name=_name(plan), plan=plan, environment=_environment(hooks), command=_command_line()
+                args.output, name=_name(plan), plan=plan, environment=environment, command=_command_line()
             )
         )
+        for note in writer.notes:
+            _say(note)
         return writer
 
     with (
-        stop_on_signals() as stop,
-        LocalEngine(workers=args.jobs or os.cpu_count() or 1, isolation=args.isolation, threads=args.threads) as engine,
+        stop_on_signals(say=STOPPING.format(args.grace)) as stop,
+        LocalEngine(
+            workers=args.jobs or os.cpu_count() or 1,
+            isolation=args.isolation,
+            threads=args.threads,
+            memory_limit=args.memory,
+        ) as engine,
         progress_display(verbose=args.verbose) as display,
     ):
         try:
@@ -87,12 +107,13 @@ def run_session(
                 previous=previous,
                 carry=existing is None,
                 timeout=args.timeout,
-                fingerprints=fingerprints(plan.cases),
+                fingerprints=prints,
                 plugins=_worker_plugins(registry),
                 sys_path=tuple(path for path in sys.path if path),
                 observer=display.observing(hooks),
                 stop=stop,
                 retry_failed=args.retry_failed,
+                grace=args.grace,
             )
         finally:
             if writer is not None:
@@ -100,7 +121,7 @@ def run_session(
     if writer is None:
         raise UsageError("nothing was run")
     for error in hooks.errors:
-        print(f"kexue-bench: {error}", file=sys.stderr)
+        _say(error)
     result = load_run(writer.path)
     return Session(run=result, registry=registry, exit_code=stop.exit_code or exit_code_of(result.outcomes))
 
@@ -108,6 +129,11 @@ def run_session(
 def exit_code_of(outcomes: Mapping[str, Outcome]) -> int:
     """0 when every outcome is a result, 3 when something failed, timed out or was cancelled."""
     return 0 if all(outcome.status in COMPLETE for outcome in outcomes.values()) else INCOMPLETE
+
+
+def summary(run: Run) -> str:
+    """What ended badly, with its last lines, and the tally of all cases."""
+    return "\n".join([*failures(run), tally(run)])
 
 
 def tally(run: Run) -> str:
@@ -124,13 +150,55 @@ def _command_line() -> tuple[str, ...]:
     return ("kexue-bench", *sys.argv[1:])
 
 
-def _previous(args: argparse.Namespace, plan: Plan) -> tuple[Mapping[str, Outcome], Path | None]:
-    """Outcomes to replay, and the folder to go on in when the plan is the same."""
+def _plan(args: argparse.Namespace, families: Sequence[str], registry: Registry, hooks: Hooks) -> Plan:
+    """The plan of the request, narrowed to `--case`, with the tuning that such a case rests on.
+
+    Raises:
+        UsageError: the request makes no sense, or no planned case has that key.
+    """
+    plan = build_plan(options.request_of(args, families), registry, hooks)
+    if not args.case:
+        return plan
+    keys = {case.key for case in plan.cases if case.key.startswith(args.case)}
+    if not keys:
+        raise UsageError(
+            "--case must be the beginning of the key of a planned case",
+            got=repr(args.case),
+            do="keys depend on every option of the run, its seed and suite included",
+        )
+    keys |= {str(plan.by_key[key].options.get("tuned", "")) for key in keys}
+    jobs = (replace(job, cases=tuple(case for case in job.cases if case.key in keys)) for job in plan.jobs)
+    return replace(
+        plan,
+        jobs=tuple(job for job in jobs if job.cases),
+        settled=tuple(outcome for outcome in plan.settled if outcome.key in keys),
+        settled_cases=tuple(case for case in plan.settled_cases if case.key in keys),
+    )
+
+
+def _earlier(args: argparse.Namespace) -> Run | None:
+    """The run that `--resume` names; None without it, and for a bare `--resume` before the first run."""
     if args.resume is None or (args.resume == "latest" and not list_runs(args.output)):
-        return {}, None
-    run = load_run(args.resume, args.output)
-    same = set(run.plan.by_key) == set(plan.by_key)
-    return run.outcomes, run.path if same else None
+        return None
+    return load_run(args.resume, args.output)
+
+
+def _goes_on(earlier: Run, plan: Plan, environment: Mapping[str, object]) -> bool:
+    """Whether the folder of an earlier run can take the new outcomes: the same cases, the same software and machine."""
+    same_place = all(earlier.environment.get(name) == environment.get(name) for name in SAME)
+    return set(earlier.plan.by_key) == set(plan.by_key) and same_place
+
+
+def _resume_note(earlier: Run, again: Counter[str], existing: Path | None) -> str:
+    """`resuming 0003: 80 replayed, 4 run again (3 code or libraries changed, 1 cancelled)`."""
+    reasons = ", ".join(f"{count} {why}" for why, count in again.most_common() if why)
+    runs = sum(count for why, count in again.items() if why)
+    todo = f"{runs} to run ({reasons})" if runs else "nothing to run"
+    return f"resuming {earlier.path.name}: {again['']} replayed, {todo}{'' if existing else ', in a new folder'}"
+
+
+def _say(text: str) -> None:
+    print(f"kexue-bench: {visible(text)}", file=sys.stderr)
 
 
 def _environment(hooks: Hooks) -> dict[str, object]:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
-from collections.abc import Mapping
 
 from rich.console import Console
 from rich.text import Text
 
-from ..api import Case, MethodSpec, Outcome, Scalar, TaskSpec
+from ..api import MethodSpec, TaskSpec
 from ..errors import UsageError
 from ..registry import Registry, docstring_of, fields_of
 from ..report.text import visible
-from ..results import load_run
+from ..results import list_runs, load_run
 from ..selectors import text
 from . import options
+from .story import story
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `show`."""
     parser.add_argument("name", help="a method, task, family or metric; or the key of a case")
-    parser.add_argument("--run", default="latest", metavar="RUN", help="run that a case key belongs to (latest)")
+    parser.add_argument("--run", default="", metavar="RUN", help="run that a case key belongs to (newest that has it)")
     options.add_results_option(parser)
     options.add_plugin_options(parser)
 
@@ -44,7 +43,8 @@ def execute(args: argparse.Namespace) -> int:
         raise registry.unknown("name", args.name, known)
     console = Console(highlight=False)
     for section in sections:
-        console.print(Text(visible(section, keep_newlines=True)))
+        # A command is copied whole, and a traceback is read as it was written.
+        console.print(Text(visible(section, keep_newlines=True)), soft_wrap=section.startswith("case "))
     return 0
 
 
@@ -138,48 +138,12 @@ def _metrics(registry: Registry, name: str) -> list[str]:
 
 
 def _case(args: argparse.Namespace, key: str) -> list[str]:
-    run = load_run(args.run, args.output)
-    found = [case for case in run.plan.cases if case.key.startswith(key)]
-    if not found:
-        raise UsageError(f"run {run.path.name} has no case whose key starts with {key!r}", do="name the run with --run")
-    return [_case_text(case, run.outcomes.get(case.key)) for case in found]
-
-
-def _case_text(case: Case, outcome: Outcome | None) -> str:
-    lines = [
-        f"case {case.key}",
-        f"  {case.family}/{case.task.label}   {case.method.label}   {case.stage}"
-        + (f"   replicates {', '.join(map(str, case.replicates))}" if case.replicates != (0,) else ""),
-        f"  {case.device}, {case.threads} thread(s), {case.dtype}, seed {case.seed}",
-    ]
-    if outcome is None:
-        lines += ["  no outcome: it had not finished when the run ended"]
-    else:
-        stop = f", stopped by {outcome.stop}" if outcome.stop else ""
-        lines += [f"  {outcome.status}{stop}   attempt {outcome.attempt}   {outcome.seconds:.2f} s   {outcome.phase}"]
-        lines += [f"  {outcome.reason}"] if outcome.reason else []
-        lines += ["", outcome.trace] if outcome.trace else []
-        lines += [""] + [
-            f"  {m.metric:<16} {m.value!r:<24} [{m.low!r}, {m.high!r}]  n={m.n} {m.unit} {' '.join(sorted(m.flags))}"
-            for m in outcome.measurements
-            if m.point is None
-        ]
-    lines += ["", f"run just this:  {rerun_command(case)}", ""]
-    return "\n".join(lines)
-
-
-def rerun_command(case: Case) -> str:
-    """The command that runs this case alone."""
-    words = ["kexue-bench", "compare", case.family]
-    words += ["-t", selector(case.task.name, case.task.params), "-m", selector(case.method.name, case.method.params)]
-    words += ["--stage", case.stage, "--seed", str(case.seed), "--device", case.device, "--dtype", case.dtype]
-    words += ["--threads", str(case.threads)]
-    words += ["--precision", str(case.options["precision"])] if "precision" in case.options else []
-    words += ["--budget", str(case.options["budget"])] if "budget" in case.options else []
-    return shlex.join(words)
-
-
-def selector(name: str, params: Mapping[str, Scalar]) -> str:
-    """The selector that stands for exactly this instance."""
-    inside = ",".join(f"{key}={text(value)}" for key, value in params.items())
-    return f"{name}[{inside}]" if inside else name
+    """The story of the cases whose key starts with `key`, in the run that was named or the newest that has one."""
+    refs = [args.run] if args.run else [info.path for info in reversed(list_runs(args.output))]
+    for ref in refs or ["latest"]:
+        run = load_run(ref, args.output)
+        found = [case for case in run.plan.cases if case.key.startswith(key)]
+        if found:
+            return [story(run, case) for case in found]
+    where = f"the run {args.run!r}" if args.run else f"the folder {str(args.output)!r}"
+    raise UsageError(f"{where} holds no case whose key starts with {key!r}", do="see `kexue-bench list runs`")

@@ -61,7 +61,7 @@ def execute(args: argparse.Namespace) -> int:
         _print_json(findings, finished.run)
     else:
         _print_table(findings, everything=args.all)
-    print(f"\n{session.tally(finished.run)}\n{finished.run.path}", file=sys.stderr)
+    print(f"\n{session.summary(finished.run)}\n{finished.run.path}", file=sys.stderr)
     failed = any(finding.verdict == "FAIL" for finding in findings)
     return finished.exit_code or (NEGATIVE if failed else 0)
 

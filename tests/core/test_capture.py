@@ -29,6 +29,15 @@ def test_the_list_of_extension_modules_is_left_out():
     assert bounded("stack\n\nExtension modules: a, b (total: 2)\n") == "stack"
 
 
+def test_a_fatal_stack_ends_where_the_case_began():
+    """The frames of the worker, the pool and the fork server below the task say nothing about the case."""
+    frames = ["/x/chaos/methods.py", "/x/kexue_bench/lab/stages.py", "/x/kexue_bench/worker.py"]
+    frames += ["/x/kexue_bench/engines/entry.py", "/x/pebble/pool/process.py", "/x/multiprocessing/spawn.py"]
+    frames += ["<string>"]
+    text = "Fatal Python error: Aborted\n" + "".join(f'  File "{path}", line 3 in run\n' for path in frames)
+    assert [line.split('"')[1] for line in bounded(text).splitlines()[1:]] == frames[:2]
+
+
 def test_taking_gives_what_is_new(tmp_path):
     """Each case of a job gets its own output, also after the driver has cut the file."""
     path = tmp_path / "output"
