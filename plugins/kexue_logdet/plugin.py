@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kexue_bench.api import FamilySpec, MethodSpec, MetricSpec, TaskSpec
+from kexue_bench.api import ClaimSpec, FamilySpec, MethodSpec, MetricSpec, TaskSpec
 from kexue_bench.hookspecs import hookimpl
 
 from . import method_specs, residual_specs, task_specs
@@ -37,6 +37,22 @@ def kexue_methods() -> list[MethodSpec]:
 def kexue_tasks() -> list[TaskSpec]:
     """Tasks in the order of their tables."""
     return [*task_specs.TASKS, *residual_specs.TASKS]
+
+
+@hookimpl
+def kexue_claims() -> list[ClaimSpec]:
+    """Claims of this family, and the core's `unbiased` with a tolerance that suits the price of a draw."""
+    checks = {
+        "unbiased": ("unbiased", "the mean of the estimates is the truth"),
+        "upper-bound": ("upper_bound", "the mean of the estimates is not below the truth"),
+        "lower-bound": ("lower_bound", "the mean of the estimates is not above the truth"),
+        "exact-at(steps=n)": ("exact_at", "with n Lanczos steps nothing is left but the noise of the probes"),
+        "exact-at(probes=n)": ("exact_at", "with n probes every estimate is the truth"),
+    }
+    return [
+        ClaimSpec(name=name, family=FAMILY, target=f"kexue_logdet.claims:{check}", summary=summary)
+        for name, (check, summary) in checks.items()
+    ]
 
 
 @hookimpl

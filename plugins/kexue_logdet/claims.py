@@ -1,0 +1,74 @@
+"""Checks of what methods of this family claim: bounds of the mean, and exactness where a hyper-parameter reaches n."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from kexue_bench.api import Evidence
+from kexue_bench.lab import claims
+
+from .contract import Bounds, Operator
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.protocols import Sampling
+
+TOLERANCE = 0.2
+"""A bias or a violated bound below this share of one estimate's standard deviation does not matter: draws are dear."""
+ROWS, CONDITION = 64, 1e6
+"""Size and condition number of the operator that exactness is checked on."""
+
+
+def unbiased(problem: Sampling, method: object, ctx: Context) -> Evidence:
+    """The core's check with this family's tolerance."""
+    return claims.unbiased(problem, method, ctx, tolerance=TOLERANCE)
+
+
+def upper_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # every check has this signature
+    """Whether the mean of the estimates is not below the truth."""
+    return claims.one_sided(problem, ctx, claim="upper-bound", side=1, tolerance=TOLERANCE)
+
+
+def lower_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+    """Whether the mean of the estimates is not above the truth."""
+    return claims.one_sided(problem, ctx, claim="lower-bound", side=-1, tolerance=TOLERANCE)
+
+
+def exact_at(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+    """Whether every draw is the truth once the field that the claim names, `exact-at(FIELD=n)`, is n.
+
+    The operator has n = 64 eigenvalues from 1e-6 to 1 in geometric progression: hard enough for Lanczos to lose its
+    orthogonality. For `steps` it is diagonal, so that v^T log(A) v is the log-determinant for every Rademacher v, and
+    what is left is the method's own error; for any other field it is full, so that probes have something to average.
+    The tolerance is rounding: eps times condition number, for an eigenvalue known to eps ||A||.
+    """
+    match = re.fullmatch(r"exact-at\((\w+)=n\)", ctx.case.claim)
+    if match is None:
+        raise ValueError(f"the claim must read exact-at(FIELD=n), got {ctx.case.claim!r}")
+    changes: dict[str, Any] = {match[1]: ROWS}
+    eigenvalues = torch.logspace(-6, 0, ROWS, dtype=ctx.dtype, device=ctx.device)
+    matrix = torch.diag(eigenvalues)
+    if match[1] != "steps":
+        reflection = torch.eye(ROWS, dtype=ctx.dtype, device=ctx.device) - 2 / ROWS
+        matrix = reflection @ matrix @ reflection
+    elif any(field.name == "distribution" for field in fields(method)):  # pyright: ignore[reportArgumentType]  # methods are dataclasses
+        changes["distribution"] = "rademacher"
+    full: Any = replace(method, **changes)  # pyright: ignore[reportArgumentType]  # the same
+    bounds = Bounds(low=1 / CONDITION, high=1.0, provenance="exact")
+    op = Operator.of(matrix, "spd", bounds=bounds)
+    budget, repeats = ROWS**2, 8
+    value = full.estimate(op.within(budget=budget, repeats=repeats), budget, ctx.noise("noise"), repeats).value
+    error = float((value - eigenvalues.double().log().sum()).abs().max()) / ROWS
+    return Evidence(
+        claim=ctx.case.claim,
+        metric="violation",
+        value=error,
+        unit="nats",
+        n=repeats,
+        tolerance=float(torch.finfo(ctx.dtype).eps) * CONDITION,
+        note=f"largest |estimate - truth| / n, on n = {ROWS} eigenvalues from {1 / CONDITION:g} to 1",
+    )
