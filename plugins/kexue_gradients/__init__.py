@@ -18,53 +18,104 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .adapters import from_sampler
     from .contract import Distribution, Enumeration, Gamma, Gaussian, GradientMethod, GradSample, Objective
+    from .methods.arm import Arm
+    from .methods.arms import Arms
+    from .methods.bit_flip import BitFlip
+    from .methods.darn import Darn
+    from .methods.decoupled_st import DecoupledSt
     from .methods.disarm import Disarm
+    from .methods.disarm_stick_breaking import DisarmStickBreaking
+    from .methods.disarm_tree import DisarmTree
+    from .methods.double_cv import DoubleCv
     from .methods.exact import Exact
+    from .methods.gapped_straight_through import GappedStraightThrough
+    from .methods.gumbel_rao import GumbelRao
     from .methods.gumbel_softmax import GumbelSoftmax
+    from .methods.imle import Imle
+    from .methods.muprop import MuProp
+    from .methods.nvil import Nvil
+    from .methods.rebar import Rebar
     from .methods.reinforce import Reinforce
     from .methods.reinmax import ReinMax
+    from .methods.relax import Relax
     from .methods.rloo import Rloo
     from .methods.st_gumbel_softmax import StGumbelSoftmax
     from .methods.straight_through import StraightThrough
+    from .methods.stratified import Stratified
+    from .methods.unordered_set import UnorderedSet
     from .objective import FunctionObjective
 
 _EXPORTS = {
+    "Arm": "methods.arm",
+    "Arms": "methods.arms",
+    "BitFlip": "methods.bit_flip",
+    "Darn": "methods.darn",
+    "DecoupledSt": "methods.decoupled_st",
     "Disarm": "methods.disarm",
+    "DisarmStickBreaking": "methods.disarm_stick_breaking",
+    "DisarmTree": "methods.disarm_tree",
     "Distribution": "contract",
+    "DoubleCv": "methods.double_cv",
     "Enumeration": "contract",
     "Exact": "methods.exact",
     "FunctionObjective": "objective",
     "Gamma": "contract",
+    "GappedStraightThrough": "methods.gapped_straight_through",
     "Gaussian": "contract",
     "GradSample": "contract",
     "GradientMethod": "contract",
+    "GumbelRao": "methods.gumbel_rao",
     "GumbelSoftmax": "methods.gumbel_softmax",
+    "Imle": "methods.imle",
+    "MuProp": "methods.muprop",
+    "Nvil": "methods.nvil",
     "Objective": "contract",
+    "Rebar": "methods.rebar",
     "ReinMax": "methods.reinmax",
     "Reinforce": "methods.reinforce",
+    "Relax": "methods.relax",
     "Rloo": "methods.rloo",
     "StGumbelSoftmax": "methods.st_gumbel_softmax",
     "StraightThrough": "methods.straight_through",
+    "Stratified": "methods.stratified",
+    "UnorderedSet": "methods.unordered_set",
     "from_sampler": "adapters",
 }
 
 __all__ = [
+    "Arm",
+    "Arms",
+    "BitFlip",
+    "Darn",
+    "DecoupledSt",
     "Disarm",
+    "DisarmStickBreaking",
+    "DisarmTree",
     "Distribution",
+    "DoubleCv",
     "Enumeration",
     "Exact",
     "FunctionObjective",
     "Gamma",
+    "GappedStraightThrough",
     "Gaussian",
     "GradSample",
     "GradientMethod",
+    "GumbelRao",
     "GumbelSoftmax",
+    "Imle",
+    "MuProp",
+    "Nvil",
     "Objective",
+    "Rebar",
     "ReinMax",
     "Reinforce",
+    "Relax",
     "Rloo",
     "StGumbelSoftmax",
     "StraightThrough",
+    "Stratified",
+    "UnorderedSet",
     "from_sampler",
 ]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kexue_bench.api import Claimed, Knob, MethodSpec
 
+from .discrete_specs import DISCRETE_METHODS
+
 _FAMILY = "gradients"
 _METHODS = "kexue_gradients.methods"
 _UNBIASED = (Claimed(name="unbiased"),)
@@ -87,5 +89,7 @@ METHODS = (
         claims=(Claimed(name="unbiased", when="temperature == 1 and 'power' in offers and task.power == 2"),),
         cost="1",
         needs=frozenset({"differentiable"}),
+        aliases=("zgr",),
     ),
+    *DISCRETE_METHODS,
 )

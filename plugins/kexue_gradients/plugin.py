@@ -10,7 +10,7 @@ from .method_specs import METHODS
 _FAMILY = "gradients"
 _TASKS = "kexue_gradients.tasks"
 # Every task says besides whether its variables are `bernoulli` or `categorical`; `power`: its parameter is f's degree.
-_OFFERS = frozenset({"enumerable", "differentiable", "relaxable"})
+_OFFERS = frozenset({"discrete", "enumerable", "differentiable", "relaxable"})
 
 
 @hookimpl

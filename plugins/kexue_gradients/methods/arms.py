@@ -1,0 +1,80 @@
+"""ARMS: n antithetic bits from a Dirichlet copula."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from kexue_gradients.contract import Distribution, GradSample, Objective
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arms:
+    """ARMS: `1/(n-1) sum_i (f_i - mean f) (x_i - p) p (1 - p) / (p - P11)` over n mutually antithetic draws.
+
+    The bits of the n draws come from a Dirichlet copula: `u_i = (1 - d_i)^(n-1)` with d uniform on the simplex, and P11
+    is the probability that two of them are both 1. Unbiased, bits only (arXiv:2105.14141). With n = 2 it is DisARM.
+
+    Args:
+        n: draws and evaluations of f for one estimate, at least 2.
+
+    Raises:
+        ValueError: n is below 2.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_gradients import Distribution, FunctionObjective
+        >>> logits = torch.zeros(3, requires_grad=True)
+        >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))
+        >>> sample = Arms(n=4).estimate(Distribution(kind="bernoulli", logits=logits), f, Noise.seeded(0), repeats=1)
+        >>> sample.surrogate(logits).mean().backward()
+        >>> logits.grad.shape
+        torch.Size([3])
+    """
+
+    n: int = 4
+
+    def __post_init__(self) -> None:
+        if self.n < 2:
+            raise ValueError(f"n must be >= 2, got {self.n}; for a single draw use reinforce")
+
+    def estimate(
+        self,
+        distribution: Distribution,
+        objective: Objective,
+        noise: Noise,
+        repeats: int,
+        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+    ) -> GradSample:
+        """Take n draws and n evaluations a repeat; `value` is their mean.
+
+        Raises:
+            ValueError: the distribution is not over bits.
+        """
+        if distribution.kind != "bernoulli":
+            raise ValueError(f"arms couples bits, got {distribution.kind} variables; use rloo")
+        rarer = torch.sigmoid(-distribution.logits.abs())
+        e = noise.exponential(repeats, self.n, *distribution.logits.shape)
+        u = (1 - e / e.sum(1, keepdim=True)) ** (self.n - 1)
+        # The copula is drawn for the rarer of the two states and flipped where that is 0.
+        x = ((u < rarer) == (distribution.logits <= 0)).to(u.dtype)
+        value = objective.value(x.flatten(0, 1)).unflatten(0, (repeats, self.n))
+        f = value.detach()
+        centred = distribution.expand(f - f.mean(1, keepdim=True))
+        # The centred values sum to zero, so p drops out of the sum of scores.
+        gradient = (centred * x).sum(1) / (self.n - 1) * self._weight(rarer)
+        return GradSample(gradient=gradient, value=value.mean(1))
+
+    def _weight(self, q: Tensor) -> Tensor:
+        """`q (1 - q) / (q - P(both are the rarer state))`, which is `p (1 - p) / (p - P11)`; q <= 1/2."""
+        q = q.clamp_min(torch.finfo(q.dtype).tiny)
+        both = (2 * q ** (1 / (self.n - 1)) - 1).clamp_min(0) ** (self.n - 1)
+        return (1 - q) / (1 - both / q)

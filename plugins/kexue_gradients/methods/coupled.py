@@ -1,0 +1,100 @@
+"""A class as the leaf of a binary tree of bits, and the coupled pair of them: what two methods share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from kexue_gradients.contract import Distribution, GradSample, Objective
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Noise
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tree:
+    """K - 1 inner nodes over K leaves, each a bit that is 1 to the right.
+
+    Args:
+        left: `[..., K - 1, K]`, 1 where a leaf lies to the left of a node; one tree, or one a variable `[*batch, L]`.
+        right: `[..., K - 1, K]`, the same to the right.
+    """
+
+    left: Tensor
+    right: Tensor
+
+    def logits(self, logits: Tensor) -> Tensor:
+        """Logit of going right at each node, `[..., K - 1]`."""
+        return self._mass(logits, self.right) - self._mass(logits, self.left)
+
+    def leaf(self, bits: Tensor) -> Tensor:
+        """The leaf that node bits `[..., K - 1]` lead to, one-hot `[..., K]`."""
+        # Steps in the wrong direction on the way to each leaf: none on the way to the one that is reached.
+        wrong = _times(bits, self.left) + _times(1 - bits, self.right)
+        return (wrong == 0).to(bits.dtype)
+
+    def passed(self, leaf: Tensor) -> Tensor:
+        """Which nodes lie on the way to a leaf, `[..., K - 1]`."""
+        return _times(leaf, (self.left + self.right).mT)
+
+    def onto_logits(self, logits: Tensor, gradient: Tensor) -> Tensor:
+        """Gradient with respect to the node logits, as one with respect to the logits of the leaves."""
+        return (gradient.unsqueeze(-1) * (self._shares(logits, self.right) - self._shares(logits, self.left))).sum(-2)
+
+    def _mass(self, logits: Tensor, side: Tensor) -> Tensor:
+        return logits.unsqueeze(-2).masked_fill(side == 0, -torch.inf).logsumexp(-1)
+
+    def _shares(self, logits: Tensor, side: Tensor) -> Tensor:
+        return logits.unsqueeze(-2).masked_fill(side == 0, -torch.inf).softmax(-1)
+
+
+def _times(rows: Tensor, matrices: Tensor) -> Tensor:
+    """Each row `[..., N]` times its matrix `[..., N, M]`."""
+    return (rows.unsqueeze(-2) @ matrices).squeeze(-2) if matrices.dim() > 2 else rows @ matrices
+
+
+def coupled_estimate(
+    tree: Tree, distribution: Distribution, objective: Objective, noise: Noise, repeats: int
+) -> GradSample:
+    """DisARM on the node bits of a tree, conditioned on the two leaves alone.
+
+    With the antithetic pair x, x' of leaves and node bits b, b' of probability p = sigmoid(a), the gradient with
+    respect to the node logits a is `1/2 (f(x) - f(x'))` times `(b - b') sigmoid(|a|)` at nodes that both pass, `b - p`
+    at those that only x passes, `p - b'` at those that only x' passes, and 0 elsewhere.
+
+    Args:
+        tree: nodes over the classes.
+        distribution: classes, `[*batch, L, K]`.
+        objective: f, evaluated twice a repeat.
+        noise: drawn from once.
+        repeats: R.
+    """
+    logits = distribution.logits
+    a = tree.logits(logits)
+    p = torch.sigmoid(a)
+    # The noise of classes has one number for each of them, one more than there are nodes.
+    u = noise.uniform(repeats, *logits.shape)[..., 1:]
+    bits, other_bits = (u < p).to(p.dtype), (1 - u < p).to(p.dtype)
+    pair = torch.stack([tree.leaf(bits), tree.leaf(other_bits)])
+    value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, repeats))
+    f, f_antithetic = value.detach()
+    passed, other_passed = tree.passed(pair)
+    both = passed * other_passed
+    weights = both * (bits - other_bits) * torch.sigmoid(a.abs())
+    weights = weights + (passed - both) * (bits - p) - (other_passed - both) * (other_bits - p)
+    gradient = tree.onto_logits(logits, distribution.expand((f - f_antithetic) / 2) * weights)
+    return GradSample(gradient=gradient, value=value.mean(0))
+
+
+def require_classes(method: str, distribution: Distribution) -> None:
+    """Refuse bits, which have no tree.
+
+    Raises:
+        ValueError: the distribution is over bits.
+    """
+    if distribution.kind != "categorical":
+        raise ValueError(f"{method} couples classes, got {distribution.kind} variables; use disarm")

@@ -1,0 +1,49 @@
+"""DARN: the score function with a first-order baseline at the draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kexue_gradients.contract import Distribution, GradSample, Objective
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Darn:
+    """DARN: `(x_d - p_d) (grad_d f(x) . (x_d - p_d))` for each variable d of one draw x.
+
+    The first-order expansion of f about the draw stands for f in the score function (Gregor et al., "Deep
+    autoregressive networks", 2014). Biased, except where f is linear in each variable; its mean with straight-through
+    is ReinMax at temperature 1.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_gradients import Distribution, FunctionObjective
+        >>> logits = torch.zeros(3, requires_grad=True)
+        >>> f = FunctionObjective(lambda x: (x - 0.45).sum(-1))
+        >>> sample = Darn().estimate(Distribution(kind="bernoulli", logits=logits), f, Noise.seeded(0), repeats=4)
+        >>> sample.surrogate(logits).mean().backward()
+        >>> logits.grad
+        tensor([0.2500, 0.2500, 0.2500])
+    """
+
+    def estimate(
+        self,
+        distribution: Distribution,
+        objective: Objective,
+        noise: Noise,
+        repeats: int,
+        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+    ) -> GradSample:
+        """One draw, one evaluation and one backward a repeat."""
+        x = distribution.sample(noise, repeats)
+        value, slope = objective.value_and_gradient(x)
+        score = x - distribution.mean
+        linear = slope * score
+        if distribution.kind == "categorical":
+            linear = linear.sum(-1, keepdim=True)
+        return GradSample(gradient=score * linear, value=value)

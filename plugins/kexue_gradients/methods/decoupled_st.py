@@ -1,0 +1,67 @@
+"""Decoupled straight-through: one temperature forwards, another backwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kexue_gradients.contract import Distribution, GradSample, Objective
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoupledSt:
+    """Decoupled straight-through: x drawn from softmax(l / forward), `J(softmax(l / backward)) grad f(x) / backward`.
+
+    With another forward temperature than 1 it samples, and so optimises, another law: its bias is taken against the
+    gradient of E f under `softmax(l / forward)` (arXiv:2410.13331). A temperature inside the argmax of Gumbel noise
+    would do nothing to the sample. With both equal to 1 it is straight-through. Biased.
+
+    Args:
+        forward: temperature of the law that is sampled, > 0.
+        backward: softness of the backward pass, > 0.
+
+    Raises:
+        ValueError: a temperature is not positive.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_gradients import Distribution, FunctionObjective
+        >>> logits = torch.zeros(2, 3, requires_grad=True)
+        >>> f = FunctionObjective(lambda x: x[..., 0].square().sum(-1))
+        >>> law = Distribution(kind="categorical", logits=logits)
+        >>> sample = DecoupledSt(backward=2.0).estimate(law, f, Noise.seeded(0), repeats=1)
+        >>> sample.surrogate(logits).mean().backward()
+        >>> logits.grad.shape
+        torch.Size([2, 3])
+    """
+
+    forward: float = 0.7
+    backward: float = 1.3
+
+    def __post_init__(self) -> None:
+        for name in ("forward", "backward"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+
+    @property
+    def target_temperature(self) -> float:
+        """Temperature of the law whose gradient is estimated."""
+        return self.forward
+
+    def estimate(
+        self,
+        distribution: Distribution,
+        objective: Objective,
+        noise: Noise,
+        repeats: int,
+        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+    ) -> GradSample:
+        """One draw, one evaluation and one backward a repeat."""
+        x = distribution.tempered(self.forward).sample(noise, repeats)
+        value, slope = objective.value_and_gradient(x)
+        q = distribution.softened(self.backward)
+        return GradSample(gradient=distribution.jacobian(q, slope) / self.backward, value=value)

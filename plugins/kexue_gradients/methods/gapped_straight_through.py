@@ -1,0 +1,89 @@
+"""Gapped straight-through: a deterministic shift instead of Gumbel noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from kexue_gradients.contract import Distribution, GradSample, Objective
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Noise
+
+_RULES = ("constant", "probability")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GappedStraightThrough:
+    """Gapped straight-through: `J(softmax(m / temperature)) grad f(x) / temperature` at one draw x.
+
+    The logits are shifted until the class drawn leads by a gap: `m_x = max l`, every other
+    `m_j = min(l_j, max l - gap)`; the shift is not differentiated (arXiv:2206.07235). Bits are two classes with logits
+    (l, 0). Biased.
+
+    Args:
+        gap: lead of the class drawn, in logits, >= 0; used by the rule `constant` alone.
+        rule: `constant`, or `probability` for a gap of `-log(1 - p_x) / p_x`.
+        temperature: softness of the backward pass, > 0.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_gradients import Distribution, FunctionObjective
+        >>> logits = torch.zeros(2, 3, requires_grad=True)
+        >>> f = FunctionObjective(lambda x: x[..., 0].square().sum(-1))
+        >>> law = Distribution(kind="categorical", logits=logits)
+        >>> sample = GappedStraightThrough(gap=1.0).estimate(law, f, Noise.seeded(0), repeats=1)
+        >>> sample.surrogate(logits).mean().backward()
+        >>> logits.grad.shape
+        torch.Size([2, 3])
+    """
+
+    gap: float = 1.0
+    rule: str = "constant"
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.rule not in _RULES:
+            raise ValueError(f"rule must be one of {', '.join(_RULES)}, got {self.rule!r}")
+        if not self.gap >= 0:
+            raise ValueError(f"gap must be >= 0, got {self.gap}")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be > 0, got {self.temperature}")
+
+    def estimate(
+        self,
+        distribution: Distribution,
+        objective: Objective,
+        noise: Noise,
+        repeats: int,
+        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+    ) -> GradSample:
+        """One draw, one evaluation and one backward a repeat."""
+        x = distribution.sample(noise, repeats)
+        value, slope = objective.value_and_gradient(x)
+        bits = distribution.kind == "bernoulli"
+        logits = distribution.logits
+        classes = torch.stack([logits, torch.zeros_like(logits)], dim=-1) if bits else logits
+        drawn = torch.stack([x, 1 - x], dim=-1) if bits else x
+        y = (self._shifted(classes, drawn) / self.temperature).softmax(-1)
+        jacobian = distribution.jacobian(y[..., 0] if bits else y, slope)
+        return GradSample(gradient=jacobian / self.temperature, value=value)
+
+    def _shifted(self, logits: Tensor, drawn: Tensor) -> Tensor:
+        largest = logits.amax(-1, keepdim=True)
+        return torch.where(drawn > 0, largest, torch.minimum(logits, largest - self._gap(logits, drawn)))
+
+    def _gap(self, logits: Tensor, drawn: Tensor) -> Tensor | float:
+        if self.rule == "constant":
+            return self.gap
+        p = (logits.softmax(-1) * drawn).sum(-1, keepdim=True).clamp_min(torch.finfo(logits.dtype).tiny)
+        # At p = 1 the gap is infinite and the gradient 0; a finite stand-in keeps m finite.
+        return (-torch.log1p(-p) / p).clamp_max(torch.finfo(logits.dtype).max / 4)

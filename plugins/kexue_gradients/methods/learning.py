@@ -1,0 +1,84 @@
+"""Learned parameters of a method: one set for each independent problem, and the step that moves them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor
+
+    from kexue_gradients.contract import Law
+
+_EPSILON = 1e-8
+
+
+class Learned(NamedTuple):
+    """Parameters with the moving moments of their gradients; never written to.
+
+    Args:
+        values: name -> parameter, `[*batch[:-1], ...]`.
+        first: moving means of the gradients.
+        second: moving means of their squares.
+        steps: how many steps were taken, a scalar.
+    """
+
+    values: dict[str, Tensor]
+    first: dict[str, Tensor]
+    second: dict[str, Tensor]
+    steps: Tensor
+
+
+def learned(**values: Tensor) -> Learned:
+    """Parameters before the first step."""
+    zeros = {name: torch.zeros_like(value) for name, value in values.items()}
+    steps = next(iter(values.values())).new_zeros(())
+    return Learned(values=values, first=zeros, second=dict(zeros), steps=steps)
+
+
+def scalar(law: Law, value: float) -> Tensor:
+    """One number for each independent problem, `[*batch[:-1], 1]`; a scalar where there is no batch."""
+    shape = (*law.batch[:-1], 1) if law.batch else ()
+    return law.parameters.new_full(shape, value)
+
+
+def descend(
+    state: Learned, gradients: Mapping[str, Tensor], rate: float, *, momentum: float = 0.9, memory: float = 0.999
+) -> Learned:
+    """One step of Adam; without momentum, of RMSprop with corrected averages.
+
+    Args:
+        state: before the step.
+        gradients: of a loss that is a sum over the independent problems, so that no problem moves another.
+        rate: size of a step, > 0.
+        momentum: decay of the first moment.
+        memory: decay of the second moment.
+    """
+    steps = state.steps + 1
+    first = {name: torch.lerp(gradients[name], old, momentum) for name, old in state.first.items()}
+    second = {name: torch.lerp(gradients[name].square(), old, memory) for name, old in state.second.items()}
+    values = {}
+    for name, value in state.values.items():
+        mean, square = first[name] / (1 - momentum**steps), second[name] / (1 - memory**steps)
+        values[name] = value - rate * mean / (square.sqrt() + _EPSILON)
+    return Learned(values=values, first=first, second=second, steps=steps)
+
+
+def derivatives(values: Mapping[str, Tensor], loss: Callable[[dict[str, Tensor]], Tensor]) -> dict[str, Tensor]:
+    """Gradients of a scalar loss with respect to the values alone; whatever else is on its graph is left alone."""
+    with torch.enable_grad():
+        leaves = {name: value.detach().clone().requires_grad_() for name, value in values.items()}
+        found = torch.autograd.grad(loss(leaves), list(leaves.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(value) if gradient is None else gradient
+        for (name, value), gradient in zip(values.items(), found, strict=True)
+    }
+
+
+def per_problem(law: Law, squares: Tensor) -> Tensor:
+    """A number for each repeat and batch element, `[R, *batch]`, averaged within problems and summed over them."""
+    mean = squares.mean(0)
+    return mean.mean(-1).sum() if law.batch else mean

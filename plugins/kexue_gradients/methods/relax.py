@@ -1,0 +1,157 @@
+"""RELAX: REBAR with a network beside the relaxed objective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from kexue_gradients.contract import Distribution, GradSample, Objective
+
+from .learning import Learned, derivatives, descend, learned, per_problem, scalar
+from .relaxed_control import controlled, relaxed_objective, relaxed_pair, soften
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relax:
+    """RELAX: REBAR's estimate with `c(z) = eta f(y) + r(y)`, `y = softmax(z / temperature)`, r a small network.
+
+    r is one hidden layer of tanh on 2 y - 1 with a linear output that starts at 0 (arXiv:1711.00123). Unbiased for
+    every r, eta and temperature; all of them are learned, by descent on the mean squared estimate. With eta = 0 f is
+    evaluated at the sample alone (the method called LAX) and eta stays 0.
+
+    Args:
+        hidden: units of the hidden layer, at least 1.
+        eta: weight of the relaxed f, at the start; 0 leaves it out for good.
+        temperature: softness of the relaxation, at the start, > 0.
+        coupled: z' has the noise of z; otherwise one of its own, independent given x.
+        rate: step of learning, > 0.
+        warmup: estimates it learns from before it is frozen for a measurement.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_gradients import Distribution, FunctionObjective
+        >>> relax, noise, logits = Relax(), Noise.seeded(0), torch.zeros(3, requires_grad=True)
+        >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))
+        >>> state = relax.init(Distribution(kind="bernoulli", logits=logits), noise)
+        >>> for step in range(3):  # an optimiser's step would follow each
+        ...     law = Distribution(kind="bernoulli", logits=logits)
+        ...     sample, state = relax.adapt(law, f, noise.at(step), 1, state)
+        ...     sample.surrogate(logits).mean().backward()
+    """
+
+    hidden: int = 10
+    eta: float = 1.0
+    temperature: float = 0.5
+    coupled: bool = True
+    rate: float = 0.01
+    warmup: int = 100
+
+    def __post_init__(self) -> None:
+        if self.hidden < 1:
+            raise ValueError(f"hidden must be >= 1, got {self.hidden}; without a network use rebar")
+        for name in ("temperature", "rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+        if self.warmup < 0:
+            raise ValueError(f"warmup must be >= 0, got {self.warmup}")
+
+    def init(self, distribution: Distribution, noise: Noise) -> Learned:
+        """Weights, eta and the logarithm of the temperature, for each problem."""
+        lead = distribution.batch[:-1]
+        inputs = distribution.logits[(0,) * len(distribution.batch)].numel()
+        new = distribution.logits.new_zeros
+        return learned(
+            eta=scalar(distribution, self.eta),
+            log_temperature=scalar(distribution, self.temperature).log(),
+            weight=noise.normal(*lead, self.hidden, inputs) / inputs**0.5,
+            bias=new(*lead, 1, self.hidden) if distribution.batch else new(self.hidden),
+            output=new(*lead, 1, self.hidden) if distribution.batch else new(self.hidden),
+            level=scalar(distribution, 0.0),
+        )
+
+    def adapt(
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: Learned
+    ) -> tuple[GradSample, Learned]:
+        """One estimate, and a step on its mean square; costs no evaluation beyond the estimate's."""
+        x, z = relaxed_pair(distribution, noise, repeats, coupled=self.coupled)
+        value = objective.value(x)
+        kept = []
+
+        def loss(values: dict[str, Tensor]) -> Tensor:
+            control = self._control(distribution, objective, z, values, graph=True)
+            gradient = controlled(distribution, x, value.detach(), z, control)
+            kept.append(gradient.detach())
+            return per_problem(distribution, gradient.square().flatten(-distribution.event_dims).sum(-1))
+
+        state = descend(state, derivatives(state.values, loss), self.rate)
+        return GradSample(gradient=kept[0], value=value), state
+
+    def estimate(
+        self,
+        distribution: Distribution,
+        objective: Objective,
+        noise: Noise,
+        repeats: int,
+        state: Learned | None = None,
+    ) -> GradSample:
+        """One pair, three evaluations and two backwards a repeat (one and none with eta = 0).
+
+        Without a state the network is 0 and the estimate REBAR's.
+        """
+        x, z = relaxed_pair(distribution, noise, repeats, coupled=self.coupled)
+        value = objective.value(x)
+        values = _silent(distribution, self) if state is None else state.values
+        control = self._control(distribution, objective, z, values, graph=False)
+        return GradSample(gradient=controlled(distribution, x, value.detach(), z, control), value=value)
+
+    def _control(
+        self, distribution: Distribution, objective: Objective, z: Tensor, values: dict[str, Tensor], *, graph: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The control variate at the pair and its gradient with respect to z."""
+        temperature = values["log_temperature"].exp()
+        value, slope = _network(distribution, z, temperature, values)
+        if self.eta:
+            relaxed, pull = relaxed_objective(distribution, objective, z, temperature, graph=graph)
+            if not graph:
+                relaxed = relaxed.detach()
+            value = value + values["eta"] * relaxed
+            slope = slope + distribution.expand(values["eta"]) * pull
+        return value, slope
+
+
+def _network(
+    distribution: Distribution, z: Tensor, temperature: Tensor, values: dict[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """`r(y)` `[2, R, *batch]` and its gradient with respect to z, both differentiable in the weights."""
+    softness = distribution.expand(temperature)
+    y = soften(distribution, z / softness)
+    flat = 2 * y.flatten(-distribution.event_dims) - 1
+    units = torch.tanh(flat @ values["weight"].mT + values["bias"])
+    value = (units * values["output"]).sum(-1) + values["level"]
+    pulled = 2 * (values["output"] * (1 - units.square())) @ values["weight"]
+    return value, distribution.jacobian(y, pulled.reshape(y.shape)) / softness
+
+
+def _silent(distribution: Distribution, relax: Relax) -> dict[str, Tensor]:
+    """Values before anything was learned, with a network that is 0 whatever its hidden layer."""
+    inputs = distribution.logits[(0,) * len(distribution.batch)].numel()
+    new = distribution.logits.new_zeros
+    return {
+        "eta": scalar(distribution, relax.eta),
+        "log_temperature": scalar(distribution, relax.temperature).log(),
+        "weight": new(1, inputs),
+        "bias": new(1),
+        "output": new(1),
+        "level": new(()),
+    }

@@ -1,0 +1,108 @@
+"""Draws without replacement from all states of independent variables, and the weights of an unordered set of them."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Noise
+    from kexue_gradients.contract import Distribution
+
+_NOWHERE = -1e30  # log-probability and key of a branch that does not exist; finite, so that differences are
+
+
+def draw_without_replacement(distribution: Distribution, noise: Noise, repeats: int, k: int) -> tuple[Tensor, Tensor]:
+    """Draws k different states in order, by a beam search over perturbed log-probabilities (arXiv:1903.06059).
+
+    Args:
+        distribution: the variables; they are decided one after the other.
+        noise: drawn from once, in shape `[R, k, 2, *batch, L]` or `[R, k, *batch, L, K]`.
+        repeats: R.
+        k: states.
+
+    Returns:
+        States `[R, k, *logits.shape]` in the order drawn, and their log-probabilities `[R, k, *batch]` in float64.
+
+    Raises:
+        ValueError: there are fewer than k states.
+    """
+    logits = distribution.logits
+    bits = distribution.kind == "bernoulli"
+    classes = torch.stack([torch.zeros_like(logits), logits], dim=-1) if bits else logits
+    length, branches = classes.shape[-2:]
+    if length * math.log(branches) < math.log(k) - 1e-9:
+        raise ValueError(f"k must be at most the number of states, {branches**length}, got {k}")
+    log_p = classes.double().log_softmax(-1)
+    gumbel = (
+        noise.gumbel(repeats, k, 2, *logits.shape).movedim(2, -1) if bits else noise.gumbel(repeats, k, *logits.shape)
+    )
+    shape = (repeats, k, *distribution.batch)
+    total = log_p.new_full(shape, _NOWHERE)
+    total[:, 0] = 0.0
+    key, choices = total.clone(), torch.zeros(*shape, 0, dtype=torch.int64, device=logits.device)
+    for place in range(length):
+        branch = total.unsqueeze(-1) + log_p[..., place, :]
+        keys = _truncated(branch + gumbel[..., place, :], key.unsqueeze(-1))
+        # The branches of all beams side by side, the best k of them kept.
+        best = keys.movedim(-1, 2).flatten(1, 2).topk(k, dim=1)
+        beam, choice = best.indices // branches, best.indices % branches
+        key = best.values
+        total = branch.movedim(-1, 2).flatten(1, 2).gather(1, best.indices)
+        choices = choices.gather(1, beam.unsqueeze(-1).expand(*beam.shape, place))
+        choices = torch.cat([choices, choice.unsqueeze(-1)], dim=-1)
+    if bits:
+        return choices.to(logits.dtype), total
+    return torch.nn.functional.one_hot(choices, branches).to(logits.dtype), total
+
+
+def _truncated(keys: Tensor, largest: Tensor) -> Tensor:
+    """Gumbel keys `[..., K]` given that the largest of them is `largest`, `[..., 1]`."""
+    # log(1 - exp(keys - max)), with the sign that makes the sum below the truncated key.
+    gap = (keys - keys.amax(-1, keepdim=True)).clamp_max(0)
+    v = largest - keys + torch.log(-torch.expm1(gap))
+    return largest - v.clamp_min(0) - torch.log1p(torch.exp(-v.abs()))
+
+
+def set_ratios(p: Tensor) -> tuple[Tensor, Tensor]:
+    """How much likelier an unordered set is once its first states are known.
+
+    Args:
+        p: probabilities of k different states, `[R, k, *batch]`, float64.
+
+    Returns:
+        `R(S, s) [R, k, *batch]` and `R^{-s}(S, s') [R, k, k, *batch]`, 1 for s' = s.
+    """
+    k = p.shape[1]
+    everything = frozenset(range(k))
+    known: dict[frozenset[int], Tensor] = {}
+
+    def rest(gone: frozenset[int]) -> Tensor:
+        """Probability of all states but those gone; never below that of those still to come, whatever is rounded."""
+        lost, left = (p[:, sorted(part)].sum(1) for part in (gone, everything - gone))
+        return torch.maximum(1 - lost, left)
+
+    def completing(gone: frozenset[int]) -> Tensor:
+        """Probability that the states of the set come next, in any order, once those gone are out."""
+        if gone == everything:
+            return torch.ones_like(p[:, 0])
+        if gone not in known:
+            first = sum(
+                (p[:, s] * completing(gone | {s}) for s in sorted(everything - gone)), torch.zeros_like(p[:, 0])
+            )
+            known[gone] = first / rest(gone)
+        return known[gone]
+
+    whole = completing(frozenset())
+    alone = [completing(frozenset({s})) for s in range(k)]
+    first = torch.stack([one / whole for one in alone], dim=1)
+    second = torch.ones(len(p), k, k, *p.shape[2:], dtype=p.dtype, device=p.device)
+    for s, other in combinations(range(k), 2):
+        pair = completing(frozenset({s, other}))
+        second[:, s, other], second[:, other, s] = pair / alone[s], pair / alone[other]
+    return first, second
