@@ -9,7 +9,7 @@ import torch
 
 from kexue_gradients.contract import Distribution, Enumeration
 from kexue_gradients.objective import FunctionObjective
-from kexue_gradients.tasks.sampling import exact_gradient, frozen_problem
+from kexue_gradients.tasks.sampling import tabulated_problem
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,16 +52,7 @@ class BernoulliToy:
 
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
         """Draws at the fixed logit; the truth is float64."""
-        law = self.distribution(ctx.dtype, ctx.device)
-        return frozen_problem(
-            method,
-            ctx,
-            law=law,
-            double=self.distribution(torch.float64, ctx.device),
-            objective=self.objective(law, ctx.counter),
-            gradient=lambda aim: exact_gradient(aim, self.objective(aim)),
-            batch=_BATCH,
-        )
+        return tabulated_problem(self, method, ctx, batch=_BATCH)
 
     def distribution(self, dtype: torch.dtype, device: torch.device) -> Distribution:
         """Bits with logits `[bits]`."""

@@ -1,4 +1,4 @@
-"""The categorical toy: a polynomial of a three-way choice."""
+"""The categorical toy: a polynomial of one choice."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from kexue_gradients.contract import Distribution, Enumeration
+from kexue_gradients.contract import Distribution
 from kexue_gradients.objective import FunctionObjective
-from kexue_gradients.tasks.sampling import exact_gradient, frozen_problem
+from kexue_gradients.tasks.sampling import tabulated_problem
+from kexue_gradients.tasks.states import class_states, whole_table
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from kexue_bench.lab.context import Context, Counter
     from kexue_bench.lab.protocols import Sampling
     from kexue_gradients.contract import GradientMethod
 
 _BATCH = 1024  # part of the task's version: the stream of a batch depends on it
+# The first class has the first logit; the others repeat the rest.
 _POINTS = {"flat": (0.5, -0.3, 0.2), "peaked": (2.0, -1.0, 0.0)}
-_WEIGHTS = (-1.0, 0.5, 2.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CategoricalToy:
-    """`f(x) = (w . x - t)^power` for one choice of three, w = (-1, .5, 2); off the vertices the same formula holds.
+    """`f(x) = (w . x - t)^power` for one choice, w from -1 to 2 in equal steps; the same formula off the vertices.
 
     With power 2 f is the square of a linear function, where ReinMax is unbiased; with power 3 it is worse than
     straight-through: a second-order method is not better everywhere.
@@ -31,47 +34,44 @@ class CategoricalToy:
     Args:
         power: exponent, at least 1.
         t: target.
-        point: `flat` for the logits (.5, -.3, .2), `peaked` for (2, -1, 0).
+        point: `flat` for the logits (.5, -.3, .2), `peaked` for (2, -1, 0); with more than three classes the last two
+            logits repeat.
+        classes: number of classes, at least 2; w is (-1, .5, 2) for three.
 
     Raises:
-        ValueError: the power or the point is not one of these.
+        ValueError: the power, the point or the number of classes is not one of these.
     """
 
     power: int = 2
     t: float = 0.45
     point: str = "flat"
+    classes: int = 3
 
     def __post_init__(self) -> None:
         if self.power < 1:
             raise ValueError(f"power must be >= 1, got {self.power}")
         if self.point not in _POINTS:
             raise ValueError(f"point must be one of {', '.join(_POINTS)}, got {self.point!r}")
+        if self.classes < 2:
+            raise ValueError(f"classes must be >= 2, got {self.classes}; one class leaves no choice")
 
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
         """Draws at the fixed logits; the truth is float64."""
-        law = self.distribution(ctx.dtype, ctx.device)
-        return frozen_problem(
-            method,
-            ctx,
-            law=law,
-            double=self.distribution(torch.float64, ctx.device),
-            objective=self.objective(law, ctx.counter),
-            gradient=lambda aim: exact_gradient(aim, self.objective(aim)),
-            batch=_BATCH,
-        )
+        return tabulated_problem(self, method, ctx, batch=_BATCH)
 
     def distribution(self, dtype: torch.dtype, device: torch.device) -> Distribution:
-        """One class with logits `[1, 3]`."""
-        return Distribution(kind="categorical", logits=torch.tensor([_POINTS[self.point]], dtype=dtype, device=device))
+        """One choice with logits `[1, classes]`."""
+        first, *rest = _POINTS[self.point]
+        logits = [first, *(rest[i % len(rest)] for i in range(self.classes - 1))]
+        return Distribution(kind="categorical", logits=torch.tensor([logits], dtype=dtype, device=device))
 
     def objective(self, distribution: Distribution, counter: Counter | None = None) -> FunctionObjective:
-        """f, and its table of three states."""
-        weights = torch.tensor(_WEIGHTS, dtype=distribution.logits.dtype, device=distribution.logits.device)
+        """f, and its table."""
+        logits = distribution.logits
+        weights = torch.linspace(-1, 2, self.classes, dtype=logits.dtype, device=logits.device)
 
-        def table() -> Enumeration:
-            states = torch.eye(3, dtype=weights.dtype, device=weights.device).unsqueeze(1)
-            return Enumeration(states=states, values=((states @ weights) - self.t) ** self.power)
+        def f(x: Tensor) -> Tensor:
+            return ((x @ weights).squeeze(-1) - self.t) ** self.power
 
-        return FunctionObjective(
-            lambda x: ((x @ weights).squeeze(-1) - self.t) ** self.power, counter=counter, table=table
-        )
+        states = class_states(1, self.classes, logits)
+        return FunctionObjective(f, counter=counter, table=lambda: whole_table(states, f))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import torch
 
 from kexue_bench.lab.context import Noise
 from kexue_bench.lab.protocols import Sampling
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.context import Context, Counter
     from kexue_gradients.contract import (
         AdaptiveMethod,
         GradientMethod,
@@ -90,6 +92,40 @@ def frozen_problem(
         inputs=(law.parameters,),
         metrics=("bias", "variance", "mse", *relative),
         exact_variance=lambda: enumerated_variance(method, law, objective, state) if contract is None else None,
+    )
+
+
+class Tabulated(Protocol):
+    """A task of one discrete problem that can be enumerated."""
+
+    def distribution(self, dtype: torch.dtype, device: torch.device) -> Distribution:
+        """What x is drawn from."""
+        ...
+
+    def objective(self, distribution: Distribution, counter: Counter | None = None) -> Objective:
+        """What is averaged, in the dtype of the distribution, with its table."""
+        ...
+
+
+def tabulated_problem(
+    task: Tabulated,
+    method: GradientMethod,
+    ctx: Context,
+    *,
+    batch: int,
+    contract: Callable[[Tensor], Tensor] | None = None,
+) -> Sampling:
+    """Draws at the logits of a task whose truth is a sum over its states, taken in float64; see `frozen_problem`."""
+    law = task.distribution(ctx.dtype, ctx.device)
+    return frozen_problem(
+        method,
+        ctx,
+        law=law,
+        double=task.distribution(torch.float64, ctx.device),
+        objective=task.objective(law, ctx.counter),
+        gradient=lambda aim: exact_gradient(aim, task.objective(aim)),
+        batch=batch,
+        contract=contract,
     )
 
 

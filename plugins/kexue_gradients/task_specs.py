@@ -1,0 +1,164 @@
+"""The frozen problems of the family: suites, budgets and what each offers. Nothing here imports torch.
+
+Every problem offers the word of its law (`bernoulli`, `categorical`, with `discrete` for both; `gaussian`, `gamma`) and
+`expectation`, or else `multi-sample`. `power`: the task's parameter of this name is the degree of f. `multilinear`: f
+is of degree 1 in each variable. `relaxable`: f is defined between the vertices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kexue_bench.api import TaskSpec
+
+_TASKS = "kexue_gradients.tasks"
+_EXPECTATION = frozenset({"expectation"})
+_BLACK_BOX = _EXPECTATION | {"discrete", "enumerable"}
+_SMOOTH = _BLACK_BOX | {"differentiable", "relaxable"}
+_TOY_BUDGETS = {"quick": 2**18, "standard": 2**21, "full": 2**24}
+_DIGITS_BUDGETS = {"quick": 2**13, "standard": 2**16, "full": 2**20}
+
+
+def _frozen(
+    name: str,
+    target: str,
+    summary: str,
+    *,
+    offers: frozenset[str],
+    suites: Mapping[str, tuple[str, ...]],
+    budgets: Mapping[str, int] = _TOY_BUDGETS,
+    timed: frozenset[str] = frozenset({"full"}),
+    headline: tuple[str, ...] = (),
+) -> TaskSpec:
+    return TaskSpec(
+        name=name,
+        family="gradients",
+        target=f"{_TASKS}.{target}",
+        summary=summary,
+        version=1,
+        offers=offers,
+        suites=suites,
+        timed=timed,
+        budgets=budgets,
+        primary="work-variance",
+        headline=headline,
+    )
+
+
+FROZEN_TASKS = (
+    _frozen(
+        "bernoulli-toy",
+        "bernoulli_toy:BernoulliToy",
+        "f = mean |b - t|^power over bits with one logit, exact gradient known",
+        offers=_SMOOTH | {"bernoulli", "power"},
+        suites={
+            "quick": ("bernoulli-toy", "bernoulli-toy[power=3.0]", "bernoulli-toy[bits=200,t=0.499]"),
+            "standard": (
+                "bernoulli-toy[theta=[-1.2,0.0,0.5,2.0]]",
+                "bernoulli-toy[power=[1.5,3.0]]",
+                "bernoulli-toy[t=[0.49,0.499],theta=0.0]",
+                "bernoulli-toy[bits=200,t=0.499]",
+            ),
+            "full": (
+                "bernoulli-toy[theta=[-1.2,0.0,0.5,2.0],t=[0.45,0.49,0.499],power=[1.5,2.0,3.0]]",
+                "bernoulli-toy[bits=200,t=0.499,power=[2.0,3.0]]",
+            ),
+        },
+        timed=frozenset({"standard", "full"}),
+    ),
+    _frozen(
+        "categorical-toy",
+        "categorical_toy:CategoricalToy",
+        "f = (w . x - t)^power for one choice, exact gradient known",
+        offers=_SMOOTH | {"categorical", "power"},
+        suites={
+            "quick": ("categorical-toy[power=[2,3]]", "categorical-toy[classes=10]"),
+            "standard": ("categorical-toy[power=[2,3],classes=[3,10]]", "categorical-toy[point=peaked]"),
+            "full": ("categorical-toy[power=[2,3],point=[flat,peaked],classes=[3,10]]",),
+        },
+        timed=frozenset({"standard", "full"}),
+    ),
+    _frozen(
+        "qubo",
+        "qubo:Qubo",
+        "f = b'Qb + c'b over three interacting bits, exact gradient known",
+        offers=_SMOOTH | {"bernoulli"},
+        suites=dict.fromkeys(("quick", "standard", "full"), ("qubo",)),
+    ),
+    _frozen(
+        "max-cut",
+        "max_cut:MaxCut",
+        "minus the cut of the Petersen graph, ten bits, a black box",
+        offers=_BLACK_BOX | {"bernoulli"},
+        suites={"standard": ("max-cut",), "full": ("max-cut[scale=[0.5,1.0,2.0]]",)},
+    ),
+    _frozen(
+        "parity",
+        "parity:Parity",
+        "whether the number of ones is odd: no bit matters alone",
+        offers=_SMOOTH | {"bernoulli", "multilinear"},
+        suites={"standard": ("parity",), "full": ("parity[bits=[3,8]]",)},
+    ),
+    _frozen(
+        "shared-bits",
+        "shared_bits:SharedBits",
+        "three bits with one common logit as one choice of eight, exact gradient known",
+        offers=_SMOOTH | {"categorical"},
+        suites=dict.fromkeys(("standard", "full"), ("shared-bits[phi=[0.0,-4.0]]",)),
+    ),
+    _frozen(
+        "gaussian-cost",
+        "gaussian_cost:GaussianCost",
+        "f = (x - k)^2, exp(-k x^2) or cos(k x) of one normal variable, gradient for mu and sigma in closed form",
+        offers=_EXPECTATION | {"gaussian", "differentiable"},
+        suites={
+            "quick": ("gaussian-cost", "gaussian-cost[function=cos,k=2.0,mu=1.0,sigma=1.5]"),
+            "standard": (
+                "gaussian-cost",
+                "gaussian-cost[function=exp,k=[0.1,1.0,10.0],mu=1.0]",
+                "gaussian-cost[function=cos,k=[0.5,2.0],mu=1.0,sigma=1.5]",
+            ),
+            "full": (
+                "gaussian-cost[function=quadratic,k=[-3.0,0.0,3.0],mu=1.0]",
+                "gaussian-cost[function=exp,k=[0.1,1.0,10.0],mu=1.0]",
+                "gaussian-cost[function=cos,k=[0.5,2.0,5.0],mu=1.0,sigma=1.5]",
+            ),
+        },
+        timed=frozenset({"standard", "full"}),
+    ),
+    _frozen(
+        "gamma-cost",
+        "gamma_cost:GammaCost",
+        "f = x, x^2 or exp(-x) of one gamma variable, gradient for its shape in closed form",
+        offers=_EXPECTATION | {"gamma", "differentiable"},
+        suites={
+            "standard": ("gamma-cost[shape=[0.7,2.5]]",),
+            "full": ("gamma-cost[shape=[0.7,2.5],function=[linear,square,exp]]",),
+        },
+    ),
+    _frozen(
+        "bayesian-logistic-regression",
+        "logistic_regression:BayesianLogisticRegression",
+        "31 normal weights of a logistic regression on breast-cancer data, exact by one-dimensional quadrature",
+        offers=_EXPECTATION | {"gaussian", "differentiable"},
+        suites=dict.fromkeys(("standard", "full"), ("bayesian-logistic-regression[point=[laplace,prior]]",)),
+        budgets={"standard": 2**13, "full": 2**17},
+    ),
+    _frozen(
+        "iwae-toy",
+        "iwae_toy:IwaeToy",
+        "importance-weighted bound of n samples of three bits, exact over all tuples",
+        offers=frozenset({"multi-sample"}),
+        suites={"standard": ("iwae-toy[samples=[2,4]]",), "full": ("iwae-toy[samples=[2,3,5]]",)},
+    ),
+    _frozen(
+        "digits-vae-frozen",
+        "digits_vae_frozen:DigitsVaeFrozen",
+        "gradient of an 8-bit autoencoder of digits at stored parameters, 32 images, exact by enumeration",
+        offers=_SMOOTH | {"bernoulli"},
+        suites=dict.fromkeys(("quick", "standard", "full"), ("digits-vae-frozen",)),
+        budgets=_DIGITS_BUDGETS,
+        timed=frozenset({"quick", "standard", "full"}),
+        headline=("relative-bias", "variance", "work-variance", "cosine", "time", "evaluations", "memory"),
+    ),
+)

@@ -1,0 +1,63 @@
+"""Parity: every bit matters, and none of them alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from kexue_gradients.contract import Distribution
+from kexue_gradients.objective import FunctionObjective
+from kexue_gradients.tasks.sampling import tabulated_problem
+from kexue_gradients.tasks.states import bit_states, whole_table
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Context, Counter
+    from kexue_bench.lab.protocols import Sampling
+    from kexue_gradients.contract import GradientMethod
+
+_BATCH = 1024  # part of the task's version: the stream of a batch depends on it
+_MOST = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """`f(b) = (1 - prod_d (1 - 2 b_d)) / 2`, 1 where the number of ones is odd; the product is its extension.
+
+    The worst case for estimators of low order. The gradient of each logit is `v prod_{others} (1 - 2p)`, which falls
+    geometrically with the bits while f keeps its size. The product is multilinear, so straight-through is unbiased.
+
+    Args:
+        bits: number of bits, 1 .. 16.
+        theta: logit of every bit.
+
+    Raises:
+        ValueError: bits is out of range.
+    """
+
+    bits: int = 8
+    theta: float = -1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bits <= _MOST:
+            raise ValueError(f"bits must be 1 .. {_MOST}, got {self.bits}; the truth sums over 2^bits states")
+
+    def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
+        """Draws at the fixed logit; the truth is float64."""
+        return tabulated_problem(self, method, ctx, batch=_BATCH)
+
+    def distribution(self, dtype: torch.dtype, device: torch.device) -> Distribution:
+        """Bits with logits `[bits]`."""
+        return Distribution(kind="bernoulli", logits=torch.full((self.bits,), self.theta, dtype=dtype, device=device))
+
+    def objective(self, distribution: Distribution, counter: Counter | None = None) -> FunctionObjective:
+        """f, and its table."""
+
+        def f(b: Tensor) -> Tensor:
+            return (1 - (1 - 2 * b).prod(-1)) / 2
+
+        states = bit_states(self.bits, distribution.logits)
+        return FunctionObjective(f, counter=counter, table=lambda: whole_table(states, f))
