@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .adapters import from_sampler
+    from .adapters import from_per_sample, from_sampler, from_surrogate
     from .contract import Distribution, Enumeration, Gamma, Gaussian, GradientMethod, GradSample, Objective
     from .methods.arm import Arm
     from .methods.arms import Arms
@@ -79,7 +79,9 @@ _EXPORTS = {
     "StraightThrough": "methods.straight_through",
     "Stratified": "methods.stratified",
     "UnorderedSet": "methods.unordered_set",
+    "from_per_sample": "adapters",
     "from_sampler": "adapters",
+    "from_surrogate": "adapters",
 }
 
 __all__ = [
@@ -116,7 +118,9 @@ __all__ = [
     "StraightThrough",
     "Stratified",
     "UnorderedSet",
+    "from_per_sample",
     "from_sampler",
+    "from_surrogate",
 ]
 
 

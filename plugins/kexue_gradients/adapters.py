@@ -1,19 +1,19 @@
-"""Drop-in samplers as gradient methods."""
+"""What others have written as gradient methods: a sampler, a rule for one sample, a surrogate loss."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
 from kexue_bench.lab.context import Noise as SeededNoise
 
-from .contract import Distribution, GradSample, Objective
+from .contract import Distribution, GradSample, Law, Objective
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Noise
@@ -93,3 +93,255 @@ def _lent_global_rng(noise: Noise, logits: Tensor) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed % 2**63)
         yield
+
+
+# -- a rule for one sample --------------------------------------------------------------------------------------------
+
+
+class SampleObjective(Protocol):
+    """f as a rule for one sample sees it."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The value of f at one x `[*batch, L(, K)]`, giving `[*batch]`; one evaluation."""
+        ...
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """That, and the gradient of f with respect to x; one evaluation and one backward."""
+        ...
+
+
+Rule = Callable[[Any, SampleObjective, Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PerSample:
+    """A rule for one sample as a gradient method; see `from_per_sample`."""
+
+    rule: Rule
+    draws: int
+    batched: dict[torch.Size, bool] = field(default_factory=dict, compare=False)
+
+    def estimate(
+        self,
+        distribution: Law,
+        objective: Objective,
+        noise: Noise,
+        repeats: int,
+        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+    ) -> GradSample:
+        """Every repeat in one call where the rule can be batched, one after the other where not."""
+        shape = distribution.parameters.shape
+        u = noise.uniform(repeats, self.draws, *distribution.batch, *_event(distribution))
+        if shape not in self.batched:
+            self.batched[shape] = self._can_be_batched(distribution, u[:2])
+        if self.batched[shape]:
+            f = _Batched(objective)
+            gradient = torch.func.vmap(lambda one: self.rule(distribution, f, one))(u)
+            value = torch.stack(f.values).mean(0)
+        else:
+            results, values = [], []
+            for one in u:
+                single = _Single(objective)
+                results.append(self.rule(distribution, single, one))
+                values.append(torch.stack(single.values).mean(0))
+            gradient, value = torch.stack(results), torch.stack(values)
+        if gradient.shape != (repeats, *shape):
+            raise ValueError(
+                f"the rule must return the shape of the parameters {tuple(shape)}, got {tuple(gradient.shape[1:])}"
+            )
+        return GradSample(gradient=gradient.detach(), value=value)
+
+    def _can_be_batched(self, distribution: Law, u: Tensor) -> bool:
+        """Whether `vmap` takes the rule: tried on an f that is zero, so that no evaluation is spent or counted."""
+        blank = _Batched(_Blank(distribution.batch))
+        try:
+            torch.func.vmap(lambda one: self.rule(distribution, blank, one))(u)
+        except RuntimeError:
+            return False
+        return True
+
+
+def from_per_sample(rule: Rule, *, draws: int = 1) -> _PerSample:
+    """Wrap a rule for ONE sample as a gradient method; all repeats run in one call of `torch.func.vmap`.
+
+    What `vmap` cannot do (a branch on a value, `.item()`, an operator without a batching rule) runs in a Python loop
+    over the repeats instead, with the same numbers, some hundred times slower; which of them is found out once for
+    each shape. Evaluations are counted alike in both.
+
+    Args:
+        rule: `rule(distribution, f, u)` gives the gradient `[*parameters.shape]` of one sample. `u` is uniform on
+            (0, 1), `[draws, *batch, L(, K)]`; `f(x)` is f at one x, `f.value_and_gradient(x)` its gradient as well.
+        draws: draws of noise that one sample needs.
+
+    Raises:
+        ValueError: draws is below 1; at the first estimate, if the rule returns another shape.
+
+    Examples:
+        REINFORCE with the value at the flipped sample as control, written for one sample:
+
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_gradients import Distribution, FunctionObjective, from_per_sample
+        >>> def antithetic(distribution, f, u):
+        ...     p = distribution.mean
+        ...     x, y = (u[0] < p).to(p.dtype), (1 - u[0] < p).to(p.dtype)
+        ...     return (f(x) - f(y)) / 2 * ((x - p) - (y - p))
+        >>> objective = FunctionObjective(lambda x: (x - 0.45).square().mean(-1))
+        >>> bits = Distribution(kind="bernoulli", logits=torch.zeros(200))
+        >>> from_per_sample(antithetic).estimate(bits, objective, Noise.seeded(0), 1024).gradient.shape
+        torch.Size([1024, 200])
+    """
+    if draws < 1:
+        raise ValueError(f"draws must be >= 1, got {draws}")
+    return _PerSample(rule=rule, draws=draws)
+
+
+class _Single:
+    """f for one sample at a time."""
+
+    def __init__(self, objective: Any) -> None:
+        self.objective, self.values = objective, []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.values.append(self.objective.value(x.unsqueeze(0)).squeeze(0))
+        return self.values[-1].detach()
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        value, gradient = self.objective.value_and_gradient(x.unsqueeze(0))
+        self.values.append(value.squeeze(0))
+        return self.values[-1].detach(), gradient.squeeze(0)
+
+
+class _Batched:
+    """f inside `vmap`: it is asked for all samples at once, outside of it, so that it counts and keeps its graph."""
+
+    def __init__(self, objective: Any) -> None:
+        self.objective, self.values = objective, []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return _Ask.apply(self, x, False)[0]
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return _Ask.apply(self, x, True)
+
+    def ask(self, x: Tensor, gradient: bool) -> tuple[Tensor, Tensor]:
+        """Value and gradient of f at `x [R, ...]`; without `gradient` the second result is empty."""
+        if gradient:
+            value, slope = self.objective.value_and_gradient(x)
+        else:
+            value, slope = self.objective.value(x), x.new_empty(len(x), 0)
+        self.values.append(value)
+        return value.detach(), slope
+
+
+class _Ask(torch.autograd.Function):
+    """An operator whose batching rule is f itself."""
+
+    @staticmethod
+    def forward(f: _Batched, x: Tensor, gradient: bool) -> tuple[Tensor, Tensor]:
+        # Reached only where x is the same for every sample: one row stands for all.
+        value, slope = f.ask(x.unsqueeze(0), gradient)
+        return value.squeeze(0), slope.squeeze(0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        """Nothing to keep: values of f are numbers to a rule; its gradient comes from `value_and_gradient`."""
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:  # noqa: ARG004  # torch's signature
+        f, x, gradient = args
+        return f.ask(x.movedim(in_dims[1], 0), gradient), (0, 0)
+
+
+class _Blank:
+    """An f that is zero and counts nothing."""
+
+    def __init__(self, batch: torch.Size) -> None:
+        self.batch = batch
+
+    def value(self, x: Tensor) -> Tensor:
+        return x.new_zeros(len(x), *self.batch)
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.value(x), torch.zeros_like(x)
+
+
+def _event(law: Law) -> tuple[int, ...]:
+    """Trailing dimensions of one x."""
+    if isinstance(law, Distribution):
+        return tuple(law.logits.shape[len(law.batch) :])
+    return (law.parameters.shape[len(law.batch)],)
+
+
+# -- a surrogate loss -------------------------------------------------------------------------------------------------
+
+SurrogateRule = Callable[[Tensor, Callable[[Tensor], Tensor], "Noise"], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Surrogate:
+    """A surrogate loss as a gradient method; see `from_surrogate`."""
+
+    rule: SurrogateRule
+
+    def estimate(
+        self,
+        distribution: Law,
+        objective: Objective,
+        noise: Noise,
+        repeats: int,
+        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+    ) -> GradSample:
+        """One backward pass through the surrogate of all repeats."""
+        parameters, training = distribution.parameters, torch.is_grad_enabled()
+        values: list[Tensor] = []
+
+        def f(x: Tensor) -> Tensor:
+            if not x.requires_grad:
+                values.append(objective.value(x))
+                return values[-1].detach()
+            value, slope = objective.value_and_gradient(x)
+            values.append(value)
+            path = ((x - x.detach()) * slope).flatten(len(value.shape)).sum(-1)
+            return value.detach() + path
+
+        with torch.enable_grad():
+            # Every repeat gets parameters of its own, so that one backward pass gives every repeat's own gradient.
+            repeated = parameters.expand(repeats, *parameters.shape).clone().requires_grad_()
+            loss = self.rule(repeated, f, noise)
+            if loss.shape[:1] != (repeats,):
+                raise ValueError(f"a surrogate must keep one loss a repeat, [{repeats}, ...], got {tuple(loss.shape)}")
+            (gradient,) = torch.autograd.grad(loss.sum(), repeated)
+        value = torch.stack([v.unflatten(0, (repeats, -1)).mean(1) for v in values]).mean(0)
+        return GradSample(gradient=gradient, value=value if training else value.detach())
+
+
+def from_surrogate(rule: SurrogateRule) -> _Surrogate:
+    """Wrap a surrogate loss, whose gradient with respect to the logits is the estimator, as a gradient method.
+
+    Values of f carry their gradient with respect to x where x is on the graph of the logits (a relaxed sample), which
+    counts a backward; elsewhere they are numbers.
+
+    Args:
+        rule: `rule(logits, f, noise)` with logits `[R, *logits.shape]`, one copy a repeat, on the graph; it draws from
+            `noise` in shapes `[R, *logits.shape]`, asks `f(x)` at `x [R * n, *batch, L(, K)]`, rows of one repeat
+            together, and returns `[R, *batch]` (or anything with one leading R that sums to it).
+
+    Raises:
+        ValueError: at the first estimate, if the repeats were summed.
+
+    Examples:
+        The score function, by the log-probability of a sample:
+
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_gradients import Distribution, FunctionObjective, from_surrogate
+        >>> def score(logits, f, noise):
+        ...     x = (noise.uniform(*logits.shape) < torch.sigmoid(logits)).to(logits.dtype)
+        ...     return f(x) * torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1)
+        >>> objective = FunctionObjective(lambda x: (x - 0.45).square().mean(-1))
+        >>> bits = Distribution(kind="bernoulli", logits=torch.zeros(3))
+        >>> from_surrogate(score).estimate(bits, objective, Noise.seeded(0), 5).gradient.shape
+        torch.Size([5, 3])
+    """
+    return _Surrogate(rule=rule)

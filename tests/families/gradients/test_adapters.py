@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import doctest
+import math
 
 import pytest
 import torch
 from torch.nn import functional
 
-from kexue_bench.lab.context import Noise
-from kexue_gradients import Distribution, FunctionObjective, adapters, from_sampler
+from kexue_bench.lab.context import Counter, Noise
+from kexue_gradients import (
+    Distribution,
+    FunctionObjective,
+    GumbelSoftmax,
+    Reinforce,
+    Rloo,
+    StraightThrough,
+    adapters,
+    from_per_sample,
+    from_sampler,
+    from_surrogate,
+)
 
 
 def hard(logits, temperature):
@@ -92,3 +104,139 @@ def test_a_sampler_of_another_shape_is_refused():
 def test_the_example_in_the_docstring_runs():
     """The published example is true."""
     assert doctest.testmod(adapters).failed == 0
+
+
+# -- rules for one sample ---------------------------------------------------------------------------------------------
+
+
+def score_rule(distribution, f, u):
+    x = (u[0] < distribution.mean).to(u.dtype)
+    return distribution.expand(f(x)) * (x - distribution.mean)
+
+
+def branching_rule(distribution, f, u):
+    """The same, with a branch on a value, which `vmap` refuses."""
+    x = (u[0] < distribution.mean).to(u.dtype)
+    value = f(x)
+    return value * (x - distribution.mean) if bool((value < 1e9).all()) else x
+
+
+def slope_rule(distribution, f, u):
+    x = (u[0] < distribution.mean).to(u.dtype)
+    _, slope = f.value_and_gradient(x)
+    return distribution.jacobian(distribution.mean, slope)
+
+
+def pair_rule(distribution, f, u):
+    x = (u < distribution.mean).to(u.dtype)
+    return distribution.expand(f(x[0]) - f(x[1])) / 2 * (x[0] - x[1])
+
+
+def counted_square(counter=None):
+    return FunctionObjective(lambda x: (x - 0.45).square().mean(-1), counter=counter)
+
+
+@pytest.mark.parametrize(
+    ("rule", "method", "draws", "evaluations"),
+    [(score_rule, Reinforce(), 1, 1), (slope_rule, StraightThrough(), 1, 1), (pair_rule, Rloo(), 2, 2)],
+)
+@pytest.mark.parametrize("shape", [(5,), (3, 4)])
+def test_a_rule_for_one_sample_is_the_batched_method(rule, method, draws, evaluations, shape):
+    """Gradient, value and counts equal those of the family's own method on the same uniforms."""
+    bits = Distribution(kind="bernoulli", logits=torch.linspace(-1, 1, math.prod(shape)).reshape(shape))
+    found = []
+    for one in (from_per_sample(rule, draws=draws), method):
+        counter = Counter()
+        sample = one.estimate(bits, counted_square(counter), Noise.seeded(3), 64)
+        found.append((sample.gradient, sample.value, counter.units["evaluations"]))
+    assert torch.allclose(found[0][0], found[1][0], atol=1e-6)
+    assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
+    assert found[0][2] == found[1][2] == 64 * evaluations
+
+
+def test_what_vmap_cannot_do_runs_in_a_loop_with_the_same_numbers():
+    """A branch on a value: same gradients, values and counts as the rule without the branch."""
+    bits = Distribution(kind="bernoulli", logits=torch.tensor([0.3, -0.2, 1.0]))
+    found = []
+    for rule in (score_rule, branching_rule):
+        method, counter = from_per_sample(rule), Counter()
+        sample = method.estimate(bits, counted_square(counter), Noise.seeded(3), 50)
+        found.append((sample.gradient, sample.value, counter.units, list(method.batched.values())))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
+    assert found[0][2] == found[1][2]
+    assert (found[0][3], found[1][3]) == ([True], [False])
+
+
+@pytest.mark.parametrize("rule", [score_rule, branching_rule])
+def test_the_value_of_a_rule_trains_what_is_inside_f(rule):
+    """The gradient of the mean value with respect to a parameter of f is that of f at the samples drawn."""
+    bits = Distribution(kind="bernoulli", logits=torch.zeros(4))
+    target = torch.full((4,), 0.3, requires_grad=True)
+    with torch.enable_grad():
+        objective = FunctionObjective(lambda x: (x - target).square().mean(-1))
+        value = from_per_sample(rule).estimate(bits, objective, Noise.seeded(0), 32).value
+        (gradient,) = torch.autograd.grad(value.mean(), target)
+    x = (Noise.seeded(0).uniform(32, 1, 4)[:, 0] < 0.5).float()
+    assert torch.allclose(gradient, -2 * (x - 0.3).mean(0) / 4, atol=1e-6)
+
+
+def test_a_rule_works_for_classes():
+    """One-hot samples by Gumbel-max from the rule's own uniforms."""
+    classes = Distribution(kind="categorical", logits=torch.tensor([[0.0, 0.5, -0.5]]))
+
+    def rule(distribution, f, u):
+        x = distribution.vertex(distribution.logits - torch.log(-torch.log(u[0])))
+        return f(x) * (x - distribution.mean)
+
+    objective = FunctionObjective(lambda x: x[..., 0].sum(-1))
+    gradient = from_per_sample(rule).estimate(classes, objective, Noise.seeded(0), 20_000).gradient.mean(0)
+    p = torch.softmax(classes.logits, -1)[0]
+    exact = p[0] * (torch.tensor([1.0, 0, 0]) - p)
+    assert torch.allclose(gradient[0], exact, atol=5 * 0.5 / 20_000**0.5)
+
+
+def test_a_rule_of_the_wrong_shape_is_refused():
+    """One value for two logits."""
+    bits = Distribution(kind="bernoulli", logits=torch.zeros(2))
+    with pytest.raises(ValueError, match="shape of the parameters"):
+        from_per_sample(lambda _, f, u: f(u[0])).estimate(bits, counted_square(), Noise.seeded(0), 4)
+    with pytest.raises(ValueError, match="draws"):
+        from_per_sample(score_rule, draws=0)
+
+
+# -- surrogate losses -------------------------------------------------------------------------------------------------
+
+
+def score_surrogate(logits, f, noise):
+    x = (noise.uniform(*logits.shape) < torch.sigmoid(logits)).to(logits.dtype)
+    return f(x) * torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1)
+
+
+def relaxed_surrogate(logits, f, noise):
+    return f(torch.sigmoid((logits + noise.logistic(*logits.shape)) / 0.5))
+
+
+@pytest.mark.parametrize(
+    ("rule", "method", "backwards"),
+    [(score_surrogate, Reinforce(), 0), (relaxed_surrogate, GumbelSoftmax(temperature=0.5), 40)],
+)
+@pytest.mark.parametrize("shape", [(5,), (3, 4)])
+def test_a_surrogate_is_the_method_that_it_derives(rule, method, backwards, shape):
+    """The score function and the relaxed path: gradient, value and counts of the family's own methods."""
+    bits = Distribution(kind="bernoulli", logits=torch.linspace(-1, 1, math.prod(shape)).reshape(shape))
+    found = []
+    for one in (from_surrogate(rule), method):
+        counter = Counter()
+        sample = one.estimate(bits, counted_square(counter), Noise.seeded(3), 40)
+        found.append((sample.gradient, sample.value, counter.units))
+    assert torch.allclose(found[0][0], found[1][0], atol=1e-6)
+    assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
+    assert found[0][2] == found[1][2] == {"evaluations": 40, "backwards": backwards}
+
+
+def test_a_summed_surrogate_is_refused():
+    """It has lost the repeats."""
+    bits = Distribution(kind="bernoulli", logits=torch.zeros(2))
+    with pytest.raises(ValueError, match="one loss a repeat"):
+        from_surrogate(lambda *a: score_surrogate(*a).sum()).estimate(bits, counted_square(), Noise.seeded(0), 4)
