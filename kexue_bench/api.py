@@ -135,6 +135,8 @@ class TaskSpec:
         offers: words that methods may need.
         knobs: fields that tuning may turn for methods without knobs.
         suites: suite -> selectors of the instances it runs.
+        methods: suite -> selectors of the methods it runs here where the user names none, for tasks too dear for all;
+            the baseline always joins them. A suite that is not listed runs every method.
         timed: suites in which the `time` stage runs too; a task named on the command line is always timed.
         replicates: suite -> number of replicates (seeds); sampling tasks have one.
         stack: replicates trained together in one case; part of the version, since bits depend on it.
@@ -152,6 +154,7 @@ class TaskSpec:
     offers: frozenset[str] = frozenset()
     knobs: tuple[Knob, ...] = ()
     suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    methods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     timed: frozenset[str] = frozenset(SUITES)
     replicates: Mapping[str, int] = field(default_factory=dict)
     stack: int = 1

@@ -167,12 +167,22 @@ def _families(request: Request, registry: Registry) -> list[FamilySpec]:
 
 
 def _methods(request: Request, registry: Registry, family: FamilySpec) -> tuple[Instance, ...]:
+    if request.methods:
+        return _named_methods(request.methods, request, registry, family)
     specs = registry.methods_of(family.name)
-    if not request.methods:
-        texts = [text for spec in specs.values() for text in (spec.variants or (spec.name,))]
-    else:
-        _check_known(request.methods, "method", request, registry)
-        texts = [text for value in request.methods for text in selectors.split(value)]
+    texts = [text for spec in specs.values() for text in (spec.variants or (spec.name,))]
+    return selectors.unique(
+        instance for text in texts for instance in _select_methods(text, registry, family.name, specs)
+    )
+
+
+def _named_methods(
+    values: Sequence[str], request: Request, registry: Registry, family: FamilySpec
+) -> tuple[Instance, ...]:
+    """The methods of a family that selectors name; each must name one somewhere."""
+    _check_known(values, "method", request, registry)
+    specs = registry.methods_of(family.name)
+    texts = [text for value in values for text in selectors.split(value)]
     return selectors.unique(
         instance for text in texts for instance in _select_methods(text, registry, family.name, specs)
     )
@@ -265,6 +275,9 @@ def _cell(
     baseline: Instance,
 ) -> _Cell:
     spec = registry.tasks[family.name, task.name]
+    texts = () if request.methods else spec.methods.get(request.suite, ())
+    if texts:
+        methods = selectors.unique((baseline, *_named_methods(texts, request, registry, family)))
     return _Cell(
         family=family,
         spec=spec,

@@ -49,6 +49,14 @@ def registry(tmp_path, monkeypatch):
             "sample", suites={"quick": ("sample", "sample[d=2]")}, budgets={"quick": 1000}, timed=frozenset({"quick"})
         ),
         task("train", suites={"quick": ("train",)}, replicates={"quick": 7}, stack=5, timed=frozenset()),
+        task(
+            "dear",
+            suites={"full": ("dear",), "standard": ("dear",)},
+            methods={"standard": ("good[n=8]", "picky")},
+            budgets={"full": 10, "standard": 10},
+            timed=frozenset(),
+        ),
+        task("lost", suites={"full": ("lost",)}, methods={"standard": ("godo",)}, timed=frozenset()),
         task("elsewhere", family="other", suites={"quick": ("elsewhere",)}, budgets={"quick": 10}, timed=frozenset()),
     )
     yield Registry([PluginRecord(name="p", origin="p", specs=specs)])
@@ -65,6 +73,28 @@ def test_every_cell_is_planned_in_every_stage(registry):
         assert counts[label, "time"] == 2 * processes
     assert counts["base", "time"] == 2 * 2 * processes  # its A/A copy stands in every group
     assert len(plan.by_key) == len(plan.cases)
+
+
+def _labels(registry, **request):
+    plan = build_plan(Request(tasks=("dear",), stages=("evaluate",), **request), registry)
+    return {case.method.label for case in plan.cases}
+
+
+def test_a_dear_task_runs_its_own_methods_in_a_suite(registry):
+    """Those that it lists for the suite, with the family's baseline; in a suite that it does not list, every method."""
+    assert _labels(registry, suite="standard") == {"base", "good[n=8]", "picky"}
+    assert _labels(registry, suite="full") == {"base", "good", "good[n=4]", "picky", "exact"}
+
+
+def test_methods_that_the_user_names_run_on_a_dear_task(registry):
+    """What a task lists is for suites only."""
+    assert _labels(registry, suite="standard", methods=("exact",)) == {"base", "exact"}
+
+
+def test_a_task_that_lists_an_unknown_method_is_refused(registry):
+    """A misspelt name in a plugin does not silently run nothing."""
+    with pytest.raises(UnknownNameError, match="did you mean good"):
+        build_plan(Request(tasks=("lost",), suite="standard"), registry)
 
 
 def test_what_a_task_does_not_offer_is_unsupported_in_every_stage(registry):

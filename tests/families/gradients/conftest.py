@@ -50,7 +50,8 @@ def build():
 
     def make(name, **params):
         module, _, cls = specs[name].partition(":")
-        kinds = {field.name: {"int": int, "float": float, "str": str}[field.type] for field in fields_of(specs[name])}
+        types = {"bool": bool, "int": int, "float": float, "str": str}
+        kinds = {field.name: types[field.type] for field in fields_of(specs[name])}
         target = getattr(__import__(module, fromlist=[cls]), cls)
         return target(**{key: kinds[key](value) for key, value in params.items()})
 

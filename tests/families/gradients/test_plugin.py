@@ -25,7 +25,8 @@ def test_registration_imports_no_torch():
     code = (
         "import sys; from kexue_gradients import plugin;"
         "plugin.kexue_families(), plugin.kexue_methods(), plugin.kexue_tasks(), plugin.kexue_metrics();"
-        "print([m for m in sys.modules if m == 'torch' or m.startswith('kexue_gradients.') and not m.endswith(('plugin', 'specs'))])"
+        "own = [m for m in sys.modules if m.startswith('kexue_gradients.') and not m.endswith(('plugin', 'specs'))];"
+        "print(own + [m for m in sys.modules if m == 'torch'])"
     )
     path = {"PYTHONPATH": os.pathsep.join(sys.path)}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=path)
