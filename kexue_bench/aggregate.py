@@ -27,6 +27,9 @@ def summarize(
         for row in table.rows:
             cell = row.cells.get(table.primary)
             said: Verdict = cell.effect.verdict if cell is not None and cell.effect is not None else "untestable"
+            if row.status in {"unsupported", "skipped"}:
+                # What was never meant to run has no verdict.
+                said = ""
             verdicts.setdefault(row.label, Counter())[said] += 1
             stars[row.label] += row.star
     return Summary(

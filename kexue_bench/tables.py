@@ -206,7 +206,7 @@ def _lines(table: Table, row: Row) -> Iterable[dict[str, object]]:
         "dtype": table.dtype,
         "threads": table.threads[0],
     }
-    tail: dict[str, object] = {"status": row.status, "reason": row.reason}
+    tail: dict[str, object] = {"status": row.status, "reason": row.reason, "stop": " ".join(sorted(row.stops))}
     empty = Cell(
         key="", metric="", value=math.nan, low=None, high=None, n=0, unit="", flags=frozenset(), stage="",
         case_key=row.key, exact=False,

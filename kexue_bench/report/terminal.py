@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -18,6 +18,7 @@ from ..selectors import text
 from ..stats import Verdict
 from ..tables import Cell, Comparison, Row, Summary, Table
 from . import numbers
+from .cells import effect_size, has_spread, is_counted, is_seconds, is_zero, value_and_spread
 from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap
 from .text import visible
 
@@ -27,6 +28,8 @@ _MARKS: dict[Verdict, str] = {"undecided": "?", "untestable": "?", "equivalent":
 _NARROWEST_LABEL = 16
 _ENDLESS = 1000
 """Gains of pairing beyond this only say that two methods are functions of each other."""
+_NOTHING = 1e-9
+"""An error that is so much smaller than a rival's is none: averaging would need a billion draws to reach it."""
 _ENOUGH = 4
 """The interval of the verdict gives way when fewer columns than this stand beside it."""
 
@@ -111,14 +114,13 @@ class _Page:
         seeds = "seed" + "s" * (len(table.seeds) > 1) + " " + ", ".join(map(str, table.seeds))
         facts = self.foreign(f"{table.device}, {threads}, {table.dtype}, {seeds}")
         name = self.foreign(f"{table.family} / {table.task.label or table.task.name}")
-        name = clip(name, self.width, self.sign("…"))
-        head = Text(name, style="bold", no_wrap=True, overflow="ignore")
-        blank = self.width - head.cell_len - len(facts)
+        pieces = chop_cells(name, self.width)
+        out = [Text(piece, style="bold", no_wrap=True, overflow="ignore") for piece in pieces]
+        blank = self.width - out[-1].cell_len - len(facts)
         if blank >= GAP:
-            head.append(" " * blank + facts, style="not bold dim")
-            out = [head]
+            out[-1].append(" " * blank + facts, style="not bold dim")
         else:
-            out = [head, *wrap(facts, self.width, indent="", style="dim")]
+            out += wrap(facts, self.width, indent="", style="dim")
         return [*out, *wrap(self.foreign(table.summary), self.width, indent="", style="dim"), Text()]
 
     def labels(self, rows: Sequence[Row], width: int) -> Column:
@@ -137,8 +139,8 @@ class _Page:
             return "!", "red"
         if row.star:
             return self.sign("★"), "green"
-        primary = [cell for cell in row.cells.values() if cell.exact and cell.metric in {"mse", "error"}]
-        return ("=", "cyan") if primary else (" ", "")
+        exact = any(cell.exact for cell in row.cells.values() if cell.metric in {"mse", "error"})
+        return ("=", "cyan") if exact else (" ", "")
 
     def letters(self, table: Table, rows: Sequence[Row]) -> Column:
         """Rank groups of the primary column."""
@@ -148,22 +150,30 @@ class _Page:
     def fit(
         self, table: Table, rows: Sequence[Row], fixed: Sequence[Column], verdicts: Column | None
     ) -> tuple[list[Column], list[str]]:
-        """Take columns in order of the headline as long as they fit; the primary one first."""
-        made = {key: self.metric(table, key, rows) for key in table.columns}
+        """Take columns in order of the headline as long as they fit: the primary one first, what was counted last."""
+        made: dict[str, Column] = {}
+        units: set[str] = set()
+        for key in table.columns:
+            unit = self.comparison.spec(key.partition("[")[0]).unit
+            made[key] = self.metric(table, key, rows, unit="" if unit in units else unit)
+            units.add(unit)
         budget = self.width - total_width([*fixed, *([verdicts] if verdicts else [])])
         taken: set[str] = set()
-        for key in sorted(made, key=lambda k: k != table.primary):
+        for key in sorted(made, key=lambda k: (k != table.primary, is_counted(row.cells.get(k) for row in rows))):
+            if made[key].width + GAP > budget and key == "time":
+                # The ratio says more than the spread of the seconds.
+                made[key] = replace(made[key], cells=[(cell[0], Part(), cell[2]) for cell in made[key].cells])
             if made[key].width + GAP <= budget:
                 taken.add(key)
                 budget -= made[key].width + GAP
         return [c for key, c in made.items() if key in taken], [c.header for key, c in made.items() if key not in taken]
 
-    def metric(self, table: Table, key: str, rows: Sequence[Row]) -> Column:
-        """One headline column."""
+    def metric(self, table: Table, key: str, rows: Sequence[Row], *, unit: str) -> Column:
+        """One headline column; `unit` stands in the heading of the first column that has it."""
         spec = self.comparison.spec(key.partition("[")[0])
         header = (spec.heading or spec.name) + key.removeprefix(spec.name)
-        if spec.unit and not _is_seconds(spec.name, spec.unit) and spec.unit != "B":
-            header += f" ({spec.unit})"
+        if unit and not is_seconds(spec.name, unit) and unit != "B":
+            header += f" ({unit})"
         cells = [self.cell(row.cells.get(key), ratio=spec.name == "time" and bool(table.baseline)) for row in rows]
         return Column(header=self.foreign(header), align="rlr", cells=cells, key=key)
 
@@ -171,7 +181,7 @@ class _Page:
         """Value, spread and, for seconds, the ratio to the baseline."""
         if cell is None:
             return Part("-", "dim"), Part(), Part()
-        value, around = _value(cell, self.comparison.spec(cell.metric).scale == "log")
+        value, around = value_and_spread(cell, self.comparison.spec(cell.metric).scale == "log")
         if "heavy-tail" in cell.flags:
             around += "!"
         last = Part()
@@ -193,6 +203,10 @@ class _Page:
                 cells.append((Part("(baseline)" if row.is_baseline else "-", "dim"), Part(), Part()))
                 continue
             style = STYLES.get(effect.verdict, "yellow" if effect.verdict == "undecided" else "dim")
+            if is_zero(row.cells[table.primary]) or (row.cells[table.primary].exact and effect.value < _NOTHING):
+                # How often rounding goes into the error of a rival says nothing.
+                cells.append((Part(effect.verdict or "-", style), Part("exact"), Part()))
+                continue
             if effect.kind == "ratio":
                 size = numbers.factor(effect.value, effect.low, effect.high)
                 around = numbers.bracket(effect.value, effect.low, effect.high)
@@ -260,14 +274,18 @@ class _Page:
             notes.append(f"A/A control: time {ratio} {ends} over {control.n} processes.")
         elif table.timed and table.baseline:
             notes.append("A/A control: missing, so no method is called faster or slower.")
-        gains = [c.effect.gain for row in table.rows if (c := row.cells.get(table.primary)) and c.effect]
+        paired = [cell for row in table.rows if (cell := row.cells.get(table.primary)) is not None and has_spread(cell)]
+        gains = [cell.effect.gain for cell in paired if cell.effect is not None]
         if gains and max(gains) >= 2:
-            most = numbers.factor(max(gains)) if max(gains) < _ENDLESS else f"over ×{_ENDLESS}"
-            notes.append(f"pairing: up to {most} fewer draws for one precision.")
+            most = f"up to {numbers.factor(max(gains))}" if max(gains) < _ENDLESS else f"over ×{_ENDLESS}"
+            notes.append(f"pairing: {most} fewer draws for one precision.")
         out = self.note(" ".join(notes)) if notes else []
         short = [row.label for row in table.rows if "budget" in row.stops]
         if short:
             out += self.note(f"budget ended before the asked precision: {', '.join(map(visible, short))}")
+        constant = [row.label for row in table.rows if "degenerate" in row.stops]
+        if constant:
+            out += self.note(f"equal for every draw, known up to rounding: {', '.join(map(visible, constant))}")
         if any("heavy-tail" in cell.flags for row in table.rows for cell in row.cells.values()):
             out += self.note("! after ±: heavy tail, the interval may be too short")
         for row in table.rows:
@@ -296,7 +314,7 @@ class _Page:
         if spec.scale == "linear":
             ends, unit = (numbers.number(low, low / 4), numbers.number(high, high / 4)), f" {spec.unit}".rstrip()
         else:
-            ends, unit = tuple(_effect(v) for v in (low, high)), ""
+            ends, unit = tuple(effect_size(v) for v in (low, high)), ""
         both = ends[0] if ends[0] == ends[1] else f"{ends[0].removesuffix(' %')} to {ends[1]}"
         return f"{both}{unit} in {spec.heading or spec.name}"
 
@@ -352,6 +370,8 @@ class _Page:
                 low, high = (math.nan if end is None else end for end in (a.low, a.high))
                 size = "×1" if a.ratio == 1 and low == high else numbers.factor(a.ratio, low, high)
                 ends = numbers.bracket(a.ratio, low, high)
+                if a.ratio < _NOTHING:
+                    size, ends = "exact", ""
                 cells.append((Part(self.sign(size)), Part(ends, "dim")))
             spec = self.comparison.spec(name.partition("[")[0])
             columns.append(Column(header=self.sign(f"{spec.heading or spec.name} ×"), align="rl", cells=cells))
@@ -378,31 +398,3 @@ class _Page:
 
 def _label_style(row: Row) -> str:
     return "bold" if row.star else ""
-
-
-def _is_seconds(metric: str, unit: str) -> bool:
-    return unit == "s" and not metric.endswith("variance")
-
-
-def _effect(fraction: float) -> str:
-    return numbers.percent(fraction) if fraction < 1 else numbers.factor(1 + fraction)
-
-
-def _value(cell: Cell, relative: bool) -> tuple[str, str]:
-    """Value and spread of a cell as text."""
-    low, high = cell.low, cell.high
-    half = (high - low) / 2 if low is not None and high is not None else 0.0 if cell.exact else None
-    if "bound" in cell.flags or (low == 0 and high is not None and high > 0 and not cell.exact):
-        bound = numbers.upper(high if high is not None else cell.value)
-        return (f"|b|<{bound}" if cell.metric.endswith("bias") else f"<{bound}"), ""
-    if cell.unit == "B":
-        return numbers.size(cell.value), ""
-    around = (
-        "" if cell.exact else numbers.spread(cell.value, low, high, relative=relative or cell.metric.endswith("bias"))
-    )
-    if _is_seconds(cell.metric, cell.unit):
-        return numbers.seconds(cell.value, half), around
-    if around.startswith("±") and not around.endswith("%") and half is not None:
-        # Value and spread end at the same place.
-        half /= 2
-    return numbers.number(cell.value, half), around

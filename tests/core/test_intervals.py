@@ -206,7 +206,7 @@ def test_degrees_of_freedom_are_those_of_the_spectrum():
 def test_bias_is_debiased():
     """Over seeds |mean - truth|^2 - V / N has the mean |b|^2, within 4 standard errors, at a bias of one of them."""
     b = 1 / DRAWS**0.5
-    units = simulate(one(lambda rng, s: b + rng.standard_normal(s), 0, b, 1))
+    units, _ = simulate(one(lambda rng, s: b + rng.standard_normal(s), 0, b, 1))
     squared = np.square(units.gap).sum(-1) - units.variance / units.n
     assert abs(squared.mean() - b**2) < 4 * squared.std() / SEEDS**0.5
     assert intervals.bias(units).value == pytest.approx(np.sqrt(np.maximum(squared, 0)))

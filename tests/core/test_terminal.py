@@ -3,6 +3,7 @@ import io
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from rich.console import Console
 
 from kexue_bench.api import Instance
 from kexue_bench.comparison import compare
+from kexue_bench.report.cells import has_spread, value_and_spread
 from kexue_bench.report.layout import Column, Part, clip, clip_middle, wrap
 from kexue_bench.report.terminal import render
+from kexue_bench.tables import Cell
 
 _spec = importlib.util.spec_from_file_location("stored", Path(__file__).with_name("stored.py"))
 stored = sys.modules.setdefault("stored", importlib.util.module_from_spec(_spec))
@@ -37,7 +40,7 @@ def show(comparison, width, *, unicode=True, **console):
     return out.getvalue()
 
 
-@pytest.mark.parametrize("width", [60, 100, 160])
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 160])
 def test_the_report_is_what_it_was(comparison, width):
     """Character for character; KEXUE_GOLDEN=write stores a new one, to be read before it is committed."""
     text = show(comparison, width)
@@ -117,6 +120,52 @@ def test_what_cannot_be_told_from_zero_is_a_bound(comparison):
     assert "|b|<1e-6" in lines["reinforce"]
     assert "0.55 ±1 %" in lines["straight-through"]
     assert lines["exact"].split()[3:5] == ["0", "0"]
+
+
+def cell(value, low=None, high=None, *, exact=False, metric="bias", flags=()):
+    return Cell(
+        key=metric, metric=metric, value=value, low=low, high=high, n=1, unit="", flags=frozenset(flags),
+        stage="evaluate", case_key="", exact=exact,
+    )  # fmt: skip
+
+
+def test_what_is_exact_up_to_rounding_is_zero_with_the_rounding():
+    """3e-9 known to 4e-8 is 0; what is exact and larger than rounding stands as it is, and so does what was sampled."""
+    assert value_and_spread(cell(3e-9, 0.0, 4e-8, exact=True), relative=False) == ("0", "±4e-8")
+    assert value_and_spread(cell(0.0, 0.0, 0.0, exact=True), relative=False) == ("0", "")
+    assert value_and_spread(cell(0.5, 0.5 - 1e-9, 0.5 + 1e-9, exact=True), relative=False)[0] == "0.500000"
+    assert value_and_spread(cell(3e-9, 0.0, 4e-8), relative=False) == ("|b|<4e-8", "")
+
+
+def test_a_ratio_that_rounding_decides_is_called_exact():
+    """An exact row beside a sampled baseline has no factor, in the table and over tasks."""
+    book = stored.Book(baseline=stored.method("reinforce"))
+    for bits in (1, 2):
+        task = Instance(name="toy", params={"bits": bits}, target="x:Y", label=f"toy[bits={bits}]")
+        book.sampled(task, stored.method("reinforce"), [1.0, 1.1, 0.9, 1.05])
+        book.sampled(task, stored.method("exact"), [1e-17], stop="exact")
+    lines = show(read(book.run()), 100).splitlines()
+    assert sum(bool(re.match(r"= exact .* better +exact$", line)) for line in lines) == 2
+    assert any(re.match(r"  exact +0/2 +exact", line) for line in lines)
+
+
+def test_counts_give_way_to_what_was_measured():
+    """Where not everything fits, memory and evaluations go before bias, whatever the headline's order."""
+    headline = ("memory", "evaluations", "bias", "mse")
+    families = {name: replace(spec, headline=headline) for name, spec in stored.FAMILIES.items()}
+    comparison = compare([stored.study()], metrics=stored.METRICS, families=families, tasks=stored.TASKS)
+    narrow, wide = (show(comparison, width).splitlines()[3] for width in (72, 100))
+    assert narrow.split()[:3] == ["method", "bias", "mse"]
+    assert wide.split()[:5] == ["method", "memory", "evals", "bias", "mse"]
+
+
+def test_gains_of_pairing_are_those_of_sampled_pairs(comparison):
+    """Exact rows and rows equal for every draw say nothing about what pairing saves."""
+    toy = comparison.tables[0]
+    by_name = {row.method.name: row.cells["mse"] for row in toy.rows if "mse" in row.cells}
+    assert has_spread(by_name["rloo"])
+    assert not has_spread(by_name["exact"])
+    assert not has_spread(replace(by_name["rloo"], flags=frozenset({"degenerate"})))
 
 
 def test_the_report_says_what_it_could_have_found(comparison):
