@@ -6,7 +6,6 @@ machine run first, several at once; exclusive ones (timing) follow, one at a tim
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -77,11 +76,17 @@ class StopToken(Protocol):
 
 @dataclass(frozen=True)
 class _Work:
-    """A job with what is left of it to run."""
+    """A job with what is left of it to run.
+
+    Args:
+        restarts: how often a member's death made the others begin anew.
+        losses: how often the machinery lost it, which is no member's fault.
+    """
 
     job: Job
     attempt: int
     restarts: int = 0
+    losses: int = 0
 
 
 def run(
@@ -234,7 +239,10 @@ class _Run:
                 )
             )
             if delivery.status == "ok":
-                answer = cast("dict[str, list[dict[str, object]]]", json.loads(delivery.text))
+                try:
+                    answer = cast("dict[str, list[dict[str, object]]]", codec.unseal(delivery.text))
+                except codec.CodecError:
+                    return found
                 if answer["refused"]:
                     raise UsageError("\n".join(f"{entry['label']}: {entry['message']}" for entry in answer["refused"]))
                 guilty: list[tuple[str, Status, str, str]] = [
@@ -358,6 +366,9 @@ class _Run:
                 seconds=delivery.seconds,
             )
 
+        if delivery.status == "lost" and not work.losses:
+            # An attempt for the ledger: the next one has a higher number and wins.
+            return [end(case) for case in cases], replace(work, attempt=work.attempt + 1, losses=1)
         member = delivery.member
         if len(cases) == 1 or delivery.status in UNFINISHED or (member is None and work.restarts):
             return [end(case) for case in cases], None
@@ -368,12 +379,14 @@ class _Run:
         return [guilty], self._without(again, {guilty.key: guilty})
 
     def _decode(self, work: _Work, text: str) -> list[Outcome]:
-        answer = codec.loads(text)
+        answer = codec.unseal(text)
         if not isinstance(answer, dict) or not isinstance(answer.get("outcomes"), list):
             raise codec.CodecError("no outcomes")
         outcomes = [codec.decode(Outcome, data) for data in answer["outcomes"]]
         if [o.key for o in outcomes] != [case.key for case in work.job.cases]:
             raise codec.CodecError("outcomes of other cases")
+        if any(o.attempt != work.attempt for o in outcomes):
+            raise codec.CodecError("outcomes of another attempt")
         return outcomes
 
     def _outcome(

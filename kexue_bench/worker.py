@@ -69,8 +69,8 @@ def run_job(text: str) -> str:
             folder}`; `job` for `run`, `instances` for `resolve`.
 
     Returns:
-        JSON: `{"outcomes": [Outcome]}` in the order of the job's cases, or `{"refused": [...], "broken": [...]}` with
-        the index, label and message of each instance that cannot be built.
+        A sealed message: `{"outcomes": [Outcome]}` in the order of the job's cases, or `{"refused": [...], "broken":
+            [...]}` with the index, label and message of each instance that cannot be built.
     """
     return run_watched(text)[0]
 
@@ -92,7 +92,7 @@ def run_watched(
         job = codec.decode(Job, request["job"])
         answer = {"outcomes": _run_group(job, station) if job.cases[0].stage == "time" else _run_cases(job, station)}
     station.phase("report")
-    return codec.dumps(answer), tuple(dict.fromkeys(station.changed))
+    return codec.seal(answer), tuple(dict.fromkeys(station.changed))
 
 
 # -- building ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ class Display:
     def __init__(self, progress: Progress, *, verbose: bool) -> None:
         self._progress, self._verbose = progress, verbose
         self._task = progress.add_task("starting", total=None)
-        self._counts: Counter[str] = Counter()
+        self._statuses: dict[str, str] = {}
 
     def observing(self, hooks: Hooks) -> Observer:
         """The observer of a run: this display, and the plugins that listen."""
@@ -36,7 +36,9 @@ class Display:
         self._statuses[outcome.key] = outcome.status
         bad = sum(status not in COMPLETE for status in self._statuses.values())
         what = f"{case.family}/{case.task.label} {case.method.label} {case.stage}"
-        self._progress.update(self._task, completed=len(self._statuses), description=f"{bad} failed · {what}" if bad else what)
+        self._progress.update(
+            self._task, completed=len(self._statuses), description=f"{bad} failed · {what}" if bad else what
+        )
         if self._verbose:
             # A reader that went away must not cost the run.
             with suppress(OSError):

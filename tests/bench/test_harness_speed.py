@@ -157,7 +157,7 @@ def test_fixed_cost_of_a_case_in_process(figure, monkeypatch):
     monkeypatch.syspath_prepend(HERE)
     request = {"kind": "run", "job": codec.encode(Job(cases=(case(),))), "attempt": 1}
     text = json.dumps(request)
-    assert json.loads(run_job(text))["outcomes"][0]["status"] == "ok"
+    assert codec.unseal(run_job(text))["outcomes"][0]["status"] == "ok"
 
     def measure() -> float:
         times = time_group({"case": Workload(call=lambda: run_job(text))}, rounds=50, seed=0).members["case"]

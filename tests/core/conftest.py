@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ class Chaos:
 
     def outcomes(self, answer: str) -> list[Outcome]:
         """What a worker answered."""
-        return [codec.decode(Outcome, data) for data in json.loads(answer)["outcomes"]]
+        return [codec.decode(Outcome, data) for data in codec.unseal(answer)["outcomes"]]
 
 
 @pytest.fixture(scope="session")

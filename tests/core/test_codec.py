@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kexue_bench.api import Case, Evidence, Instance, Job, Measurement, Outcome, Plan, Series
-from kexue_bench.codec import CodecError, decode, dumps, encode, loads
+from kexue_bench.codec import CodecError, decode, dumps, encode, loads, seal, unseal
 
 floats = st.floats(allow_nan=False)
 scalars = st.one_of(st.booleans(), st.integers(-(2**60), 2**60), floats, st.text(max_size=8))
@@ -139,3 +139,13 @@ def test_encode_refuses_what_json_cannot_hold():
     """Only plain data and values of the api are stored."""
     with pytest.raises(CodecError, match="object"):
         encode(object())
+
+
+def test_a_damaged_message_is_known():
+    """Every single character of a sealed message that is replaced or cut off is noticed."""
+    message = seal({"value": 0.1, "key": "ab"})
+    assert unseal(message) == {"value": 0.1, "key": "ab"}
+    for at in range(len(message)):
+        for damaged in (message[:at], message[:at] + ("0" if message[at] != "0" else "1") + message[at + 1 :]):
+            with pytest.raises(CodecError):
+                unseal(damaged)

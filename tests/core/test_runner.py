@@ -104,7 +104,7 @@ class Log:
 
 
 def reply(data) -> Delivery:
-    return Delivery(status="ok", text=codec.dumps(data))
+    return Delivery(status="ok", text=codec.seal(data))
 
 
 def ok(case, attempt=1, **changes) -> Outcome:

@@ -36,7 +36,7 @@ def values(outcome):
 
 
 def resolve(chaos, *instances: Instance):
-    return json.loads(run_job(codec.dumps({"kind": "resolve", "instances": list(instances), **chaos.common})))
+    return codec.unseal(run_job(codec.dumps({"kind": "resolve", "instances": list(instances), **chaos.common})))
 
 
 def test_what_a_task_records_is_what_comes_back(chaos):
