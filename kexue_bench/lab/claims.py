@@ -116,7 +116,7 @@ def finite_variance(problem: Sampling, method: object, ctx: Context) -> Evidence
     """Only the task can establish it: by the exact variance of this method, closed form or enumeration."""
     exact = problem.exact_variance() if problem.exact_variance is not None else None
     if exact is None:
-        note = "the task has no closed form or enumeration for this method, and no sample can establish it"
+        note = "no closed form or enumeration here, and no sample can tell"
         return Evidence(claim="finite-variance", metric="variance", value=None, note=note)
     infinite = not np.isfinite(exact)
     note = f"exact variance {exact:.6g}, by the task's closed form or enumeration"
@@ -220,7 +220,7 @@ def independent_rows(problem: Sampling, method: object, ctx: Context) -> Evidenc
     return Evidence(
         claim="independent-rows",
         metric="excess",
-        value=abs(float(interval.value)),
+        value=float(interval.value),
         low=float(interval.low),
         high=float(interval.high),
         n=batches * rows + SINGLES,

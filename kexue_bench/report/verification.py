@@ -1,0 +1,201 @@
+"""What `verify` found, as a terminal report: what did not pass, every test with what it saw, and a matrix of claims."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from ..claims import ALPHA, GENERAL, Finding
+from .text import visible
+
+_STYLES = {"PASS": "green", "UNDECIDED": "yellow"}
+_MARKS = {"PASS": "✓", "FAIL": "✗", "UNDECIDED": "?"}
+_ASCII = {"PASS": "+", "FAIL": "X", "UNDECIDED": "?"}
+_QUIET = frozenset({"unsupported", "skipped"})
+_WIDE, _LONGEST = 110, 34
+"""From this width on verdicts are words and draws are shown; the longest method that is not cropped then."""
+
+
+class Verification:
+    """A rich renderable of the findings of one run.
+
+    Args:
+        findings: every claim that was planned.
+        everything: one line for each claim on each task, those that passed included.
+        unicode: False keeps to ASCII.
+    """
+
+    def __init__(self, findings: Sequence[Finding], *, everything: bool = False, unicode: bool = True) -> None:
+        self._findings = [finding for finding in findings if finding.verdict not in _QUIET]
+        self._everything = everything
+        self._marks = _MARKS if unicode else _ASCII
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Lines, matrices, and the sums."""
+        yield from self._lines(options.max_width)
+        for family in dict.fromkeys(finding.case.family for finding in self._findings):
+            yield self._matrix(family)
+            yield ""
+        yield from self._sums()
+
+    def _lines(self, width: int) -> Iterator[Text]:
+        """One line a group, cropped on the right: where it was seen comes last, what was seen never goes."""
+        groups = self._groups()
+        if not groups:
+            return
+        wide = width >= _WIDE
+        heads = ["verdict" if wide else "", "method", "claim", "violation", "caught from", "draws", "where"]
+        rows = []
+        for group in groups:
+            worst = max(group, key=_badness)
+            verdict = worst.verdict if wide else self._marks.get(worst.verdict, "!")
+            claims = dict.fromkeys(finding.case.claim for finding in group)
+            rows.append(
+                [verdict, worst.case.method.label, _and_more(list(claims)), *_seen(worst), _where(group, worst)]
+            )
+        if not wide:
+            for cells in (heads, *rows):
+                del cells[5]
+        rows = [[visible(cell) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+        widths[1] = min(widths[1], _LONGEST if wide else _LONGEST // 2)
+        widths[-1] = max(8, width - sum(widths[:-1]) - 2 * (len(widths) - 1))
+        yield _joined(heads, widths, style="dim")
+        for group, row in zip(groups, rows, strict=True):
+            yield _joined(row, widths, first=_style(group[0].verdict))
+        yield Text()
+
+    def _groups(self) -> list[list[Finding]]:
+        """Findings that share a line: one verdict on one claim of one method, what did not pass first.
+
+        What did not end shares a line with what ended for the same reason.
+        """
+        grouped: dict[tuple[str, ...], list[Finding]] = {}
+        for finding in self._findings:
+            case, ended = finding.case, finding.verdict in {"PASS", "FAIL", "UNDECIDED"}
+            if finding.verdict == "PASS" and not self._everything and (not finding.tested or case.claim in GENERAL):
+                continue
+            reason = "" if ended or finding.outcome is None else finding.outcome.reason
+            key = (finding.verdict, case.family, case.method.label, case.claim if ended else reason)
+            grouped.setdefault((*key, case.task.label) if self._everything else key, []).append(finding)
+        return sorted(grouped.values(), key=lambda group: _rank(group[0].verdict))
+
+    def _matrix(self, family: str) -> Table:
+        """Method by claim, over the tasks: how many passed, and how many of how many did not."""
+        findings = [finding for finding in self._findings if finding.case.family == family]
+        names = dict.fromkeys(finding.case.claim for finding in findings)
+        columns = [name for name in names if name not in GENERAL] + (["general"] if GENERAL & set(names) else [])
+        table = Table(
+            box=None if self._marks is _ASCII else box.SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 2, 0, 0),
+            show_edge=False,
+        )
+        table.add_column(Text(visible(family), style="bold"), no_wrap=True, vertical="bottom")
+        for name in columns:
+            table.add_column(Text(_broken(visible(name))), justify="left", vertical="bottom", no_wrap=True)
+        cells: dict[str, dict[str, Counter[str]]] = {}
+        for finding in findings:
+            column = "general" if finding.case.claim in GENERAL else finding.case.claim
+            row = cells.setdefault(finding.case.method.label, {})
+            row.setdefault(column, Counter())[finding.verdict] += 1
+        for method, row in cells.items():
+            table.add_row(Text(visible(method)), *(self._cell(row.get(name)) for name in columns))
+        return table
+
+    def _cell(self, counts: Counter[str] | None) -> Text:
+        if not counts:
+            return Text("-" if self._marks is _ASCII else "·", style="dim")
+        text = Text()
+        for verdict in sorted(counts, key=_rank):
+            mark = self._marks.get(verdict, "!")
+            text.append(f"{' ' if text else ''}{mark} {counts[verdict]}", style=_style(verdict))
+        return text
+
+    def _sums(self) -> Iterator[Text]:
+        counts = Counter(finding.verdict for finding in self._findings)
+        parts = " + ".join(f"{counts[verdict]} {verdict}" for verdict in sorted(counts, key=_rank))
+        tested = sum(finding.tested for finding in self._findings)
+        yield Text(f"{sum(counts.values())} claims = {parts or 'none'}")
+        marks = self._marks
+        yield Text(
+            f"{marks['PASS']} holds, {marks['FAIL']} fails, {marks['UNDECIDED']} undecided, ! did not end: on how many "
+            f"tasks (general: times {len(GENERAL)} claims: {', '.join(sorted(GENERAL))})",
+            style="dim",
+        )
+        yield Text(
+            f"{tested} tests at {ALPHA:g} each: an honest method fails anywhere in this call with a chance of at most "
+            f"{tested * ALPHA:.2%}; the others are identities",
+            style="dim",
+        )
+
+
+def _rank(verdict: str) -> int:
+    """Failures first, then what did not end, what is open, and what passed."""
+    return {"FAIL": 0, "UNDECIDED": 2, "PASS": 3}.get(verdict, 1)
+
+
+def _style(verdict: str) -> str:
+    return _STYLES.get(verdict, "bold red")
+
+
+def _badness(finding: Finding) -> float:
+    """Order within a line: the worst violation, in units of what does not matter."""
+    evidence = finding.evidence
+    if evidence is None or evidence.value is None:
+        return 0.0
+    return abs(evidence.value) / (evidence.tolerance or 1.0)
+
+
+def _where(group: Sequence[Finding], worst: Finding) -> str:
+    """Where it was worst, how many tasks more there are, and, where no test was made, what was seen."""
+    tasks = [worst.case.task.label, *(finding.case.task.label for finding in group)]
+    where, evidence = _and_more(list(dict.fromkeys(tasks))), worst.evidence
+    if evidence is None:
+        return f"{worst.outcome.reason if worst.outcome else 'no outcome'} · {where}"
+    return where if evidence.p is not None else f"{evidence.note} · {where}"
+
+
+def _and_more(names: Sequence[str]) -> str:
+    return names[0] + (f" +{len(names) - 1}" if len(names) > 1 else "")
+
+
+def _seen(finding: Finding) -> tuple[str, str, str]:
+    """The violation with its interval, the smallest that would have been caught, and the draws."""
+    evidence = finding.evidence
+    if evidence is None or evidence.value is None or evidence.p is None:
+        return "", "", ""
+    interval = ""
+    if evidence.low is not None and evidence.high is not None:
+        interval = f" [{evidence.low:.2g}, {evidence.high:.2g}]"
+    violation = f"{evidence.value:.2g}{interval} {evidence.unit}".strip()
+    caught = f"{evidence.detectable:.2g} {evidence.unit}".strip() if evidence.detectable is not None else ""
+    return violation, caught, f"{evidence.n:,}"
+
+
+def _joined(cells: Sequence[str], widths: Sequence[int], *, style: str = "", first: str = "") -> Text:
+    """Cells padded to their widths, or cropped with an ellipsis, two blanks apart; the last one fills empty cells."""
+    cells, widths = list(cells), list(widths)
+    while len(cells) > 1 and not cells[-2]:
+        del cells[-2]
+        widths[-2:] = [sum(widths[-2:]) + 2]
+    fitted = [
+        (cell if len(cell) <= width else cell[: width - 1] + "…").ljust(width)
+        for cell, width in zip(cells, widths, strict=True)
+    ]
+    line = Text("  ".join(fitted).rstrip(), style=style, no_wrap=True, overflow="crop")
+    line.stylize(first, 0, widths[0])
+    return line
+
+
+def _broken(name: str) -> str:
+    """A heading on two lines where it is long."""
+    if len(name) <= 9:
+        return name
+    place = name.find("(") if "(" in name else name.find("-") + 1
+    return f"{name[:place]}\n{name[place:]}" if place > 0 else f"{name[:8]}-\n{name[8:]}"
