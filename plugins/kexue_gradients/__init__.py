@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .adapters import from_per_sample, from_sampler, from_surrogate
     from .contract import Distribution, Enumeration, Gamma, Gaussian, GradientMethod, GradSample, Objective
+    from .methods.antithetic_score import AntitheticScore
     from .methods.arm import Arm
     from .methods.arms import Arms
     from .methods.bit_flip import BitFlip
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
     from .methods.gumbel_rao import GumbelRao
     from .methods.gumbel_softmax import GumbelSoftmax
     from .methods.imle import Imle
+    from .methods.implicit_gamma import ImplicitGamma
+    from .methods.measure_valued import MeasureValued
     from .methods.muprop import MuProp
     from .methods.nvil import Nvil
+    from .methods.pathwise import Pathwise
     from .methods.rebar import Rebar
     from .methods.reinforce import Reinforce
     from .methods.reinmax import ReinMax
@@ -43,9 +47,11 @@ if TYPE_CHECKING:
     from .methods.straight_through import StraightThrough
     from .methods.stratified import Stratified
     from .methods.unordered_set import UnorderedSet
+    from .methods.vimco import Vimco
     from .objective import FunctionObjective
 
 _EXPORTS = {
+    "AntitheticScore": "methods.antithetic_score",
     "Arm": "methods.arm",
     "Arms": "methods.arms",
     "BitFlip": "methods.bit_flip",
@@ -67,9 +73,12 @@ _EXPORTS = {
     "GumbelRao": "methods.gumbel_rao",
     "GumbelSoftmax": "methods.gumbel_softmax",
     "Imle": "methods.imle",
+    "ImplicitGamma": "methods.implicit_gamma",
+    "MeasureValued": "methods.measure_valued",
     "MuProp": "methods.muprop",
     "Nvil": "methods.nvil",
     "Objective": "contract",
+    "Pathwise": "methods.pathwise",
     "Rebar": "methods.rebar",
     "ReinMax": "methods.reinmax",
     "Reinforce": "methods.reinforce",
@@ -79,12 +88,14 @@ _EXPORTS = {
     "StraightThrough": "methods.straight_through",
     "Stratified": "methods.stratified",
     "UnorderedSet": "methods.unordered_set",
+    "Vimco": "methods.vimco",
     "from_per_sample": "adapters",
     "from_sampler": "adapters",
     "from_surrogate": "adapters",
 }
 
 __all__ = [
+    "AntitheticScore",
     "Arm",
     "Arms",
     "BitFlip",
@@ -106,9 +117,12 @@ __all__ = [
     "GumbelRao",
     "GumbelSoftmax",
     "Imle",
+    "ImplicitGamma",
+    "MeasureValued",
     "MuProp",
     "Nvil",
     "Objective",
+    "Pathwise",
     "Rebar",
     "ReinMax",
     "Reinforce",
@@ -118,6 +132,7 @@ __all__ = [
     "StraightThrough",
     "Stratified",
     "UnorderedSet",
+    "Vimco",
     "from_per_sample",
     "from_sampler",
     "from_surrogate",

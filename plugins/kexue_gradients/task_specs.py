@@ -16,6 +16,7 @@ _EXPECTATION = frozenset({"expectation"})
 _BLACK_BOX = _EXPECTATION | {"discrete", "enumerable"}
 _SMOOTH = _BLACK_BOX | {"differentiable", "relaxable"}
 _TOY_BUDGETS = {"quick": 2**18, "standard": 2**21, "full": 2**24}
+_DIGITS_COLUMNS = ("relative-bias", "variance", "work-variance", "cosine", "time", "evaluations", "memory")
 _DIGITS_BUDGETS = {"quick": 2**13, "standard": 2**16, "full": 2**20}
 
 
@@ -159,6 +160,24 @@ FROZEN_TASKS = (
         suites=dict.fromkeys(("quick", "standard", "full"), ("digits-vae-frozen",)),
         budgets=_DIGITS_BUDGETS,
         timed=frozenset({"quick", "standard", "full"}),
-        headline=("relative-bias", "variance", "work-variance", "cosine", "time", "evaluations", "memory"),
+        headline=_DIGITS_COLUMNS,
+    ),
+    _frozen(
+        "digits-vae-classes-frozen",
+        "digits_vae_frozen:DigitsVaeClassesFrozen",
+        "gradient of an autoencoder of digits with 4 choices of 4 at stored parameters, 32 images, exact",
+        offers=_SMOOTH | {"categorical"},
+        suites=dict.fromkeys(("standard", "full"), ("digits-vae-classes-frozen",)),
+        budgets={"standard": 2**13, "full": 2**18},
+        headline=_DIGITS_COLUMNS,
+    ),
+    _frozen(
+        "digits-path",
+        "digits_vae_frozen:DigitsPath",
+        "digits-vae-frozen along the path of the exact gradient: how variance changes as training goes on",
+        offers=_SMOOTH | {"bernoulli"},
+        suites=dict.fromkeys(("standard", "full"), ("digits-path[step=[20,100,2000]]",)),
+        budgets={"standard": 2**13, "full": 2**18},
+        headline=_DIGITS_COLUMNS,
     ),
 )

@@ -58,7 +58,7 @@ class MeasureValued:
 
 
 def _moved_one_at_a_time(points: Tensor, x: Tensor) -> Tensor:
-    """Put points `[4, R, *batch, L]` in place of one variable of x `[R, *batch, L]` at a time: `[4, L, R, *batch, L]`."""
+    """Put points `[4, R, *batch, L]` in the place of each variable of x `[R, *batch, L]`: `[4, L, R, *batch, L]`."""
     own = torch.eye(x.shape[-1], dtype=torch.bool, device=x.device)
     own = own.reshape(x.shape[-1], *(1,) * (x.dim() - 1), x.shape[-1])
     return torch.where(own, points.unsqueeze(1), x)

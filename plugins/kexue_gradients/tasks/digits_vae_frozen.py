@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from kexue_gradients.tasks.digits_vae import LinearVae, binary_digits
+from kexue_gradients.tasks.digits_model import PIXELS, DigitsModel, Shape, binary_digits
 from kexue_gradients.tasks.sampling import exact_gradient, frozen_problem
 
 if TYPE_CHECKING:
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from kexue_bench.lab.protocols import Sampling
     from kexue_gradients.contract import GradientMethod
 
-PARAMETERS = "digits_vae_500.json"
-"""Parameters of `digits-vae` after 500 steps of `exact` (seed 0, replicate 0, float64), beside this module."""
-
-_SHAPES = {
-    "encoder_weight": (64, 8),
-    "encoder_bias": (1, 8),
-    "decoder_weight": (8, 64),
-    "decoder_bias": (1, 64),
+PARAMETERS = {
+    ("bits", 20): "digits_vae_20.json",
+    ("bits", 100): "digits_vae_100.json",
+    ("bits", 500): "digits_vae_500.json",
+    ("bits", 2000): "digits_vae_2000.json",
+    ("classes", 500): "digits_vae_classes_500.json",
 }
+"""Layout and step -> parameters of `digits-vae(-classes)` after so many exact steps, seed 0, replicate 0, float64."""
+
 _IMAGES = 32
 _BATCH = 64  # part of the task's version: the stream of a batch depends on it
 
@@ -42,30 +42,72 @@ class DigitsVaeFrozen:
 
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
         """Draws at the stored parameters; the truth is float64."""
-        images = binary_digits(ctx)[:_IMAGES]
-        model, double = stored_model(images), stored_model(images.double())
-        return frozen_problem(
-            method,
-            ctx,
-            law=model.posterior(images),
-            double=double.posterior(images.double()),
-            objective=model.objective(images, ctx.counter),
-            gradient=lambda aim: exact_gradient(aim, double.objective(images.double())),
-            batch=_BATCH,
-        )
+        return stored_problem(method, ctx, layout="bits", step=500)
 
 
-def stored_model(images: Tensor) -> LinearVae:
+@dataclass(frozen=True, kw_only=True)
+class DigitsVaeClassesFrozen:
+    """`digits-vae-frozen` for the model of `digits-vae-classes`, four choices of four: the gradient is `[32, 4, 4]`."""
+
+    def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
+        """Draws at the stored parameters; the truth is float64."""
+        return stored_problem(method, ctx, layout="classes", step=500)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitsPath:
+    """The problem of `digits-vae-frozen` along the path on which the exact gradient trains `digits-vae`.
+
+    All methods are measured at the same parameters. A moving average taken during a training of each method's own
+    compares different points, and mixes the estimator's variance with how the parameters drift.
+
+    Args:
+        step: steps of the exact gradient, 20, 100, 500 or 2000.
+
+    Raises:
+        ValueError: no parameters are stored for this step.
+    """
+
+    step: int = 100
+
+    def __post_init__(self) -> None:
+        stored = [step for layout, step in PARAMETERS if layout == "bits"]
+        if self.step not in stored:
+            raise ValueError(f"step must be one of {', '.join(map(str, stored))}, got {self.step}")
+
+    def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
+        """Draws at the stored parameters; the truth is float64."""
+        return stored_problem(method, ctx, layout="bits", step=self.step)
+
+
+def stored_problem(method: GradientMethod, ctx: Context, *, layout: str, step: int) -> Sampling:
+    """The gradient of the first 32 digits at stored parameters; the truth is float64."""
+    images = binary_digits(ctx)[:_IMAGES]
+    model, double = (stored_model(x, layout=layout, step=step) for x in (images, images.double()))
+    return frozen_problem(
+        method,
+        ctx,
+        law=model.posterior(images),
+        double=double.posterior(images.double()),
+        objective=model.objective(images, ctx.counter),
+        gradient=lambda aim: exact_gradient(aim, double.objective(images.double())),
+        batch=_BATCH,
+    )
+
+
+def stored_model(images: Tensor, *, layout: str, step: int) -> DigitsModel:
     """The frozen model, unstacked, in the dtype and on the device of the images `[B, 64]`."""
-    text = resources.files(__package__ or "").joinpath(PARAMETERS).read_text(encoding="utf-8")
+    shape = Shape(layout=layout)
+    text = resources.files(__package__ or "").joinpath(PARAMETERS[layout, step]).read_text(encoding="utf-8")
     stored = json.loads(text)["parameters"]
-    tensors = {
-        name: torch.tensor(stored[name], dtype=images.dtype, device=images.device).reshape(shape)
-        for name, shape in _SHAPES.items()
-    }
-    model = LinearVae(
-        (tensors["encoder_weight"], tensors["encoder_bias"]),
-        (tensors["decoder_weight"], tensors["decoder_bias"]),
+
+    def tensor(name: str, *size: int) -> Tensor:
+        return torch.tensor(stored[name], dtype=images.dtype, device=images.device).reshape(size)
+
+    model = DigitsModel(
+        shape,
+        (tensor("encoder_weight", PIXELS, shape.units), tensor("encoder_bias", 1, shape.units)),
+        (tensor("decoder_weight", shape.units, PIXELS), tensor("decoder_bias", 1, PIXELS)),
         images,
         images,
     )

@@ -33,11 +33,13 @@ def initial_state(method: GradientMethod, law: Law, noise: Noise) -> Any:
     return cast("AdaptiveMethod", method).init(law, noise) if hasattr(method, "init") else None
 
 
-def adapted(method: GradientMethod, law: Law, objective: Objective, noise: Noise, state: Any) -> tuple[GradSample, Any]:
-    """One estimate, and the state after it; the same state for a method that learns nothing."""
+def adapted(
+    method: GradientMethod, law: Law, objective: Objective, noise: Noise, state: Any, *, repeats: int = 1
+) -> tuple[GradSample, Any]:
+    """Estimates, and the state after them; the same state for a method that learns nothing."""
     if hasattr(method, "adapt"):
-        return cast("AdaptiveMethod", method).adapt(law, objective, noise, 1, state)
-    return method.estimate(law, objective, noise, 1, state), state
+        return cast("AdaptiveMethod", method).adapt(law, objective, noise, repeats, state)
+    return method.estimate(law, objective, noise, repeats, state), state
 
 
 def warm_state(method: GradientMethod, law: Law, objective: Objective | MultiSampleObjective, noise: Noise) -> Any:

@@ -19,22 +19,31 @@ PATHWISE = ("straight-through", "gumbel-softmax", "st-gumbel-softmax")
 MIDDLE = ("disarm", "rloo", "reinmax")
 
 
-def stored():
-    text = resources.files("kexue_gradients.tasks").joinpath(PARAMETERS).read_text(encoding="utf-8")
+def stored(layout="bits", step=500):
+    text = resources.files("kexue_gradients.tasks").joinpath(PARAMETERS[layout, step]).read_text(encoding="utf-8")
     return {name: np.array(values) for name, values in json.loads(text)["parameters"].items()}
 
 
-def test_the_stored_parameters_come_from_the_task(build, context):
-    """500 exact steps of digits-vae at seed 0 give the stored numbers.
+@pytest.mark.parametrize(
+    ("task", "layout", "step"),
+    [
+        ("digits-vae", "bits", 20),
+        ("digits-vae", "bits", 100),
+        ("digits-vae", "bits", 500),
+        pytest.param("digits-vae", "bits", 2000, marks=pytest.mark.slow),
+        ("digits-vae-classes", "classes", 500),
+    ],
+)
+def test_the_stored_parameters_come_from_the_task(build, context, task, layout, step):
+    """So many exact steps at seed 0, in the stream of `steps=500`, give the stored numbers: points of one path.
 
     Stored to 8 digits; other CPUs round otherwise, which 500 steps of Adam amplify to about 1e-7.
     """
-    task = build("digits-vae", steps=500)
-    ctx = context("digits-vae", {"steps": 500}, dtype="float64")
-    made = task.build(build("exact"), ctx)
-    for _ in range(500):
+    ctx = context(task, {"steps": 500}, dtype="float64")
+    made = build(task, steps=500).build(build("exact"), ctx)
+    for _ in range(step):
         made.step()
-    for name, values in stored().items():
+    for name, values in stored(layout, step).items():
         found = made.model.state_dict()[name].flatten().numpy()
         np.testing.assert_allclose(found, values, rtol=1e-5, atol=1e-6, err_msg=name)
 

@@ -1,0 +1,90 @@
+"""The toy of double control variates: 200 bits whose two sides hardly differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.optim import RMSprop
+
+from kexue_gradients.contract import Distribution, Enumeration
+from kexue_gradients.objective import FunctionObjective
+from kexue_gradients.tasks.free_logits import FreeLogits, train_logits
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Context, Counter
+    from kexue_bench.lab.protocols import Measure
+    from kexue_bench.lab.training import Training
+    from kexue_gradients.contract import GradientMethod
+
+_BITS, _TARGET = 200, 0.499
+_LEARNING_RATE, _DECAY, _EPSILON = 0.01, 0.9, 1e-7
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoubleCvToy:
+    """Maximise `E 1/200 sum_d (b_d - .499)^2` over 200 bits (arXiv:2111.05300), from logits 0 in 2,000 steps.
+
+    RMSprop with rate .01, decay .9 and epsilon 1e-7 on the logits. The score is the exact expectation: .250001 where
+    nothing is learned, .251001 at best. The published comparison gives every method two evaluations of f a step, so
+    methods of one evaluation average two estimates there (`repeats=2`).
+
+    Args:
+        steps: optimisation steps.
+        repeats: estimates that a step averages.
+
+    Raises:
+        ValueError: an argument is below 1.
+    """
+
+    steps: int = 2000
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be >= 1, got {self.steps}")
+        if self.repeats < 1:
+            raise ValueError(f"repeats must be >= 1, got {self.repeats}")
+
+    def build(self, method: GradientMethod, ctx: Context) -> Training:
+        """One training of all replicates, stacked."""
+        start = torch.zeros(len(ctx.replicates), _BITS, dtype=ctx.dtype, device=ctx.device)
+        return train_logits(
+            start,
+            method,
+            ctx,
+            objective=self.objective(start, ctx.counter),
+            law=lambda logits: Distribution(kind="bernoulli", logits=logits),
+            minibatch=1,
+            repeats=self.repeats,
+            make_optimizer=lambda parameters: RMSprop(list(parameters), lr=_LEARNING_RATE, alpha=_DECAY, eps=_EPSILON),
+        )
+
+    def measure(self, training: Training, ctx: Context) -> Measure:  # noqa: ARG002  # measuring draws nothing
+        """The exact expectation, `[R]`."""
+        model = training.model
+        assert isinstance(model, FreeLogits)
+        low, high = _TARGET**2, (1 - _TARGET) ** 2
+
+        def found() -> dict[str, Tensor]:
+            # In float64: the scale of the differences is 1e-6.
+            p = torch.sigmoid(model.logits.double()).mean(-1)
+            return {"objective": low + (high - low) * p}
+
+        return found
+
+    def objective(self, like: Tensor, counter: Counter | None = None) -> FunctionObjective:
+        """Minus the mean distance, and its table: every bit is a block of its own."""
+
+        def distance(b: Tensor) -> Tensor:
+            return -(b - _TARGET).square()
+
+        def table() -> Enumeration:
+            states = torch.tensor([[0.0], [1.0]], dtype=like.dtype, device=like.device)
+            values = distance(states).reshape(2, 1, 1, 1) / _BITS
+            return Enumeration(states=states, values=values.expand(2, len(like), 1, _BITS))
+
+        return FunctionObjective(lambda b: distance(b).mean(-1), counter=counter, table=table)
