@@ -17,6 +17,7 @@ VERBS = {
     "verify": "test what methods claim about themselves against exact truth",
     "report": "print the tables of a stored run",
     "export": "write a run as csv, json, md, latex or parquet",
+    "plot": "draw bias against variance, error against budget, or training against exact",
     "list": "list methods, tasks, families, metrics or runs",
     "show": "everything about one method, task, family or case",
     "plugins": "every plugin found, and why a broken one is broken",

@@ -1,0 +1,93 @@
+"""Draw a stored run: bias against variance, error against budget, or training against the exact gradient."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+from pathlib import Path
+
+from ..comparison import Table, compare
+from ..errors import UsageError
+from ..registry import Registry
+from ..report import curves, plots
+from ..results import Run, load_run
+from . import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `plot`."""
+    parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help="stored run (latest)")
+    parser.add_argument("--kind", choices=plots.KINDS, required=True, help="what to draw")
+    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="FILE.svg, .pdf or .png")
+    parser.add_argument("-t", "--task", action="append", default=[], metavar="GLOB", help="only these tasks, by label")
+    parser.add_argument("-m", "--method", action="append", default=[], metavar="GLOB", help="only these methods")
+    parser.add_argument(
+        "--budget", type=float, default=1000.0, metavar="N", help="work that the variance is shown at (1000)"
+    )
+    parser.add_argument("--against", default="exact", metavar="LABEL", help="reference of a training path (exact)")
+    options.add_results_option(parser)
+    options.add_plugin_options(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Read, draw, and say where the picture is."""
+    plots.library()
+    registry, _ = options.load(args)
+    run = load_run(args.run, args.output)
+    comparison = compare([run], metrics=registry.metrics, families=registry.families, tasks=registry.tasks)
+    tables = [table for table in comparison.tables if _wanted(table.task.label or table.task.name, args.task)]
+    drawn = _path(run, tables, registry, args) if args.kind == "path" else _sampling(tables, registry, args)
+    plots.save(drawn, args.to)
+    print(args.to)
+    return 0
+
+
+def _sampling(tables: list[Table], registry: Registry, args: argparse.Namespace) -> plots.Figure:
+    """Bias against variance, or error against budget, of every sampling task of one family."""
+    panels, family = [], None
+    for table in tables:
+        spec = registry.families.get(table.family)
+        if spec is None or not spec.work or (family is not None and spec.name != family.name):
+            continue
+        found = [e for e in curves.estimators(table, spec.work) if _wanted(e.label, args.method)]
+        if found:
+            family = spec
+            panels.append((table, found))
+    if family is None:
+        raise _nothing("a method with a bias, a positive variance and a counted cost")
+    if args.kind == "mse-budget":
+        return plots.mse_budget(panels, work=family.work)
+    if not args.budget > 0:
+        raise UsageError("--budget must be positive", got=str(args.budget))
+    return plots.bias_variance(panels, work=family.work, budget=args.budget)
+
+
+def _path(run: Run, tables: list[Table], registry: Registry, args: argparse.Namespace) -> plots.Figure:
+    panels, metric = [], None
+    for table in tables:
+        spec = registry.metrics.get(table.primary)
+        if spec is None or (metric is not None and spec != metric):
+            continue
+        found = curves.gaps(
+            run.plan,
+            run.outcomes,
+            table,
+            metric=spec.name,
+            against=args.against,
+            higher=spec.direction == "higher",
+        )
+        if kept := [gap for gap in found if _wanted(gap.label, args.method)]:
+            metric = spec
+            panels.append((table, kept))
+    if metric is None:
+        raise _nothing(f"a trained task with {args.against!r} and another method, two replicates each")
+    return plots.path(panels, metric=metric.name, unit=metric.unit, against=args.against)
+
+
+def _wanted(label: str, globs: list[str]) -> bool:
+    # Brackets are part of labels, not of a pattern.
+    return not globs or any(label == glob or fnmatch.fnmatchcase(label, glob.replace("[", "[[]")) for glob in globs)
+
+
+def _nothing(what: str) -> UsageError:
+    return UsageError("there is nothing to draw", got=f"no table of this run holds {what}")

@@ -1,0 +1,171 @@
+"""What the pictures show, as plain numbers: bias against variance, error against budget, training against exact."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .. import stats
+from ..api import Outcome, Plan
+from ..tables import Row, Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimator:
+    """One method on one sampling task: what its error is made of, and what a draw costs.
+
+    Args:
+        bias: norm of the bias; 0 where it is not told apart from 0.
+        bias_high: upper end of its 95 % interval.
+        variance: of one draw.
+        variance_low: lower end of its 95 % interval.
+        variance_high: upper end.
+        work: units of work of one draw (`evaluations`).
+        seconds: of one draw; None where it was not timed.
+    """
+
+    label: str
+    bias: float
+    bias_low: float
+    bias_high: float
+    variance: float
+    variance_low: float
+    variance_high: float
+    work: float
+    seconds: float | None = None
+
+    @property
+    def biased(self) -> bool:
+        """Whether the bias is told apart from 0."""
+        return self.bias > 0
+
+    def cost(self, axis: str) -> float | None:
+        """Of one draw, on the axis `work` or `time`."""
+        return self.work if axis == "work" else self.seconds
+
+    def mse(self, budget: float, cost: float) -> float:
+        """`|b|^2 + V cost / budget`: the error of the mean of as many draws as the budget pays for."""
+        return self.bias**2 + self.variance * cost / budget
+
+
+def estimators(table: Table, work: str) -> tuple[Estimator, ...]:
+    """Every row of a table that has a bias, a positive variance and a counted cost.
+
+    Args:
+        work: name of the family's counter.
+    """
+    found = (_estimator(row, work) for row in table.rows)
+    return tuple(sorted((e for e in found if e is not None), key=lambda e: e.label))
+
+
+def _estimator(row: Row, work: str) -> Estimator | None:
+    bias, variance, cost = (row.cells.get(name) for name in ("bias", "variance", work))
+    if bias is None or variance is None or cost is None or not variance.value > 0 or not cost.value > 0:
+        return None
+    low = bias.low if bias.low is not None else bias.value
+    high = bias.high if bias.high is not None else bias.value
+    time = row.cells.get("time")
+    return Estimator(
+        label=row.label,
+        bias=0.0 if "bound" in bias.flags or low <= 0 else bias.value,
+        bias_low=low,
+        bias_high=high,
+        variance=variance.value,
+        variance_low=variance.low if variance.low is not None else variance.value,
+        variance_high=variance.high if variance.high is not None else variance.value,
+        work=cost.value,
+        seconds=time.value if time is not None else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lead:
+    """From this budget on a method has the smallest mean squared error."""
+
+    budget: float
+    label: str
+
+
+def leads(found: Sequence[Estimator], axis: str) -> tuple[Lead, ...]:
+    """Who is best at which budget, from the smallest on: the lower envelope of the errors.
+
+    In `u = 1 / budget` every error is a line `|b|^2 + V cost u`; with a growing budget u falls, and the lead goes to
+    lines that are less steep at their end: of less bias and more variance.
+    """
+    lines = [(e.variance * cost, e.bias**2, e.label) for e in found if (cost := e.cost(axis)) is not None]
+    if not lines:
+        return ()
+    slope, bias, label = min(lines)
+    out, u = [Lead(budget=0.0, label=label)], math.inf
+    while True:
+        # Where the lines of less bias cross that of the leader, before the present budget's u.
+        crossings = [((b - bias) / (slope - s), s, b, name) for s, b, name in lines if b < bias and s > slope]
+        crossings = [crossing for crossing in crossings if 0 < crossing[0] < u]
+        if not crossings:
+            return tuple(out)
+        u, slope, bias, label = max(crossings, key=lambda c: (c[0], -c[2]))
+        out.append(Lead(budget=1 / u, label=label))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """How far a training is behind the reference at its measured steps, with 95 % intervals over replicates."""
+
+    label: str
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    replicates: int
+
+
+def gaps(
+    plan: Plan, outcomes: Mapping[str, Outcome], table: Table, *, metric: str, against: str, higher: bool
+) -> tuple[Gap, ...]:
+    """Every row's training curve minus the reference's, replicate by replicate: positive is behind.
+
+    Args:
+        metric: name of a metric measured along the way.
+        against: label of the reference's row.
+        higher: whether higher values of the metric are better.
+
+    Returns:
+        One for each other method with at least two common replicates; empty where the reference has no curve.
+    """
+    curves: dict[str, dict[int, dict[int, float]]] = {}
+    for case in plan.cases:
+        here = (case.family, case.task.name, dict(case.task.params), case.device, case.dtype)
+        if here != (table.family, table.task.name, dict(table.task.params), table.device, table.dtype):
+            continue
+        outcome = outcomes.get(case.key)
+        for m in outcome.measurements if outcome is not None and case.stage == "evaluate" else ():
+            if m.metric == metric and m.point is not None and m.value is not None:
+                replicate = m.replicate if m.replicate is not None else case.replicates[0]
+                curve = curves.setdefault(case.method.label, {}).setdefault(m.point, {})
+                curve[replicate] = m.value
+    reference = curves.get(against, {})
+    found = (_gap(label, curve, reference, -1.0 if higher else 1.0) for label, curve in curves.items())
+    return tuple(gap for gap in found if gap is not None and gap.label != against)
+
+
+def _gap(
+    label: str, curve: Mapping[int, Mapping[int, float]], reference: Mapping[int, Mapping[int, float]], sign: float
+) -> Gap | None:
+    steps, values, low, high, count = [], [], [], [], 0
+    for step in sorted(set(curve) & set(reference)):
+        common = sorted(set(curve[step]) & set(reference[step]))
+        if len(common) < 2:
+            continue
+        contrast = stats.mean_contrast([sign * (curve[step][r] - reference[step][r]) for r in common])
+        ends = contrast.interval()
+        steps.append(step)
+        values.append(contrast.value)
+        low.append(ends[0])
+        high.append(ends[1])
+        count = len(common)
+    if not steps:
+        return None
+    return Gap(
+        label=label, steps=tuple(steps), values=tuple(values), low=tuple(low), high=tuple(high), replicates=count
+    )
