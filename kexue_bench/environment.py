@@ -62,7 +62,7 @@ def capture(folder: Path | None = None) -> Mapping[str, object]:
         "memory": _memory(),
         "os": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {name: version for name in PACKAGES if (version := package_version(name))},
         "git": _git(folder or Path.cwd()),
         "threads": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
     }
@@ -98,7 +98,7 @@ def _memory() -> int:
         return 0
 
 
-def _version(name: str) -> str:
+def package_version(name: str) -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -144,7 +144,7 @@ def fingerprints(cases: Iterable[Case]) -> Mapping[str, str]:
     closures: dict[str, str] = {}
     ground = [
         f"lab {LAB_VERSION}",
-        *(f"{name} {_version(name)}" for name in NUMERICAL),
+        *(f"{name} {package_version(name)}" for name in NUMERICAL),
         platform.machine(),
         cpu_model(),
     ]

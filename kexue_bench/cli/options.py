@@ -55,6 +55,10 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--dtype", default="", choices=["", "float32", "float64"], help="the task's own by default")
     what.add_argument("--threads", type=int, default=1, metavar="N", help="torch threads of a case (1)")
     how = parser.add_argument_group("how to run it")
+    how.add_argument(
+        "--engine", choices=["local", "ray"], default="local", help="this machine, or a Ray cluster (local)"
+    )
+    how.add_argument("--address", default="", metavar="ADDR", help="of a running Ray cluster (one on this machine)")
     how.add_argument("-j", "--jobs", type=int, default=None, metavar="N", help="workers (number of cores)")
     how.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds a case may take (600)")
     how.add_argument(
@@ -114,7 +118,7 @@ def share(text: str) -> float:
 def size(text: str) -> int:
     """`4GB`, `500MB`, `2GiB` or a number of bytes, as bytes."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([kMGT]i?)?B?", text.strip(), re.IGNORECASE)
-    if match is None or not (count := float(match[1])):
+    if match is None or len(text) > 40 or not (count := float(match[1])):
         raise argparse.ArgumentTypeError(f"{text!r} is no amount of memory; write 4GB or 500MB")
     unit = (match[2] or "").lower()
     base = 1024 if unit.endswith("i") else 1000

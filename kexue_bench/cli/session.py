@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..api import COMPLETE, Outcome, Plan
 from ..environment import capture, fingerprints
@@ -21,6 +22,10 @@ from ..results import Run, RunWriter, list_runs, load_run
 from . import options
 from .progress import progress_display
 from .story import failures
+
+if TYPE_CHECKING:
+    from ..engines.local import LocalEngine
+    from ..engines.ray import RayEngine
 
 INCOMPLETE = 3
 SAME = ("machine", "cpu", "python", "packages")
@@ -58,7 +63,6 @@ def run_session(
         UsageError: the request makes no sense; nothing was written.
         ResultsError: the results folder cannot be written.
     """
-    from ..engines.local import LocalEngine
     from ..runner import run, why_again
     from ..signals import stop_on_signals
 
@@ -91,12 +95,7 @@ def run_session(
 
     with (
         stop_on_signals(say=STOPPING.format(args.grace)) as stop,
-        LocalEngine(
-            workers=args.jobs or os.cpu_count() or 1,
-            isolation=args.isolation,
-            threads=args.threads,
-            memory_limit=args.memory,
-        ) as engine,
+        make_engine(args) as engine,
         progress_display(verbose=args.verbose) as display,
     ):
         try:
@@ -124,6 +123,22 @@ def run_session(
         _say(error)
     result = load_run(writer.path)
     return Session(run=result, registry=registry, exit_code=stop.exit_code or exit_code_of(result.outcomes))
+
+
+def make_engine(args: argparse.Namespace) -> LocalEngine | RayEngine:
+    """The engine of a command line; neither is imported before it is asked for."""
+    if args.engine == "ray":
+        from ..engines.ray import RayEngine
+
+        return RayEngine(address=args.address, isolation=args.isolation, threads=args.threads, memory_limit=args.memory)
+    from ..engines.local import LocalEngine
+
+    return LocalEngine(
+        workers=args.jobs or os.cpu_count() or 1,
+        isolation=args.isolation,
+        threads=args.threads,
+        memory_limit=args.memory,
+    )
 
 
 def exit_code_of(outcomes: Mapping[str, Outcome]) -> int:
