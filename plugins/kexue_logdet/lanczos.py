@@ -1,6 +1,9 @@
-"""Lanczos with full reorthogonalisation for many start vectors at once, and Gauss quadrature in float64."""
+"""Lanczos for many start vectors at once, Gauss and Gauss-Radau quadrature in float64, and functions of an operator."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -8,7 +11,25 @@ from torch import Tensor
 from .contract import Operator
 
 
-def lanczos(op: Operator, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True, kw_only=True)
+class Krylov:
+    """What k Lanczos steps from unit vectors leave.
+
+    Args:
+        diagonal: of the tridiagonal matrices T_k, `[*batch_shape, m, k]`, float64.
+        off: their off-diagonals `[*batch_shape, m, k - 1]`, float64.
+        residual: norm of what the last step left outside the basis, `[*batch_shape, m]`, float64; 0 where the space is
+            exhausted.
+        basis: orthonormal rows `[*batch_shape, m, k, n]`; empty (k = 0) where nothing was kept.
+    """
+
+    diagonal: Tensor
+    off: Tensor
+    residual: Tensor
+    basis: Tensor
+
+
+def krylov(op: Operator, start: Tensor, steps: int, *, reorthogonalise: bool = True) -> Krylov:
     """The tridiagonal matrices T_k of A on the Krylov spaces of unit vectors.
 
     Each step orthogonalises twice against the whole basis ("twice is enough", Giraud et al. 2005): without it Ritz
@@ -19,35 +40,44 @@ def lanczos(op: Operator, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         op: a symmetric operator.
         start: unit vectors as rows, `[*batch_shape, m, n]`.
         steps: number k of steps; at most n are taken. Costs min(k, n) * m products.
-
-    Returns:
-        The diagonals `[*batch_shape, m, k]` and off-diagonals `[*batch_shape, m, k - 1]`, float64.
+        reorthogonalise: False keeps two vectors instead of k, and no basis.
     """
     *lead, n = start.shape
     steps = min(steps, n)
     diagonal = torch.ones(*lead, steps, dtype=torch.float64, device=start.device)
     off = torch.zeros(*lead, steps - 1, dtype=torch.float64, device=start.device)
-    basis = start.new_empty(*lead, steps, n)
+    residual = torch.zeros(lead, dtype=torch.float64, device=start.device)
+    basis = start.new_empty(*lead, steps if reorthogonalise else 0, n)
     alive = torch.ones(lead, dtype=torch.bool, device=start.device)
     scale = start.new_zeros(lead)
     floor = 10 * n**0.5 * torch.finfo(start.dtype).eps
-    q = start
+    q, previous, beta = start, None, scale
     for j in range(steps):
-        basis[..., j, :] = q
         w = op.mv(q.mT).mT
         alpha = (q * w).sum(-1)
         diagonal[..., j] = torch.where(alive, alpha, 1.0)
-        if j == steps - 1:
-            break
-        known = basis[..., : j + 1, :]
-        for _ in range(2):
-            w = w - ((w.unsqueeze(-2) @ known.mT) @ known).squeeze(-2)
+        if reorthogonalise:
+            basis[..., j, :] = q
+            known = basis[..., : j + 1, :]
+            for _ in range(2):
+                w = w - ((w.unsqueeze(-2) @ known.mT) @ known).squeeze(-2)
+        else:
+            w = torch.addcmul(w, q, alpha.unsqueeze(-1), value=-1)
+            if previous is not None:
+                w.addcmul_(previous, beta.unsqueeze(-1), value=-1)
+            previous = q
         beta = w.norm(dim=-1)
         scale = torch.maximum(scale, alpha.abs() + beta)
         alive = alive & (beta > floor * scale)
-        off[..., j] = torch.where(alive, beta, 0.0)
-        q = torch.where(alive.unsqueeze(-1), w / beta.unsqueeze(-1), 0.0)
-    return diagonal, off
+        (off[..., j] if j < steps - 1 else residual).copy_(torch.where(alive, beta, 0.0))
+        q = torch.where(alive.unsqueeze(-1), w / beta.unsqueeze(-1), 0.0) if j < steps - 1 else q
+    return Krylov(diagonal=diagonal, off=off, residual=residual, basis=basis)
+
+
+def lanczos(op: Operator, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """The diagonals and off-diagonals that `krylov` finds, with full reorthogonalisation."""
+    found = krylov(op, start, steps)
+    return found.diagonal, found.off
 
 
 def log_quadrature(diagonal: Tensor, off: Tensor) -> Tensor:
@@ -63,6 +93,66 @@ def log_quadrature(diagonal: Tensor, off: Tensor) -> Tensor:
     Returns:
         One value for each matrix, `[*batch]`, float64.
     """
-    lower = torch.diag_embed(diagonal) + torch.diag_embed(off, -1)
-    theta, vectors = torch.linalg.eigh(lower)
+    theta, vectors = torch.linalg.eigh(_tridiagonal(diagonal, off))
     return (vectors[..., 0, :].square() * theta.log()).sum(-1)
+
+
+def radau_quadrature(space: Krylov, node: float) -> Tensor:
+    """The (k + 1)-point Gauss-Radau rule for v^T log(A) v with one node prescribed, at no further product.
+
+    With the node at or below the smallest eigenvalue the rule is never too large, for the odd derivatives of the
+    logarithm are positive (Golub and Meurant 1994); the Gauss rule is never too small, so the two are a bracket.
+
+    Returns:
+        One value for each start vector, `[*batch_shape, m]`, float64; that of the Gauss rule where the space is
+        exhausted.
+    """
+    shifted = _tridiagonal(space.diagonal - node, space.off)
+    end = torch.zeros(*shifted.shape[:-1], 1, dtype=torch.float64, device=shifted.device)
+    end[..., -1, 0] = space.residual.square()
+    # `_tridiagonal` fills the lower triangle alone.
+    symmetric = shifted + shifted.tril(-1).mT
+    last = node + torch.linalg.solve(symmetric, end)[..., -1, 0]
+    diagonal = torch.cat([space.diagonal, last.unsqueeze(-1)], dim=-1)
+    off = torch.cat([space.off, space.residual.unsqueeze(-1)], dim=-1)
+    return log_quadrature(diagonal, off)
+
+
+def log_apply(op: Operator, rows: Tensor, steps: int) -> Tensor:
+    """log(A) v for each row v, by min(k, n) Lanczos steps each: |v| Q log(T) e_1; exact at k = n.
+
+    Args:
+        op: an SPD operator.
+        rows: `[*batch_shape, m, n]`; a row of zeros gives zeros.
+        steps: number k of steps; costs min(k, n) * m products.
+
+    Returns:
+        `[*batch_shape, m, n]`, of the operator's dtype.
+    """
+    norm = rows.norm(dim=-1, keepdim=True)
+    space = krylov(op, torch.where(norm > 0, rows / norm, 0.0), steps)
+    return norm * _on_basis(space, torch.log)
+
+
+def solve(space: Krylov, norm: Tensor) -> Tensor:
+    """A^-1 v = |v| Q T^-1 e_1 for the start vectors v of a Krylov space (k conjugate-gradient steps), no product.
+
+    Args:
+        space: with its basis.
+        norm: |v|, `[*batch_shape, m]`.
+
+    Returns:
+        `[*batch_shape, m, n]`.
+    """
+    return norm.unsqueeze(-1) * _on_basis(space, torch.reciprocal)
+
+
+def _on_basis(space: Krylov, function: Callable[[Tensor], Tensor]) -> Tensor:
+    theta, vectors = torch.linalg.eigh(_tridiagonal(space.diagonal, space.off))
+    weights = (vectors @ (function(theta) * vectors[..., 0, :]).unsqueeze(-1)).squeeze(-1)
+    return (weights.to(space.basis.dtype).unsqueeze(-2) @ space.basis).squeeze(-2)
+
+
+def _tridiagonal(diagonal: Tensor, off: Tensor) -> Tensor:
+    """The lower triangle, which is what `eigh` reads."""
+    return torch.diag_embed(diagonal) + torch.diag_embed(off, -1)

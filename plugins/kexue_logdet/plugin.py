@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kexue_bench.api import ClaimSpec, FamilySpec, MethodSpec, MetricSpec, TaskSpec
+from kexue_bench.api import Case, ClaimSpec, FamilySpec, MethodSpec, MetricSpec, TaskSpec
 from kexue_bench.hookspecs import hookimpl
 
-from . import method_specs, residual_specs, task_specs
+from . import method_specs, residual_specs, skips, task_specs
 
 FAMILY = "logdet"
 
@@ -49,9 +49,14 @@ def kexue_claims() -> list[ClaimSpec]:
         "exact-at(steps=n)": ("exact_at", "with n Lanczos steps nothing is left but the noise of the probes"),
         "exact-at(probes=n)": ("exact_at", "with n probes every estimate is the truth"),
     }
+    spreads = {
+        "error-bar": ("error_bar", "the square of the own standard error is on average the variance"),
+        "closed-variance": ("closed_variance", "the variance is the task's closed form for the method's probes"),
+    }
     return [
-        ClaimSpec(name=name, family=FAMILY, target=f"kexue_logdet.claims:{check}", summary=summary)
-        for name, (check, summary) in checks.items()
+        ClaimSpec(name=name, family=FAMILY, target=f"kexue_logdet.{module}:{check}", summary=summary)
+        for module, table in (("claims", checks), ("spd_claims", spreads))
+        for name, (check, summary) in table.items()
     ]
 
 
@@ -79,3 +84,9 @@ def kexue_metrics() -> list[MetricSpec]:
         MetricSpec(name="entries", summary="nonzero entries read, per estimate; not priced in products"),
         MetricSpec(name="products", summary="products of the operator with one vector, per estimate", scale="log"),
     ]
+
+
+@hookimpl
+def kexue_skip(case: Case) -> str | None:
+    """Cases that make no sense although every word fits."""
+    return skips.reason(case) if case.family == FAMILY else None

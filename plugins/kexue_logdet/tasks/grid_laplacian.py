@@ -1,4 +1,4 @@
-"""A two-dimensional grid: the 5-point Laplacian plus a multiple of the identity."""
+"""Grids in two and three dimensions: the Laplacian plus a multiple of the identity."""
 
 from __future__ import annotations
 
@@ -9,69 +9,134 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..contract import Bounds, Operator
+from ..contract import UNBOUNDED, Bounds, Operator
 from .sampling import sampling
 
 if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
     from kexue_bench.lab.context import Context
     from kexue_bench.lab.protocols import Sampling
+
+BOUNDARIES = ("dirichlet", "neumann", "periodic")
+TRACKS = ("known", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridLaplacian:
-    """A = tau I + L on N x N points: L is 4 on the diagonal and -1 for each neighbour inside the grid (Dirichlet).
+    """A = tau I + L on N^dim points, L the sum over axes of tridiag(-1, 2, -1) with the boundary's ends.
 
-    Never formed. With a_i = pi i / (N + 1) the eigenvalues are tau + 4 - 2 cos a_i - 2 cos a_j, i, j = 1..N; the truth
-    sums the closed determinant of the tridiagonal Toeplitz matrix of each i.
+    Never formed. The eigenvalues are tau plus one of 2 - 2 cos a for each axis: a = pi i / (N + 1), i = 1..N
+    (Dirichlet); pi i / N, i = 0..N-1 (Neumann, the graph Laplacian of a path); 2 pi i / N (periodic).
 
     Args:
-        side: number N of points on a side, >= 1; n = N^2.
-        tau: what is added to the diagonal, >= 0.
+        side: number N of points on a side, >= 1, >= 3 where periodic; n = N^dim.
+        tau: what is added to the diagonal, >= 0; > 0 unless Dirichlet.
+        dim: 2 or 3.
+        boundary: `dirichlet`, `neumann` or `periodic`.
         budget: products a repeat may spend; 0 means n.
+        bounds: `known` tells the extreme eigenvalues; `none` leaves it to the method to pay for its own.
     """
 
     side: int = 32
     tau: float = 1.0
+    dim: int = 2
+    boundary: str = "dirichlet"
     budget: int = 0
+    bounds: str = "known"
 
     def __post_init__(self) -> None:
-        if self.side < 1:
-            raise ValueError(f"side must be >= 1, got {self.side}")
+        if self.boundary not in BOUNDARIES:
+            raise ValueError(f"boundary must be one of {', '.join(BOUNDARIES)}, got {self.boundary!r}")
+        if self.bounds not in TRACKS:
+            raise ValueError(f"bounds must be one of {', '.join(TRACKS)}, got {self.bounds!r}")
+        least = 3 if self.boundary == "periodic" else 1
+        if self.side < least:
+            raise ValueError(f"side must be >= {least}, got {self.side}")
+        if self.dim not in (2, 3):
+            raise ValueError(f"dim must be 2 or 3, got {self.dim}")
         if not (self.tau >= 0 and math.isfinite(self.tau)):
             raise ValueError(f"tau must be >= 0 and finite, got {self.tau}")
+        if self.tau == 0 and self.boundary != "dirichlet":
+            raise ValueError(f"tau must be > 0 with the boundary {self.boundary}, got 0: constants are its null space")
+
+    def axis(self) -> Tensor:
+        """Eigenvalues of one axis, `[N]`, float64."""
+        i = torch.arange(self.side, dtype=torch.float64)
+        angle = {
+            "dirichlet": math.pi * (i + 1) / (self.side + 1),
+            "neumann": math.pi * i / self.side,
+            "periodic": 2 * math.pi * i / self.side,
+        }[self.boundary]
+        return 4 * torch.sin(angle / 2).square()
+
+    def eigenvalues(self) -> Tensor:
+        """All of them, `[N^dim]`, float64."""
+        axis = self.axis()
+        total = axis + self.tau
+        for _ in range(self.dim - 1):
+            total = (total.unsqueeze(-1) + axis).flatten()
+        return total
 
     def operator(self, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Operator:
-        """The operator with its extreme eigenvalues."""
-        side, centre = self.side, 4.0 + self.tau
+        """The operator with its extreme eigenvalues and its sparse entries."""
+        side, dim, boundary = self.side, self.dim, self.boundary
+        centre = 2.0 * dim + self.tau
 
         def product(v: Tensor) -> Tensor:
-            grid = v.unflatten(0, (side, side))
+            grid = v.unflatten(0, (side,) * dim)
             out = grid * centre
-            out[1:] -= grid[:-1]
-            out[:-1] -= grid[1:]
-            out[:, 1:] -= grid[:, :-1]
-            out[:, :-1] -= grid[:, 1:]
-            return out.flatten(0, 1)
+            for axis in range(dim):
+                inner, outer = grid.movedim(axis, 0), out.movedim(axis, 0)
+                outer[1:] -= inner[:-1]
+                outer[:-1] -= inner[1:]
+                if boundary == "neumann":
+                    outer[0] -= inner[0]
+                    outer[-1] -= inner[-1]
+                elif boundary == "periodic":
+                    outer[0] -= inner[-1]
+                    outer[-1] -= inner[0]
+            return out.flatten(0, dim - 1)
 
-        edge = math.pi / (2 * (side + 1))
+        axis = self.axis()
         bounds = Bounds(
-            low=self.tau + 8 * math.sin(edge) ** 2, high=self.tau + 8 * math.cos(edge) ** 2, provenance="exact"
+            low=self.tau + dim * float(axis.min()),
+            high=self.tau + dim * float(axis.max()),
+            provenance="exact",
+            origin="closed form",
         )
-        return Operator(kind="spd", n=side * side, product=product, dtype=dtype, device=device, bounds=bounds)
+        return Operator(
+            kind="spd",
+            n=side**dim,
+            product=product,
+            dtype=dtype,
+            device=device,
+            bounds=bounds if self.bounds == "known" else UNBOUNDED,
+            entries=self.matrix,
+        )
+
+    def matrix(self) -> csc_array:
+        """The sparse matrix A."""
+        from scipy import sparse
+
+        n = self.side
+        path = sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n, n)).tolil()  # pyright: ignore[reportArgumentType]  # the stubs want arrays
+        if self.boundary == "neumann":
+            path[0, 0] -= 1.0
+            path[n - 1, n - 1] -= 1.0
+        elif self.boundary == "periodic":
+            path[0, n - 1] = path[n - 1, 0] = -1.0
+        path, eye = path.tocsr(), sparse.eye_array(n)
+        total = path
+        for d in range(1, self.dim):
+            total = sparse.kron(total, eye) + sparse.kron(sparse.eye_array(n**d), path)
+        return sparse.csc_array(total + self.tau * sparse.eye_array(n**self.dim))
 
     def truth(self) -> float:
-        """The log-determinant, in O(N).
-
-        det tridiag(-1, 2 + s, -1) = (r^(N+1) - r^-(N+1)) / (r - 1/r) with log r = 2 asinh(sqrt(s) / 2).
-        """
-        i = torch.arange(1, self.side + 1, dtype=torch.float64)
-        s = self.tau + 4 * torch.sin(math.pi * i / (2 * (self.side + 1))).square()
-        log_r = 2 * torch.asinh(s.sqrt() / 2)
-        ends = torch.log(-torch.expm1(-2 * (self.side + 1) * log_r)) - torch.log(-torch.expm1(-2 * log_r))
-        return float((self.side * log_r + ends).sum())
+        """The log-determinant."""
+        return float(self.eigenvalues().log().sum())
 
     def problem(self, method: object, ctx: Context) -> Sampling:
         """See `SamplingTask.problem`."""
-        return sampling(
-            self.operator(dtype=ctx.dtype, device=ctx.device), self.truth(), method, ctx, budget=self.budget
-        )
+        op = self.operator(dtype=ctx.dtype, device=ctx.device)
+        return sampling(op, self.truth(), method, ctx, budget=self.budget)

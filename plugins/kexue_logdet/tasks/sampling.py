@@ -114,6 +114,40 @@ def sampling(
     )
 
 
+def gradient_sampling(op: Operator, truth: Tensor, method: object, ctx: Context, *, budget: int) -> Sampling:
+    """Draws of the gradient that the method's surrogate gives in `op.params`, beside the true one.
+
+    Args:
+        op: an operator with parameters and without a batch shape.
+        truth: the gradient of its log-determinant, all parameters flattened into one vector `[P]`.
+        method: a `LogdetMethod` that gives surrogates.
+        ctx: context of the case; products are billed to its counter.
+        budget: products a repeat may spend, those of the surrogate among them; 0 means n.
+
+    Raises:
+        TypeError: the method has no `estimate`.
+        ValueError: the budget is negative; when drawing, the method gives no surrogate.
+    """
+    estimator, allowed = fitting(method), allowance(op, budget)
+    random = bool(getattr(method, "random_cost", False))
+
+    def draw(noise: Noise, n: int) -> Tensor:
+        metered = op.within(budget=allowed, repeats=n, counter=ctx.counter, in_expectation=random)
+        surrogate = estimator.estimate(metered, allowed, noise, n).surrogate
+        if surrogate is None:
+            raise ValueError(f"{type(method).__name__} gives no gradient; see the methods that give a surrogate")
+        rows = [torch.autograd.grad(row, op.params, retain_graph=True) for row in surrogate]
+        return torch.stack([torch.cat([part.flatten() for part in row]) for row in rows]).to(op.dtype)
+
+    return Sampling(
+        draw=draw,
+        truth=truth.to(op.device, op.dtype),
+        batch=1 if ctx.deterministic else max(1, min(BATCH, ROWS // op.n)),
+        inputs=tuple(param.detach() for param in op.params),
+        metrics=("bias", "relative-bias", "variance", "mse", "cosine"),
+    )
+
+
 def fitting(method: object) -> LogdetMethod:
     """The method, known to be one of this family.
 

@@ -13,7 +13,7 @@ from kexue_logdet import SLQ, Exact, GridLaplacian, PowerSeries, RBFKernel, Resi
 CASES = [
     (GridLaplacian(side=8), SLQ(steps=10), 30),
     (GridLaplacian(side=8), PowerSeries(), 60),
-    (GridLaplacian(side=8), Exact(), 64),
+    (GridLaplacian(side=8), Exact(via="products"), 64),
     (RBFKernel(dataset="iris", sigma2=0.1), SLQ(), 60),
     (ResidualBlock(d=16, budget=60), PowerSeries(), 60),
     (ResidualBlock(d=16), Exact(), 16),

@@ -1,0 +1,83 @@
+"""Products with f(A) in blocks that belong to one repeat each, f the logarithm or, for a trace, the identity.
+
+Methods that orthogonalise or leave vectors out see the probes of a repeat at once; their blocks are `[*batch_shape,
+repeats, n, m]`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .contract import Operator
+from .lanczos import log_apply
+from .probes import draw
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+
+def probe_blocks(op: Operator, noise: Noise, distribution: str, *, repeats: int, probes: int) -> Tensor:
+    """Probes of each repeat as columns, `[*batch_shape, repeats, n, probes]`."""
+    rows = draw(op, noise, distribution, repeats=repeats, probes=probes)
+    return rows.unflatten(-2, (repeats, probes)).mT
+
+
+def products(op: Operator, block: Tensor) -> Tensor:
+    """A V for the blocks of all repeats, `[*batch_shape, repeats, n, m]` -> the same; billed repeats * m products."""
+    repeats, m = block.shape[-3], block.shape[-1]
+    flat = op.mv(block.movedim(-3, -2).flatten(-2))
+    return flat.unflatten(-1, (repeats, m)).movedim(-2, -3)
+
+
+def image(op: Operator, block: Tensor, steps: int) -> Tensor:
+    """f(A) V: A V where the trace is wanted, log(A) V by `steps` Lanczos steps a column for a log-determinant.
+
+    Args:
+        op: an SPD operator.
+        block: `[*batch_shape, repeats, n, m]`.
+        steps: what a column costs for a log-determinant; otherwise it costs one product.
+    """
+    if op.target == "trace":
+        return products(op, block)
+    repeats, m = block.shape[-3], block.shape[-1]
+    rows = log_apply(op, block.mT.flatten(-3, -2), steps)
+    return rows.unflatten(-2, (repeats, m)).mT
+
+
+def price(op: Operator, steps: int) -> int:
+    """Products that one column of `image` costs."""
+    return 1 if op.target == "trace" else min(steps, op.n)
+
+
+def need_spd(op: Operator, name: str) -> None:
+    """Refuse a residual operator.
+
+    Raises:
+        ValueError: the operator is not SPD.
+    """
+    if op.kind != "spd":
+        raise ValueError(f"{name} needs an SPD operator, got a {op.kind} one; use power-series")
+
+
+def need_logdet(op: Operator, name: str) -> None:
+    """Refuse what is no log-determinant of an SPD operator.
+
+    Raises:
+        ValueError: the operator is not SPD, or its trace is wanted.
+    """
+    need_spd(op, name)
+    if op.target != "logdet":
+        raise ValueError(f"{name} estimates log-determinants, got a trace; use hutchinson or xtrace")
+
+
+def trace(block: Tensor) -> Tensor:
+    """Trace over the last two axes, float64."""
+    return block.diagonal(dim1=-2, dim2=-1).sum(-1, dtype=torch.float64)
+
+
+def dots(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products of the columns of two blocks `[..., n, m]`, `[..., m]`, float64."""
+    return (a * b).sum(-2, dtype=torch.float64)

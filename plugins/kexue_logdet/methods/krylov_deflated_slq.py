@@ -1,0 +1,92 @@
+"""Stochastic Lanczos quadrature beside a block Krylov space whose part is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..blocks import need_logdet, probe_blocks, products
+from ..contract import LogdetSample, Operator, afford
+from ..lanczos import lanczos, log_quadrature
+from ..probes import INDEPENDENT, validate
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class KrylovDeflatedSLQ:
+    """tr log A = tr Q^T log(A) Q + tr (I - QQ^T) log(A) (I - QQ^T), Q a block Krylov basis (arXiv:2205.01736).
+
+    Q spans the first q = `depth` blocks A^j S, S of b = `block` random vectors; `extra` further blocks make V, and the
+    first part is the trace of the leading corner of log(V^T A V): the recurrence that made Q gives its trace as well.
+    The second is by Lanczos quadrature from projected probes.
+
+    Args:
+        block: b, >= 1.
+        depth: q, >= 1; b q <= n.
+        extra: blocks beyond Q, >= 1.
+        steps: Lanczos steps k of a probe, >= 1.
+        probes: number m of probe vectors a repeat, >= 1. A repeat costs b (q + extra) + min(k, n) m products, less
+            where V would not fit into n dimensions.
+        distribution: of S and of the probes: `rademacher`, `gaussian` or `sphere`.
+    """
+
+    block: int = 3
+    depth: int = 4
+    extra: int = 4
+    steps: int = 18
+    probes: int = 2
+    distribution: str = "rademacher"
+
+    def __post_init__(self) -> None:
+        if min(self.block, self.depth, self.extra, self.steps) < 1:
+            sizes = f"{self.block}, {self.depth}, {self.extra} and {self.steps}"
+            raise ValueError(f"block, depth, extra and steps must be >= 1, got {sizes}")
+        validate(self.probes, self.distribution, known=INDEPENDENT)
+
+    def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
+        """See `LogdetMethod.estimate`."""
+        need_logdet(op, "krylov-deflated-slq")
+        blocks = min(self.depth + self.extra, op.n // self.block)
+        if blocks < self.depth:
+            raise ValueError(f"block * depth must be at most n = {op.n}, got {self.block * self.depth}; use exact")
+        afford(self.block * blocks + min(self.steps, op.n) * self.probes, budget)
+        both = probe_blocks(op, noise, self.distribution, repeats=repeats, probes=self.block + self.probes)
+        with op.billing("setup"):
+            basis, projected = _block_krylov(op, both[..., : self.block], blocks)
+        theta, vectors = torch.linalg.eigh(projected.to(torch.float64))
+        size = self.block * self.depth
+        known = (vectors[..., :size, :].square().sum(-2) * theta.log()).sum(-1)
+        q, g = basis[..., :size], both[..., self.block :]
+        for _ in range(2):
+            g = g - q @ (q.mT @ g)
+        squared = g.square().sum(-2, dtype=torch.float64)
+        start = torch.where(squared.unsqueeze(-2) > 0, g / squared.sqrt().to(g.dtype).unsqueeze(-2), 0.0)
+        values = log_quadrature(*lanczos(op, start.mT.flatten(-3, -2), self.steps))
+        rest = squared * values.unflatten(-1, (repeats, self.probes))
+        stderr = (rest.std(dim=-1) / math.sqrt(self.probes)).movedim(-1, 0) if self.probes > 1 else None
+        return LogdetSample(value=(known + rest.mean(dim=-1)).movedim(-1, 0), stderr=stderr)
+
+
+def _block_krylov(op: Operator, start: Tensor, blocks: int) -> tuple[Tensor, Tensor]:
+    """Orthonormal V of the block Krylov space, `[*batch_shape, repeats, n, b * blocks]`, and V^T A V.
+
+    Each block is orthogonalised twice against all before it and factored twice: where the space is exhausted the
+    second time makes new directions of what rounding left, and V^T A V is computed, not read off a recurrence.
+    """
+    v = torch.linalg.qr(start).Q
+    basis, mapped = v, products(op, v)
+    for _ in range(blocks - 1):
+        w = mapped[..., -start.shape[-1] :]
+        for _ in range(2):
+            w = w - basis @ (basis.mT @ w)
+            w = torch.linalg.qr(w - basis @ (basis.mT @ w)).Q
+        basis = torch.cat([basis, w], dim=-1)
+        mapped = torch.cat([mapped, products(op, w)], dim=-1)
+    projected = basis.mT @ mapped
+    return basis, (projected + projected.mT) / 2

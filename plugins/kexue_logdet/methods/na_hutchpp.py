@@ -1,0 +1,57 @@
+"""Hutch++ with all its products in one round."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..blocks import dots, image, need_spd, price, probe_blocks, trace
+from ..contract import LogdetSample, Operator, afford
+from ..probes import INDEPENDENT, validate
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class NAHutchPP:
+    """tr B = tr C + tr (B - C), C = B R (S^T B R)^+ (B S)^T, the second by Hutchinson (arXiv:2010.09649, algorithm 2).
+
+    B is A for a trace and log A for a log-determinant. Of m = `vectors` products, m // 6 go to S, 2 (m // 6) to R and
+    the rest to the probes, all known before the first of them: one round trip where Hutch++ takes three. Unbiased, for
+    the probes are independent of C.
+
+    Args:
+        vectors: number m of products with B a repeat, >= 6.
+        steps: Lanczos steps k of a product with log A, >= 1. A repeat costs m products for a trace and m min(k, n) for
+            a log-determinant.
+        distribution: of S, R and the probes: `rademacher`, `gaussian` or `sphere`.
+    """
+
+    vectors: int = 60
+    steps: int = 8
+    distribution: str = "rademacher"
+
+    def __post_init__(self) -> None:
+        if self.vectors < 6 or self.steps < 1:
+            raise ValueError(f"vectors must be >= 6 and steps >= 1, got {self.vectors} and {self.steps}")
+        validate(1, self.distribution, known=INDEPENDENT)
+
+    def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
+        """See `LogdetMethod.estimate`."""
+        need_spd(op, "na-hutch++")
+        afford(self.vectors * price(op, self.steps), budget)
+        narrow = self.vectors // 6
+        left = self.vectors - 3 * narrow
+        block = probe_blocks(op, noise, self.distribution, repeats=repeats, probes=self.vectors)
+        mapped = image(op, block, self.steps)
+        sizes = (narrow, 2 * narrow, left)
+        (s, _, g), (w, z, bg) = block.split(sizes, dim=-1), mapped.split(sizes, dim=-1)
+        core = torch.linalg.pinv(s.mT @ z)
+        first = trace(core @ (w.mT @ z))
+        rest = dots(g, bg) - dots(z.mT @ g, core @ (w.mT @ g))
+        stderr = (rest.std(dim=-1) / math.sqrt(left)).movedim(-1, 0)
+        return LogdetSample(value=(first + rest.mean(dim=-1)).movedim(-1, 0), stderr=stderr)

@@ -1,0 +1,93 @@
+"""XTrace: every test vector serves the sketch of the others and probes what its own sketch leaves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..blocks import dots, image, need_spd, price, probe_blocks, trace
+from ..contract import LogdetSample, Operator, afford
+from ..probes import INDEPENDENT, validate
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+NORMALISATIONS = ("improved", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class XTrace:
+    """Mean over i of tr Q_i^T B Q_i + w_i^T (I - P_i) B (I - P_i) w_i, P_i = Q_i Q_i^T (arXiv:2301.07825, section 2).
+
+    Q_i spans B W without its column i, W the s = `vectors` / 2 test vectors; all of them come from one factorisation
+    B W = Q R, for P_i = Q (I - s_i s_i^T) Q^T with s_i the unit vector along R^-T e_i. B is A for a trace and log A for
+    a log-determinant. Unbiased. The error bar is the spread of the s terms over sqrt(s), which are not independent: it
+    is too small on average. Steps in the spectrum show only once s exceeds their rank.
+
+    Args:
+        vectors: products with B a repeat, even, >= 4: one for each test vector and one for each column of Q.
+        steps: Lanczos steps k of a product with log A, >= 1. A repeat costs `vectors` products for a trace and
+            `vectors` min(k, n) for a log-determinant.
+        distribution: `sphere`, `gaussian` or `rademacher`. Orthogonal test vectors are not independent of each other's
+            sketch and are refused.
+        normalisation: `improved` rescales what is left of a sphere vector to the length of a probe of that subspace;
+            `none` leaves it.
+    """
+
+    vectors: int = 60
+    steps: int = 8
+    distribution: str = "sphere"
+    normalisation: str = "improved"
+
+    def __post_init__(self) -> None:
+        if self.vectors < 4 or self.vectors % 2 or self.steps < 1:
+            raise ValueError(f"vectors must be even and >= 4, steps >= 1, got {self.vectors} and {self.steps}")
+        validate(1, self.distribution, known=INDEPENDENT)
+        if self.normalisation not in NORMALISATIONS:
+            raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {self.normalisation!r}")
+        if self.normalisation == "improved" and self.distribution == "rademacher":
+            raise ValueError("improved normalisation needs a rotation-invariant distribution, got 'rademacher'")
+
+    def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
+        """See `LogdetMethod.estimate`."""
+        need_spd(op, "xtrace")
+        afford(self.vectors * price(op, self.steps), budget)
+        tests = self.vectors // 2
+        if tests > op.n:
+            raise ValueError(f"xtrace takes at most 2 n = {2 * op.n} vectors, got {self.vectors}; use exact")
+        omega = probe_blocks(op, noise, self.distribution, repeats=repeats, probes=tests)
+        q, r = torch.linalg.qr(image(op, omega, self.steps))
+        z = image(op, q, self.steps)
+        terms = self._terms(op.n, omega, q, r, z)
+        spread = terms.std(dim=-1) / math.sqrt(tests)
+        return LogdetSample(value=terms.mean(dim=-1).movedim(-1, 0), stderr=spread.movedim(-1, 0))
+
+    def _terms(self, n: int, omega: Tensor, q: Tensor, r: Tensor, z: Tensor) -> Tensor:
+        """The s leave-one-out estimates, `[*batch_shape, repeats, s]`."""
+        h, w, t = q.mT @ z, q.mT @ omega, z.mT @ omega
+        s = _left_out(r)
+        inner = dots(s, w)
+        # What P_i keeps of w_i, in coordinates of Q; w_i - P_i w_i is then (w_i - Q w) + s_i (s_i . w).
+        u = w - s * inner.unsqueeze(-2)
+        # B w_i = Q r_i, so that nothing of size ||B|| |w_i|^2 has to cancel.
+        probed = inner * dots(s, r) - dots(t - h.mT @ u, u)
+        if self.normalisation == "improved":
+            room = n - omega.shape[-1] + 1
+            probed = probed * (room / (dots(omega, omega) - dots(u, u)))
+        return trace(h).unsqueeze(-1) - dots(s, h @ s) + probed
+
+
+def _left_out(r: Tensor) -> Tensor:
+    """Unit vectors along R^-T e_i as columns: what Q loses with column i."""
+    diagonal = r.diagonal(dim1=-2, dim2=-1)
+    tiny = torch.finfo(r.dtype).eps * diagonal.abs().amax(-1, keepdim=True) + torch.finfo(r.dtype).tiny
+    # An exact zero means an exhausted range; any direction in it will do.
+    filled = torch.where(diagonal == 0, tiny * torch.finfo(r.dtype).eps, diagonal)
+    safe = r + torch.diag_embed(filled - diagonal)
+    eye = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device)
+    s = torch.linalg.solve_triangular(safe.mT, eye.expand_as(r), upper=False)
+    return s / s.norm(dim=-2, keepdim=True)

@@ -1,0 +1,85 @@
+"""Checks of what probing methods claim of their own spread."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from scipy import special
+
+from kexue_bench.api import Evidence
+from kexue_bench.claims import ALPHA
+
+from .tasks.sampling import Draws
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.protocols import Sampling
+
+SPREAD_TOLERANCE = 0.5
+"""An error bar whose square is wrong by less than half does not matter."""
+ROWS, BATCHES = 32, 32
+POWER = 0.9
+
+
+def error_bar(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # every check has this signature
+    """Whether the square of the method's standard error is on average the variance of its estimates.
+
+    Batches of 32 independent repeats: their sample variance and their mean squared standard error have one expectation
+    where the probes are independent, as the error bar of a mean assumes. Probes that are copies of each other leave the
+    mean unbiased and make this bar too small. The test is a t test of the difference over batches.
+    """
+    if not isinstance(problem.draw, Draws):
+        raise TypeError("an error bar is checked on tasks of this family, got draws of another kind")
+    noise, spreads, bars = ctx.noise("noise"), [], []
+    for step in range(BATCHES):
+        values = problem.draw(noise.at(step), ROWS)
+        stderr = problem.draw.last.stderr if problem.draw.last is not None else None
+        if stderr is None:
+            return Evidence(
+                claim="error-bar", metric="violation", value=None, note="the samples carry no standard error"
+            )
+        spreads.append(values.var())
+        bars.append(stderr.square().mean())
+    note = "variance of the estimates over their mean squared standard error, less 1"
+    return _compare("error-bar", torch.stack(spreads).cpu(), torch.stack(bars).cpu(), note)
+
+
+def closed_variance(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+    """Whether the variance of the estimates is the task's closed form for this method and its probes."""
+    exact = problem.exact_variance() if problem.exact_variance is not None else None
+    if exact is None:
+        note = "the task has no closed form for this method"
+        return Evidence(claim="closed-variance", metric="violation", value=None, note=note)
+    noise = ctx.noise("noise")
+    spreads = torch.stack([problem.draw(noise.at(step), ROWS).var() for step in range(BATCHES)]).cpu()
+    note = f"variance of the estimates over its closed form {exact:.6g}, less 1"
+    return _compare("closed-variance", spreads, torch.full_like(spreads, exact), note)
+
+
+def _compare(claim: str, found: Tensor, declared: Tensor, note: str) -> Evidence:
+    """Two-sided t test that batch means of two variances have one expectation, as a share of the declared one."""
+    scale = float(declared.mean())
+    excess = (found - declared) / scale if scale else found - declared
+    n, error = len(excess), float(excess.std()) / math.sqrt(len(excess))
+    value, freedom = float(excess.mean()), n - 1
+    if not error:
+        return Evidence(claim=claim, metric="violation", value=abs(value), tolerance=SPREAD_TOLERANCE, note=note)
+    half = float(special.stdtrit(freedom, 0.975)) * error
+    statistic = value / error
+    return Evidence(
+        claim=claim,
+        metric="violation",
+        value=abs(value),
+        low=max(0.0, abs(value) - half),
+        high=abs(value) + half,
+        n=n * ROWS,
+        statistic=statistic,
+        p=float(min(1.0, 2 * special.stdtr(freedom, -abs(statistic)))),
+        detectable=float(special.stdtrit(freedom, 1 - ALPHA / 2) + special.ndtri(POWER)) * error,
+        tolerance=SPREAD_TOLERANCE,
+        note=note,
+    )
