@@ -229,11 +229,19 @@ class _Run:
                     instances[identity] = instance
                     users.setdefault(identity, []).append((case, work.attempt))
         found: dict[str, Outcome] = {}
+        devices = sorted({case.device for work in works for case in work.job.cases})
         left = list(instances)
         while left:
             delivery = self._await(
                 self._engine.submit(
-                    codec.dumps({"kind": "resolve", "instances": [instances[i] for i in left], **self._common}),
+                    codec.dumps(
+                        {
+                            "kind": "resolve",
+                            "instances": [instances[i] for i in left],
+                            "devices": devices,
+                            **self._common,
+                        }
+                    ),
                     limit=self._timeout,
                     members=len(left),
                 )

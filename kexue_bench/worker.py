@@ -136,7 +136,7 @@ def _load_plugin_files(names: Sequence[str]) -> None:
 
 def _resolve(station: _Station) -> dict[str, object]:
     """Build every instance once: what the user asked wrongly, and what cannot run at all."""
-    refused: list[dict[str, object]] = []
+    refused: list[dict[str, object]] = _missing_devices(station.request.get("devices", ()))
     broken: list[dict[str, object]] = []
     for index, data in enumerate(station.request["instances"]):
         station.enter(index)
@@ -158,6 +158,21 @@ def _resolve(station: _Station) -> dict[str, object]:
         except BaseException as error:  # noqa: BLE001  # a constructor may raise anything
             broken.append(place | _story(error, station, instance.target))
     return {"refused": refused, "broken": broken}
+
+
+def _missing_devices(names: Sequence[str]) -> list[dict[str, object]]:
+    """Devices that were asked for and are not here, as refusals."""
+    if all(name == "cpu" for name in names):
+        return []
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    build = f"torch {torch.__version__} sees {count} CUDA device(s)"
+    return [
+        {"label": f"--device {name}", "message": f"there is no such device: {build}; use --device cpu"}
+        for name in names
+        if name != "cpu" and int(name.partition(":")[2] or 0) >= count
+    ]
 
 
 def _story(error: BaseException, station: _Station, target: str) -> dict[str, object]:

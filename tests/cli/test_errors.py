@@ -47,6 +47,15 @@ def test_a_refused_hyper_parameter_is_a_usage_error(cli, tmp_path, selector, say
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_device_that_is_not_here_is_a_usage_error(cli, tmp_path, monkeypatch):
+    """Found out by a worker before any case runs, and told with what torch sees."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    result = cli(*TOY, "-m", "rloo", "--device", "cuda:3")
+    assert result.code == 2
+    assert "--device cuda:3: there is no such device" in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unwritable_results_folder_exits_with_4(cli, tmp_path):
     """A file where the folder should be: nothing is run and nothing half-written is left."""
     (tmp_path / "taken").write_text("mine")
