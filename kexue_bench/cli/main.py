@@ -21,6 +21,7 @@ VERBS = {
     "list": "list methods, tasks, families, metrics or runs",
     "show": "everything about one method, task, family or case",
     "plugins": "every plugin found, and why a broken one is broken",
+    "doctor": "check this machine: overhead, noise floor, false alarms among equals",
     "env": "the machine and the versions, as every run records them",
 }
 

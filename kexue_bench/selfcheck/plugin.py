@@ -1,0 +1,67 @@
+"""What `doctor` registers for itself. No entry point names it, so that no other verb meets it."""
+
+from __future__ import annotations
+
+from kexue_bench.api import Claimed, FamilySpec, MethodSpec, TaskSpec
+from kexue_bench.hookspecs import hookimpl
+
+FAMILY = "selfcheck"
+_WORK = "kexue_bench.selfcheck.work"
+
+
+@hookimpl
+def kexue_families() -> list[FamilySpec]:
+    """The family; its baseline is the first of the identical methods."""
+    return [
+        FamilySpec(
+            name=FAMILY,
+            title="Self-check",
+            summary="Known work and known answers.",
+            contract=f"{_WORK}:Known",
+            precision_metric="mse",
+            baseline="spin",
+            headline=("mse", "time"),
+        )
+    ]
+
+
+@hookimpl
+def kexue_methods() -> list[MethodSpec]:
+    """Identical methods that differ in nothing but a number, one that does nothing, and one that knows."""
+    return [
+        MethodSpec(
+            name="spin", family=FAMILY, target=f"{_WORK}:Spin", summary="Normal draws, and a fixed piece of work."
+        ),
+        MethodSpec(name="null", family=FAMILY, target=f"{_WORK}:Null", summary="Answers 0 and does no work."),
+        MethodSpec(
+            name="oracle",
+            family=FAMILY,
+            target=f"{_WORK}:Oracle",
+            summary="Knows the answer.",
+            claims=(Claimed(name="deterministic"),),
+        ),
+    ]
+
+
+@hookimpl
+def kexue_tasks() -> list[TaskSpec]:
+    """One task to measure and time, and one whose cases cost nothing."""
+    return [
+        TaskSpec(
+            name="known",
+            family=FAMILY,
+            target=f"{_WORK}:Known",
+            summary="Estimate 1 from normal draws; what is timed is fixed work.",
+            version=1,
+            suites={"quick": ("known",)},
+            budgets={"quick": 4096},
+        ),
+        TaskSpec(
+            name="nothing",
+            family=FAMILY,
+            target=f"{_WORK}:Nothing",
+            summary="Record one number.",
+            version=1,
+            suites={"quick": ("nothing",)},
+        ),
+    ]

@@ -1,0 +1,123 @@
+"""The methods and tasks of `doctor`; imported by workers."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from kexue_bench.lab.protocols import Sampling, Workload
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Context, Noise
+
+_BLOCK = bytes(2**18)
+_BATCH = 64
+_TRUTH = 1.0
+_APART = 2**40
+"""Beyond the number of any batch: where the streams of identical methods lie."""
+
+
+class Method(Protocol):
+    """Draws numbers whose mean should be 1, and does a piece of work."""
+
+    def draw(self, noise: Noise, n: int) -> Tensor:
+        """N draws, `[n]`."""
+        ...
+
+    def work(self) -> object:
+        """What is timed."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spin:
+    """Normal draws of mean and variance 1; its work is one hash of a fixed block, `times` over.
+
+    Args:
+        times: how often the work is done.
+        copy: tells identical methods apart: another stream of the same law, the same work.
+    """
+
+    times: int = 1
+    copy: int = 0
+
+    def draw(self, noise: Noise, n: int) -> Tensor:
+        """See `Method.draw`."""
+        return _TRUTH + noise.at(_APART + self.copy).normal(n)
+
+    def work(self) -> None:
+        """See `Method.work`."""
+        for _ in range(self.times):
+            hashlib.sha256(_BLOCK).digest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Null:
+    """Answers 0, so that its mse is exactly 1."""
+
+    def draw(self, noise: Noise, n: int) -> Tensor:
+        """See `Method.draw`."""
+        return torch.zeros(n, dtype=noise.dtype, device=noise.device)
+
+    def work(self) -> None:
+        """Nothing: what a call costs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Oracle:
+    """Answers with the truth."""
+
+    def draw(self, noise: Noise, n: int) -> Tensor:
+        """See `Method.draw`."""
+        return torch.full((n,), _TRUTH, dtype=noise.dtype, device=noise.device)
+
+    def work(self) -> None:
+        """Nothing either."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """The mean is 1: bias, variance and mse of what a method draws; and the time of its work."""
+
+    def evaluate(self, method: Method, ctx: Context) -> None:
+        """Estimate, and record the step of the clock as this process sees it."""
+        truth = torch.tensor(_TRUTH, dtype=torch.float64)
+        found = ctx.estimate(Sampling(draw=method.draw, truth=truth, batch=_BATCH))
+        ctx.add(found.measurements(("bias", "variance", "mse")))
+        ctx.record("clock-step", _clock_step(), unit="s")
+
+    def workload(self, method: Method, ctx: Context) -> Workload:  # noqa: ARG002  # known work needs nothing
+        """The work alone, without draws."""
+        return Workload(call=method.work)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing:
+    """Costs nothing.
+
+    Args:
+        index: tells cases apart.
+    """
+
+    index: int = 0
+
+    def evaluate(self, method: Method, ctx: Context) -> None:  # noqa: ARG002  # the method is not asked
+        """Record the index."""
+        ctx.record("score", float(self.index))
+
+    def workload(self, method: Method, ctx: Context) -> Workload:  # noqa: ARG002  # the same
+        """The same nothing."""
+        return Workload(call=method.work)
+
+
+def _clock_step() -> float:
+    """Smallest step between two readings of the clock that measures, in seconds."""
+    readings = [time.perf_counter_ns() for _ in range(2000)]
+    return min(b - a for a, b in itertools.pairwise(readings) if b > a) / 1e9
