@@ -83,10 +83,13 @@ def kexue_metrics() -> list[MetricSpec]:
         MetricSpec(name="backward", summary="products spent on a gradient, per estimate; part of products"),
         MetricSpec(name="entries", summary="nonzero entries read, per estimate; not priced in products"),
         MetricSpec(name="products", summary="products of the operator with one vector, per estimate", scale="log"),
+        *residual_specs.METRICS,
     ]
 
 
 @hookimpl
 def kexue_skip(case: Case) -> str | None:
-    """Cases that make no sense although every word fits."""
-    return skips.reason(case) if case.family == FAMILY else None
+    """Cases that a short run leaves out, and those that make no sense although every word fits."""
+    if case.family != FAMILY:
+        return None
+    return residual_specs.skip(case) or skips.reason(case)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import jacrev, vjp, vmap
 
 from ..contract import Bounds, Operator
-from .sampling import sampling
+from .residual_variances import residual_sampling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,14 +67,16 @@ class ResidualBlock:
             bounds=Bounds(norm=self.c, provenance="proven"),
         )
 
+    def jacobian(self) -> Tensor:
+        """J `[d, d]`, float64, by automatic differentiation."""
+        g, x = self.block(dtype=torch.float64, device="cpu")
+        return jacrev(g)(x)
+
     def truth(self) -> float:
         """The log-determinant of I + J from the whole float64 Jacobian."""
-        g, x = self.block(dtype=torch.float64, device="cpu")
-        jacobian = jacrev(g)(x)
-        return float(torch.linalg.slogdet(torch.eye(self.d, dtype=x.dtype) + jacobian).logabsdet)
+        return float(torch.linalg.slogdet(torch.eye(self.d, dtype=torch.float64) + self.jacobian()).logabsdet)
 
     def problem(self, method: object, ctx: Context) -> Sampling:
         """See `SamplingTask.problem`."""
-        return sampling(
-            self.operator(dtype=ctx.dtype, device=ctx.device), self.truth(), method, ctx, budget=self.budget
-        )
+        op = self.operator(dtype=ctx.dtype, device=ctx.device)
+        return residual_sampling(op, self.truth(), method, ctx, budget=self.budget, symbol=self.jacobian)

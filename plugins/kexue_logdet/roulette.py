@@ -1,0 +1,137 @@
+"""Random truncation of the power series of log(I + J): stopping laws, and the chain of powers that they cut.
+
+With T terms, p_k = P(T >= k), and a probe v, sum_{k<=T} (-1)^(k+1) v^T J^k v / (k p_k) has the mean log |det(I + J)|
+for every law with unbounded T and every J of spectral radius rho < 1. Its variance is finite for T = certain +
+geometric(p) exactly when rho^2 < 1 - p, and never for Poisson tails unless J is nilpotent: 1 / p_k then grows like k!.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .contract import Operator
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+LAWS = ("geometric", "poisson")
+_GRID = 2**53
+_POISSON_TERMS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopping:
+    """The law of the number T of terms.
+
+    Args:
+        law: `geometric`: T = certain + N with P(N >= j) = (1 - p)^(j - 1), j = 1, 2, ...; `poisson`: T = certain + N
+            with N Poisson of mean `rate`.
+        probability: p in (0, 1), for the geometric law.
+        rate: mean of N, > 0, for the Poisson law.
+        certain: number of terms that are never cut, >= 0.
+    """
+
+    law: str
+    probability: float
+    rate: float
+    certain: int
+
+    def __post_init__(self) -> None:
+        if self.law not in LAWS:
+            raise ValueError(f"stopping must be one of {', '.join(LAWS)}, got {self.law!r}")
+        if not 0 < self.probability < 1:
+            raise ValueError(f"probability must be in (0, 1), got {self.probability}")
+        if not (self.rate > 0 and math.isfinite(self.rate)):
+            raise ValueError(f"rate must be > 0 and finite, got {self.rate}")
+        if self.certain < 0:
+            raise ValueError(f"certain must be >= 0, got {self.certain}")
+
+    @property
+    def mean(self) -> float:
+        """E T."""
+        return self.certain + (1 / self.probability if self.law == "geometric" else self.rate)
+
+    def finite(self, radius: float) -> bool:
+        """Whether the variance exists for a J of this spectral radius, 0 < radius < 1."""
+        return self.law == "geometric" and radius**2 < 1 - self.probability
+
+    def survival(self, terms: int) -> Tensor:
+        """p_1 .. p_terms, float64."""
+        j = torch.arange(1, terms + 1, dtype=torch.float64) - self.certain
+        if self.law == "geometric":
+            return (1 - self.probability) ** (j - 1).clamp_min(0)
+        # P(N >= j) as the incomplete gamma function: 1 - P(N < j) cancels to 0 from about the 20th term on.
+        tail = torch.special.gammainc(j.clamp_min(1), torch.full_like(j, self.rate))
+        return torch.where(j >= 1, tail, 1.0)
+
+    def draw(self, noise: Noise, *shape: int) -> Tensor:
+        """T, int64, `[*shape]`; from 53 random bits whatever the dtype of the stream, so that long tails are drawn."""
+        u = (noise.integers(_GRID, *shape).double() + 0.5) / _GRID
+        if self.law == "geometric":
+            return self.certain + 1 + (u.log() / math.log1p(-self.probability)).floor().long()
+        tail = self.survival(self.certain + _POISSON_TERMS)[self.certain :].to(u.device)
+        return self.certain + (u.unsqueeze(-1) < tail).sum(-1)
+
+
+def powers(op: Operator, v: Tensor, terms: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """J v, J^2 v, ..., each column as long as its own number of terms asks: `terms.sum()` products are billed.
+
+    Args:
+        op: a residual operator.
+        v: `[*batch_shape, n, m]`.
+        terms: number of powers for each column, `[m]`, in descending order.
+
+    Yields:
+        k and J^k of the leading columns of v whose number of terms is at least k.
+    """
+    power = v
+    for k in range(1, int(terms.max()) + 1):
+        power = op.mv(power[..., : int((terms >= k).sum())])
+        yield k, power
+
+
+def added(total: Tensor, part: Tensor) -> Tensor:
+    """The sum, where `part` has the leading columns only; out of place, so that graphs stay whole."""
+    return torch.cat([total[..., : part.shape[-1]] + part, total[..., part.shape[-1] :]], dim=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Probes as the columns of one block, longest series first.
+
+    Args:
+        v: `[*batch_shape, n, m]`.
+        terms: length of each column's series, `[m]`, descending.
+        back: permutation that restores the order of the probes.
+    """
+
+    v: Tensor
+    terms: Tensor
+    back: Tensor
+
+    @classmethod
+    def of(cls, probes: Tensor, terms: Tensor) -> Columns:
+        """Of rows `[*batch_shape, m, n]` and their numbers of terms `[m]`."""
+        order = terms.argsort(descending=True)
+        return cls(v=probes[..., order, :].mT, terms=terms[order], back=order.argsort())
+
+    def weights(self, stopping: Stopping) -> list[float]:
+        """(-1)^(k+1) / p_k for k = 1 .. the longest series."""
+        survival = stopping.survival(int(self.terms.max())).tolist()
+        return [(-1) ** k / p for k, p in enumerate(survival)]
+
+
+def validate_kind(op: Operator, name: str) -> None:
+    """Refuse what has no series.
+
+    Raises:
+        ValueError: the operator is not a residual one.
+    """
+    if op.kind != "residual":
+        raise ValueError(f"{name} needs a residual operator, got an {op.kind} one; use slq")

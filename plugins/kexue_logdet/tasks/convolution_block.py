@@ -1,0 +1,89 @@
+"""A circular convolution as a residual block, with its log-determinant frequency by frequency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..contract import Bounds, Operator
+from ..lipschitz import circular, conv_symbol
+from .residual_variances import residual_sampling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.protocols import Sampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionBlock:
+    """g(x) = (c / s) K * x on an N x N torus, K[o, i, a, b] = sin(1 + o + 2 i + 3 a + 5 b), 3 x 3, indices from 0.
+
+    s is the exact norm of K *, the largest spectral norm of the matrices Khat(w) over all frequencies, so that
+    ||g'|| = c; the truth is sum_w log |det(I + c Khat(w) / s)|. The spectral radius is well below the norm (.5 at
+    c = .9): what a rule for the norm forbids the radius may allow.
+
+    Args:
+        c: Lipschitz constant, in (0, 1).
+        side: N, >= 3.
+        channels: number of channels, >= 1; n = channels N^2.
+        budget: products a repeat may spend; 0 means n.
+    """
+
+    c: float = 0.9
+    side: int = 8
+    channels: int = 3
+    budget: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.c < 1:
+            raise ValueError(f"c must be in (0, 1), got {self.c}; from 1 on x + g(x) need not be invertible")
+        if self.side < 3 or self.channels < 1:
+            raise ValueError(f"side must be >= 3 and channels >= 1, got {self.side} and {self.channels}")
+
+    def kernel(self) -> Tensor:
+        """The scaled kernel `[channels, channels, 3, 3]`, float64."""
+        o, i = (torch.arange(self.channels, dtype=torch.float64).view(shape) for shape in ((-1, 1, 1, 1), (-1, 1, 1)))
+        a, b = (torch.arange(3, dtype=torch.float64).view(shape) for shape in ((-1, 1), (-1,)))
+        raw = torch.sin(1 + o + 2 * i + 3 * a + 5 * b)
+        norm = torch.linalg.matrix_norm(conv_symbol(raw, (self.side, self.side)), 2).max()
+        return raw * (self.c / norm)
+
+    def symbol(self) -> Tensor:
+        """J at each frequency, `[side^2, channels, channels]`, complex."""
+        kernel = functional.pad(self.kernel(), (0, self.side - 3) * 2).roll((-1, -1), dims=(-2, -1))
+        # A correlation's symbol at w is this one at -w: as a set they are the same.
+        return conv_symbol(kernel, (self.side, self.side)).flatten(0, 1)
+
+    def truth(self) -> float:
+        """The log-determinant of I + J over all frequencies."""
+        symbol = self.symbol()
+        eye = torch.eye(self.channels, dtype=symbol.dtype)
+        return float(torch.linalg.slogdet(eye + symbol).logabsdet.sum())
+
+    def operator(self, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Operator:
+        """J: `mv` correlates with K, `rmv` with K turned by half a turn, channels exchanged."""
+        kernel = self.kernel().to(device=device, dtype=dtype)
+        return Operator(
+            kind="residual",
+            n=self.channels * self.side**2,
+            product=self._product(kernel),
+            transposed=self._product(kernel.flip(-1, -2).transpose(0, 1).contiguous()),
+            dtype=dtype,
+            device=device,
+            bounds=Bounds(norm=self.c, provenance="exact", origin="singular values at every frequency"),
+        )
+
+    def problem(self, method: object, ctx: Context) -> Sampling:
+        """See `SamplingTask.problem`."""
+        op = self.operator(dtype=ctx.dtype, device=ctx.device)
+        return residual_sampling(op, self.truth(), method, ctx, budget=self.budget, symbol=self.symbol)
+
+    def _product(self, kernel: Tensor) -> Callable[[Tensor], Tensor]:
+        shape = (-1, self.channels, self.side, self.side)
+        return lambda v: circular(v.mT.reshape(shape), kernel).flatten(1).mT

@@ -1,0 +1,87 @@
+"""The gradient of a residual block's log-determinant in its Lipschitz constant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from kexue_bench.lab.protocols import Sampling
+
+from ..contract import Bounds, Operator
+from ..iresnet import differentiable
+from .residual_block import ResidualBlock
+from .sampling import BATCH, allowance, fitting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kexue_bench.lab.context import Context, Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualGradient:
+    """d/dc log |det(I + c J_1)| for the block of `residual-block`, tr((I + J)^-1 J_1): what training a flow asks for.
+
+    A method's answer is the backward pass of its surrogate where it has one, else of its value. J_1 is a stored matrix,
+    so that any number of columns costs one multiplication.
+
+    Args:
+        c: Lipschitz constant, in (0, 1).
+        d: number of features, >= 1; n = d.
+        budget: products a repeat may spend, those for the gradient included.
+    """
+
+    c: float = 0.9
+    d: int = 64
+    budget: int = 80
+
+    def __post_init__(self) -> None:
+        ResidualBlock(c=self.c, d=self.d)
+
+    def unit(self) -> Tensor:
+        """J_1 `[d, d]`, float64: the Jacobian over c."""
+        return ResidualBlock(c=self.c, d=self.d).jacobian() / self.c
+
+    def truth(self) -> float:
+        """tr((I + c J_1)^-1 J_1) by a float64 solve."""
+        unit = self.unit()
+        return float(torch.linalg.solve(torch.eye(self.d, dtype=unit.dtype) + self.c * unit, unit).trace())
+
+    def problem(self, method: object, ctx: Context) -> Sampling:
+        """See `SamplingTask.problem`."""
+        fits, unit = fitting(method), self.unit().to(ctx.device, ctx.dtype)
+        random_cost = bool(getattr(method, "random_cost", False))
+
+        def gradients(noise: Noise, n: int) -> Tensor:
+            c = torch.tensor(self.c, dtype=ctx.dtype, device=ctx.device, requires_grad=True)
+            op = self._operator(c, unit)
+            metered = op.within(
+                budget=allowance(op, self.budget), repeats=n, counter=ctx.counter, in_expectation=random_cost
+            )
+            with torch.enable_grad():
+                repeats = differentiable(fits.estimate(metered, allowance(op, self.budget), noise, n)).unbind()
+            # One backward pass a repeat: each wants its own gradient, and they share the graph.
+            return torch.stack([torch.autograd.grad(row, c, retain_graph=True)[0] for row in repeats]).double()
+
+        truth = self.truth()
+        return Sampling(
+            draw=gradients,
+            truth=torch.tensor(truth, dtype=torch.float64, device=ctx.device),
+            batch=1 if ctx.deterministic else BATCH,
+            metrics=("estimate", "bias", "variance", "mse"),
+            losses={"error": lambda x: (x - truth).abs() / self.d},
+        )
+
+    def _operator(self, c: Tensor, unit: Tensor) -> Operator:
+        return Operator(
+            kind="residual",
+            n=self.d,
+            product=lambda v: c * (unit @ v),
+            transposed=lambda v: c * (unit.mT @ v),
+            dtype=unit.dtype,
+            device=unit.device,
+            bounds=Bounds(norm=self.c, provenance="proven", origin="orthogonal weights"),
+            params=(c,),
+        )
