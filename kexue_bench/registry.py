@@ -191,6 +191,18 @@ def docstring_of(target: str) -> str:
 
 
 @cache
+def exports_of(module: str) -> frozenset[str]:
+    """The names in a module's literal `__all__`, read without importing it; empty where it has none."""
+    for node in _module_tree(module).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]:
+            try:
+                return frozenset(ast.literal_eval(node.value))
+            except (ValueError, TypeError):
+                return frozenset()
+    return frozenset()
+
+
+@cache
 def _module_tree(module: str) -> ast.Module:
     return ast.parse(source_file(module).read_text(encoding="utf-8"))
 

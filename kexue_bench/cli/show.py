@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import doctest
+import itertools
 import re
 
 from rich.console import Console
@@ -10,7 +12,7 @@ from rich.text import Text
 
 from ..api import MethodSpec, TaskSpec
 from ..errors import UsageError
-from ..registry import Registry, docstring_of, fields_of
+from ..registry import Registry, docstring_of, exports_of, fields_of
 from ..report.text import visible
 from ..results import list_runs, load_run
 from ..selectors import text
@@ -44,7 +46,8 @@ def execute(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     for section in sections:
         # A command is copied whole, and a traceback is read as it was written.
-        console.print(Text(visible(section, keep_newlines=True)), soft_wrap=section.startswith("case "))
+        # Unwrapped: a snippet or a command broken at the width of a terminal cannot be pasted.
+        console.print(Text(visible(section, keep_newlines=True)), soft_wrap=True)
     return 0
 
 
@@ -65,7 +68,8 @@ def _tasks(registry: Registry, family: str, name: str) -> list[str]:
 
 
 def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> str:
-    lines = [f"{kind} {spec.family}/{spec.name}", "", spec.summary, "", docstring_of(spec.target), ""]
+    prose, example = split_example(docstring_of(spec.target))
+    lines = [f"{kind} {spec.family}/{spec.name}", "", spec.summary, "", prose, ""]
     fields = fields_of(spec.target)
     if fields:
         lines += ["parameters:"]
@@ -76,24 +80,42 @@ def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> 
             for field in fields
         ]
         lines += [""]
-    lines += _method_lines(spec) if isinstance(spec, MethodSpec) else _task_lines(spec)
+    lines += _method_lines(spec, example) if isinstance(spec, MethodSpec) else _task_lines(spec)
     lines += [f"registered by: {registry.owner(kind, (spec.family, spec.name))}   ({spec.target})", ""]
     return "\n".join(lines)
 
 
-def _method_lines(spec: MethodSpec) -> list[str]:
+def split_example(docstring: str) -> tuple[str, str]:
+    """A docstring without its `Examples:` section, and that section as a script: outputs stand as comments."""
+    head, _, section = docstring.partition("\nExamples:\n")
+    inside = list(itertools.takewhile(lambda line: not line or line.startswith(" "), section.splitlines()))
+    after = "\n".join(section.splitlines()[len(inside) :])
+    lines: list[str] = []
+    for example in doctest.DocTestParser().get_examples("\n".join(inside)):
+        lines += example.source.rstrip().splitlines()
+        lines += [f"# {line}" for line in example.want.rstrip().splitlines()]
+    return f"{head.rstrip()}\n\n{after}".rstrip(), "\n".join(lines)
+
+
+def _method_lines(spec: MethodSpec, example: str) -> list[str]:
     module, _, name = spec.target.partition(":")
     package = module.partition(".")[0]
+    home = package if name in exports_of(package) else module
     claims = [f"{claim.name} (when {claim.when})" if claim.when else claim.name for claim in spec.claims]
     return [
         *([f"aliases: {', '.join(spec.aliases)}"] if spec.aliases else []),
         *([f"claims: {', '.join(claims)}"] if claims else []),
         *([f"needs a task that offers: {', '.join(sorted(spec.needs))}"] if spec.needs else []),
         *([f"cost of a call: {spec.cost}"] if spec.cost else []),
+        *(
+            f"knob of --tune: {knob.field} in {', '.join(f'{value:g}' for value in knob.grid)}" for knob in spec.knobs
+        ),
         *(f"reference: {reference}" for reference in spec.references),
         "",
         f"compare it:  kexue-bench compare {spec.family} -m {spec.name}",
-        f"use it:      from {package} import {name}",
+        "use it:",
+        f"  from {home} import {name}",
+        *(f"  {line}" for line in example.splitlines()),
         "",
     ]
 

@@ -19,6 +19,18 @@ class Disarm:
 
     The conditional expectation of ARM given the pair: unbiased, bits only, and never more variable than RLOO with two
     draws on one bit (arXiv:2006.10680; also found as U2G).
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_gradients import Distribution, FunctionObjective
+        >>> logits = torch.zeros(3, requires_grad=True)
+        >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))
+        >>> bits = Distribution(kind="bernoulli", logits=logits)
+        >>> sample = Disarm().estimate(bits, f, Noise.seeded(0), repeats=1)
+        >>> sample.surrogate(logits).mean().backward()
+        >>> logits.grad.shape
+        torch.Size([3])
     """
 
     def estimate(

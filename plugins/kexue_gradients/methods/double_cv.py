@@ -47,8 +47,8 @@ class DoubleCv:
 
     n: int = 2
     alpha: float = 0.0
-    rate: float = 0.01
-    warmup: int = 200
+    rate: float = 0.02
+    warmup: int = 50
 
     def __post_init__(self) -> None:
         if self.n < 2:

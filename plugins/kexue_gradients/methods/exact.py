@@ -21,6 +21,20 @@ class Exact:
 
     The reference that every estimator is measured against, where f can be tabulated. Its value is E f, so that a
     decoder learns from the exact expectation too. Costs one evaluation for each state of a block.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_gradients import Distribution, Enumeration, FunctionObjective
+        >>> logits = torch.zeros(3, requires_grad=True)
+        >>> states = torch.tensor([[0.0], [1.0]])
+        >>> def table():
+        ...     # f is a sum over bits, so every bit is a block of its own with two states.
+        ...     return Enumeration(states=states, values=(states - 0.45).square().expand(2, 3))
+        >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1), table=table)
+        >>> sample = Exact().estimate(Distribution(kind="bernoulli", logits=logits), f, Noise.seeded(0), repeats=1)
+        >>> sample.gradient
+        tensor([[0.0250, 0.0250, 0.0250]])
     """
 
     deterministic: ClassVar[bool] = True

@@ -61,8 +61,8 @@ class Nvil:
     hidden: int = 10
     normalise: bool = True
     decay: float = 0.9
-    rate: float = 0.01
-    warmup: int = 100
+    rate: float = 0.02
+    warmup: int = 50
 
     def __post_init__(self) -> None:
         if self.hidden < 1:

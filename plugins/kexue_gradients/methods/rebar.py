@@ -50,8 +50,8 @@ class Rebar:
     eta: float = 1.0
     temperature: float = 0.5
     coupled: bool = True
-    rate: float = 0.01
-    warmup: int = 100
+    rate: float = 0.02
+    warmup: int = 50
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:

@@ -23,6 +23,18 @@ class StraightThrough:
 
     Raises:
         ValueError: the temperature is not positive.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_gradients import Distribution, FunctionObjective
+        >>> logits = torch.zeros(3, requires_grad=True)
+        >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))
+        >>> bits = Distribution(kind="bernoulli", logits=logits)
+        >>> sample = StraightThrough().estimate(bits, f, Noise.seeded(0), repeats=1)
+        >>> sample.surrogate(logits).mean().backward()
+        >>> logits.grad.shape
+        torch.Size([3])
     """
 
     temperature: float = 1.0

@@ -31,6 +31,22 @@ class Vimco:
 
     Raises:
         ValueError: the baseline is not one of these; at the first estimate, a baseline with one sample only.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_gradients import Distribution
+        >>> class Bound:
+        ...     samples = 4
+        ...     def log_weights(self, x):
+        ...         # Weights that depend on the logits through x alone: nothing is left at fixed x.
+        ...         return -(x - 0.45).square().sum(-1), torch.zeros_like(x)
+        >>> logits = torch.zeros(3, requires_grad=True)
+        >>> bits = Distribution(kind="bernoulli", logits=logits)
+        >>> sample = Vimco().estimate(bits, Bound(), Noise.seeded(0), repeats=1)
+        >>> sample.surrogate(logits).mean().backward()
+        >>> logits.grad.shape
+        torch.Size([3])
     """
 
     baseline: str = "geometric"

@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,20 +46,30 @@ def draw_without_replacement(distribution: Distribution, noise: Noise, repeats: 
     shape = (repeats, k, *distribution.batch)
     total = log_p.new_full(shape, _NOWHERE)
     total[:, 0] = 0.0
-    key, choices = total.clone(), torch.zeros(*shape, 0, dtype=torch.int64, device=logits.device)
+    key, steps = total.clone(), []
     for place in range(length):
         branch = total.unsqueeze(-1) + log_p[..., place, :]
         keys = _truncated(branch + gumbel[..., place, :], key.unsqueeze(-1))
         # The branches of all beams side by side, the best k of them kept.
         best = keys.movedim(-1, 2).flatten(1, 2).topk(k, dim=1)
-        beam, choice = best.indices // branches, best.indices % branches
         key = best.values
         total = branch.movedim(-1, 2).flatten(1, 2).gather(1, best.indices)
-        choices = choices.gather(1, beam.unsqueeze(-1).expand(*beam.shape, place))
-        choices = torch.cat([choices, choice.unsqueeze(-1)], dim=-1)
+        steps.append(best.indices)
+    choices = _followed(steps, branches)
     if bits:
         return choices.to(logits.dtype), total
-    return torch.nn.functional.one_hot(choices, branches).to(logits.dtype), total
+    return functional.one_hot(choices, branches).to(logits.dtype), total
+
+
+def _followed(steps: list[Tensor], branches: int) -> Tensor:
+    """The choices `[R, k, *batch, L]` that led to each state; a step holds `beam * branches + choice`."""
+    choices = [steps[-1] % branches]
+    beam = steps[-1] // branches
+    for step in reversed(steps[:-1]):
+        taken = step.gather(1, beam)
+        choices.append(taken % branches)
+        beam = taken // branches
+    return torch.stack(choices[::-1], dim=-1)
 
 
 def _truncated(keys: Tensor, largest: Tensor) -> Tensor:

@@ -31,6 +31,17 @@ class Chebyshev:
         probes: number m of probe vectors a repeat, >= 1. A repeat costs ceil(K / 2) m products.
         distribution: `rademacher`, `gaussian`, `sphere` or `orthogonal`.
         bound_steps: Lanczos steps, so many more products, for bounds of the spectrum where the operator brings none.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_logdet import Operator
+        >>> noise = Noise.seeded(0, dtype=torch.float64)
+        >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64))
+        >>> op = Operator.of(matrix, "spd")
+        >>> sample = Chebyshev().estimate(op, budget=2000, noise=noise, repeats=4)
+        >>> sample.value.shape
+        torch.Size([4])
     """
 
     degree: int = 40

@@ -30,6 +30,17 @@ class Exact:
 
     Args:
         via: `auto` takes the entries where the operator has them; `products` never does.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_logdet import Operator
+        >>> noise = Noise.seeded(0, dtype=torch.float64)
+        >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64))
+        >>> op = Operator.of(matrix, "spd")
+        >>> sample = Exact().estimate(op, budget=2000, noise=noise, repeats=4)
+        >>> sample.value.shape
+        torch.Size([4])
     """
 
     via: str = "auto"

@@ -23,6 +23,17 @@ class Hutchinson:
     Args:
         probes: number m of probe vectors a repeat, >= 1. A repeat costs m products.
         distribution: `rademacher`, `gaussian`, `sphere` or `orthogonal` (Haar; exact at m = n).
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_logdet import Operator
+        >>> noise = Noise.seeded(0, dtype=torch.float64)
+        >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64))
+        >>> op = Operator.of(matrix, "spd", target="trace")
+        >>> sample = Hutchinson().estimate(op, budget=2000, noise=noise, repeats=4)
+        >>> sample.value.shape
+        torch.Size([4])
     """
 
     probes: int = 60

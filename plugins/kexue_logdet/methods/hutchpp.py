@@ -29,6 +29,17 @@ class HutchPP:
         steps: Lanczos steps k of a product with log A, >= 1. A repeat costs m products for a trace and m min(k, n) for
             a log-determinant.
         distribution: of S and of the probes: `rademacher`, `gaussian` or `sphere`.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_logdet import Operator
+        >>> noise = Noise.seeded(0, dtype=torch.float64)
+        >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64))
+        >>> op = Operator.of(matrix, "spd")
+        >>> sample = HutchPP().estimate(op, budget=2000, noise=noise, repeats=4)
+        >>> sample.value.shape
+        torch.Size([4])
     """
 
     vectors: int = 60

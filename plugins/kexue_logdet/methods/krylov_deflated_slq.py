@@ -34,6 +34,17 @@ class KrylovDeflatedSLQ:
         probes: number m of probe vectors a repeat, >= 1. A repeat costs b (q + extra) + min(k, n) m products, less
             where V would not fit into n dimensions.
         distribution: of S and of the probes: `rademacher`, `gaussian` or `sphere`.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_logdet import Operator
+        >>> noise = Noise.seeded(0, dtype=torch.float64)
+        >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64))
+        >>> op = Operator.of(matrix, "spd")
+        >>> sample = KrylovDeflatedSLQ().estimate(op, budget=2000, noise=noise, repeats=4)
+        >>> sample.value.shape
+        torch.Size([4])
     """
 
     block: int = 3

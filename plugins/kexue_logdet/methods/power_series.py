@@ -27,6 +27,17 @@ class PowerSeries:
         degree: number K of terms, >= 1.
         probes: number m of probe vectors a repeat, >= 1. A repeat costs K m products.
         distribution: `rademacher`, `gaussian` or `sphere` (of radius sqrt(n)).
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_logdet import Operator
+        >>> noise = Noise.seeded(0, dtype=torch.float64)
+        >>> matrix = 0.3 * torch.eye(50, dtype=torch.float64)
+        >>> op = Operator.of(matrix, "residual")
+        >>> sample = PowerSeries().estimate(op, budget=2000, noise=noise, repeats=4)
+        >>> sample.value.shape
+        torch.Size([4])
     """
 
     degree: int = 20

@@ -31,6 +31,17 @@ class PreconditionedSLQ:
         steps: Lanczos steps k, >= 1.
         probes: number m of probe vectors a repeat, >= 1. A repeat costs r + min(k, n) m products.
         distribution: of the probes: `rademacher`, `gaussian`, `sphere` or `orthogonal`.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_logdet import Bounds, Operator
+        >>> noise = Noise.seeded(0, dtype=torch.float64)
+        >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 100, dtype=torch.float64))
+        >>> op = Operator.of(matrix, "spd", bounds=Bounds(low=1.0, high=4.0, provenance="exact"))
+        >>> sample = PreconditionedSLQ().estimate(op, budget=2000, noise=noise, repeats=4)
+        >>> sample.value.shape
+        torch.Size([4])
     """
 
     rank: int = 20

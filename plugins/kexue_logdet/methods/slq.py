@@ -37,6 +37,17 @@ class SLQ:
         distribution: `rademacher`, `gaussian`, `sphere` (of radius sqrt(n)) or `orthogonal`.
         orthogonalisation: `full`, twice against the whole basis, or `none`: k n m numbers less of memory, and Ritz
             values that repeat, which delays convergence, always towards too large.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_logdet import Operator
+        >>> noise = Noise.seeded(0, dtype=torch.float64)
+        >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64))
+        >>> op = Operator.of(matrix, "spd")
+        >>> sample = SLQ().estimate(op, budget=2000, noise=noise, repeats=4)
+        >>> sample.value.shape
+        torch.Size([4])
     """
 
     steps: int = 20

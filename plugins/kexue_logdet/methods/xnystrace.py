@@ -33,6 +33,17 @@ class XNysTrace:
         steps: Lanczos steps k of a product with log A, >= 1. A repeat costs m products for a trace and m min(k, n) for
             a log-determinant.
         distribution: `sphere` or `gaussian`; others are not rotation-invariant.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_logdet import Bounds, Operator
+        >>> noise = Noise.seeded(0, dtype=torch.float64)
+        >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 100, dtype=torch.float64))
+        >>> op = Operator.of(matrix, "spd", bounds=Bounds(low=1.0, high=4.0, provenance="exact"))
+        >>> sample = XNysTrace().estimate(op, budget=2000, noise=noise, repeats=4)
+        >>> sample.value.shape
+        torch.Size([4])
     """
 
     vectors: int = 60

@@ -36,6 +36,17 @@ class XTrace:
             sketch and are refused.
         normalisation: `improved` rescales what is left of a sphere vector to the length of a probe of that subspace;
             `none` leaves it.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_logdet import Operator
+        >>> noise = Noise.seeded(0, dtype=torch.float64)
+        >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64))
+        >>> op = Operator.of(matrix, "spd")
+        >>> sample = XTrace().estimate(op, budget=2000, noise=noise, repeats=4)
+        >>> sample.value.shape
+        torch.Size([4])
     """
 
     vectors: int = 60

@@ -1,0 +1,56 @@
+"""The example of every method runs, and what `show` prints of it can be pasted."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+
+import pytest
+import torch
+
+from kexue_bench.cli import show
+from kexue_bench.cli.show import split_example
+from kexue_bench.registry import docstring_of
+from kexue_gradients.plugin import kexue_methods as gradients_methods
+from kexue_logdet.plugin import kexue_methods as logdet_methods
+
+SPECS = [spec for methods in (gradients_methods, logdet_methods) for spec in methods()]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_and_grad():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.enable_grad():
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("target", sorted({spec.target for spec in SPECS}), ids=lambda t: t.partition(":")[2])
+def test_the_example_of_a_method_gives_what_it_says(target):
+    """A doctest in the class docstring, of at least one line."""
+    module, _, name = target.partition(":")
+    cls = getattr(importlib.import_module(module), name)
+    found = doctest.DocTestFinder(recurse=False).find(cls, name, globs={name: cls})
+    runner = doctest.DocTestRunner(optionflags=doctest.REPORT_ONLY_FIRST_FAILURE)
+    results = [runner.run(test) for test in found]
+    assert sum(result.attempted for result in results) > 1
+    assert not any(result.failed for result in results)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_the_printed_snippet_runs_as_it_stands(spec):
+    """Import line and example, as `kexue-bench show NAME` prints them, in an empty namespace."""
+    assert ">>>" not in split_example(docstring_of(spec.target))[0]
+    lines = show._method_lines(spec, split_example(docstring_of(spec.target))[1])
+    snippet = "\n".join(line.removeprefix("  ") for line in lines[lines.index("use it:") + 1 :])
+    exec(snippet, {"__name__": "pasted"})
+
+
+def test_the_sections_after_an_example_stay_prose():
+    """Only the section itself is cut out; outputs become comments, continuation lines stay."""
+    text = "Head.\n\nExamples:\n    >>> def f():\n    ...     return 1\n    >>> f()\n    1\n\nRaises:\n    No.\n"
+    prose, snippet = split_example(text)
+    assert prose.split() == ["Head.", "Raises:", "No."]
+    assert snippet == "def f():\n    return 1\nf()\n# 1"
+    assert split_example("Head.") == ("Head.", "")
