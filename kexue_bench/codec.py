@@ -152,7 +152,7 @@ def _reader(kind: object) -> Reader:
     if origin is not None and issubclass(origin, Mapping):
         return _mapping_reader(_reader(args[1]))
     if origin is not None:
-        return _list_reader(origin, _reader(args[0]))
+        return _list_reader(origin, _reader(args[0]), _plain(args[0]))
     if kind is object:
         return lambda data: data
     return _float_reader if kind is float else _exact_reader(typing.cast("type", kind))
@@ -188,10 +188,19 @@ def _dataclass_reader(cls: type) -> Reader:
     return read
 
 
-def _list_reader(origin: type, read_item: Reader) -> Reader:
+def _plain(kind: object) -> frozenset[type]:
+    """Types whose values an annotation takes as they are: `float` and `None` for `float | None`."""
+    args = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    return frozenset(arg for arg in args if arg in {bool, int, float, str, types.NoneType})
+
+
+def _list_reader(origin: type, read_item: Reader, plain: frozenset[type]) -> Reader:
     def read(data: object) -> object:
         if not isinstance(data, list):
             raise _MisfitError(f"expected a list, got {_short(data)}")
+        # Long lists are series of numbers: one look at their types, no call for each.
+        if plain and plain.issuperset(map(type, data)):
+            return tuple(data) if origin is tuple else frozenset(data)
         out: list[object] = []
         try:
             out.extend(map(read_item, data))

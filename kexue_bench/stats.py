@@ -36,6 +36,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # -- distributions ----------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def t_quantile(probability: float, df: float) -> float:
     """Quantile of Student's t with `df` degrees of freedom; the normal quantile for `df = inf`."""
     from scipy.special import ndtri, stdtrit
@@ -160,9 +161,11 @@ def paired_ratio(a: ArrayLike, b: ArrayLike, *, floor: float = 0.0) -> Contrast:
     mean_x, mean_y = float(x.mean()), float(y.mean())
     if not (mean_x > 0 and mean_y > 0):
         raise ValueError(f"a ratio needs positive means, got {mean_x} and {mean_y}")
-    u, v = x / mean_x, y / mean_y
-    variance = float((u - v).var(ddof=1))
-    unpaired = float(u.var(ddof=1) + v.var(ddof=1))
+    # Relative deviations have mean 0, so that their squares are their variances.
+    u, v = x / mean_x - 1, y / mean_y - 1
+    free = x.size - 1
+    variance = float((u - v) @ (u - v)) / free
+    unpaired = float(u @ u + v @ v) / free
     return Contrast(
         value=math.log(mean_x) - math.log(mean_y),
         se=math.sqrt(variance / x.size),
