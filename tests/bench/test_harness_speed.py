@@ -1,7 +1,7 @@
 """The harness's own speed, as ratios and costs taken within one run: `pytest tests/bench`.
 
-Every figure is printed beside its target. Assertions are several times wider than the targets: a machine under load
-must not fail them, a harness that became slow must.
+Every figure is printed beside its target, and the target is what is asserted: on a machine that has something else to do
+they fail.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def test_batched_estimation_against_a_loop_over_samples(figure):
             times = time_group(works, rounds=15, seed=0).members
         return ratio(times["loop"], times["batched"])
 
-    assert figure("batched estimation, times a per-sample loop", measure, target=">= 100") > 30
+    assert figure("batched estimation, times a per-sample loop", measure, target=">= 100") >= 100
 
 
 @pytest.mark.parametrize(("method", "evaluations"), [(Reinforce(), 1), (Rloo(), 2), (Disarm(), 2)])
@@ -149,7 +149,7 @@ def test_estimation_against_its_roofline(figure, method, evaluations):
         return ratio(times["floor"], times["estimate"])
 
     name = f"{type(method).__name__.lower()}, share of the roofline"
-    assert figure(name, measure, target=">= 0.6") > 0.2
+    assert figure(name, measure, target=">= 0.6") >= 0.6
 
 
 def test_fixed_cost_of_a_case_in_process(figure, monkeypatch):
@@ -164,7 +164,7 @@ def test_fixed_cost_of_a_case_in_process(figure, monkeypatch):
         assert times.median is not None
         return 1e3 * times.median
 
-    assert figure("fixed cost of a case in process, ms", measure, target="<= 0.5") < 20
+    assert figure("fixed cost of a case in process, ms", measure, target="<= 0.5") <= 0.5
 
 
 def run_plan(engine: LocalEngine, root: Path, count: int, first: int) -> float:
@@ -209,7 +209,7 @@ def test_fixed_cost_of_a_case_in_a_warm_pool(figure, tmp_path):
             pairs = [(run_plan(engine, tmp_path, count, count * i), run_bare(pool, tmp_path, count)) for i in turns]
             return statistics.median(ours / bare for ours, bare in pairs)
 
-        assert figure("warm pool, times bare pebble and one fsync", measure, target="<= 1.5") < 8
+        assert figure("warm pool, times bare pebble and one fsync", measure, target="<= 1.5") <= 1.5
 
 
 def test_fixed_cost_of_a_case_in_a_fresh_process(figure, tmp_path):
@@ -220,7 +220,7 @@ def test_fixed_cost_of_a_case_in_a_fresh_process(figure, tmp_path):
             run_plan(engine, tmp_path, 3, 0)
             return 1e3 * statistics.median(run_plan(engine, tmp_path, 10, 10 * (i + 1)) for i in range(3))
 
-    assert figure("fresh process a case, ms", measure, target="<= 100") < 1000
+    assert figure("fresh process a case, ms", measure, target="<= 100") <= 100
 
 
 def test_a_step_of_the_facility_against_a_loop_by_hand(figure):
@@ -255,7 +255,7 @@ def test_a_step_of_the_facility_against_a_loop_by_hand(figure):
         times = time_group(works, rounds=100, seed=0).members
         return ratio(times["facility"], times["by hand"])
 
-    assert figure("a step of the facility, times one by hand", measure, target="<= 1.1") < 1.5
+    assert figure("a step of the facility, times one by hand", measure, target="<= 1.1") <= 1.1
 
 
 def test_equal_work_has_a_ratio_of_one(figure):
@@ -275,5 +275,5 @@ def test_equal_work_has_a_ratio_of_one(figure):
     def measure() -> float:
         return ratio(times["twice"], times["a"])
 
-    assert figure("work done twice, times the work done once", measure, target="2.00") == pytest.approx(2, rel=0.3)
-    assert ratio(times["b"], times["a"]) == pytest.approx(1, rel=0.2)
+    assert figure("work done twice, times the work done once", measure, target="2.00 within 2 %") == pytest.approx(2, rel=0.02)
+    assert ratio(times["b"], times["a"]) == pytest.approx(1, rel=0.02)
