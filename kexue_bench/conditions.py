@@ -90,5 +90,5 @@ def _evaluate(
 
     try:
         return value(ast.parse(text, mode="eval").body)
-    except (SyntaxError, TypeError, ZeroDivisionError) as error:
+    except (SyntaxError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise PluginError(f"the expression {text!r} cannot be read: {error}") from error

@@ -67,25 +67,33 @@ def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     for name, values in zip(_CaseColumns._fields, zip(*shared, strict=True) if shared else [()] * 15, strict=True):
         kind = np.dtype("int64") if name in {"copy", "threads"} else "str"
-        columns[name] = pd.array(values, dtype=kind).take(repeat)
+        texts = values if name in {"copy", "threads"} else list(map(_encodable, values))
+        columns[name] = pd.array(texts, dtype=kind).take(repeat)
     if any(isinstance(m, Evidence) for m in rows):
         claims = [m.claim if isinstance(m, Evidence) else "" for m in rows]
-        columns["claim"] = pd.array([c or own for c, own in zip(claims, columns["claim"], strict=True)], dtype="str")
+        columns["claim"] = pd.array(
+            [_encodable(c or own) for c, own in zip(claims, columns["claim"], strict=True)], dtype="str"
+        )
     columns |= {
         "replicate": pd.array(replicates, dtype="Int64"),
-        "labels": pd.array([params_text(m.labels) for m in rows], dtype="str"),
-        "metric": pd.array([m.metric for m in rows], dtype="str"),
+        "labels": pd.array([_encodable(params_text(m.labels)) for m in rows], dtype="str"),
+        "metric": pd.array([_encodable(m.metric) for m in rows], dtype="str"),
         "value": np.array([m.value for m in rows], dtype="float64"),
         "ci_low": np.array([m.low for m in rows], dtype="float64"),
         "ci_high": np.array([m.high for m in rows], dtype="float64"),
         "n": np.array([m.n for m in rows], dtype="int64"),
-        "unit": pd.array([m.unit for m in rows], dtype="str"),
-        "flags": pd.array([" ".join(sorted(m.flags)) for m in rows], dtype="str"),
+        "unit": pd.array([_encodable(m.unit) for m in rows], dtype="str"),
+        "flags": pd.array([_encodable(" ".join(sorted(m.flags))) for m in rows], dtype="str"),
         "step": pd.array([m.point for m in rows], dtype="Int64"),
         "seconds": np.full(len(rows), np.nan),
     }
     frame = pd.DataFrame({name: columns[name] for name in COLUMNS})
     return _with_seconds(frame) if any(m.point is not None for m in rows) else frame
+
+
+def _encodable(text: str) -> str:
+    """`text` with lone surrogates, which no encoding holds, as their escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def params_text(params: Mapping[str, object]) -> str:
@@ -124,9 +132,13 @@ def _method_params(case: Case, outcome: Outcome) -> Mapping[str, object]:
 
 def _with_seconds(frame: pd.DataFrame) -> pd.DataFrame:
     """Curves over seconds are derived from the measured time of one step, never raced."""
+    import numpy as np
+
     timed: Any = frame[(frame["metric"] == "time") & (frame["stage"] == "time") & (frame["copy"] == 0)]
     one_step = timed.groupby(_SAME_METHOD, as_index=False)["value"].median()
     points: Any = frame[frame["step"].notna()]
     joined = points[_SAME_METHOD].merge(one_step, on=_SAME_METHOD, how="left")
-    frame.loc[points.index, "seconds"] = points["step"].to_numpy(dtype="float64") * joined["value"].to_numpy()
+    # A stranger's steps and seconds may overflow together.
+    with np.errstate(all="ignore"):
+        frame.loc[points.index, "seconds"] = points["step"].to_numpy(dtype="float64") * joined["value"].to_numpy()
     return frame

@@ -159,8 +159,9 @@ def text(value: Scalar | None) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
-    if isinstance(value, str) and any(c in value for c in ",[]='\" "):
-        return repr(value)
+    if isinstance(value, str) and (not value or value != value.strip() or any(c in value for c in ",[]='\" ")):
+        quote = '"' if "'" in value else "'"
+        return f"{quote}{value}{quote}"
     return str(value)
 
 

@@ -99,7 +99,7 @@ def _when(stamp: str) -> str:
 def _print(headings: tuple[str, ...], rows: list[tuple[str, ...]], *, empty: str = "nothing is registered") -> None:
     console = Console()
     if not rows:
-        console.print(empty)
+        console.print(Text(visible(empty)))
         return
     table = Table(box=None, pad_edge=False)
     for index, heading in enumerate(headings):

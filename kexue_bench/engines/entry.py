@@ -5,10 +5,12 @@ Only text crosses the pipe. The worker module is named, not imported, so that a 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import resource
 import signal
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 from ..capture import Capture
@@ -36,12 +38,29 @@ def initialize(slot: str, memory: int = 0) -> None:
     if os.getppid() != parent or not register.is_dir():
         os._exit(1)
     processes.adopt_orphans()
+    _forget_server()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory:
         processes.bound_memory(memory)
     capture = Capture(folder / OUTPUT)
     capture.redirect()
     _station.append((Crumb(folder / CRUMB), capture))
+
+
+def _forget_server() -> None:
+    """Close the pipes of the fork server and its tracker: a method that writes where it should not would end them.
+
+    A method that uses multiprocessing itself starts its own.
+    """
+    for owner, name in (
+        (forkserver._forkserver, "_forkserver_alive_fd"),  # noqa: SLF001  # multiprocessing has no public way
+        (resource_tracker._resource_tracker, "_fd"),  # noqa: SLF001  # the same
+    ):
+        fd = getattr(owner, name, None)
+        if isinstance(fd, int):
+            setattr(owner, name, None)
+            with contextlib.suppress(OSError):
+                os.close(fd)
 
 
 def enter(text: str) -> tuple[str, str, tuple[str, ...]]:

@@ -288,7 +288,8 @@ class LocalEngine:
     def _bury(self, slot: Slot) -> None:
         """After a death: nothing that the dead one started lives on, and a pool that did not recover is replaced."""
         pid, source = slot.pid, slot.server
-        spoiled = not pid or not slot.healthy
+        # What a worker wrote into the pipe instead of an answer would be read as the answer of the next one.
+        spoiled = not pid or slot.unheard or not slot.healthy
         slot.release()
         slot.leaving = 0
         if pid:

@@ -110,6 +110,7 @@ class Slot:
         self.verdict: tuple[DeliveryStatus, str] | None = None
         self.condemned = 0.0
         self.leaving = 0
+        self.unheard = False
         self._folder = folder
         self._wake = wake
         self._crumb = Crumb(folder / entry.CRUMB)
@@ -163,7 +164,8 @@ class Slot:
 
     def release(self) -> None:
         """The job is over; a fresh worker is on its way out."""
-        self.pid = self.pid or self._crumb.read().pid
+        if not self.pid and self._is_worker(pid := self._crumb.read().pid):
+            self.pid = pid
         self.ticket, self._inner, self.verdict = None, None, None
         self.freed = time.monotonic()
         self.leaving = self.pid if self.fresh else 0
@@ -192,7 +194,16 @@ class Slot:
     def seconds(self) -> float:
         """Wall seconds since the worker took the job."""
         position = self._crumb.read()
-        return time.monotonic() - position.begun if position.pid else 0.0
+        now = time.monotonic()
+        return now - self._moment(position.begun, now) if position.pid else 0.0
+
+    def _moment(self, second: float, now: float) -> float:
+        """A second that a worker wrote; that of the sending where it cannot be true, for its memory may be spoiled."""
+        return second if self._sent <= second <= now else self._sent
+
+    def _is_worker(self, pid: int) -> bool:
+        """Whether a worker of ours registered this pid: a breadcrumb may be nonsense, and the pid will be killed."""
+        return bool(pid) and (self._folder.parent / entry.WORKERS / str(pid)).exists()
 
     def look(self, now: float, *, start_limit: float, memory_limit: int) -> bool:
         """Watch the running job; True when it is over without an answer and its process is gone."""
@@ -200,7 +211,7 @@ class Slot:
         if ticket is None or inner is None:
             return False
         position = self._crumb.read()
-        if not self.pid and position.pid:
+        if not self.pid and self._is_worker(position.pid):
             self.pid, self.server = position.pid, position.server
             self._pidfd = processes.open_pidfd(self.pid)
         if self.verdict is None and not inner.done():
@@ -212,7 +223,8 @@ class Slot:
         if inner.done():
             return gone or not self.pid or self._overdue(now)
         if gone and now - self._ended > 0.3:
-            # pebble ignores a worker that ends with code 0 and would wait for ever.
+            # pebble ignores a worker that ends with code 0, or whose answer it could not read, and would wait for ever.
+            self.unheard = True
             self.condemn("crashed", "exited with code 0 before it answered")
         return False
 
@@ -223,7 +235,8 @@ class Slot:
                 self.condemn("lost", f"no worker took the job within {start_limit:g} s")
             return
         # Each member has the limit since its last turn, and all of them together as often as there are members.
-        slowest = max(now - max(position.stamp, position.begun), (now - position.begun) / ticket.members)
+        begun, stamp = (self._moment(second, now) for second in (position.begun, position.stamp))
+        slowest = max(now - max(stamp, begun), (now - begun) / ticket.members)
         if ticket.limit is not None and slowest > ticket.limit:
             self.condemn("timeout", f"exceeded its time limit of {ticket.limit:g} s")
             return
@@ -241,10 +254,11 @@ class Slot:
         """What happened to a job without an answer."""
         position = self._crumb.read()
         status, reason = self.verdict or self._cause()
+        members = self.ticket.members if self.ticket is not None and position.phase not in {"", "start"} else 0
         return Delivery(
             status=status,
             reason=reason,
-            member=position.member if position.phase not in ("", "start") else None,
+            member=position.member if position.member < members else None,
             phase=position.phase,
             trace=self._tail.text(),
             seconds=self.seconds(),
@@ -262,7 +276,7 @@ class Slot:
     def kill(self) -> None:
         """End the worker without asking anybody."""
         pid = self.pid or self._crumb.read().pid
-        if pid:
+        if self._is_worker(pid):
             processes.kill_group(pid)
 
     def close(self) -> None:

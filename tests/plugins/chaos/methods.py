@@ -342,3 +342,115 @@ class BadRow(Fine):
 
     def row(self) -> object:
         return object()
+
+
+class LeavesGenerator(Fine):
+    def run(self) -> float:
+        raise GeneratorExit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """Sends itself a signal."""
+
+    number: int = 9
+
+    def run(self) -> float:
+        os.kill(os.getpid(), self.number)
+        time.sleep(600)
+        return 0.0
+
+
+class Recurses(Fine):
+    def run(self) -> float:
+        return self.run() + 1
+
+
+class HangsAtExit(Fine):
+    """Answers, and keeps its interpreter from ending."""
+
+    def run(self) -> float:
+        import atexit
+
+        atexit.register(time.sleep, 600)
+        return 1.0
+
+
+class _Grave:
+    def __del__(self) -> None:
+        ctypes.string_at(0)
+
+
+class DiesAtExit(Fine):
+    """Answers, and falls when its interpreter ends."""
+
+    def run(self) -> float:
+        sys.chaos = _Grave()  # pyright: ignore[reportAttributeAccessIssue]  # kept until the very end
+        return 1.0
+
+
+class Descriptors(Fine):
+    """Opens files until it may not."""
+
+    def run(self) -> float:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+        kept = []
+        while True:
+            kept.append(os.open(os.devnull, os.O_RDONLY))
+
+
+class Closes(Fine):
+    """Closes every low descriptor."""
+
+    def run(self) -> float:
+        os.closerange(0, 100)
+        return 1.0
+
+
+class Forges(Fine):
+    """Writes what looks like an answer to every descriptor it finds."""
+
+    def run(self) -> float:
+        for number in range(3, 60):
+            try:
+                if not os.path.samestat(os.fstat(number), Path("/dev/null").stat()):
+                    os.write(number, b'{"outcomes":[{"key":"forged","status":"ok"}]}\n' * 3)
+            except OSError:
+                continue
+        return 1.0
+
+
+class NotFinite(Fine):
+    def run(self) -> float:
+        return float("nan")
+
+
+class _HostileNumber:
+    def __float__(self) -> float:
+        raise ZeroDivisionError("no number")
+
+    def __eq__(self, other: object) -> bool:
+        raise ZeroDivisionError("no equal")
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # hostile on purpose
+
+
+class HostileNumber(Fine):
+    def run(self) -> float:
+        return _HostileNumber()  # pyright: ignore[reportReturnType]  # hostile on purpose
+
+
+class WrongType(Fine):
+    def run(self) -> float:
+        return [1.0, 2.0]  # pyright: ignore[reportReturnType]  # wrong on purpose
+
+
+class KillsServer(Fine):
+    """Ends the process that makes workers."""
+
+    def run(self) -> float:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(600)
+        return 0.0
