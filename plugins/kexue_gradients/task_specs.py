@@ -15,9 +15,39 @@ _TASKS = "kexue_gradients.tasks"
 _EXPECTATION = frozenset({"expectation"})
 _BLACK_BOX = _EXPECTATION | {"discrete", "enumerable"}
 _SMOOTH = _BLACK_BOX | {"differentiable", "relaxable"}
-_TOY_BUDGETS = {"quick": 2**18, "standard": 2**21, "full": 2**24}
+_TOY_BUDGETS = {"quick": 2**18, "standard": 2**20, "full": 2**24}
+# The methods of the first rank; those that refine one of them meet the toys from `standard` on.
+_FIRST = (
+    "exact",
+    "reinforce[baseline=ema]",
+    "rloo",
+    "arm",
+    "disarm",
+    "arms",
+    "muprop",
+    "rebar",
+    "relax",
+    "gumbel-softmax",
+    "st-gumbel-softmax",
+    "straight-through",
+    "gumbel-rao",
+    "reinmax",
+    "gapped-straight-through",
+)
 _DIGITS_COLUMNS = ("relative-bias", "variance", "work-variance", "cosine", "time", "evaluations", "memory")
-_DIGITS_BUDGETS = {"quick": 2**13, "standard": 2**16, "full": 2**20}
+_DIGITS_BUDGETS = {"quick": 2**13, "standard": 2**15, "full": 2**20}
+# What `quick` runs and times on real data, and what the suites train; the toys run every method.
+CHOSEN_METHODS = (
+    "exact",
+    "reinforce",
+    "reinforce[baseline=ema]",
+    "rloo",
+    "disarm",
+    "gumbel-softmax",
+    "st-gumbel-softmax",
+    "straight-through",
+    "reinmax",
+)
 
 
 def _frozen(
@@ -30,6 +60,7 @@ def _frozen(
     budgets: Mapping[str, int] = _TOY_BUDGETS,
     timed: frozenset[str] = frozenset({"full"}),
     headline: tuple[str, ...] = (),
+    methods: Mapping[str, tuple[str, ...]] | None = None,
 ) -> TaskSpec:
     return TaskSpec(
         name=name,
@@ -39,6 +70,7 @@ def _frozen(
         version=1,
         offers=offers,
         suites=suites,
+        methods=methods or {},
         timed=timed,
         budgets=budgets,
         primary="work-variance",
@@ -65,7 +97,7 @@ FROZEN_TASKS = (
                 "bernoulli-toy[bits=200,t=0.499,power=[2.0,3.0]]",
             ),
         },
-        timed=frozenset({"standard", "full"}),
+        methods={"quick": _FIRST},
     ),
     _frozen(
         "categorical-toy",
@@ -77,7 +109,6 @@ FROZEN_TASKS = (
             "standard": ("categorical-toy[power=[2,3],classes=[3,10]]", "categorical-toy[point=peaked]"),
             "full": ("categorical-toy[power=[2,3],point=[flat,peaked],classes=[3,10]]",),
         },
-        timed=frozenset({"standard", "full"}),
     ),
     _frozen(
         "qubo",
@@ -133,6 +164,7 @@ FROZEN_TASKS = (
         "f = x, x^2 or exp(-x) of one gamma variable, gradient for its shape in closed form",
         offers=_EXPECTATION | {"gamma", "differentiable"},
         suites={
+            "quick": ("gamma-cost",),
             "standard": ("gamma-cost[shape=[0.7,2.5]]",),
             "full": ("gamma-cost[shape=[0.7,2.5],function=[linear,square,exp]]",),
         },
@@ -150,7 +182,11 @@ FROZEN_TASKS = (
         "iwae_toy:IwaeToy",
         "importance-weighted bound of n samples of three bits, exact over all tuples",
         offers=frozenset({"multi-sample"}),
-        suites={"standard": ("iwae-toy[samples=[2,4]]",), "full": ("iwae-toy[samples=[2,3,5]]",)},
+        suites={
+            "quick": ("iwae-toy",),
+            "standard": ("iwae-toy[samples=[2,4]]",),
+            "full": ("iwae-toy[samples=[2,3,5]]",),
+        },
     ),
     _frozen(
         "digits-vae-frozen",
@@ -161,6 +197,7 @@ FROZEN_TASKS = (
         budgets=_DIGITS_BUDGETS,
         timed=frozenset({"quick", "standard", "full"}),
         headline=_DIGITS_COLUMNS,
+        methods={"quick": CHOSEN_METHODS},
     ),
     _frozen(
         "digits-vae-classes-frozen",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from kexue_bench.api import Knob, MetricSpec, TaskSpec
 
+from .task_specs import CHOSEN_METHODS
+
 _FAMILY = "gradients"
 _TASKS = "kexue_gradients.tasks"
 _SMOOTH = frozenset({"expectation", "discrete", "enumerable", "differentiable", "relaxable"})
 _RATES = Knob(field="lr", grid=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2))
+# A training costs as much as a hundred frozen problems: only `full` trains with every method.
+_METHODS = {"quick": CHOSEN_METHODS, "standard": (*CHOSEN_METHODS, "disarm-tree", "rebar")}
 
 TRAINED_TASKS = (
     TaskSpec(
@@ -17,6 +21,7 @@ TRAINED_TASKS = (
         summary="train an 8-bit autoencoder of digits; exact ELBO over the 256 states",
         version=1,
         offers=_SMOOTH | {"bernoulli"},
+        methods=_METHODS,
         suites={
             "quick": ("digits-vae[steps=1000]",),
             "standard": ("digits-vae[steps=2000]",),
@@ -36,6 +41,7 @@ TRAINED_TASKS = (
         summary="train an autoencoder of digits with four choices of four; exact ELBO over the 256 states",
         version=1,
         offers=_SMOOTH | {"categorical"},
+        methods=_METHODS,
         suites={
             "standard": ("digits-vae-classes[steps=1000]",),
             "full": ("digits-vae-classes[steps=[2000,8000]]",),
@@ -54,6 +60,7 @@ TRAINED_TASKS = (
         summary="train eight bits between the upper and the lower half of digits; exact bound over the 256 states",
         version=1,
         offers=_SMOOTH | {"bernoulli"},
+        methods=_METHODS,
         suites={"standard": ("digits-completion[steps=1000]",), "full": ("digits-completion[steps=[2000,8000]]",)},
         timed=frozenset({"full"}),
         replicates={"standard": 5, "full": 20},
@@ -69,6 +76,7 @@ TRAINED_TASKS = (
         summary="push 128 two-class variables to the better side; the optimum .45^power is known",
         version=1,
         offers=_SMOOTH | {"categorical", "power"},
+        methods=_METHODS,
         suites={"full": ("polynomial-programming[power=[1.5,2.0,3.0]]",)},
         timed=frozenset({"full"}),
         replicates={"full": 10},
@@ -83,6 +91,7 @@ TRAINED_TASKS = (
         summary="maximise E mean (b - .499)^2 over 200 bits in 2,000 steps; the expectation is exact",
         version=1,
         offers=_SMOOTH | {"bernoulli"},
+        methods={"standard": (*CHOSEN_METHODS, "muprop", "double-cv")},
         suites={"standard": ("double-cv-toy",), "full": ("double-cv-toy", "double-cv-toy[repeats=2]")},
         timed=frozenset({"full"}),
         replicates={"standard": 5, "full": 10},
