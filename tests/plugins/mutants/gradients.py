@@ -162,3 +162,11 @@ class FreeSecondDraw:
 
     def estimate(self, distribution, objective, noise, repeats, state=None):
         return Rloo(n=2).estimate(distribution, objective, noise, repeats)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raises:
+    """Ends no check at all."""
+
+    def estimate(self, distribution, objective, noise, repeats, state=None):
+        raise KeyError("nothing here")

@@ -64,6 +64,7 @@ def kexue_methods() -> list[MethodSpec]:
         _gradients("knows-its-rows", "KnowsItsRows"),
         _gradients("constant-in-name", "ConstantInName", claims=(Claimed(name="deterministic"),)),
         _gradients("free-second-draw", "FreeSecondDraw", claims=_UNBIASED, cost="1"),
+        _gradients("raises", "Raises"),
         _logdet("four-thirds", "FourThirds", cost="probes"),
         _logdet("no-reorthogonalisation", "NoReorthogonalisation", claims=(Claimed(name="exact-at(steps=n)"),)),
         _logdet("too-few-probes", "TooFewProbes", claims=(Claimed(name="exact-at(probes=n)"),)),
