@@ -6,99 +6,28 @@ planned cell has its case, so nothing can go missing later without being seen.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
-from . import conditions, selectors, tuning
-from .api import (
-    STAGES,
-    SUITES,
-    Case,
-    FamilySpec,
-    Instance,
-    Job,
-    MethodSpec,
-    Outcome,
-    Plan,
-    Scalar,
-    Stage,
-    TaskSpec,
+from . import selectors
+from .api import Case, FamilySpec, Instance, Job, MethodSpec, Outcome, Plan, TaskSpec
+from .cases import (
+    PRECISION,
+    PROCESSES,
+    ROUNDS,
+    Cell,
+    Request,
+    evaluate_cases,
+    processes_of,
+    time_cases,
+    tune_cases,
+    verify_cases,
 )
 from .errors import UsageError
 from .plugins import Hooks
 from .registry import Registry, fields_of
 
-PRECISION = {"quick": 0.05, "standard": 0.02, "full": 0.01}
-PROCESSES = {"quick": 5, "standard": 10, "full": 20}
-ROUNDS = {"quick": 60, "standard": 100, "full": 100}
-SAMPLE_SECONDS = 0.002
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a user asked for, before any name is resolved.
-
-    Args:
-        families: names; empty means every family.
-        methods: selectors of `-m`; empty means the suite's.
-        tasks: selectors of `-t`; empty means the suite's.
-        suite: quick, standard or full.
-        stages: stages to run.
-        replicates: seeds of trained tasks and repetitions of sampling tasks; None leaves it to the suite.
-        precision: relative half-width at which sampling stops; None leaves it to the suite.
-        budget: largest number of draws of a sampling case; None leaves it to the task.
-        processes: processes of a timing group; None leaves it to the suite.
-        rigorous: time in twice the suite's processes and rounds.
-        baseline: selector of the baseline; empty means the family's.
-        dtype: empty means the task's own.
-        tune: trials of each method on each task; 0 shows methods untuned only.
-    """
-
-    families: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
-    suite: str = "quick"
-    stages: tuple[Stage, ...] = STAGES
-    replicates: int | None = None
-    seed: int = 0
-    device: str = "cpu"
-    dtype: str = ""
-    threads: int = 1
-    precision: float | None = None
-    budget: int | None = None
-    processes: int | None = None
-    rigorous: bool = False
-    baseline: str = ""
-    tune: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse values no plan can be made of."""
-        if self.suite not in SUITES:
-            raise UsageError(f"--suite must be one of {', '.join(SUITES)}", got=repr(self.suite))
-        for name in ("replicates", "budget", "processes", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name} must be at least 1", got=str(value))
-        if self.tune < 0 or (self.tune == 0 and "tune" in self.stages):
-            raise UsageError("tuning needs a number of trials, at least 1", got=str(self.tune), do="write --tune 6")
-        if self.budget is not None and self.budget < 2:
-            raise UsageError("--budget must be at least 2 draws, or no spread can be measured", got=str(self.budget))
-        if self.precision is not None and not 0 < self.precision < 1:
-            raise UsageError("--precision must lie between 0 and 1", got=str(self.precision), do="write 2% or 0.02")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Cell:
-    """One task instance with every method that meets it there."""
-
-    family: FamilySpec
-    spec: TaskSpec
-    task: Instance
-    methods: tuple[Instance, ...]
-    baseline: Instance | None
-    timed: bool
-    tunings: tuple[Case, ...] = ()
+__all__ = ["PRECISION", "PROCESSES", "ROUNDS", "Request", "build_plan"]
 
 
 def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None) -> Plan:
@@ -120,7 +49,7 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
             baselines[family.name] = baseline
         for task in tasks if methods else ():
             cell = _cell(request, registry, family, task, methods, baseline)
-            cells.append(replace(cell, tunings=_tune_cases(cell, request, registry)))
+            cells.append(replace(cell, tunings=tune_cases(cell, request, registry)))
     if not cells:
         raise UsageError(
             "nothing is selected: no method meets a task", do="see `kexue-bench list methods` and `list tasks`"
@@ -134,18 +63,18 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         settled.extend(refused)
         jobs.extend(Job(cases=(case,)) for case in cases)
     for cell in cells:
-        cases, refused = _screen(cell, _evaluate_cases(cell, request, registry), registry, hooks)
+        cases, refused = _screen(cell, evaluate_cases(cell, request, registry), registry, hooks)
         settled.extend(refused)
         jobs.extend(Job(cases=(case,)) for case in cases)
     for cell in cells if "verify" in request.stages else ():
-        for cases in _verify_cases(cell, request, registry):
+        for cases in verify_cases(cell, request, registry):
             run, refused = _screen(cell, cases, registry, hooks)
             settled.extend(refused)
             # The claims of one method share a process; a death names its claim and the others run again.
             jobs.extend([Job(cases=run)] if run else [])
     for cell in cells:
-        for process in range(_processes(request) if cell.timed and "time" in request.stages else 0):
-            cases, refused = _screen(cell, _time_cases(cell, request, registry, process), registry, hooks)
+        for process in range(processes_of(request) if cell.timed and "time" in request.stages else 0):
+            cases, refused = _screen(cell, time_cases(cell, request, registry, process), registry, hooks)
             settled.extend(refused)
             if cases:
                 group = f"{cell.family.name}/{cell.task.label}/{request.device}"
@@ -273,12 +202,12 @@ def _cell(
     task: Instance,
     methods: tuple[Instance, ...],
     baseline: Instance,
-) -> _Cell:
+) -> Cell:
     spec = registry.tasks[family.name, task.name]
     texts = () if request.methods else spec.methods.get(request.suite, ())
     if texts:
         methods = selectors.unique((baseline, *_named_methods(texts, request, registry, family)))
-    return _Cell(
+    return Cell(
         family=family,
         spec=spec,
         task=task,
@@ -288,167 +217,8 @@ def _cell(
     )
 
 
-def _evaluate_cases(cell: _Cell, request: Request, registry: Registry) -> list[Case]:
-    if "evaluate" not in request.stages:
-        return []
-    replicates = request.replicates or cell.spec.replicates.get(request.suite, 1)
-    blocks = [
-        tuple(range(start, min(start + cell.spec.stack, replicates))) for start in range(0, replicates, cell.spec.stack)
-    ]
-    return [
-        _case(
-            cell,
-            request,
-            method,
-            stage="evaluate",
-            replicates=block,
-            options=_sampling_options(cell, request, registry.methods[cell.family.name, method.name]) | more,
-        )
-        for method, more in _contenders(cell)
-        for block in blocks
-    ]
-
-
-def _contenders(cell: _Cell) -> list[tuple[Instance, dict[str, Scalar]]]:
-    """Every method as it was asked for, then those that are tuned, with the option that names the search."""
-    tuned: list[tuple[Instance, dict[str, Scalar]]] = [(case.method, {"tuned": case.key}) for case in cell.tunings]
-    return [(method, {}) for method in cell.methods] + tuned
-
-
-def _tune_cases(cell: _Cell, request: Request, registry: Registry) -> tuple[Case, ...]:
-    """One case for each method that has something to turn here; each makes exactly as many trials."""
-    if not request.tune or not {"tune", "evaluate", "time"} & set(request.stages):
-        return ()
-    cases: dict[str, Case] = {}
-    for method in cell.methods:
-        spec = registry.methods[cell.family.name, method.name]
-        search = tuning.search(method, cell.task, spec, cell.spec, request.tune)
-        if search is None or spec.needs - cell.spec.offers:
-            continue
-        options: dict[str, Scalar] = {"trials": request.tune, "points": json.dumps(search.trials)}
-        if cell.spec.budgets:
-            # All trials together draw as much as one evaluation may, and each as much as the other.
-            budget = request.budget or cell.spec.budgets[request.suite]
-            options |= {"metric": cell.family.precision_metric, "budget": max(2, budget // request.tune)}
-            options |= {"work": cell.family.work} if cell.family.work else {}
-            options |= _declared(spec)
-        case = _case(cell, request, search.method, stage="tune", replicates=(0,), options=options)
-        # Two selectors of one method that differ in a knob only start the same search.
-        cases.setdefault(case.key, case)
-    return tuple(cases.values())
-
-
-def _sampling_options(cell: _Cell, request: Request, method: MethodSpec) -> dict[str, Scalar]:
-    if not cell.spec.budgets:
-        return {}
-    options: dict[str, Scalar] = {
-        "precision": request.precision or PRECISION[request.suite],
-        "budget": request.budget or cell.spec.budgets[request.suite],
-    }
-    if cell.family.work:
-        options["work"] = cell.family.work
-    return options | _declared(method)
-
-
-def _declared(method: MethodSpec) -> dict[str, Scalar]:
-    """What a worker must know of a method's claims: a deterministic one is called once, not sampled."""
-    deterministic = any(claim.name == "deterministic" and not claim.when for claim in method.claims)
-    return {"deterministic": True} if deterministic else {}
-
-
-def _verify_cases(cell: _Cell, request: Request, registry: Registry) -> Iterable[list[Case]]:
-    """For each method, one case a claim: those it declares where they hold, and those that all must keep."""
-    if not cell.spec.budgets:
-        return
-    everybody = [
-        spec.name for spec in registry.claims.values() if spec.always and spec.family in {"", cell.family.name}
-    ]
-    budget = request.budget or cell.spec.budgets[request.suite]
-    for method in cell.methods:
-        spec = registry.methods[cell.family.name, method.name]
-        scope = {"fields": method.params, "task": cell.task.params, "offers": cell.spec.offers}
-        declared = [claim.name for claim in spec.claims if conditions.holds(claim.when, **scope)]
-        costs: dict[str, Scalar] = {}
-        if spec.cost and cell.family.work:
-            declared.append("declared-cost")
-            costs = {"work": cell.family.work, "declared": conditions.amount(spec.cost, **scope)}
-        cases = []
-        for name in dict.fromkeys([*declared, *everybody]):
-            check = registry.claim(cell.family.name, name)
-            if check is None:
-                raise UsageError(f"method {method.name!r} claims {name!r}, which nobody can check")
-            options = {"check": check.target, "budget": budget, **(costs if name == "declared-cost" else {})}
-            cases.append(
-                _case(
-                    cell,
-                    request,
-                    method,
-                    stage="verify",
-                    replicates=(0,),
-                    options=options | _declared(spec),
-                    claim=name,
-                )
-            )
-        yield cases
-
-
-def _time_cases(cell: _Cell, request: Request, registry: Registry, process: int) -> list[Case]:
-    """One process of a timing group: every method, and a copy of the baseline as the A/A control."""
-    options: dict[str, Scalar] = {
-        "rounds": ROUNDS[request.suite] * (1 + request.rigorous),
-        "sample": SAMPLE_SECONDS,
-    }
-    members = [(method, 0, more) for method, more in _contenders(cell)]
-    if cell.baseline is not None:
-        members.append((cell.baseline, 1, {}))
-    return [
-        _case(
-            cell,
-            request,
-            method,
-            stage="time",
-            replicates=(process,),
-            options=options | _declared(registry.methods[cell.family.name, method.name]) | more,
-            copy=copy,
-        )
-        for method, copy, more in members
-    ]
-
-
-def _case(
-    cell: _Cell,
-    request: Request,
-    method: Instance,
-    *,
-    stage: Stage,
-    replicates: tuple[int, ...],
-    options: Mapping[str, Scalar],
-    copy: int = 0,
-    claim: str = "",
-) -> Case:
-    return Case(
-        family=cell.family.name,
-        task=cell.task,
-        task_version=cell.spec.version,
-        method=method,
-        stage=stage,
-        claim=claim,
-        replicates=replicates,
-        copy=copy,
-        device=request.device,
-        dtype=request.dtype or cell.spec.dtype,
-        threads=request.threads,
-        seed=request.seed,
-        options=options,
-    )
-
-
-def _processes(request: Request) -> int:
-    return request.processes or PROCESSES[request.suite] * (1 + request.rigorous)
-
-
 def _screen(
-    cell: _Cell, cases: Sequence[Case], registry: Registry, hooks: Hooks | None
+    cell: Cell, cases: Sequence[Case], registry: Registry, hooks: Hooks | None
 ) -> tuple[tuple[Case, ...], list[tuple[Case, Outcome]]]:
     """Split cases into those to run and those whose outcome is known already."""
     run, settled = [], []

@@ -93,13 +93,6 @@ class TrainedTask(Protocol):
         """
         ...
 
-    def score(self, method: object, ctx: Context) -> float:
-        """For tuning: train and score on validation data, smoothly (minus nll, not accuracy), higher is better.
-
-        NaN where the training diverged. Only tasks whose methods have knobs need it.
-        """
-        ...
-
 
 class Task(Protocol):
     """Anything else: records what it finds through the context."""

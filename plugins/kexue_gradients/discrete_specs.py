@@ -184,7 +184,7 @@ _DIFFERENTIATING = (
         references=("arXiv:2410.13331",),
         cost="1",
         needs=_SLOPE,
-        knobs=(Knob(field="backward", grid=(0.35, 0.5, 0.7, 1.0, 1.5, 2.0)),),
+        knobs=(Knob(field="backward", grid=(0.35, 0.5, 0.7, 1.0, 1.3, 1.5, 2.0)),),
     ),
     MethodSpec(
         name="imle",
