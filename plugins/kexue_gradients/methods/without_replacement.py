@@ -46,10 +46,11 @@ def draw_without_replacement(distribution: Distribution, noise: Noise, repeats: 
     shape = (repeats, k, *distribution.batch)
     total = log_p.new_full(shape, _NOWHERE)
     total[:, 0] = 0.0
-    key, steps = total.clone(), []
+    # Keys need no more digits than the noise has; probabilities do.
+    key, steps = total.to(logits.dtype), []
     for place in range(length):
         branch = total.unsqueeze(-1) + log_p[..., place, :]
-        keys = _truncated(branch + gumbel[..., place, :], key.unsqueeze(-1))
+        keys = _truncated(branch.to(logits.dtype) + gumbel[..., place, :], key.unsqueeze(-1))
         # The branches of all beams side by side, the best k of them kept.
         best = keys.movedim(-1, 2).flatten(1, 2).topk(k, dim=1)
         key = best.values

@@ -1,0 +1,1 @@
+"""Gradient estimators with the classical mistakes, written as a stranger would: nothing of the family is imported."""
