@@ -38,10 +38,10 @@ def start(tmp_path):
     """Start `python -m kexue_bench ...` as a process of its own, in an empty folder."""
     started = []
 
-    def start(*arguments) -> subprocess.Popen[str]:
+    def start(*arguments, **environment) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "kexue_bench", *arguments],
-            env=os.environ | {"PYTHONPATH": PATHS},
+            env=os.environ | {"PYTHONPATH": PATHS} | environment,
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -261,3 +261,17 @@ def test_a_closed_terminal_does_not_cost_the_run(start, tmp_path):
     process.stderr.close()
     process.wait(timeout=90)
     assert len(the_run(tmp_path).outcomes) == 4
+
+
+def test_a_poor_terminal_gets_plain_text(start, tmp_path):
+    """Twenty columns, no colours, an encoding without signs: a table and no traceback."""
+    process = start(
+        "compare", *CHAOS, "-m", "fine", "-m", "raises", "--stage", "evaluate",
+        LANG="C", LC_ALL="C", TERM="dumb", COLUMNS="20", PYTHONIOENCODING="ascii", PYTHONUTF8="0",
+    )  # fmt: skip
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 3
+    assert "Traceback" not in err
+    assert (out + err).isascii()
+    assert "raises" in out
+    assert "told to raise" in err
