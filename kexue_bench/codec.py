@@ -188,13 +188,13 @@ def _dataclass_reader(cls: type) -> Reader:
     return read
 
 
-def _plain(kind: object) -> frozenset[type]:
+def _plain(kind: object) -> frozenset[object]:
     """Types whose values an annotation takes as they are: `float` and `None` for `float | None`."""
     args = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    return frozenset(arg for arg in args if arg in {bool, int, float, str, types.NoneType})
+    return frozenset(args) & {bool, int, float, str, types.NoneType}
 
 
-def _list_reader(origin: type, read_item: Reader, plain: frozenset[type]) -> Reader:
+def _list_reader(origin: type, read_item: Reader, plain: frozenset[object]) -> Reader:
     def read(data: object) -> object:
         if not isinstance(data, list):
             raise _MisfitError(f"expected a list, got {_short(data)}")

@@ -49,8 +49,8 @@ def environment(threads: int) -> dict[str, str]:
         "MKL_DYNAMIC": "FALSE",
         "PYTHONHASHSEED": "0",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        # Tensors of some megabytes come and go with every batch; from the heap they keep their pages, from mmap each one
-        # is cleared anew, which costs more than the arithmetic on it.
+        # Tensors of some megabytes come and go with every batch; from the heap they keep their pages, from mmap every
+        # page is cleared anew, which costs more than the arithmetic on it.
         "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=268435456",
         # Asking whether there is a GPU must not initialise CUDA in a process that forks.
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",

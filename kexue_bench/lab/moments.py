@@ -154,8 +154,8 @@ class _Ledger:
         if self._centre is None:
             self._centre, self._dtype = flat.to(torch.float64).mean(0), draws.dtype
             self._deviation = torch.empty(flat.shape, dtype=torch.float64, device=flat.device)
-        # One buffer for all batches, since fresh pages for megabytes cost more than the arithmetic; and a cast before the
-        # difference, since one of two dtypes is several times slower.
+        # One buffer for all batches, since fresh pages for megabytes cost more than the arithmetic; and a cast before
+        # the difference, since one of two dtypes is several times slower.
         deviation = self._deviation.copy_(flat).sub_(self._centre)
         values = [torch.linalg.vecdot(deviation, deviation)]
         for name, loss in self._problem.losses.items():

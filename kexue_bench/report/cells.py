@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..tables import Cell
 from . import numbers
 
+NOTHING = 1e-9
+"""An error that is so much smaller than a rival's is none: averaging would need a billion draws to reach it."""
+
 
 def is_zero(cell: Cell) -> bool:
-    """Whether the value is known without sampling and is zero up to rounding."""
-    return cell.exact and cell.value >= 0 and (cell.value == 0 or (cell.low is not None and cell.low <= 0))
+    """Whether the value is known without sampling and is zero up to rounding.
+
+    Either it lies within the rounding of one draw, or it is nothing beside the baseline's: what cancels inside a method
+    is rounded at the size of its terms, which nobody knows.
+    """
+    if not cell.exact or cell.value < 0:
+        return False
+    effect = cell.effect
+    nothing = effect is not None and effect.kind == "ratio" and effect.value < NOTHING
+    return cell.value == 0 or nothing or (cell.low is not None and cell.low <= 0)
+
+
+def is_truth(cells: Mapping[str, Cell]) -> bool:
+    """Whether a method is right up to rounding."""
+    return any(is_zero(cell) for cell in cells.values() if cell.metric in {"mse", "error"})
 
 
 def is_counted(cells: Iterable[Cell | None]) -> bool:
@@ -34,11 +50,16 @@ def effect_size(fraction: float) -> str:
     return numbers.percent(fraction) if fraction < 1 else numbers.factor(1 + fraction)
 
 
-def value_and_spread(cell: Cell, relative: bool) -> tuple[str, str]:
-    """Value and spread of a cell as text; what is exact and zero up to rounding is 0, with what rounding can do."""
+def value_and_spread(cell: Cell, *, relative: bool, truth: bool = False) -> tuple[str, str]:
+    """Value and spread of a cell as text; what is exact and zero up to rounding is 0, with what rounding can do.
+
+    Args:
+        relative: the spread in per cent.
+        truth: the method is right up to rounding, so that its bias is.
+    """
     low, high = cell.low, cell.high
     half = (high - low) / 2 if low is not None and high is not None else 0.0 if cell.exact else None
-    if is_zero(cell):
+    if is_zero(cell) or (truth and cell.exact and cell.metric.endswith("bias")):
         return "0", f"±{numbers.upper(high)}" if high is not None and high > 0 else ""
     if "bound" in cell.flags or (low == 0 and high is not None and high > 0 and not cell.exact):
         bound = numbers.upper(high if high is not None else cell.value)

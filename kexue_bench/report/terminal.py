@@ -18,7 +18,7 @@ from ..selectors import text
 from ..stats import Verdict
 from ..tables import Cell, Comparison, Row, Summary, Table
 from . import numbers
-from .cells import effect_size, has_spread, is_counted, is_seconds, is_zero, value_and_spread
+from .cells import NOTHING, effect_size, has_spread, is_counted, is_seconds, is_truth, is_zero, value_and_spread
 from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap
 from .text import visible
 
@@ -28,8 +28,6 @@ _MARKS: dict[Verdict, str] = {"undecided": "?", "untestable": "?", "equivalent":
 _NARROWEST_LABEL = 16
 _ENDLESS = 1000
 """Gains of pairing beyond this only say that two methods are functions of each other."""
-_NOTHING = 1e-9
-"""An error that is so much smaller than a rival's is none: averaging would need a billion draws to reach it."""
 _ENOUGH = 4
 """The interval of the verdict gives way when fewer columns than this stand beside it."""
 
@@ -174,14 +172,15 @@ class _Page:
         header = (spec.heading or spec.name) + key.removeprefix(spec.name)
         if unit and not is_seconds(spec.name, unit) and unit != "B":
             header += f" ({unit})"
-        cells = [self.cell(row.cells.get(key), ratio=spec.name == "time" and bool(table.baseline)) for row in rows]
+        ratio = spec.name == "time" and bool(table.baseline)
+        cells = [self.cell(row.cells.get(key), ratio=ratio, truth=is_truth(row.cells)) for row in rows]
         return Column(header=self.foreign(header), align="rlr", cells=cells, key=key)
 
-    def cell(self, cell: Cell | None, *, ratio: bool) -> tuple[Part, Part, Part]:
+    def cell(self, cell: Cell | None, *, ratio: bool, truth: bool) -> tuple[Part, Part, Part]:
         """Value, spread and, for seconds, the ratio to the baseline."""
         if cell is None:
             return Part("-", "dim"), Part(), Part()
-        value, around = value_and_spread(cell, self.comparison.spec(cell.metric).scale == "log")
+        value, around = value_and_spread(cell, relative=self.comparison.spec(cell.metric).scale == "log", truth=truth)
         if "heavy-tail" in cell.flags:
             around += "!"
         last = Part()
@@ -203,7 +202,7 @@ class _Page:
                 cells.append((Part("(baseline)" if row.is_baseline else "-", "dim"), Part(), Part()))
                 continue
             style = STYLES.get(effect.verdict, "yellow" if effect.verdict == "undecided" else "dim")
-            if is_zero(row.cells[table.primary]) or (row.cells[table.primary].exact and effect.value < _NOTHING):
+            if is_zero(row.cells[table.primary]):
                 # How often rounding goes into the error of a rival says nothing.
                 cells.append((Part(effect.verdict or "-", style), Part("exact"), Part()))
                 continue
@@ -370,7 +369,7 @@ class _Page:
                 low, high = (math.nan if end is None else end for end in (a.low, a.high))
                 size = "×1" if a.ratio == 1 and low == high else numbers.factor(a.ratio, low, high)
                 ends = numbers.bracket(a.ratio, low, high)
-                if a.ratio < _NOTHING:
+                if a.ratio < NOTHING:
                     size, ends = "exact", ""
                 cells.append((Part(self.sign(size)), Part(ends, "dim")))
             spec = self.comparison.spec(name.partition("[")[0])

@@ -135,6 +135,9 @@ def test_what_is_exact_up_to_rounding_is_zero_with_the_rounding():
     assert value_and_spread(cell(0.0, 0.0, 0.0, exact=True), relative=False) == ("0", "")
     assert value_and_spread(cell(0.5, 0.5 - 1e-9, 0.5 + 1e-9, exact=True), relative=False)[0] == "0.500000"
     assert value_and_spread(cell(3e-9, 0.0, 4e-8), relative=False) == ("|b|<4e-8", "")
+    cancelled = cell(5e-9, 1e-9, 9e-9, exact=True)
+    assert value_and_spread(cancelled, relative=False)[0] == "5e-9"
+    assert value_and_spread(cancelled, relative=False, truth=True) == ("0", "±9e-9")
 
 
 def test_a_ratio_that_rounding_decides_is_called_exact():
