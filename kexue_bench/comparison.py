@@ -7,15 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Protocol
 
 from . import stats
 from .aggregate import summarize
-from .api import Case, FamilySpec, Instance, MetricSpec, Outcome, Plan, TaskSpec
+from .api import Case, FamilySpec, Instance, MetricSpec, Outcome, TaskSpec
 from .errors import UnknownNameError, UsageError
 from .stats import Correction
-from .tables import Aggregate, Cell, Comparison, Control, Failure, Row, Summary, Table
+from .tables import Aggregate, Cell, Comparison, Control, Failure, Row, RunLike, Summary, Table
 from .units import Entry, Units, collect, column_key, contrast, product
 from .verdicts import Policy, judge
 
@@ -36,25 +34,6 @@ __all__ = [
 READ = frozenset({"evaluate", "time"})
 """Stages that make tables; claims are read by `verify`, tuning feeds `evaluate`."""
 Identity = tuple[object, ...]
-
-
-class RunLike(Protocol):
-    """What a comparison needs of a stored run."""
-
-    @property
-    def path(self) -> Path:
-        """Its folder; the name is what rows print."""
-        ...
-
-    @property
-    def plan(self) -> Plan:
-        """Every planned case."""
-        ...
-
-    @property
-    def outcomes(self) -> Mapping[str, Outcome]:
-        """Key -> what became of the case."""
-        ...
 
 
 def compare(

@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 from . import codec
 from .api import Case, Instance, Job, Outcome, Plan, Status
 from .engines import Delivery, Engine
 from .errors import UsageError
+from .listeners import Observer, StopToken, Writer
 
 GRACE = 10.0
 """Seconds that running jobs get after a stop was asked for."""
@@ -38,40 +38,6 @@ def why_again(outcome: Outcome | None, fingerprint: str, *, retry_failed: bool =
     if outcome.status in UNFINISHED or (retry_failed and outcome.status in RETRIED):
         return outcome.status
     return ""
-
-
-class Observer(Protocol):
-    """Hears what happened after it is safe on disk."""
-
-    def started(self, plan: Plan) -> None:
-        """Before the first case."""
-        ...
-
-    def finished(self, outcome: Outcome, case: Case) -> None:
-        """One outcome more, replayed ones included."""
-        ...
-
-    def done(self, path: str) -> None:
-        """After the last; `path` is the run folder."""
-        ...
-
-
-class Writer(Protocol):
-    """Where outcomes are stored: `results.RunWriter`."""
-
-    path: Path
-
-    def append(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Store with one write and one fsync; what was stored may be told."""
-        ...
-
-
-class StopToken(Protocol):
-    """`threading.Event`, or `signals.Stop`."""
-
-    def is_set(self) -> bool:
-        """Whether the run shall end."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ torch before it matters.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import importlib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +21,7 @@ from . import codec
 from .api import Case, Instance, Job, Outcome, Status
 from .capture import Capture, bounded
 from .crumb import Crumb
+from .details import write_details
 from .failures import classify, describe, trace_of
 from .tuning import Point, apply
 
@@ -250,7 +249,7 @@ class _Attempt:
         if self.ctx is not None:
             measurements = (*self.ctx.measurements, *self.extra)
             cost = {name: float(value) for name, value in self.ctx.costs.items()}
-            details = _write_details(self.ctx.details, request.get("details", ""))
+            details = write_details(self.ctx.details, request.get("details", ""))
         return Outcome(
             key=self.case.key,
             status=self.status,
@@ -386,33 +385,3 @@ def _finish(attempt: _Attempt) -> Outcome:
         bare = replace(attempt, ctx=None, extra=(), status="invalid", phase="report", reason=describe(error))
         return bare.outcome()
     return outcome
-
-
-def _write_details(details: Mapping[str, Any], folder: str) -> dict[str, str]:
-    """Write each vector as base64 of little-endian float64 beside the journal; returns name -> digest."""
-    if not details or not folder:
-        return {}
-    import torch
-
-    digests = {}
-    for name, values in details.items():
-        tensor = values.detach().to("cpu", torch.float64).contiguous()
-        data = base64.b64encode(tensor.numpy().tobytes()).decode()
-        document = {"dtype": "<f8", "shape": list(tensor.shape), "data": data}
-        text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
-        digest = hashlib.sha256(text).hexdigest()
-        _write_once(Path(folder), f"{digest}.json", text)
-        digests[name] = digest
-    return digests
-
-
-def _write_once(folder: Path, name: str, data: bytes) -> None:
-    if (folder / name).exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{name}.{os.getpid()}"
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / name)
