@@ -97,7 +97,7 @@ def _gradient(law: Gaussian, inputs: Tensor, targets: Tensor) -> Tensor:
     """The trapezoidal rule over each logit `m + s z`, z standard normal: its error falls exponentially in the nodes."""
     m = inputs @ law.mu
     s = (inputs.square() @ law.sigma.square()).sqrt()
-    z = torch.linspace(-_REACH, _REACH, _NODES).to(inputs)
+    z = torch.linspace(-_REACH, _REACH, _NODES, dtype=inputs.dtype, device=inputs.device)
     weight = torch.exp(-z.square() / 2) * (2 * _REACH / (_NODES - 1) / math.sqrt(2 * math.pi))
     residual = torch.sigmoid(m.unsqueeze(1) + s.unsqueeze(1) * z) - targets.unsqueeze(1)
     by_mean, by_deviation = residual @ weight, residual @ (weight * z)
