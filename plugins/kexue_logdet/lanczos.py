@@ -131,7 +131,7 @@ def log_apply(op: Operator, rows: Tensor, steps: int) -> Tensor:
     """
     norm = rows.norm(dim=-1, keepdim=True)
     space = krylov(op, torch.where(norm > 0, rows / norm, 0.0), steps)
-    return norm * _on_basis(space, torch.log)
+    return torch.where(norm > 0, norm * _on_basis(space, torch.log), 0.0)
 
 
 def solve(space: Krylov, norm: Tensor) -> Tensor:
