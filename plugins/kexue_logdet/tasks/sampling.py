@@ -136,7 +136,9 @@ def gradient_sampling(op: Operator, truth: Tensor, method: object, ctx: Context,
         surrogate = estimator.estimate(metered, allowed, noise, n).surrogate
         if surrogate is None:
             raise ValueError(f"{type(method).__name__} gives no gradient; see the methods that give a surrogate")
-        rows = [torch.autograd.grad(row, op.params, retain_graph=True) for row in surrogate]
+        # Even taking a row of it is an operation of the graph.
+        with torch.enable_grad():
+            rows = [torch.autograd.grad(row, op.params, retain_graph=True) for row in surrogate]
         return torch.stack([torch.cat([part.flatten() for part in row]) for row in rows]).to(op.dtype)
 
     return Sampling(
