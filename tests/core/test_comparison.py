@@ -436,6 +436,27 @@ def test_results_that_measure_different_things_are_marked():
     assert not row.star
 
 
+def test_processes_are_not_missing_replicates():
+    """What the processes of a group record beside seconds is complete, however many seeds there are."""
+    book = Book(baseline=BASE)
+    book.trained(VAE, BASE, [-100.0, -101.0, -102.0, -100.5, -101.5])
+    for process in range(2):
+        case = book.case(VAE, BASE, stage="time", replicates=(process,))
+        book.outcome(case, Measurement(metric="first-call", value=1.0 + process, unit="s", replicate=process))
+    _, rows = only(read(book.run()))
+    cell = rows["reinforce"].cells["first-call"]
+    assert (cell.value, cell.n, cell.flags) == (1.5, 2, frozenset())
+
+
+def test_seconds_carry_a_bootstrap_over_processes():
+    """Ends of the ratio from the same process values as t; other columns have none."""
+    cells = timed(grid([1, 2, 1], processes=8))[1]["rloo"].cells
+    effect = cells["time"].effect
+    assert effect.bootstrap[0] < effect.value < effect.bootstrap[1]
+    assert effect.bootstrap == pytest.approx((effect.low, effect.high), rel=0.05)
+    assert cells["mse"].effect.bootstrap is None
+
+
 # -- studies of the whole reading -------------------------------------------------------------------------------------
 
 
