@@ -133,7 +133,7 @@ class TaskSpec:
         summary: one line, printed over its table.
         version: changes whenever a number it produces may change; part of every key.
         offers: words that methods may need.
-        knobs: fields that tuning may turn for methods without knobs.
+        knobs: fields that tuning may turn, together with the method's own.
         suites: suite -> selectors of the instances it runs.
         methods: suite -> selectors of the methods it runs here where the user names none, for tasks too dear for all;
             the baseline always joins them. A suite that is not listed runs every method.

@@ -31,22 +31,22 @@ class Search:
 
 
 def search(method: Instance, task: Instance, spec: MethodSpec, task_spec: TaskSpec, trials: int) -> Search | None:
-    """The trials of a method: over its own knobs, or over the task's where it has none; None where nothing turns.
+    """The trials of a method: over its own knobs and the task's together; None where nothing turns.
 
-    Values that a selector gave to a knob are starting points only: they are left to the search.
+    The task's knobs (a learning rate) are turned for everybody: a method that has knobs of its own would else compete
+    at a learning rate that nobody chose for it. Values that a selector gave to a knob are left to the search.
 
     Raises:
         PluginError: a knob names no numeric field, or a value that its type refuses.
     """
-    knobs, owner, prefix = (spec.knobs, method, "") if spec.knobs else (task_spec.knobs, task, TASK)
-    if not knobs:
+    grids = {knob.field: _values(knob, method) for knob in spec.knobs}
+    grids |= {TASK + knob.field: _values(knob, task) for knob in task_spec.knobs}
+    if not grids:
         return None
-    grids = {prefix + knob.field: _values(knob, owner) for knob in knobs}
-    start = dict(_defaults(method, spec.knobs)) | {prefix + k: v for k, v in _defaults(owner, knobs).items()}
-    return Search(
-        method=_tuned(method, _defaults(method, spec.knobs)),
-        trials=spread(grids, trials, first={name: start[name] for name in grids}),
-    )
+    start = _defaults(method, spec.knobs)
+    # A task's own fields make its table, so that what was asked for stays the first trial.
+    first = start | {TASK + knob.field: task.params[knob.field] for knob in task_spec.knobs}
+    return Search(method=_tuned(method, start), trials=spread(grids, trials, first=first))
 
 
 def spread(grids: Mapping[str, Sequence[Scalar]], trials: int, *, first: Point) -> tuple[Point, ...]:

@@ -38,13 +38,13 @@ from kexue_bench.lab.protocols import Sampling, Workload
 
 @dataclass(frozen=True, kw_only=True)
 class Shifted:
-    """A quadratic in its one field, best at `best`."""
+    """Quadratics in its field and in the learning rate, best at `best` and .1."""
 
     width: float = 1.0
     best: float = 4.0
 
     def loss(self, lr):
-        return (math.log(self.width / self.best)) ** 2
+        return math.log(self.width / self.best) ** 2 + math.log(lr / 0.1) ** 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,11 +234,11 @@ def test_the_edge_is_that_of_what_was_tried():
 
 
 def test_every_method_gets_the_same_number_of_trials(registry):
-    """With or without knobs of its own: K = 5, over four widths, or over the task's two learning rates."""
+    """With or without knobs of its own: K = 5, over widths and learning rates, or over the learning rates alone."""
     plan = build_plan(request("shifted", "plain", "breaks", tune=5), registry)
     found = {c.method.name: json.loads(str(c.options["points"])) for c in plan.cases if c.stage == "tune"}
     assert {name: len(points) for name, points in found.items()} == {"shifted": 5, "plain": 5, "breaks": 5}
-    assert set(found["shifted"][0]) == {"width"}
+    assert set(found["shifted"][0]) == {"width", "task.lr"}
     assert set(found["plain"][0]) == {"task.lr"}
 
 
@@ -283,10 +283,10 @@ def test_what_cannot_be_tuned_is_refused_or_left_out(registry):
 
 
 def test_the_known_optimum_is_chosen_and_evaluation_runs_there(registry, tmp_path):
-    """Best width 4 of (1/4, 1, 4, 16); best lr .1, the edge of two; both untuned rows stay what they were."""
-    finished = execute(build_plan(request("shifted", "plain"), registry), tmp_path)
+    """Best width 4 of (1/4, 1, 4, 16), best lr .1 of two for both; the untuned rows stay what they were."""
+    finished = execute(build_plan(request("shifted", "plain", tune=8), registry), tmp_path)
     chosen = {name: dict(outcome.chosen) for name, outcome in tunings(finished).items()}
-    assert chosen == {"shifted": {"width": 4.0}, "plain": {"task.lr": 0.1}}
+    assert chosen == {"shifted": {"width": 4.0, "task.lr": 0.1}, "plain": {"task.lr": 0.1}}
     losses = {}
     for case in finished.plan.cases:
         if case.stage == "evaluate":
@@ -297,7 +297,7 @@ def test_the_known_optimum_is_chosen_and_evaluation_runs_there(registry, tmp_pat
     means = {label: sum(values) / 3 for label, values in losses.items()}
     assert means["shifted (tuned)"] == pytest.approx(0, abs=1e-8)
     assert means["plain (tuned)"] == pytest.approx(0, abs=1e-8)
-    assert means["shifted"] == pytest.approx(math.log(4) ** 2, abs=1e-8)
+    assert means["shifted"] == pytest.approx(math.log(4) ** 2 + math.log(10) ** 2, abs=1e-8)
     assert means["plain"] == pytest.approx(math.log(10) ** 2, abs=1e-8)
 
 
@@ -325,11 +325,13 @@ def test_a_sampling_method_is_tuned_by_its_mse_times_work(registry, tmp_path):
 
 
 def test_a_failed_trial_costs_its_own_point_only(registry, tmp_path):
-    """Widths above 1 raise; of the others the smaller is better."""
-    finished = execute(build_plan(request("breaks"), registry), tmp_path)
+    """Widths above 1 raise; of the others the smaller is better, at either learning rate: the first tried stands."""
+    finished = execute(build_plan(request("breaks", tune=8), registry), tmp_path)
     outcome = tunings(finished)["breaks"]
-    assert dict(outcome.chosen) == {"width": 0.25}
-    assert [row.value is None for row in outcome.measurements].count(True) == 2
+    assert outcome.chosen["width"] == 0.25
+    assert [row.value is None for row in outcome.measurements].count(True) == 4
+    first = next(row for row in outcome.measurements if row.labels["width"] == "0.25")
+    assert "chosen" in first.flags
 
 
 @pytest.mark.parametrize(("name", "status", "reason"), [("dies", "failed", "show"), ("shifted", "crashed", "show")])
@@ -404,7 +406,7 @@ def test_outcomes_do_not_depend_on_the_number_of_workers(registry, tmp_path):
 
 def test_both_rows_are_shown_and_the_edge_is_reported(registry, tmp_path):
     """`method` and `method (tuned)` with the choice below the table; ratios refer to the untuned baseline."""
-    finished = execute(build_plan(request("shifted", "plain"), registry), tmp_path)
+    finished = execute(build_plan(request("shifted", "plain", tune=8), registry), tmp_path)
     comparison = compare([finished], metrics=registry.metrics, families=registry.families, tasks=registry.tasks)
     (table,) = comparison.tables
     rows = {row.label: row for row in table.rows}
@@ -416,19 +418,19 @@ def test_both_rows_are_shown_and_the_edge_is_reported(registry, tmp_path):
     console = Console(width=120, file=io.StringIO())
     console.print(render(comparison, width=120))
     text = console.file.getvalue()
-    assert "shifted (tuned): width=4, best of 4 trials" in text
-    assert "plain (tuned): task.lr=0.1 (edge of what was tried), best of 4 trials" in text
+    assert "shifted (tuned): width=4, task.lr=0.1 (edge of what was tried), best of 8 trials" in text
+    assert "plain (tuned): task.lr=0.1 (edge of what was tried), best of 8 trials" in text
 
 
 def test_the_frame_tells_tuned_rows_apart(registry, tmp_path):
     """Their method parameters are those they ran with."""
-    frame = execute(build_plan(request("shifted"), registry), tmp_path).to_frame()
+    frame = execute(build_plan(request("shifted", tune=8), registry), tmp_path).to_frame()
     params = frame[(frame["stage"] == "evaluate") & (frame["metric"] == "loss")]["method_params"].unique()
     assert {json.loads(text).get("tuned"): json.loads(text)["width"] for text in params} == {None: 1.0, True: 4.0}
 
 
 def test_an_outcome_with_a_choice_survives_the_journal(registry, tmp_path):
     """Values keep their types."""
-    finished = execute(build_plan(request("shifted"), registry), tmp_path)
+    finished = execute(build_plan(request("shifted", tune=8), registry), tmp_path)
     assert isinstance(tunings(finished)["shifted"], Outcome)
-    assert tunings(finished)["shifted"].chosen == {"width": 4.0}
+    assert tunings(finished)["shifted"].chosen == {"width": 4.0, "task.lr": 0.1}
