@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .contract import Bounds, BudgetError, LogdetMethod, LogdetSample, Operator
+    from .iresnet import InvertibleBlock, InvertibleResNet
     from .methods.exact import Exact
+    from .methods.golub_kahan_slq import GolubKahanSLQ
+    from .methods.neumann_roulette import NeumannRoulette
     from .methods.power_series import PowerSeries
+    from .methods.russian_roulette import RussianRoulette
     from .methods.slq import SLQ
     from .tasks.grid_laplacian import GridLaplacian
     from .tasks.rbf_kernel import RBFKernel
@@ -20,8 +24,13 @@ _HOMES = {
     "LogdetMethod": "contract",
     "LogdetSample": "contract",
     "Operator": "contract",
+    "InvertibleBlock": "iresnet",
+    "InvertibleResNet": "iresnet",
     "Exact": "methods.exact",
+    "GolubKahanSLQ": "methods.golub_kahan_slq",
+    "NeumannRoulette": "methods.neumann_roulette",
     "PowerSeries": "methods.power_series",
+    "RussianRoulette": "methods.russian_roulette",
     "SLQ": "methods.slq",
     "GridLaplacian": "tasks.grid_laplacian",
     "RBFKernel": "tasks.rbf_kernel",
@@ -33,13 +42,18 @@ __all__ = [
     "Bounds",
     "BudgetError",
     "Exact",
+    "GolubKahanSLQ",
     "GridLaplacian",
+    "InvertibleBlock",
+    "InvertibleResNet",
     "LogdetMethod",
     "LogdetSample",
+    "NeumannRoulette",
     "Operator",
     "PowerSeries",
     "RBFKernel",
     "ResidualBlock",
+    "RussianRoulette",
 ]
 
 

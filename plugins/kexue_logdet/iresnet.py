@@ -113,10 +113,11 @@ class InvertibleBlock(nn.Module):
                 stuck = (moved >= before) & (moved <= (floor / (1 - c) if k > most else floor))
                 going = ~((bound <= floor.clamp_min(tolerance)) | stuck)
                 found[open_rows] = x
-                if k > 2 * most and bool(going.any()):
+                grown = moved > before + floor / (1 - c)
+                if bool(grown.any()) or (k > 2 * most and bool(going.any())):
                     raise ArithmeticError(
                         f"the fixed point must be reached in {math.ceil(most)} steps for a Lipschitz constant of {c}, "
-                        f"got {float(moved.max()):.3g} still moving; the residual branch breaks its cap"
+                        f"got a step of {float(moved.max()):.3g} after {k}; the residual branch breaks its cap"
                     )
                 open_rows, x, before, k = open_rows[going], x[going], moved[going], k + 1
         return found

@@ -88,7 +88,7 @@ TASKS = (
             "full": ("reference-matrix[name=[cyc6,mod7_6,mod11_6,bidiag6,negdiag6,mlp6],c=[0.5,0.7,0.9,0.98]]",),
         },
         timed=frozenset(),
-        budgets=BUDGETS,
+        budgets={"quick": 2**14, "standard": 2**16, "full": 2**18},
         dtype="float64",
         headline=_COLUMNS,
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
     from kexue_bench.lab.protocols import Sampling
 
-N = 6
+N, BATCH = 6, 256
 NAMES = ("cyc6", "mod7_6", "mod11_6", "bidiag6", "negdiag6", "mlp6")
 
 
@@ -86,4 +86,5 @@ class ReferenceMatrix:
         matrix = self.matrix().to(ctx.device)
         bounds = Bounds(norm=float(torch.linalg.matrix_norm(matrix, 2)), provenance="exact", origin="singular values")
         op = Operator.of(matrix.to(ctx.dtype), "residual", bounds=bounds)
-        return residual_sampling(op, self.truth(), method, ctx, budget=self.budget, symbol=self.matrix)
+        problem = residual_sampling(op, self.truth(), method, ctx, budget=self.budget, symbol=self.matrix)
+        return problem if ctx.deterministic else replace(problem, batch=BATCH)

@@ -132,11 +132,11 @@ def test_exact_variance_is_recorded_and_its_absence_flagged():
 @pytest.mark.statistical
 @pytest.mark.parametrize("method", [PowerSeries(), RussianRoulette()])
 def test_sampled_variance_agrees_with_the_closed_form(method):
-    """1,024 draws on 64 features: within 5 sqrt(2 / 1023) of it, as for a normal law (tails of the roulette are
-    heavier, which is why the factor is 5).
+    """16,384 draws: within 5 sqrt(2 / 16383) of it, as for a normal law (tails of the roulette are heavier, which is
+    why the factor is 5).
     """
-    found = rows(ResidualBlock(c=0.5), method, budget=1024)
-    assert found["variance"].value == pytest.approx(found["exact-variance"].value, rel=5 * math.sqrt(2 / 1023))
+    found = rows(ReferenceMatrix(name="mlp6", c=0.5), method, budget=2**14)
+    assert found["variance"].value == pytest.approx(found["exact-variance"].value, rel=5 * math.sqrt(2 / 16383))
 
 
 def test_realised_products_are_reported():

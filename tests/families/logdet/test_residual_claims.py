@@ -1,0 +1,109 @@
+"""What `verify` says of honest estimators for residual operators and of those that are each wrong in one way."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from kexue_bench import conditions
+from kexue_bench.api import Case, Instance
+from kexue_bench.claims import decide
+from kexue_bench.lab import claims
+from kexue_bench.lab.context import Context
+from kexue_logdet.methods.neumann_roulette import NeumannRoulette
+from kexue_logdet.methods.russian_roulette import RussianRoulette
+from kexue_logdet.residual_specs import METHODS
+from kexue_logdet.tasks.convolution_block import ConvolutionBlock
+from kexue_logdet.tasks.reference_matrix import ReferenceMatrix
+from kexue_logdet.tasks.residual_block import ResidualBlock
+from kexue_logdet.tasks.residual_gradient import ResidualGradient
+
+sys.path.append(str(Path(__file__).parents[2] / "plugins"))
+from mutants_residual.methods import UnweightedNeumann, UnweightedRoulette
+
+
+def verdict(check, task, method, budget=16384):
+    names = (Instance(name=type(x).__name__, target="m:T") for x in (task, method))
+    case = Case(
+        family="logdet",
+        task=next(names),
+        task_version=1,
+        method=next(names),
+        stage="verify",
+        dtype="float64",
+        options={"budget": budget},
+    )
+    ctx = Context(case)
+    with torch.no_grad():
+        return decide(check(task.problem(method, ctx), method, ctx))
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(
+    ("task", "method"),
+    [
+        (ReferenceMatrix(name="bidiag6"), RussianRoulette(probability=0.5, probes=1)),
+        (ReferenceMatrix(name="mlp6", c=0.7), NeumannRoulette(probability=0.3, probes=1)),
+    ],
+)
+def test_honest_ones_are_unbiased(task, method):
+    """Values pass at the level of verify, 1e-4; gradients are enumerated in the tests of the methods."""
+    assert verdict(claims.unbiased, task, method) == "PASS"
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(
+    ("task", "method"),
+    [
+        (ReferenceMatrix(name="bidiag6"), UnweightedRoulette()),
+        (ReferenceMatrix(name="mod7_6"), UnweightedNeumann()),
+        (ResidualGradient(c=0.5, d=6), UnweightedNeumann()),
+        (ResidualGradient(c=0.5, d=6), UnweightedRoulette()),
+    ],
+)
+def test_roulette_without_reweighting_fails(task, method):
+    """Both series, in value and in gradient."""
+    assert verdict(claims.unbiased, task, method, budget=4096) == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("task", "method", "expected"),
+    [
+        (ReferenceMatrix(name="mlp6", c=0.9), RussianRoulette(probability=0.19), "PASS"),
+        (ReferenceMatrix(name="mlp6", c=0.9), RussianRoulette(probability=0.21), "FAIL"),
+        (ReferenceMatrix(name="mlp6", c=0.98), RussianRoulette(probability=0.04), "PASS"),
+        (ReferenceMatrix(name="mlp6", c=0.98), RussianRoulette(), "FAIL"),
+        (ResidualBlock(c=0.9), NeumannRoulette(), "PASS"),
+        (ResidualBlock(c=0.9), NeumannRoulette(probability=0.5), "FAIL"),
+        (ConvolutionBlock(c=0.9), RussianRoulette(probability=0.5), "PASS"),
+        (ReferenceMatrix(name="mod11_6"), RussianRoulette(stopping="poisson"), "FAIL"),
+    ],
+)
+def test_finite_variance_is_decided_by_the_spectral_radius(task, method, expected):
+    """The radius is .8952 at c = .9 and .97478 at c = .98 for mlp6: the border lies at p = .1986 and .0498. A
+    convolution of norm .9 has radius .515, so that p = 1/2 is fine there; Poisson tails never are.
+    """
+    assert verdict(claims.finite_variance, task, method) == expected
+
+
+@pytest.mark.parametrize("name", ["unbiased", "finite-variance"])
+def test_claims_are_made_where_the_norm_obeys_the_rule(name):
+    """c^2 < 1 - p with the norm c, which bounds rho; never for Poisson, and never asked of SPD tasks."""
+    spec = next(spec for spec in METHODS if spec.name == "russian-roulette")
+    claim = next(claim for claim in spec.claims if claim.name == name)
+
+    def holds(*, p=0.1, stopping="geometric", c=0.9, offers=("residual", "variance")):
+        fields = {"probability": p, "stopping": stopping}
+        return conditions.holds(claim.when, fields=fields, task={"c": c}, offers=set(offers))
+
+    assert holds()
+    assert not holds(p=0.19 + 1e-9)
+    assert not holds(stopping="poisson")
+    assert not holds(c=math.sqrt(0.9) + 1e-9)
+    assert not conditions.holds(
+        claim.when, fields={"probability": 0.1, "stopping": "geometric"}, task={}, offers={"spd"}
+    )
