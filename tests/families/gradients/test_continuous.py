@@ -89,7 +89,7 @@ def test_variables_that_interact(method):
     """Unbiased for f = (x1 x2 + x3)^2, batch of two, where moving one variable needs the others at their own draw.
 
     Truth: E f = (m1^2 + s1^2)(m2^2 + s2^2) + 2 m1 m2 m3 + m3^2 + s3^2 differentiated by autograd. 12 coordinates, 5
-    standard errors: 7e-6 for normal scores. Planted: others at their means in place of a draw fails by 100 of them.
+    standard errors: 7e-6 for normal scores. Planted: measure-valued with the others at their means fails.
     """
     mu, sigma = torch.tensor([[0.5, -1.0, 0.3]] * 2, dtype=DOUBLE), torch.tensor([[1.0, 0.5, 0.8]] * 2, dtype=DOUBLE)
     law = Gaussian(mu=mu, sigma=sigma)

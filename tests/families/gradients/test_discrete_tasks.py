@@ -164,8 +164,8 @@ class Dealt:
 def test_vimco_is_unbiased_and_a_baseline_helps(build, context, baseline, samples):
     """The mean over every tuple of states, weighted by its probability, is the gradient of the bound to 1e-12.
 
-    Planted: a baseline that includes the sample's own weight is off by 1e-2. Either baseline at least halves the trace
-    of the covariance here.
+    Planted: a baseline that includes the sample's own weight is off by .1. Either baseline at least halves the trace of
+    the covariance here.
     """
     task = build("iwae-toy", samples=samples)
     noise = Dealt(samples)
