@@ -9,7 +9,7 @@ from .task_specs import CHOSEN_METHODS
 _FAMILY = "gradients"
 _TASKS = "kexue_gradients.tasks"
 _SMOOTH = frozenset({"expectation", "discrete", "enumerable", "differentiable", "relaxable"})
-_RATES = Knob(field="lr", grid=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2))
+_RATES = Knob(field="lr", grid=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1))
 # A training costs as much as a hundred frozen problems: only `full` trains with every method.
 _METHODS = {"quick": CHOSEN_METHODS, "standard": (*CHOSEN_METHODS, "disarm-tree", "rebar")}
 
