@@ -27,7 +27,7 @@ BIAS_TOLERANCE = 0.05
 """A bias below this share of one draw's standard deviation does not matter."""
 ROWS_TOLERANCE = 2.0
 """Rows of a batch count as correlated where they triple the variance of its mean: a correlation of 0.03 among 64."""
-BATCHES, SINGLES = 128, 64
+BATCHES, SINGLES = 64, 64
 FIRST_LOOK = 4096
 POWER = 0.9
 
@@ -184,7 +184,7 @@ def shape_and_dtype(problem: Sampling, method: object, ctx: Context) -> Evidence
 
 def finite(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
     """Share of entries that are no finite number, over several batches."""
-    noise, batches = ctx.noise("noise"), 16
+    noise, batches = ctx.noise("noise"), 8
     bad = total = 0
     for step in range(batches):
         draws = problem.draw(noise.at(step), problem.batch)
@@ -202,7 +202,7 @@ def independent_rows(problem: Sampling, method: object, ctx: Context) -> Evidenc
     """
     rows = max(8, min(problem.batch, 64))
     noise = ctx.noise("noise")
-    batches = 2 if ctx.deterministic else max(64, min(BATCHES, (ctx.budget or FIRST_LOOK) // rows))
+    batches = 2 if ctx.deterministic else BATCHES
     truth = problem.truth.reshape(-1).to("cpu", torch.float64)
     gaps = torch.stack([_gaps(problem, noise.at(step), rows, truth) for step in range(batches)])
     if not bool(gaps.isfinite().all()):

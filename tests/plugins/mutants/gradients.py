@@ -130,15 +130,12 @@ class SharedDraw(_Plain):
 
 @dataclass(frozen=True, kw_only=True)
 class AntitheticRows(_Plain):
-    """The second half of a batch answers for mirrored uniforms: less noise in a mean than rows promise."""
+    """The second half of a batch mirrors the first: less noise in a mean than rows promise."""
 
     def estimate(self, distribution, objective, noise, repeats, state=None):
-        half = (repeats + 1) // 2
-        u = noise.uniform(half, *distribution.logits.shape)
-        both = torch.cat([u, 1 - u])[:repeats]
-        x = distribution.harden(torch.log(both) - torch.log1p(-both))
-        value = objective.value(x)
-        return GradSample(gradient=distribution.expand(value) * (x - distribution.mean), value=value)
+        sample = super().estimate(distribution, objective, noise, (repeats + 1) // 2)
+        both = [torch.cat([part, -part])[:repeats] for part in (sample.gradient, sample.value)]
+        return GradSample(gradient=both[0], value=both[1])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,147 @@
+"""`verify` end to end: every honest method passes, every mutant fails, and the report says what was seen."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from kexue_bench.api import Case, Evidence, Instance, Outcome
+from kexue_bench.claims import CORE_CLAIMS, Finding, decide
+from kexue_bench.report.verification import Verification
+
+PLUGINS = Path(__file__).parents[1] / "plugins"
+HERE = ("--isolation", "none", "--format", "json")
+
+
+def mutants():
+    """What each mutant breaks, from the plugin itself."""
+    spec = importlib.util.spec_from_file_location("mutant_specs", PLUGINS / "mutants" / "plugin.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.BREAKS
+
+
+@pytest.fixture
+def verify(cli, monkeypatch):
+    """`verify` with the mutants installed as a stranger's plugin."""
+    monkeypatch.syspath_prepend(str(PLUGINS))
+    return lambda *arguments: cli("verify", "-p", "mutants.plugin", *arguments)
+
+
+@pytest.mark.slow
+def test_one_call_passes_every_honest_method_and_fails_every_mutant(verify):
+    """Every first-party method that fits keeps every claim; every mutant breaks the one it was made to break.
+
+    On one small task of each kind. An honest method may be undecided where no closed form exists, never FAIL.
+    """
+    result = verify(
+        *("-t", "bernoulli-toy", "-t", "grid-laplacian[side=8]", "--family", "gradients", "--family", "logdet"),
+        *("--format", "json", "-j", "2", "--isolation", "worker"),
+    )
+    assert result.code == 1, result.err
+    breaks = mutants()
+    failed = {(row["method"], row["claim"]) for row in result.rows if row["verdict"] == "FAIL"}
+    assert set(breaks.items()) <= failed
+    assert {method for method, _ in failed} == set(breaks)
+    others = {*breaks, "raises"}
+    honest = {row["verdict"] for row in result.rows if row["method"] not in others}
+    assert honest <= {"PASS", "UNDECIDED", "unsupported", "skipped"}
+    undecided = {row["claim"] for row in result.rows if row["method"] not in others and row["verdict"] == "UNDECIDED"}
+    assert undecided <= {"finite-variance"}
+
+
+def test_every_kind_of_claim_has_a_mutant():
+    """A check that cannot fail is a defect: each claim that the core can check is broken by somebody."""
+    assert {spec.name for spec in CORE_CLAIMS} <= set(mutants().values())
+
+
+def test_exit_codes_tell_a_failed_claim_from_a_failed_check(verify):
+    """0 when all hold, 1 when a claim fails, 3 when a check did not end and none failed."""
+    toy = ("-t", "bernoulli-toy", *HERE)
+    assert verify("rloo", *toy).code == 0
+    assert verify("st-unbiased", *toy).code == 1
+    incomplete = verify("raises", *toy)
+    assert incomplete.code == 3
+    assert {row["status"] for row in incomplete.rows} == {"failed"}
+
+
+def test_json_rows_carry_the_violation_its_interval_and_what_would_have_been_caught(verify):
+    """For a biased method declared unbiased: more than a quarter of a standard deviation, sure to be seen."""
+    rows = verify("st-unbiased", "-t", "bernoulli-toy", *HERE).rows
+    (row,) = [row for row in rows if row["claim"] == "unbiased"]
+    assert row["verdict"] == "FAIL"
+    assert 0.2 < row["low"] <= row["value"] <= row["high"] < 0.3
+    assert row["detectable"] < row["tolerance"] < row["value"]
+    assert row["unit"] == "sd"
+
+
+def test_conditional_claims_are_checked_where_they_hold(verify):
+    """ReinMax claims to be unbiased at temperature 1 on quadratics, and nothing elsewhere."""
+
+    def claimed(method, task):
+        rows = verify(method, "-t", task, *HERE).rows
+        return {row["claim"]: row["verdict"] for row in rows}.get("unbiased")
+
+    assert claimed("reinmax", "bernoulli-toy") == "PASS"
+    assert claimed("reinmax", "bernoulli-toy[power=3.0]") is None
+    assert claimed("reinmax[temperature=1.5]", "bernoulli-toy") is None
+
+
+def test_the_table_says_what_failed_and_what_chance_there_was(verify):
+    """Failures first, the matrix of claims, and the sum of the levels."""
+    out = verify("st-unbiased", "rloo", "-t", "bernoulli-toy", "--isolation", "none").out
+    lines = [line for line in out.splitlines() if "unbiased" in line]
+    assert "st-unbiased" in lines[0] + lines[1]
+    assert out.index("st-unbiased") < out.index("rloo")
+    assert "at most 0.04%" in out
+    assert "17 claims = 1 FAIL + 16 PASS" in out
+
+
+def finding(verdict_of, method="a", claim="unbiased", task="t"):
+    case = Case(
+        family="f",
+        task=Instance(name=task, target="m:T", label=task),
+        task_version=1,
+        method=Instance(name=method, target="m:A", label=method),
+        stage="verify",
+        claim=claim,
+    )
+    outcome = Outcome(key=case.key, status="ok", measurements=(verdict_of,))
+    return Finding(case=case, outcome=outcome, evidence=verdict_of, verdict=decide(verdict_of))
+
+
+def evidence_of(value, p, **more):
+    return Evidence(
+        claim="unbiased", metric="bias", value=value, low=value / 2, high=2 * value, p=p, unit="sd", n=4096,
+        detectable=0.02, tolerance=0.05, **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_every_line_fits_and_none_wraps(width):
+    """One line a finding at any width: long names and reasons are cropped, numbers are not."""
+    findings = [
+        finding(evidence_of(0.26, 1e-9), method="a-method-with-a-very-long-name[and=parameters,too=1]"),
+        finding(evidence_of(0.01, 0.5), task="a-task-with-a-very-long-name-indeed[side=32,tau=0.01]"),
+        finding(
+            Evidence(claim="finite-variance", metric="m", value=None, note="nobody knows " * 9), claim="finite-variance"
+        ),
+    ]
+    console = Console(width=width, record=True, color_system=None, file=io.StringIO())
+    console.print(Verification(findings))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert text.splitlines()[1].startswith(("FAIL", "✗"))
+    if width >= 80:
+        assert "0.26 [0.13, 0.52] sd" in text
+
+
+def test_names_of_strangers_cannot_act_on_the_terminal():
+    """An escape sequence in a name is printed as its escape."""
+    console = Console(width=140, record=True, color_system=None, file=io.StringIO())
+    console.print(Verification([finding(evidence_of(0.3, 1e-9), method="\x1b[31mred")]))
+    assert "\x1b" not in console.export_text()
