@@ -29,8 +29,8 @@ from . import Delivery, DeliveryStatus, entry, processes
 
 # pebble looks at its workers ten times a second, which is most of the price of a fresh process.
 CONSTS.sleep_unit = 0.01
-# Workers die at SIGTERM at once, unless a method blocks it.
-CONSTS.term_timeout = 0.3
+# Workers die at SIGTERM at once, unless a method blocks it; a limit is to be kept for that one too.
+CONSTS.term_timeout = 0.1
 
 _main_lock = threading.Lock()
 
