@@ -105,6 +105,7 @@ def sampling(
         truth=torch.tensor(truth, dtype=torch.float64, device=op.device),
         batch=1 if ctx.deterministic else max(1, min(BATCH, ROWS // n)),
         metrics=("estimate", "bias", "variance", "mse"),
+        dtype=torch.float64,  # values are, whatever the products are in
         losses={
             "error": lambda x: (x - truth).abs() / n,
             "root-error": lambda x: (x - truth).abs() / math.sqrt(n),
