@@ -107,9 +107,7 @@ def _method_lines(spec: MethodSpec, example: str) -> list[str]:
         *([f"claims: {', '.join(claims)}"] if claims else []),
         *([f"needs a task that offers: {', '.join(sorted(spec.needs))}"] if spec.needs else []),
         *([f"cost of a call: {spec.cost}"] if spec.cost else []),
-        *(
-            f"knob of --tune: {knob.field} in {', '.join(f'{value:g}' for value in knob.grid)}" for knob in spec.knobs
-        ),
+        *(f"knob of --tune: {knob.field} in {', '.join(f'{value:g}' for value in knob.grid)}" for knob in spec.knobs),
         *(f"reference: {reference}" for reference in spec.references),
         "",
         f"compare it:  kexue-bench compare {spec.family} -m {spec.name}",

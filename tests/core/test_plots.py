@@ -184,7 +184,7 @@ def test_names_stand_in_the_picture_as_they_are(kind, tmp_path):
         assert name.replace("\t", r"\x09").replace("\n", r"\x0a").replace("\x1b", r"\x1b") in found
 
 
-@pytest.mark.parametrize("kind", plots.KINDS)
+@pytest.mark.parametrize("kind", ["bias-variance", "path"])
 def test_the_same_picture_is_the_same_file(kind, tmp_path):
     """No date and no random identifiers: a picture in a repository changes only with its numbers."""
     for name in ("one.svg", "two.svg"):
