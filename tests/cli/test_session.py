@@ -275,3 +275,22 @@ def test_a_poor_terminal_gets_plain_text(start, tmp_path):
     assert (out + err).isascii()
     assert "raises" in out
     assert "told to raise" in err
+
+
+def test_a_killed_run_goes_on_where_it_was(start, tmp_path):
+    """SIGKILL in the middle: nothing of ours lives on, and `--resume` keeps what was finished and runs the rest."""
+    arguments = ("compare", *CHAOS, "-m", "fine", "-m", "late[seconds=3]", "--stage", "evaluate", "-j", "1")
+    process = start(*arguments)
+    below = wait_for_first_outcome(process, tmp_path)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(below, timeout=5)
+    assert alive == []
+    (before,) = the_run(tmp_path).ledger
+    resumed = start(*arguments, "--resume")
+    _, err = resumed.communicate(timeout=90)
+    assert resumed.returncode == 0
+    assert "1 replayed, 1 to run (1 new)" in err
+    run = the_run(tmp_path)
+    assert run.ledger[0] == before
+    assert [outcome.status for outcome in run.ledger] == ["ok", "ok"]
