@@ -41,7 +41,7 @@ METHODS = (
         target="kexue_logdet.methods.golub_kahan_slq:GolubKahanSLQ",
         summary="Lanczos quadrature on (I + J)^T (I + J) by bidiagonalisation; no bound needed.",
         references=("Golub and Kahan 1965, doi:10.1137/0702016", "Ubaru, Chen and Saad 2017, doi:10.1137/16M1104974"),
-        cost="(2 * steps - (0 if 'gradient' in offers else 1)) * probes",
+        cost="(2 * (6 if steps > 6 and 'six' in offers else steps) - (0 if 'gradient' in offers else 1)) * probes",
         needs=frozenset({"residual"}),
     ),
 )
@@ -81,7 +81,7 @@ TASKS = (
         target="kexue_logdet.tasks.reference_matrix:ReferenceMatrix",
         summary="Six-by-six J with closed log-determinants and exact variances.",
         version=1,
-        offers=_RESIDUAL | {"variance"},
+        offers=_RESIDUAL | {"variance", "six"},
         suites={
             "quick": ("reference-matrix[name=bidiag6]",),
             "standard": ("reference-matrix[name=[cyc6,mod7_6,mod11_6,bidiag6,negdiag6,mlp6]]",),
@@ -100,7 +100,7 @@ TASKS = (
         version=1,
         offers=_RESIDUAL | {"gradient"},
         suites={
-            "quick": ("residual-gradient",),
+            "quick": ("residual-gradient[d=16]",),
             "standard": ("residual-gradient[c=[0.5,0.9]]",),
             "full": ("residual-gradient[c=[0.5,0.7,0.9,0.98],d=[64,256]]",),
         },

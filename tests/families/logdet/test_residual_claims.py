@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from kexue_bench.api import Case, Instance
 from kexue_bench.claims import decide
 from kexue_bench.lab import claims
 from kexue_bench.lab.context import Context
+from kexue_logdet.methods.golub_kahan_slq import GolubKahanSLQ
 from kexue_logdet.methods.neumann_roulette import NeumannRoulette
 from kexue_logdet.methods.russian_roulette import RussianRoulette
 from kexue_logdet.residual_specs import METHODS
@@ -107,3 +109,24 @@ def test_claims_are_made_where_the_norm_obeys_the_rule(name):
     assert not conditions.holds(
         claim.when, fields={"probability": 0.1, "stopping": "geometric"}, task={}, offers={"spd"}
     )
+
+
+@pytest.mark.parametrize(
+    ("offers", "task"), [({"six"}, ReferenceMatrix()), (set(), ResidualBlock()), ({"gradient"}, ResidualGradient())]
+)
+def test_bidiagonalisation_costs_what_is_declared(offers, task):
+    """At most n steps are taken, and a gradient takes one product a probe more."""
+    spec, method = next(spec for spec in METHODS if spec.name == "golub-kahan-slq"), GolubKahanSLQ()
+    declared = conditions.amount(spec.cost, fields=dataclasses.asdict(method), task={}, offers=offers)
+    case = Case(
+        family="logdet",
+        task=Instance(name="t", target="m:T"),
+        task_version=1,
+        method=Instance(name="m", target="m:M"),
+        stage="verify",
+        dtype="float64",
+        options={"budget": 64, "work": "products", "declared": declared},
+    )
+    ctx = Context(case)
+    with torch.no_grad():
+        assert decide(claims.declared_cost(task.problem(method, ctx), method, ctx)) == "PASS"
