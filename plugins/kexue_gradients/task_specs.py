@@ -181,7 +181,7 @@ FROZEN_TASKS = (
         "31 normal weights of a logistic regression on breast-cancer data, exact by one-dimensional quadrature",
         offers=_EXPECTATION | {"gaussian", "differentiable"},
         suites=dict.fromkeys(("standard", "full"), ("bayesian-logistic-regression[point=[laplace,prior]]",)),
-        budgets={"standard": 2**13, "full": 2**17},
+        budgets={"quick": 2**12, "standard": 2**13, "full": 2**17},
     ),
     _frozen(
         "iwae-toy",
@@ -211,7 +211,7 @@ FROZEN_TASKS = (
         "gradient of an autoencoder of digits with 4 choices of 4 at stored parameters, 32 images, exact",
         offers=_SMOOTH | {"categorical"},
         suites=dict.fromkeys(("standard", "full"), ("digits-vae-classes-frozen",)),
-        budgets={"standard": 2**13, "full": 2**18},
+        budgets={"quick": 2**12, "standard": 2**13, "full": 2**18},
         headline=_DIGITS_COLUMNS,
     ),
     _frozen(
@@ -220,7 +220,7 @@ FROZEN_TASKS = (
         "digits-vae-frozen along the path of the exact gradient: how variance changes as training goes on",
         offers=_SMOOTH | {"bernoulli"},
         suites=dict.fromkeys(("standard", "full"), ("digits-path[step=[20,100,2000]]",)),
-        budgets={"standard": 2**13, "full": 2**18},
+        budgets={"quick": 2**12, "standard": 2**13, "full": 2**18},
         headline=_DIGITS_COLUMNS,
     ),
 )
