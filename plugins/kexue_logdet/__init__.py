@@ -8,17 +8,43 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .contract import Bounds, BudgetError, LogdetMethod, LogdetSample, Operator
     from .iresnet import InvertibleBlock, InvertibleResNet
+    from .methods.chebyshev import Chebyshev
     from .methods.exact import Exact
     from .methods.golub_kahan_slq import GolubKahanSLQ
+    from .methods.hutchinson import Hutchinson
+    from .methods.hutchpp import HutchPP
+    from .methods.krylov_deflated_slq import KrylovDeflatedSLQ
+    from .methods.na_hutchpp import NAHutchPP
     from .methods.neumann_roulette import NeumannRoulette
     from .methods.power_series import PowerSeries
+    from .methods.preconditioned_slq import PreconditionedSLQ
     from .methods.russian_roulette import RussianRoulette
     from .methods.slq import SLQ
+    from .methods.xnystrace import XNysTrace
+    from .methods.xtrace import XTrace
+    from .tasks.grid_gradient import GridGradient
     from .tasks.grid_laplacian import GridLaplacian
+    from .tasks.ising import Ising
+    from .tasks.min_matrix import MinMatrix
     from .tasks.rbf_kernel import RBFKernel
     from .tasks.residual_block import ResidualBlock
+    from .tasks.spectrum import Spectrum
+    from .tasks.toeplitz import Toeplitz
 
 _HOMES = {
+    "Chebyshev": "methods.chebyshev",
+    "HutchPP": "methods.hutchpp",
+    "Hutchinson": "methods.hutchinson",
+    "KrylovDeflatedSLQ": "methods.krylov_deflated_slq",
+    "NAHutchPP": "methods.na_hutchpp",
+    "PreconditionedSLQ": "methods.preconditioned_slq",
+    "XNysTrace": "methods.xnystrace",
+    "XTrace": "methods.xtrace",
+    "GridGradient": "tasks.grid_gradient",
+    "Ising": "tasks.ising",
+    "MinMatrix": "tasks.min_matrix",
+    "Spectrum": "tasks.spectrum",
+    "Toeplitz": "tasks.toeplitz",
     "Bounds": "contract",
     "BudgetError": "contract",
     "LogdetMethod": "contract",
@@ -41,19 +67,32 @@ __all__ = [
     "SLQ",
     "Bounds",
     "BudgetError",
+    "Chebyshev",
     "Exact",
     "GolubKahanSLQ",
+    "GridGradient",
     "GridLaplacian",
+    "HutchPP",
+    "Hutchinson",
     "InvertibleBlock",
     "InvertibleResNet",
+    "Ising",
+    "KrylovDeflatedSLQ",
     "LogdetMethod",
     "LogdetSample",
+    "MinMatrix",
+    "NAHutchPP",
     "NeumannRoulette",
     "Operator",
     "PowerSeries",
+    "PreconditionedSLQ",
     "RBFKernel",
     "ResidualBlock",
     "RussianRoulette",
+    "Spectrum",
+    "Toeplitz",
+    "XNysTrace",
+    "XTrace",
 ]
 
 
