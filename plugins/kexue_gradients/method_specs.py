@@ -28,7 +28,7 @@ METHODS = (
         target=f"{_METHODS}.reinforce:Reinforce",
         summary="score function times f, with no, a constant or a moving-average baseline",
         references=("Williams, Machine Learning 8, 1992", "arXiv:1906.10652"),
-        claims=(*_UNBIASED, *_FINITE),
+        claims=(*_UNBIASED, Claimed(name="finite-variance", when="'discrete' in offers")),
         cost="1",
         aliases=("score",),
         variants=("reinforce", "reinforce[baseline=ema]"),
