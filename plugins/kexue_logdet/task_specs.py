@@ -17,7 +17,10 @@ TASKS = (
         offers=frozenset({"spd", "bounded", "bounds"}),
         suites={
             "quick": ("grid-laplacian[side=16]",),
-            "standard": ("grid-laplacian[tau=[1.0,0.01]]", "grid-laplacian[bounds=none,tau=0.01]"),
+            "standard": (
+                "grid-laplacian[tau=[1.0,0.01],budget=240]",
+                "grid-laplacian[bounds=none,tau=0.01,budget=240]",
+            ),
             "full": (
                 "grid-laplacian[side=[32,128],tau=[1.0,0.01],boundary=[dirichlet,neumann,periodic]]",
                 "grid-laplacian[side=[32,128],tau=[1.0,0.01],bounds=none]",
@@ -25,7 +28,7 @@ TASKS = (
             ),
         },
         timed=frozenset({"full"}),
-        budgets=BUDGETS,
+        budgets=BUDGETS | {"standard": 4096},
         dtype="float64",
     ),
     TaskSpec(
@@ -59,7 +62,7 @@ TASKS = (
             "full": ("rbf-kernel[dataset=[iris,wine,breast_cancer,digits],sigma2=[1.0,0.1,0.01]]",),
         },
         timed=frozenset({"quick", "full"}),
-        budgets=BUDGETS,
+        budgets=BUDGETS | {"standard": 512},
         dtype="float64",
     ),
     TaskSpec(
@@ -73,14 +76,14 @@ TASKS = (
             "quick": ("spectrum[n=100,budget=60]",),
             "standard": (
                 "spectrum[name=[flat,poly,slowexp,fastexp,smallstep,bigstep],budget=60,n=400]",
-                "spectrum[name=[flat,slowexp],target=logdet,n=400]",
+                "spectrum[name=slowexp,target=logdet,n=400,budget=480]",
             ),
             "full": (
                 "spectrum[name=[flat,poly,slowexp,fastexp,smallstep,bigstep],target=[trace,logdet],budget=[60,480]]",
             ),
         },
         timed=frozenset({"full"}),
-        budgets=BUDGETS | {"standard": 2048},
+        budgets=BUDGETS | {"standard": 1024},
         dtype="float64",
     ),
     TaskSpec(
