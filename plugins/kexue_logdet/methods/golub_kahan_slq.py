@@ -44,16 +44,6 @@ class GolubKahanSLQ:
         >>> sample = GolubKahanSLQ().estimate(op, budget=2000, noise=noise, repeats=4)
         >>> sample.value.shape
         torch.Size([4])
-
-    Examples:
-        >>> import torch
-        >>> from kexue_bench.lab.context import Noise
-        >>> from kexue_logdet import Operator
-        >>> noise = Noise.seeded(0, dtype=torch.float64)
-        >>> op = Operator.of(0.3 * torch.eye(50, dtype=torch.float64), "residual")
-        >>> sample = GolubKahanSLQ().estimate(op, budget=2000, noise=noise, repeats=4)
-        >>> sample.value.shape
-        torch.Size([4])
     """
 
     steps: int = 8
