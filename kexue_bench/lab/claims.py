@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 BIAS_TOLERANCE = 0.05
 """A bias below this share of one draw's standard deviation does not matter."""
-ROWS_TOLERANCE = 2.0
-"""Rows of a batch count as correlated where they triple the variance of its mean: a correlation of 0.03 among 64."""
+ROWS_TOLERANCE = 3.0
+"""Rows of a batch count as correlated where they quadruple the variance of its mean: a correlation of .05 among 64."""
 BATCHES, SINGLES = 64, 64
 FIRST_LOOK = 4096
 POWER = 0.9
