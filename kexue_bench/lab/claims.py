@@ -28,7 +28,7 @@ BIAS_TOLERANCE = 0.05
 ROWS_TOLERANCE = 3.0
 """Rows of a batch count as correlated where they quadruple the variance of its mean: a correlation of .05 among 64."""
 BATCHES, SINGLES = 64, 64
-FIRST_LOOK = 4096
+FIRST_LOOK, LARGEST_BATCH = 4096, 256
 POWER = 0.9
 
 
@@ -44,6 +44,8 @@ def unbiased(problem: Sampling, method: object, ctx: Context, *, tolerance: floa
     Args:
         tolerance: a bias that does not matter, in standard deviations of one draw.
     """
+    # Smaller batches of the same law: as many units from fewer draws.
+    problem = replace(problem, batch=min(problem.batch, LARGEST_BATCH))
     looks = _looks(ctx.budget, problem.batch)
     streams = ctx.noise("noise"), ctx.noise("measure")
     found = None
