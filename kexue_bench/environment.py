@@ -99,6 +99,7 @@ def _memory() -> int:
 
 
 def package_version(name: str) -> str:
+    """Version of an installed distribution; empty where it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

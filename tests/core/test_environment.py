@@ -175,7 +175,7 @@ def test_a_fingerprint_follows_the_sources_it_depends_on(package, file, changes)
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("LAB_VERSION", 10**6), ("cpu_model", lambda: "another"), ("_version", lambda name: "0.0.0")],
+    [("LAB_VERSION", 10**6), ("cpu_model", lambda: "another"), ("package_version", lambda name: "0.0.0")],
 )
 def test_a_fingerprint_follows_laboratory_libraries_and_processor(package, monkeypatch, name, value):
     """The same sources under another lab, another torch or on another processor are not the same."""

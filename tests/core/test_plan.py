@@ -6,7 +6,7 @@ import pytest
 
 from kexue_bench.api import Claimed, FamilySpec, MethodSpec, TaskSpec
 from kexue_bench.errors import UnknownNameError, UsageError
-from kexue_bench.plan import PROCESSES, Request, build_plan
+from kexue_bench.plan import PROCESSES, ROUNDS, Request, build_plan
 from kexue_bench.plugins import PluginRecord
 from kexue_bench.registry import Registry, fields_of
 
@@ -134,6 +134,20 @@ def test_a_key_holds_only_the_options_of_its_stage(registry):
     shared = set(one.by_key) & set(two.by_key)
     assert {one.by_key[key].stage for key in shared} == {"time"}
     assert len(shared) == 2 * PROCESSES["quick"]
+
+
+def test_rigorous_timing_has_twice_the_processes_and_rounds(registry):
+    """Twice the suite's figures; a number of processes that the user gives stands; evaluation is not touched."""
+    request = {"methods": ("base",), "tasks": ("sample",)}
+    plain = build_plan(Request(**request), registry)
+    rigorous = build_plan(Request(**request, rigorous=True), registry)
+    timed = [case for case in rigorous.cases if case.stage == "time"]
+    assert len({case.replicates for case in timed}) == 2 * PROCESSES["quick"]
+    assert {case.options["rounds"] for case in timed} == {2 * ROUNDS["quick"]}
+    given = build_plan(Request(**request, rigorous=True, processes=3), registry)
+    assert len({case.replicates for case in given.cases if case.stage == "time"}) == 3
+    shared = set(plain.by_key) & set(rigorous.by_key)
+    assert shared == {case.key for case in plain.cases if case.stage == "evaluate"}
 
 
 def test_a_named_task_is_always_timed(registry):
