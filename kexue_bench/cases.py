@@ -15,6 +15,8 @@ PRECISION = {"quick": 0.05, "standard": 0.02, "full": 0.01}
 PROCESSES = {"quick": 5, "standard": 10, "full": 20}
 ROUNDS = {"quick": 60, "standard": 100, "full": 100}
 SAMPLE_SECONDS = 0.002
+GROUP_SECONDS = {"quick": 1.5, "standard": 6.0, "full": 30.0}
+"""Seconds of samples after which a process of a timing group begins no further round."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,12 +154,18 @@ def _declared(method: MethodSpec) -> dict[str, Scalar]:
     return {"deterministic": True} if deterministic else {}
 
 
-def verify_cases(cell: Cell, request: Request, registry: Registry) -> Iterable[list[Case]]:
-    """For each method, one case a claim: those it declares where they hold, and those that all must keep."""
+def verify_cases(cell: Cell, request: Request, registry: Registry, *, promises: bool) -> Iterable[list[Case]]:
+    """For each method, one case a claim: those it declares where they hold, and those that all must keep.
+
+    Args:
+        promises: check what all must keep here; in a suite, once a task is enough, whatever its parameters.
+    """
     if not cell.spec.budgets:
         return
     everybody = [
-        spec.name for spec in registry.claims.values() if spec.always and spec.family in {"", cell.family.name}
+        spec.name
+        for spec in registry.claims.values()
+        if spec.always and promises and spec.family in {"", cell.family.name}
     ]
     budget = request.budget or cell.spec.budgets[request.suite]
     for method in cell.methods:
@@ -193,6 +201,7 @@ def time_cases(cell: Cell, request: Request, registry: Registry, process: int) -
     options: dict[str, Scalar] = {
         "rounds": ROUNDS[request.suite] * (1 + request.rigorous),
         "sample": SAMPLE_SECONDS,
+        "seconds": GROUP_SECONDS[request.suite] * (1 + request.rigorous),
     }
     members = [(method, 0, more) for method, more in _contenders(cell)]
     if cell.baseline is not None:

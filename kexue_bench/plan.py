@@ -68,8 +68,12 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         cases, refused = _screen(cell, evaluate_cases(cell, request, registry), registry, hooks)
         settled.extend(refused)
         jobs.extend(Job(cases=(case,)) for case in cases)
+    checked: set[tuple[str, str]] = set()
     for cell in cells if "verify" in request.stages else ():
-        for cases in verify_cases(cell, request, registry):
+        task = (cell.family.name, cell.task.name)
+        promises = bool(request.tasks) or request.suite != "quick" or task not in checked
+        checked.add(task)
+        for cases in verify_cases(cell, request, registry, promises=promises):
             run, refused = _screen(cell, cases, registry, hooks)
             settled.extend(refused)
             # The claims of one method share a process; a death names its claim and the others run again.

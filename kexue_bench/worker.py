@@ -344,6 +344,7 @@ def _time(attempts: Sequence[_Attempt], workloads: dict[int, Workload], station:
             times = time_group(
                 {str(index): workload for index, workload in workloads.items()},
                 rounds=int(first.options.get("rounds", 60)),
+                seconds=float(first.options.get("seconds", float("inf"))),
                 seed=int(group, 16),
                 sample=float(first.options.get("sample", 2e-3)),
                 mark=mark,

@@ -24,6 +24,8 @@ SHARE = 0.9
 """A sample whose process got less of the CPU than this was pre-empted."""
 WARM_UP = 3
 """Calls before the first sample, the first call included."""
+LEAST_ROUNDS = 20
+"""Rounds that a group gets however long they take."""
 GROWTH = 100
 """Largest factor by which one calibration step raises the number of calls in a sample."""
 
@@ -93,6 +95,7 @@ def time_group(
     rounds: int,
     seed: int,
     sample: float = 2e-3,
+    seconds: float = math.inf,
     mark: Callable[[int], None] = lambda _: None,
     clock: Clock | None = None,
 ) -> GroupTimes:
@@ -103,9 +106,11 @@ def time_group(
 
     Args:
         workloads: name -> what to call.
-        rounds: number of rounds.
+        rounds: number of rounds, at most.
         seed: of the orders.
         sample: least seconds of one sample; the number of calls in it is found first.
+        seconds: no round begins once the samples have taken as long, but for the first `LEAST_ROUNDS`; when to stop
+            depends on the group's duration alone, never on a difference within it.
         mark: called with the position of a member before anything of it runs: the breadcrumb that names the guilty one
             when the process dies.
         clock: where durations come from; None: `HostClock()`.
@@ -125,7 +130,9 @@ def time_group(
     names = list(workloads)
     rng = random.Random(seed)  # noqa: S311  # orders, not secrets
     order = []
-    for _ in range(rounds):
+    for done in range(rounds):
+        if done >= LEAST_ROUNDS and sum(member.spent for member in members) > seconds:
+            break
         due = rng.sample(range(len(members)), len(members))
         for index in due:
             members[index].sample()
@@ -202,6 +209,11 @@ class _Member:
             with self._guarded():
                 block = self._block(self.inner)
         self.blocks.append(block)
+
+    @property
+    def spent(self) -> float:
+        """Seconds of its samples so far."""
+        return sum(block.seconds for block in self.blocks if block is not None)
 
     def times(self) -> MemberTimes:
         preempted = [b is not None and b.share is not None and b.share < SHARE for b in self.blocks]

@@ -7,6 +7,7 @@ family's headline and named; digits are never wrapped. Signs carry what colours 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -101,10 +102,11 @@ class _Page:
         for i, row in enumerate(shown):
             out.append(line([column.render(i) for column in laid]))
             out += self.remarks(row)
-        for row in table.rows:
-            if not row.cells:
+        without = [row for row in table.rows if not row.cells]
+        for row in without:
+            if row.status not in _QUIET:
                 out += self.failure(row, label_width)
-        return [*out, *self.footer(table, dropped)]
+        return [*out, *self.absent([row for row in without if row.status in _QUIET]), *self.footer(table, dropped)]
 
     def title(self, table: Table) -> list[Text]:
         """Family and task, where it ran, and what it is."""
@@ -226,14 +228,27 @@ class _Page:
 
     def failure(self, row: Row, label_width: int) -> list[Text]:
         """A method without a number: status, place, reason, and the next step."""
-        quiet = row.status in _QUIET
         first = row.failures[0] if row.failures else None
-        place = f" in {first.phase or first.stage}" if first is not None and not quiet else ""
+        place = f" in {first.phase or first.stage}" if first is not None else ""
         reason = self.foreign(f"{row.status}{place}" + (f": {row.reason}" if row.reason else ""))
         label = self.label(row.label, label_width)
-        head = Text(" " if quiet else "!", style="" if quiet else "red", no_wrap=True, overflow="ignore")
-        head.append(f" {label}{' ' * (label_width - cell_len(label))}  ", style="dim" if quiet else "")
-        return self.story(head, reason, "" if quiet else row.key, "dim" if quiet else "red")
+        head = Text("!", style="red", no_wrap=True, overflow="ignore")
+        head.append(f" {label}{' ' * (label_width - cell_len(label))}  ")
+        return self.story(head, reason, row.key, "red")
+
+    def absent(self, rows: Sequence[Row]) -> list[Text]:
+        """Methods that were not meant to run here: one line for each reason, with their names."""
+        kinds: dict[tuple[str, str], list[str]] = {}
+        for row in rows:
+            kinds.setdefault((row.status, row.reason), []).append(row.label)
+        out: list[Text] = []
+        for (status, reason), labels in kinds.items():
+            text = self.foreign(f"{status}{f' ({reason})' if reason else ''}: {', '.join(labels)}")
+            out += [
+                Text(f"  {line}", style="dim", no_wrap=True, overflow="ignore")
+                for line in textwrap.wrap(text, self.width - 2, subsequent_indent="  ")
+            ]
+        return out
 
     def remarks(self, row: Row) -> list[Text]:
         """Cases of a row that failed although the row has numbers, one line for each kind."""

@@ -372,3 +372,13 @@ def test_a_group_on_a_device_carries_peak_and_launch_bound():
 def test_the_cpu_is_timed_by_the_host():
     """A CPU has a host clock."""
     assert isinstance(clock_for("cpu"), HostClock)
+
+
+@pytest.mark.parametrize(("seconds", "rounds"), [(math.inf, 60), (45.0, 23), (1.0, 20)])
+def test_a_slow_group_gets_fewer_rounds_and_at_least_twenty(seconds, rounds):
+    """Two members that charge 1 s each spend 2 s a round: no round begins once they spent more than allowed."""
+    clock = Charged()
+    works = {"a": clock.work(1.0), "b": clock.work(1.0)}
+    times = time_group(works, rounds=60, seed=0, seconds=seconds, clock=clock)
+    assert len(times.order) == rounds
+    assert {len(member.seconds) for member in times.members.values()} == {rounds}

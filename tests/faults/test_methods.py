@@ -98,19 +98,19 @@ def orphans(seconds: float = 5.0) -> int:
     """Processes below the fork server that are neither it nor one of the two or three idle workers, after a while."""
     end = time.monotonic() + seconds
     while True:
-        found = [p for p in processes.descendants() if p.name() != "sh"]
-        helpers = [p for p in found if "multiprocessing" in _command(p)]
-        strangers = [p for p in found if p not in helpers and p.status() != psutil.STATUS_ZOMBIE]
+        strangers = [p for p in processes.descendants() if _stranger(p)]
         if not strangers or time.monotonic() > end:
             return len(strangers)
         time.sleep(0.05)
 
 
-def _command(process: psutil.Process) -> str:
+def _stranger(process: psutil.Process) -> bool:
+    """Whether a process lives and is none of the harness's; one that ends meanwhile is not."""
     try:
-        return " ".join(process.cmdline())
+        command = " ".join(process.cmdline())
+        return process.name() != "sh" and "multiprocessing" not in command and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
-        return "multiprocessing"
+        return False
 
 
 FAULTS = [
