@@ -361,17 +361,6 @@ def detectable(contrast: Contrast, rule: Rule, *, tests: int, power: float = 0.9
     return max((critical + reach) * contrast.se, outside, rule.gate + reach * contrast.se if rule.gate else 0.0)
 
 
-def sample_size(effect: float, sd: float, *, alpha: float = 0.01, power: float = 0.9) -> int:
-    """Units needed to find a mean shift `effect` of units with standard deviation `sd` by a two-sided z test.
-
-    n = ((z_{1 - alpha/2} + z_power) sd / effect)^2, rounded up.
-    """
-    if not effect > 0:
-        raise ValueError(f"effect must be > 0, got {effect}")
-    z = t_quantile(1 - alpha / 2, math.inf) + t_quantile(power, math.inf)
-    return math.ceil((z * sd / effect) ** 2)
-
-
 def letters(count: int, different: Collection[tuple[int, int]]) -> tuple[str, ...]:
     """Compact letter display: two rows share a letter exactly if they are not in `different`.
 

@@ -52,7 +52,6 @@ class _Ray:
     """The library, once a cluster is connected."""
 
     library: ModuleType
-    ours: bool
     run: Any
     flights: dict[Any, _Flight] = field(default_factory=dict)
 
@@ -154,7 +153,7 @@ class RayEngine:
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UsageError(f"no Ray cluster answers at {self._address!r}: {error}") from error
         run = library.remote(max_retries=0, num_cpus=self._threads)(run_on_node)
-        self._ray = _Ray(library=library, ours=not self._address, run=run)
+        self._ray = _Ray(library=library, run=run)
         self._refuse_other_wheels()
         self._watcher = threading.Thread(target=self._watch, name="kexue-bench-ray", daemon=True)
         self._watcher.start()
