@@ -216,6 +216,40 @@ class ReadingSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PublishedSpec:
+    """A figure that somebody printed, beside which a run shows ours, with the range that counts as the same.
+
+    Only a figure that was really read belongs here, and only under its own protocol: a smaller network on a similar
+    task has no published figure. The range is fixed before ours is measured.
+
+    Args:
+        name: in kebab case, unique in its family.
+        family: name of its family.
+        task: selector of the one instance that is the published protocol.
+        method: selector of the one instance whose value was printed.
+        metric: the column, with its labels as tables write them (`f1[reading=tuned]`).
+        value: the figure as printed; None where only an order or a rate was stated.
+        low: smallest value of ours that reproduces it; None for no limit.
+        high: largest such value; None for no limit.
+        against: selector of a second method; the figure is then the ratio of the first method's value to this one's.
+        source: authors or title, arXiv id or venue, and the place in it.
+        statement: what was stated, where it is no number.
+    """
+
+    name: str
+    family: str
+    task: str
+    method: str
+    metric: str
+    source: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    against: str = ""
+    statement: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReporterSpec:
     """An output format: `target` is `module:function`, called as `(comparison, stream) -> None`."""
 

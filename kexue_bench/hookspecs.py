@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         MetricSpec,
         Outcome,
         Plan,
+        PublishedSpec,
         ReadingSpec,
         ReporterSpec,
         TaskSpec,
@@ -67,6 +68,11 @@ def kexue_claims() -> Sequence[ClaimSpec]:  # pyright: ignore[reportReturnType] 
 @hookspec
 def kexue_readings() -> Sequence[ReadingSpec]:  # pyright: ignore[reportReturnType]  # a hook specification has no body
     """Rules applied to trained scores. Since 0.1."""
+
+
+@hookspec
+def kexue_published() -> Sequence[PublishedSpec]:  # pyright: ignore[reportReturnType]  # a hook specification has no body
+    """Published figures, with the range in which a run of ours reproduces them. Since 0.1."""
 
 
 @hookspec

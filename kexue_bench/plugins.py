@@ -29,6 +29,7 @@ REGISTRATION: dict[str, type] = {
     "kexue_metrics": api.MetricSpec,
     "kexue_claims": api.ClaimSpec,
     "kexue_readings": api.ReadingSpec,
+    "kexue_published": api.PublishedSpec,
     "kexue_reporters": api.ReporterSpec,
     "kexue_commands": api.CommandSpec,
 }

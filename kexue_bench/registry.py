@@ -10,7 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .api import ClaimSpec, CommandSpec, FamilySpec, MethodSpec, MetricSpec, ReadingSpec, ReporterSpec, Scalar, TaskSpec
+from .api import (
+    ClaimSpec,
+    CommandSpec,
+    FamilySpec,
+    MethodSpec,
+    MetricSpec,
+    PublishedSpec,
+    ReadingSpec,
+    ReporterSpec,
+    Scalar,
+    TaskSpec,
+)
 from .claims import CORE_CLAIMS
 from .errors import PluginError, UnknownNameError
 from .metrics import CORE_METRICS
@@ -18,7 +29,7 @@ from .plugins import PluginRecord
 
 Key = tuple[str, str]
 """(family, name)."""
-Member = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec
+Member = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | PublishedSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +66,7 @@ class Registry:
         self.tasks: dict[Key, TaskSpec] = {}
         self.claims: dict[Key, ClaimSpec] = {("", spec.name): spec for spec in CORE_CLAIMS}
         self.readings: dict[Key, ReadingSpec] = {}
+        self.published: dict[Key, PublishedSpec] = {}
         self.metrics: dict[str, MetricSpec] = {spec.name: spec for spec in CORE_METRICS}
         self.reporters: dict[str, ReporterSpec] = {}
         self.commands: dict[str, CommandSpec] = {}
@@ -76,6 +88,7 @@ class Registry:
             ("task", self.tasks, record.of(TaskSpec)),
             ("claim", self.claims, record.of(ClaimSpec)),
             ("reading", self.readings, record.of(ReadingSpec)),
+            ("published figure", self.published, record.of(PublishedSpec)),
         ]
         for kind, table, specs in members:
             for spec in specs:

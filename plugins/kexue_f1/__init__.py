@@ -1,0 +1,1 @@
+"""The f1 family: differentiable stand-ins for F1."""

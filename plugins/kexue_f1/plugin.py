@@ -1,0 +1,1 @@
+"""What the f1 family registers."""

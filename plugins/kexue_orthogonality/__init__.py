@@ -1,0 +1,1 @@
+"""The orthogonality family: weights that stay orthogonal."""

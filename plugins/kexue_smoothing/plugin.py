@@ -1,0 +1,1 @@
+"""What the smoothing family registers."""
