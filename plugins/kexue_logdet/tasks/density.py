@@ -71,7 +71,7 @@ class Density:
         )
 
     def measure(self, training: Training, ctx: Context) -> Measure:
-        """`nll`, its `excess` over the entropy, the largest `inverse-error`, and the largest true `lipschitz` norm."""
+        """`nll`, its `entropy-gap` to the data, the largest `inverse-error`, and the largest true `lipschitz` norm."""
         model = training.model
         assert isinstance(model, InvertibleResNet)
         noise = ctx.noise("measure")
@@ -82,7 +82,7 @@ class Density:
             back = model.inverse(model(points))
             return {
                 "nll": nll,
-                "excess": nll - densities.ENTROPY[self.data],
+                "entropy-gap": nll - densities.ENTROPY[self.data],
                 "inverse-error": (back - points).abs().max(),
                 "lipschitz": torch.tensor(max(model.norms())),
             }

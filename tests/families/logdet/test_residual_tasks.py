@@ -148,12 +148,12 @@ def test_realised_products_are_reported():
 
 @pytest.mark.parametrize("method", [Exact(), NeumannRoulette(probes=1)])
 def test_a_tiny_density_is_trained_and_scored(method):
-    """Eight steps of two narrow blocks: scores are finite, the excess is nll less the entropy, the cap holds, and the
+    """Eight steps of two narrow blocks: scores are finite, the gap is nll less the entropy, the cap holds, and the
     inverse is good to single precision.
     """
     found = rows(Density(steps=8, blocks=2, width=8, cap=0.7), method, dtype="float32")
-    assert found["excess"].value == pytest.approx(found["nll"].value - 2.83188040157, abs=1e-6)
-    assert 0 < found["excess"].value < 3
+    assert found["entropy-gap"].value == pytest.approx(found["nll"].value - 2.83188040157, abs=1e-6)
+    assert 0 < found["entropy-gap"].value < 3
     assert found["lipschitz"].value <= 0.7
     assert found["inverse-error"].value < 1e-5
 
