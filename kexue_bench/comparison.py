@@ -12,6 +12,7 @@ from . import stats
 from .aggregate import summarize
 from .api import Case, FamilySpec, Instance, MetricSpec, Outcome, TaskSpec
 from .errors import UnknownNameError, UsageError
+from .published import Figure, reproductions
 from .stats import Correction
 from .tables import Aggregate, Cell, Comparison, Control, Failure, Row, RunLike, Summary, Table
 from .units import Entry, Units, collect, column_key, contrast, product
@@ -46,6 +47,7 @@ def compare(
     alpha: float = 0.05,
     correction: Correction = "holm",
     baseline: str | None = None,
+    published: Sequence[Figure] = (),
 ) -> Comparison:
     """Read one or more runs.
 
@@ -58,6 +60,7 @@ def compare(
         alpha: level of the corrected tests of one table.
         correction: how the tests of one table are corrected for their number.
         baseline: label or bare name of a method; None takes the plan's own.
+        published: figures to show beside ours, of any family.
 
     Raises:
         UsageError: no run, a margin or level that makes no sense, or a baseline that names several methods.
@@ -69,7 +72,9 @@ def compare(
     policy = Policy(
         margin=margin, alpha=alpha, correction=correction, spec=lambda name: metrics.get(name) or MetricSpec(name=name)
     )
-    reader = _Reader(runs=tuple(runs), families=families, tasks=tasks, baseline=baseline, policy=policy)
+    reader = _Reader(
+        runs=tuple(runs), families=families, tasks=tasks, baseline=baseline, policy=policy, published=tuple(published)
+    )
     tables = tuple(reader.table(place) for place in reader.places)
     if baseline is not None and tables and not any(table.baseline for table in tables):
         labels = {row.label for table in tables for row in table.rows} | {
@@ -152,6 +157,7 @@ class _Reader:
     tasks: Mapping[tuple[str, str], TaskSpec]
     baseline: str | None
     policy: Policy
+    published: tuple[Figure, ...]
 
     @cached_property
     def cases(self) -> tuple[tuple[int, Case, Outcome], ...]:
@@ -251,6 +257,9 @@ class _Reader:
             timed=any("time" in row for row in units),
             tests=judged.tests,
             detectable=_detectable(rows),
+            published=reproductions(
+                self.published, (first.family, first.task), rows, lambda name: self.policy.spec(name).scale
+            ),
         )
 
     def _units(self, variant: _Variant) -> dict[str, Units]:
@@ -329,6 +338,7 @@ class _Reader:
             chosen=chosen,
             edges=tuple(key for key in chosen if any(f"edge-{key}" in m.flags for m in best)),
             trials=len(search.measurements) if search is not None else 0,
+            search=variant.search,
             label=(variant.method.label or variant.method.name) + (f" @{name.split('-')[0]}" if suffix else ""),
             run=name,
             status=worst.status if worst else "ok",

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-from .api import SCHEMA, Instance, MetricSpec, Outcome, Plan, Scalar
+from .api import SCHEMA, Instance, MetricSpec, Outcome, Plan, PublishedSpec, Scalar
 from .stats import Correction, Verdict
 from .verdicts import Effect
 
@@ -86,6 +86,7 @@ class Row:
         chosen: what tuning chose for it: field of the method, or `task.` and a field of the task -> value.
         edges: those of `chosen` that are the smallest or largest value tried: a better one may lie beyond.
         trials: trials that the choice was made from.
+        search: key of the tuning that chose its fields; empty where nothing did.
     """
 
     method: Instance
@@ -103,6 +104,7 @@ class Row:
     chosen: Mapping[str, Scalar] = field(default_factory=dict)
     edges: tuple[str, ...] = ()
     trials: int = 0
+    search: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,26 @@ class Control:
     low: float
     high: float
     n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """A published figure beside ours.
+
+    Args:
+        label: the row it belongs to.
+        value: ours; None where it was not measured.
+        low: lower end of its 95 % interval; equal to the value where that is exact.
+        verdict: by the whole interval: inside the accepted range, outside of it, or across its end.
+    """
+
+    spec: PublishedSpec
+    run: str
+    label: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    verdict: Literal["reproduced", "not reproduced", "undecided", "not measured"] = "not measured"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +149,7 @@ class Table:
         timed: whether any row holds seconds.
         tests: tests under one correction.
         detectable: column -> smallest and largest detectable effect over its rows.
+        published: published figures of this task, beside ours.
     """
 
     family: str
@@ -144,6 +167,7 @@ class Table:
     timed: bool
     tests: int
     detectable: Mapping[str, tuple[float, float]]
+    published: tuple[Reproduction, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +226,31 @@ class Comparison:
     def spec(self, metric: str) -> MetricSpec:
         """The spec of a metric; one that nobody registered is lower-is-better on the log scale."""
         return self.metrics.get(metric) or MetricSpec(name=metric)
+
+    def published(self) -> list[dict[str, object]]:
+        """One flat row of plain JSON data for each published figure that stands beside one of ours."""
+        return [
+            {
+                "run": item.run,
+                "family": table.family,
+                "task": table.task.label or table.task.name,
+                "name": item.spec.name,
+                "method": item.label,
+                "against": item.spec.against,
+                "metric": item.spec.metric,
+                "published": item.spec.value,
+                "statement": item.spec.statement,
+                "accepted_low": item.spec.low,
+                "accepted_high": item.spec.high,
+                "value": _finite(item.value),
+                "ci_low": _finite(item.low),
+                "ci_high": _finite(item.high),
+                "verdict": item.verdict,
+                "source": item.spec.source,
+            }
+            for table in self.tables
+            for item in table.published
+        ]
 
     def rows(self) -> list[dict[str, object]]:
         """One flat row of plain JSON data for each (task, method, metric), and one for each method without a result."""

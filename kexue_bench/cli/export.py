@@ -8,11 +8,12 @@ from pathlib import Path
 
 from ..comparison import compare
 from ..errors import ResultsError, UsageError
+from ..published import figures
 from ..report.export import FORMATS, render_rows, write_rows
 from ..results import load_run
 from . import options
 
-WHAT = ("comparison", "frame")
+WHAT = ("comparison", "frame", "published")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help="a stored run (latest)")
     parser.add_argument("--format", default="csv", choices=FORMATS, help="file format (csv)")
     parser.add_argument(
-        "--what", default="comparison", choices=WHAT, help="one row a method and metric, or every measurement"
+        "--what",
+        default="comparison",
+        choices=WHAT,
+        help="one row a method and metric, each measurement, or published figures",
     )
     parser.add_argument("--to", type=Path, metavar="FILE", help="write to FILE instead of the standard output")
     options.add_results_option(parser)
@@ -34,7 +38,14 @@ def execute(args: argparse.Namespace) -> int:
         rows = run.to_frame().to_dict("records")
     else:
         registry, _ = options.load(args)
-        rows = compare([run], metrics=registry.metrics, families=registry.families, tasks=registry.tasks).rows()
+        comparison = compare(
+            [run],
+            metrics=registry.metrics,
+            families=registry.families,
+            tasks=registry.tasks,
+            published=figures(registry)[0],
+        )
+        rows = comparison.rows() if args.what == "comparison" else comparison.published()
     if args.to is None:
         if args.format == "parquet":
             raise UsageError("parquet is a binary format", do="add --to FILE.parquet")

@@ -1,4 +1,4 @@
-"""List methods, tasks, families, metrics or runs."""
+"""List methods, tasks, families, metrics, published figures or runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..selectors import text
 from . import options
 
 NAMES = 2
-KINDS = ("methods", "tasks", "families", "metrics", "runs")
+KINDS = ("methods", "tasks", "families", "metrics", "published", "runs")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,12 +40,15 @@ def execute(args: argparse.Namespace) -> int:
     registry, _ = options.load(args)
     if args.family:
         registry.family(args.family)
-    rows = {"methods": _methods, "tasks": _tasks, "families": _families, "metrics": _metrics}[args.kind](registry)
+    rows = {"methods": _methods, "tasks": _tasks, "families": _families, "metrics": _metrics, "published": _published}[
+        args.kind
+    ](registry)
     headings = {
         "methods": ("family", "method", "parameters", "what it is"),
         "tasks": ("family", "task", "parameters", "what it is"),
         "families": ("family", "baseline", "methods", "tasks", "what it is"),
         "metrics": ("metric", "unit", "better", "what it is"),
+        "published": ("family", "figure", "method", "published", "where it was printed"),
     }[args.kind]
     _print(headings, [row for row in rows if not args.family or args.kind == "metrics" or row[0] == args.family])
     return 0
@@ -74,6 +77,19 @@ def _families(registry: Registry) -> list[tuple[str, ...]]:
 
 def _metrics(registry: Registry) -> list[tuple[str, ...]]:
     return [(spec.name, spec.unit, spec.direction, spec.summary) for spec in registry.metrics.values()]
+
+
+def _published(registry: Registry) -> list[tuple[str, ...]]:
+    return [
+        (
+            spec.family,
+            spec.name,
+            spec.method + (f" against {spec.against}" if spec.against else ""),
+            f"{spec.metric} {spec.statement if spec.value is None else f'{spec.value:g}'}",
+            spec.source,
+        )
+        for spec in registry.published.values()
+    ]
 
 
 def parameters(target: str) -> str:

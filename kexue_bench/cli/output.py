@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ..api import FamilySpec, TaskSpec
 from ..comparison import Comparison, check_levels, compare
+from ..published import figures
 from ..registry import Registry
 from ..report.text import visible
 from ..results import Run
@@ -46,6 +47,9 @@ def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Nam
     for run in runs:
         for note in run.notes:
             print(visible(f"{run.path.name}: {note}"), file=sys.stderr)
+    known, unresolved = figures(registry)
+    for note in unresolved:
+        print(visible(note), file=sys.stderr)
     comparison = compare(
         runs,
         metrics=registry.metrics,
@@ -55,6 +59,7 @@ def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Nam
         margin=args.margin,
         alpha=args.alpha,
         correction=args.correction,
+        published=known,
     )
     if args.format == "table":
         _print_table(comparison)

@@ -21,6 +21,7 @@ from ..tables import Cell, Comparison, Row, Summary, Table
 from . import numbers
 from .cells import NOTHING, effect_size, has_spread, is_counted, is_seconds, is_truth, is_zero, value_and_spread
 from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap
+from .reproduction import beside
 from .text import visible
 
 STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "baseline": "dim"}
@@ -106,7 +107,8 @@ class _Page:
         for row in without:
             if row.status not in _QUIET:
                 out += self.failure(row, label_width)
-        return [*out, *self.absent([row for row in without if row.status in _QUIET]), *self.footer(table, dropped)]
+        out += self.absent([row for row in without if row.status in _QUIET])
+        return [*out, *self.footer(table, dropped), *beside(table, self.width, self.foreign)]
 
     def title(self, table: Table) -> list[Text]:
         """Family and task, where it ran, and what it is."""

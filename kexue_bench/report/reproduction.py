@@ -1,0 +1,71 @@
+"""Published figures under the table of their task, each beside ours with its verdict and its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.text import Text
+
+from ..tables import Reproduction, Table
+from . import numbers
+from .layout import Column, Part, line, total_width, wrap
+
+STYLES = {"reproduced": "green", "not reproduced": "red"}
+
+
+def beside(table: Table, width: int, sign: Callable[[str], str]) -> list[Text]:
+    """Lines of one table's published figures; empty where it has none.
+
+    Args:
+        width: columns of the terminal; the metric, then the accepted range give way where they do not fit.
+        sign: makes foreign text safe for the encoding at hand.
+    """
+    items = table.published
+    if not items:
+        return []
+    columns = [
+        _column("  published", [sign(_subject(item)) for item in items], indent="  "),
+        _column("metric", [sign(item.spec.metric) for item in items]),
+        _column("there", [sign(_there(item)) for item in items], align="r"),
+        _column("accepted", [sign(_accepted(item)) for item in items]),
+        _column("here", [sign(_here(item)) for item in items], align="r"),
+        _column("", [item.verdict for item in items], styles=[STYLES.get(item.verdict, "yellow") for item in items]),
+    ]
+    for header in ("metric", "accepted"):
+        if total_width(columns) > width:
+            columns = [column for column in columns if column.header != header]
+    out = [Text(), line([column.heading() for column in columns])]
+    out += [line([column.render(i) for column in columns]) for i in range(len(items))]
+    for source in dict.fromkeys(item.spec.source for item in items):
+        out += wrap(sign(f"published: {source}"), width, style="dim")
+    return out
+
+
+def _column(
+    header: str, texts: list[str], *, align: str = "l", indent: str = "", styles: list[str] | None = None
+) -> Column:
+    cells = [(Part(indent + text, style),) for text, style in zip(texts, styles or [""] * len(texts), strict=True)]
+    return Column(header=header, align=align, cells=cells)
+
+
+def _subject(item: Reproduction) -> str:
+    return item.label + (f" against {item.spec.against}" if item.spec.against else "")
+
+
+def _there(item: Reproduction) -> str:
+    return item.spec.statement if item.spec.value is None else f"{item.spec.value:g}"
+
+
+def _accepted(item: Reproduction) -> str:
+    low, high = item.spec.low, item.spec.high
+    if low is None or high is None:
+        return f"≥ {low:g}" if low is not None else f"≤ {high:g}" if high is not None else ""
+    return f"[{low:g}, {high:g}]"
+
+
+def _here(item: Reproduction) -> str:
+    if item.value is None or item.low is None or item.high is None:
+        return "-"
+    half = (item.high - item.low) / 2
+    around = numbers.spread(item.value, item.low, item.high, relative=True) if half else ""
+    return f"{numbers.number(item.value, half)} {around}".rstrip()
