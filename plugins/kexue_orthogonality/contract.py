@@ -1,0 +1,225 @@
+"""What a method of this family is, and what it is given: weights to keep orthogonal, and what it adds to a step.
+
+A penalty, a parametrization, a projection and an optimizer are one thing here: `attach` binds a method to weights and
+returns what joins in at each step. The harness passes its context; a training loop of one's own passes nothing::
+
+    joins = Soft(weight=1e-2).attach(targets_of(model))
+    loss = loss + joins.penalty()  # a penalty
+    joins.after_(step)  # a projection, after optimizer.step()
+
+Shapes: a weight is `[*stack, out, in, *kernel]`, as torch stores it; `*stack` is empty, or `R` for replicates side by
+side. A method sees matrices `[*stack, d, k]`.
+
+No method counts its own work: tasks count floating-point operations by what a step dispatches (`flops.counted`), so that
+backward passes and factorizations inside torch are priced alike for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from kexue_bench.lab.context import Counter, Noise
+from kexue_bench.lab.training import Joins
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Stream
+
+Kind = Literal["linear", "convolution", "recurrent"]
+
+
+class Target(Protocol):
+    """One weight to keep orthogonal, seen as a matrix.
+
+    `W` is `matrix()`, tall or square (d >= k), which alone can have orthonormal columns; `columns()` is the same weight
+    with one column for each neuron, wide where a layer has more outputs than inputs.
+    """
+
+    @property
+    def name(self) -> str:
+        """Where the weight lives, unique among the targets of a model."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """What the weight is to its layer."""
+        ...
+
+    @property
+    def module(self) -> nn.Module:
+        """The layer; its first input is what `responses` takes."""
+        ...
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """Leading dimensions of replicates: empty, or one."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows d and columns k of `matrix()`, d >= k."""
+        ...
+
+    @property
+    def stride(self) -> tuple[int, ...]:
+        """Stride of a convolution in each spatial dimension; empty for other weights."""
+        ...
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """The plain parameter behind the weight; of a parametrized weight, what is trained in its place."""
+        ...
+
+    def weight(self) -> Tensor:
+        """The weight as its layer uses it, on the graph, `[*stack, out, in, *kernel]`."""
+        ...
+
+    def matrix(self) -> Tensor:
+        """The weight as a tall matrix W, on the graph, `[*stack, d, k]`."""
+        ...
+
+    def columns(self) -> Tensor:
+        """The weight with neurons as columns, on the graph, `[*stack, inputs, outputs]`."""
+        ...
+
+    def responses(self, inputs: Tensor) -> Tensor:
+        """What the layer gives before its bias, `[*stack, samples, outputs]`, positions of images being samples."""
+        ...
+
+    def gradient(self) -> Tensor:
+        """Gradient of the plain parameter as a tall matrix, `[*stack, d, k]`; writing to it writes to the gradient.
+
+        Raises:
+            ValueError: no backward pass has reached the parameter, or the weight is parametrized.
+        """
+        ...
+
+    def assign_(self, matrix: Tensor) -> None:
+        """Make `matrix()` equal to this, `[*stack, d, k]`; through the parametrization where there is one."""
+        ...
+
+    def polar_(self) -> None:
+        """Replace W by its polar factor, the nearest matrix with orthonormal columns."""
+        ...
+
+    def parametrize_(self, mapping: nn.Module) -> None:
+        """Let W be `mapping(X)` from now on, X trained in its place.
+
+        Args:
+            mapping: maps `[*stack, d, k]` to `[*stack, d, k]`; `right_inverse(W)` gives the X to start from.
+        """
+        ...
+
+    def to_matrix(self, weight: Tensor) -> Tensor:
+        """A tensor laid out as the weight, seen as a tall matrix; a view where the weight is contiguous."""
+        ...
+
+    def to_weight(self, matrix: Tensor) -> Tensor:
+        """A tall matrix, laid out as the weight."""
+        ...
+
+
+class Surroundings(Protocol):
+    """What a method may ask of whoever attaches it; `kexue_bench.lab.context.Context` is one."""
+
+    counter: Counter
+
+    def noise(self, stream: Stream, *, stack: int | None = None) -> Noise:
+        """A stream of random numbers; a method takes `method`, stacked along axis 0 with one slice a replicate."""
+        ...
+
+    def global_rng(self, stream: Stream) -> AbstractContextManager[None]:
+        """Torch's global generator, seeded while it is lent, for library code that insists on it."""
+        ...
+
+
+class Alone:
+    """The surroundings of a training loop of one's own: seeded streams and a counter.
+
+    Args:
+        seed: of every stream.
+        dtype: of what is drawn.
+        device: where it is drawn.
+        replicates: size of `*stack`, 1 for a plain model.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        replicates: int = 1,
+    ) -> None:
+        self.counter = Counter()
+        self._seed, self._dtype, self._device = seed, dtype, torch.device(device)
+        self._replicates = replicates
+
+    @classmethod
+    def around(cls, targets: Sequence[Target], seed: int = 0) -> Alone:
+        """Surroundings of the dtype, device and replicates of the targets."""
+        first = targets[0].parameter
+        return cls(seed, dtype=first.dtype, device=first.device, replicates=(*targets[0].stack, 1)[0])
+
+    def noise(self, stream: Stream, *, stack: int | None = None) -> Noise:
+        """See `Surroundings.noise`."""
+        count = 1 if stack is None else self._replicates
+        keys = [f"{self._seed}/{stream}/{replicate}".encode() for replicate in range(count)]
+        return Noise(keys, dtype=self._dtype, device=self._device, axis=stack)
+
+    @contextmanager
+    def global_rng(self, stream: Stream) -> Iterator[None]:
+        """See `Surroundings.global_rng`."""
+        devices = [self._device] if self._device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.set_rng_state(self.noise(stream).twister())
+            yield
+
+
+class Session(Joins):
+    """A method attached to its targets; every hook does nothing by default, see `kexue_bench.lab.training.Joins`.
+
+    Args:
+        targets: what it is attached to, at least one.
+
+    Raises:
+        ValueError: no target.
+    """
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        if not targets:
+            raise ValueError("a method needs at least one target, got none; see targets_of(model)")
+        self.targets = tuple(targets)
+
+    def penalty(self, taps: Mapping[str, Tensor] | None = None) -> Tensor | None:  # noqa: ARG002  # a hook
+        """What is added to the loss, `[*stack]`; None for nothing.
+
+        Args:
+            taps: target name -> first input of its layer, where the harness listens; None in a loop of one's own.
+        """
+        return None
+
+    def rest(self, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+        """Those parameters that no optimizer of this session moves, for the optimizer of the loop."""
+        owned = {id(p) for o in self.optimizers() for group in o.param_groups for p in group["params"]}
+        return [p for p in parameters if id(p) not in owned]
+
+
+class OrthogonalityMethod(Protocol):
+    """A method: a frozen dataclass whose fields are its hyper-parameters."""
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
+        """Bind to the weights; called once, before any optimizer is made, since it may replace their parameters.
+
+        Args:
+            targets: the weights, stacked alike.
+            ctx: the harness's context; None in a training loop of one's own.
+
+        Raises:
+            ValueError: a target that this method does not fit.
+        """
+        ...
