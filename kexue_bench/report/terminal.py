@@ -15,12 +15,12 @@ from rich.cells import cell_len, chop_cells
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..selectors import text
 from ..stats import Verdict
 from ..tables import Cell, Comparison, Row, Summary, Table
 from . import numbers
-from .cells import NOTHING, effect_size, has_spread, is_counted, is_seconds, is_truth, is_zero, value_and_spread
+from .cells import NOTHING, is_counted, is_seconds, is_truth, is_zero, value_and_spread
 from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap
+from .remarks import remarks
 from .reproduction import beside
 from .text import visible
 
@@ -28,8 +28,6 @@ STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "equivalent": "
 _QUIET = {"unsupported", "skipped", "cancelled"}
 _MARKS: dict[Verdict, str] = {"undecided": "?", "untestable": "?", "equivalent": "="}
 _NARROWEST_LABEL = 16
-_ENDLESS = 1000
-"""Gains of pairing beyond this only say that two methods are functions of each other."""
 _ENOUGH = 4
 """The interval of the verdict gives way when fewer columns than this stand beside it."""
 
@@ -108,7 +106,9 @@ class _Page:
             if row.status not in _QUIET:
                 out += self.failure(row, label_width)
         out += self.absent([row for row in without if row.status in _QUIET])
-        return [*out, *self.footer(table, dropped), *beside(table, self.width, self.foreign)]
+        notes = [self.note(text) for text in remarks(table, self.comparison, dropped=dropped, width=self.width)]
+        under = [line for note in notes for line in note]
+        return [*out, *([Text(), *under] if under else []), *beside(table, self.width, self.foreign)]
 
     def title(self, table: Table) -> list[Text]:
         """Family and task, where it ran, and what it is."""
@@ -275,64 +275,6 @@ class _Page:
             head.append(" " * GAP + hint, style="dim")
             return [head]
         return [head, *([Text("    " + hint, style="dim", no_wrap=True, overflow="ignore")] if hint else [])]
-
-    # -- remarks under a table ----------------------------------------------------------------------------------------
-
-    def footer(self, table: Table, dropped: Sequence[str]) -> list[Text]:
-        """What the run could have found, the A/A control, and what limits the figures above."""
-        notes: list[str] = []
-        found = [self.smallest(table, key) for key in dict.fromkeys((table.primary, "time")) if key in table.detectable]
-        if found:
-            notes.append(f"would have found with 90 %: {', '.join(found)}  ({table.tests} tests).")
-        if control := table.control:
-            ends = numbers.bracket(control.ratio, control.low, control.high)
-            ratio = numbers.factor(control.ratio, control.low, control.high, digits=4)
-            notes.append(f"A/A control: time {ratio} {ends} over {control.n} processes.")
-        elif table.timed and table.baseline:
-            notes.append("A/A control: missing, so no method is called faster or slower.")
-        paired = [cell for row in table.rows if (cell := row.cells.get(table.primary)) is not None and has_spread(cell)]
-        gains = [cell.effect.gain for cell in paired if cell.effect is not None]
-        if gains and max(gains) >= 2:
-            most = f"up to {numbers.factor(max(gains))}" if max(gains) < _ENDLESS else f"over ×{_ENDLESS}"
-            notes.append(f"pairing: {most} fewer draws for one precision.")
-        out = self.note(" ".join(notes)) if notes else []
-        short = [row.label for row in table.rows if "budget" in row.stops]
-        if short:
-            out += self.note(f"budget ended before the asked precision: {', '.join(map(visible, short))}")
-        constant = [row.label for row in table.rows if "degenerate" in row.stops]
-        if constant:
-            out += self.note(f"equal for every draw, known up to rounding: {', '.join(map(visible, constant))}")
-        if any("heavy-tail" in cell.flags for row in table.rows for cell in row.cells.values()):
-            out += self.note("! after ±: heavy tail, the interval may be too short")
-        for row in table.rows:
-            if row.chosen:
-                out += self.note(self.tuning(row))
-            if row.incomparable:
-                out += self.note(f"x {visible(row.label)}: not comparable, {row.incomparable}")
-        if not table.baseline:
-            out += self.note("no ratios: the baseline has no row here")
-        if dropped:
-            out += self.note(f"not shown at {self.width} columns: {', '.join(dropped)}")
-        return [Text(), *out] if out else []
-
-    def tuning(self, row: Row) -> str:
-        """What tuning chose, and where a better value may lie outside of what was tried."""
-        found = [
-            f"{visible(key)}={text(value)}" + (" (edge of what was tried)" if key in row.edges else "")
-            for key, value in row.chosen.items()
-        ]
-        return f"{visible(row.label)}: {', '.join(found)}, best of {row.trials} trials"
-
-    def smallest(self, table: Table, key: str) -> str:
-        """The detectable effects of one column, smallest and largest over the rows."""
-        low, high = table.detectable[key]
-        spec = self.comparison.spec(key.partition("[")[0])
-        if spec.scale == "linear":
-            ends, unit = (numbers.number(low, low / 4), numbers.number(high, high / 4)), f" {spec.unit}".rstrip()
-        else:
-            ends, unit = tuple(effect_size(v) for v in (low, high)), ""
-        both = ends[0] if ends[0] == ends[1] else f"{ends[0].removesuffix(' %')} to {ends[1]}"
-        return f"{both}{unit} in {spec.heading or spec.name}"
 
     # -- over tasks ---------------------------------------------------------------------------------------------------
 

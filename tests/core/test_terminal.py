@@ -179,6 +179,17 @@ def test_the_report_says_what_it_could_have_found(comparison):
     assert "Holm, alpha 5 %, margin 5 %" in text
 
 
+def test_a_flag_of_a_task_is_named_with_the_methods_that_have_it():
+    """`empty batches` on one row stands once under the table with that row's label; the core's own signs do not."""
+    toy, base, rival = Instance(name="toy", target="x:Y"), stored.method("reinforce"), stored.method("rloo", n=2)
+    book = stored.Book(baseline=base)
+    book.sampled(toy, base, [1.0, 1.1], flags=frozenset({"heavy-tail"}))
+    book.sampled(toy, rival, [1.0, 1.2], flags=frozenset({"empty batches"}))
+    text = show(read(book.run()), 100)
+    assert "empty batches: rloo[n=2]" in text
+    assert "heavy-tail:" not in text
+
+
 def test_counts_add_up_in_the_summary(comparison):
     """The numbers of the summary line are those of the plan."""
     line = next(x for x in show(comparison, 160).splitlines() if "cases planned" in x)

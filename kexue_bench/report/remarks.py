@@ -1,0 +1,92 @@
+"""What stands under a table: what the run could have found, the A/A control, and what limits the figures above."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..selectors import text
+from ..tables import Comparison, Row, Table
+from . import numbers
+from .cells import effect_size, has_spread
+from .text import visible
+
+_ENDLESS = 1000
+"""Gains of pairing beyond this only say that two methods are functions of each other."""
+_SIGNS = frozenset({"exact", "bound", "degenerate", "heavy-tail", "diverged", "partial", "preempted", "launch-bound"})
+"""Flags of the core, which the table shows by other means."""
+
+
+def remarks(table: Table, comparison: Comparison, *, dropped: Sequence[str], width: int) -> list[str]:
+    """One paragraph each, unwrapped.
+
+    Args:
+        dropped: headings of the columns that did not fit.
+        width: columns of the terminal, for the remark on what did not fit.
+    """
+    power = " ".join(_power(table, comparison))
+    out = [power] if power else []
+    marks = {
+        "budget ended before the asked precision": [row.label for row in table.rows if "budget" in row.stops],
+        "equal for every draw, known up to rounding": [row.label for row in table.rows if "degenerate" in row.stops],
+        **{
+            flag: [row.label for row in table.rows if flag in _own_flags(row)]
+            for flag in sorted(frozenset().union(*map(_own_flags, table.rows)))
+        },
+    }
+    out += [f"{visible(mark)}: {', '.join(map(visible, labels))}" for mark, labels in marks.items() if labels]
+    if any("heavy-tail" in cell.flags for row in table.rows for cell in row.cells.values()):
+        out.append("! after ±: heavy tail, the interval may be too short")
+    for row in table.rows:
+        out += [_tuning(row)] if row.chosen else []
+        out += [f"x {visible(row.label)}: not comparable, {row.incomparable}"] if row.incomparable else []
+    if not table.baseline:
+        out.append("no ratios: the baseline has no row here")
+    if dropped:
+        out.append(f"not shown at {width} columns: {', '.join(dropped)}")
+    return out
+
+
+def _power(table: Table, comparison: Comparison) -> Iterator[str]:
+    """Smallest effects, the control of the clock, what pairing brought."""
+    found = [
+        _smallest(table, comparison, key) for key in dict.fromkeys((table.primary, "time")) if key in table.detectable
+    ]
+    if found:
+        yield f"would have found with 90 %: {', '.join(found)}  ({table.tests} tests)."
+    if control := table.control:
+        ends = numbers.bracket(control.ratio, control.low, control.high)
+        ratio = numbers.factor(control.ratio, control.low, control.high, digits=4)
+        yield f"A/A control: time {ratio} {ends} over {control.n} processes."
+    elif table.timed and table.baseline:
+        yield "A/A control: missing, so no method is called faster or slower."
+    paired = [cell for row in table.rows if (cell := row.cells.get(table.primary)) is not None and has_spread(cell)]
+    gains = [cell.effect.gain for cell in paired if cell.effect is not None]
+    if gains and max(gains) >= 2:
+        most = f"up to {numbers.factor(max(gains))}" if max(gains) < _ENDLESS else f"over ×{_ENDLESS}"
+        yield f"pairing: {most} fewer draws for one precision."
+
+
+def _smallest(table: Table, comparison: Comparison, key: str) -> str:
+    """The detectable effects of one column, smallest and largest over the rows."""
+    low, high = table.detectable[key]
+    spec = comparison.spec(key.partition("[")[0])
+    if spec.scale == "linear":
+        ends, unit = (numbers.number(low, low / 4), numbers.number(high, high / 4)), f" {spec.unit}".rstrip()
+    else:
+        ends, unit = tuple(effect_size(v) for v in (low, high)), ""
+    both = ends[0] if ends[0] == ends[1] else f"{ends[0].removesuffix(' %')} to {ends[1]}"
+    return f"{both}{unit} in {spec.heading or spec.name}"
+
+
+def _own_flags(row: Row) -> frozenset[str]:
+    """Remarks that a task made on its measurements and that no sign of the table stands for."""
+    return frozenset().union(*(cell.flags for cell in row.cells.values())) - _SIGNS
+
+
+def _tuning(row: Row) -> str:
+    """What tuning chose, and where a better value may lie outside of what was tried."""
+    found = [
+        f"{visible(key)}={text(value)}" + (" (edge of what was tried)" if key in row.edges else "")
+        for key, value in row.chosen.items()
+    ]
+    return f"{visible(row.label)}: {', '.join(found)}, best of {row.trials} trials"
