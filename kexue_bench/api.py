@@ -418,8 +418,8 @@ class Measurement:
         replicate: the seed or process it belongs to; None for a whole case.
         point: step of a training curve; None for the final value.
         labels: further words that tell rows apart (`reading`, `weights`).
-        flags: remarks; those of the core (`degenerate`, `heavy-tail`, `exact`, `bound`: an upper bound only) have signs,
-            any other is printed under the table with the methods that have it.
+        flags: remarks. Those of the core have signs (`degenerate`, `heavy-tail`, `exact`, `bound`: an upper bound
+            only); any other is printed under the table with the methods that have it.
         series: the units behind it.
     """
 
