@@ -90,8 +90,8 @@ class CappedLinear(nn.Module):
         return float(torch.linalg.matrix_norm(self.capped().detach().double(), 2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[*batch, in]` -> `[*batch, out]`."""
-        return functional.linear(x, self.capped(), self.bias)
+        """`[*batch, in]` -> `[*batch, out]`, in the dtype of x with the weight in use as it is."""
+        return functional.linear(x, self.capped().to(x.dtype), self.bias.to(x.dtype))
 
 
 class CappedConv2d(nn.Module):
@@ -124,8 +124,8 @@ class CappedConv2d(nn.Module):
         return float(torch.linalg.matrix_norm(symbol, 2).max())
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, in, height, width]` -> `[B, out, height, width]`."""
-        return circular(x, self.capped()) + self.bias[:, None, None]
+        """`[B, in, height, width]` -> `[B, out, height, width]`, in the dtype of x with the kernel in use as it is."""
+        return circular(x, self.capped().to(x.dtype)) + self.bias[:, None, None]
 
 
 class LipSwish(nn.Module):

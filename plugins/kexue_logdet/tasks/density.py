@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kexue_bench.lab.context import Context, Noise
     from kexue_bench.lab.protocols import Measure
 
-_BATCH, _TEST, _FIT = 256, 4000, 2000
+_BATCH, _TEST, _DECODED, _FIT = 256, 4000, 1000, 2000
 _LEARNING_RATE = 5e-3
 
 
@@ -29,7 +29,7 @@ class Density:
 
     `blocks` residual blocks of three hidden layers, affine maps between them, batches of 256 new points a step, Adam at
     5e-3. Training sees the estimates of the method; the score is the exact log-likelihood of 4,000 other points, by the
-    determinant of every Jacobian.
+    determinant of every Jacobian. 1,000 of them are encoded and decoded again.
 
     Args:
         data: `checkerboard`, `eight-gaussians` or `two-moons`.
@@ -79,11 +79,11 @@ class Density:
 
         def values() -> dict[str, Tensor]:
             nll = -model.log_prob(points, Exact(), noise).mean()
-            back = model.inverse(model(points))
+            back = model.inverse(model(points[:_DECODED]))
             return {
                 "nll": nll,
                 "entropy-gap": nll - densities.ENTROPY[self.data],
-                "inverse-error": (back - points).abs().max(),
+                "inverse-error": (back - points[:_DECODED]).abs().max(),
                 "lipschitz": torch.tensor(max(model.norms())),
             }
 

@@ -14,6 +14,7 @@ from kexue_logdet.lipschitz import (
     CappedConv2d,
     CappedLinear,
     LipSwish,
+    Residual,
     conv_residual,
     conv_symbol,
     linear_residual,
@@ -155,6 +156,26 @@ def test_decoding_undoes_encoding(dtype):
         assert float((flow.inverse(flow(x)) - x).abs().max()) < 100 * torch.finfo(dtype).eps
         z = Noise.seeded(6, dtype=dtype).normal(200, 2)
         assert float((flow(flow.inverse(z)) - z).abs().max()) < 100 * torch.finfo(dtype).eps
+
+
+def test_nothing_is_rounded_between_blocks():
+    """Four blocks .1 x + 30, each centred and scaled by the affine map after it: a float32 code of every block would
+    lose 10 * 30 * 2^-24 = 2e-5 of x, the code that is handed over loses 2^-24 of its own size.
+    """
+
+    def contraction():
+        layer = CappedLinear(-3 * torch.eye(2), 0.9)
+        with torch.no_grad():
+            layer.bias.fill_(30.0)
+        return InvertibleBlock(Residual([layer]), 0.9)
+
+    flow, x = InvertibleResNet([contraction() for _ in range(4)], dim=2), points(200, dtype=torch.float32)
+    flow.fit_(x)
+    with torch.no_grad():
+        z = flow(x)
+        back = flow.inverse(z)
+    assert z.dtype == back.dtype == torch.float32
+    assert float((back - x).abs().max()) < 8 * torch.finfo(torch.float32).eps
 
 
 def test_the_tolerance_is_an_error_in_the_units_of_x():
