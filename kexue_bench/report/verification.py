@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from ..claims import ALPHA, GENERAL, Finding
+from .layout import clip_middle
 from .text import visible
 
 _STYLES = {"PASS": "green", "UNDECIDED": "yellow"}
 _MARKS = {"PASS": "✓", "FAIL": "✗", "UNDECIDED": "?"}
 _ASCII = {"PASS": "+", "FAIL": "X", "UNDECIDED": "?"}
 _QUIET = frozenset({"unsupported", "skipped"})
+_PADDING = 3
+"""Columns of the terminal between two columns of the matrix, its rule's included."""
 _WIDE, _LONGEST = 110, 34
 """From this width on verdicts are words and draws are shown; the longest method that is not cropped then."""
 
@@ -34,13 +38,13 @@ class Verification:
         self._findings = [finding for finding in findings if finding.verdict not in _QUIET]
         self._everything = everything
         self._marks = _MARKS if unicode else _ASCII
+        self._ellipsis = "…" if unicode else "..."
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Lines, matrices, and the sums."""
         yield from self._lines(options.max_width)
         for family in dict.fromkeys(finding.case.family for finding in self._findings):
-            yield self._matrix(family)
-            yield ""
+            yield from self._matrices(family, options.max_width)
         yield from self._sums()
 
     def _lines(self, width: int) -> Iterator[Text]:
@@ -85,28 +89,42 @@ class Verification:
             grouped.setdefault((*key, case.task.label) if self._everything else key, []).append(finding)
         return sorted(grouped.values(), key=lambda group: _rank(group[0].verdict))
 
-    def _matrix(self, family: str) -> Table:
-        """Method by claim, over the tasks: how many passed, and how many of how many did not."""
+    def _matrices(self, family: str, width: int) -> Iterator[Table | str]:
+        """Method by claim, over the tasks: how many passed, and how many of how many did not.
+
+        Claims that do not fit beside each other follow in a further matrix: a cropped name cannot be told from another.
+        """
         findings = [finding for finding in self._findings if finding.case.family == family]
         names = dict.fromkeys(finding.case.claim for finding in findings)
-        columns = [name for name in names if name not in GENERAL] + (["general"] if GENERAL & set(names) else [])
-        table = Table(
-            box=None if self._marks is _ASCII else box.SIMPLE_HEAD,
-            pad_edge=False,
-            padding=(0, 2, 0, 0),
-            show_edge=False,
-        )
-        table.add_column(Text(visible(family), style="bold"), no_wrap=True, vertical="bottom")
-        for name in columns:
-            table.add_column(Text(_broken(visible(name))), justify="left", vertical="bottom", no_wrap=True)
-        cells: dict[str, dict[str, Counter[str]]] = {}
+        columns = (["general"] if GENERAL & set(names) else []) + [name for name in names if name not in GENERAL]
+        counts: dict[str, dict[str, Counter[str]]] = {}
         for finding in findings:
             column = "general" if finding.case.claim in GENERAL else finding.case.claim
-            row = cells.setdefault(finding.case.method.label, {})
+            row = counts.setdefault(finding.case.method.label, {})
             row.setdefault(column, Counter())[finding.verdict] += 1
-        for method, row in cells.items():
-            table.add_row(Text(visible(method)), *(self._cell(row.get(name)) for name in columns))
-        return table
+        cells = {label: {name: self._cell(row.get(name)) for name in columns} for label, row in counts.items()}
+        headings = {name: _broken(visible(name)) for name in columns}
+        taken = {
+            name: max(*map(len, headings[name].split("\n")), *(row[name].cell_len for row in cells.values())) + _PADDING
+            for name in columns
+        }
+        shown = {label: clip_middle(visible(label), max(width // 3, 16), self._ellipsis) for label in cells}
+        room = width - max(cell_len(name) for name in (family, *shown.values())) - _PADDING
+        for part in _packed(taken, room):
+            table = Table(
+                box=None if self._marks is _ASCII else box.SIMPLE_HEAD,
+                pad_edge=False,
+                padding=(0, 2, 0, 0),
+                show_edge=False,
+            )
+            table.add_column(Text(visible(family), style="bold"), no_wrap=True, vertical="bottom")
+            for name in part:
+                table.add_column(Text(headings[name]), justify="left", vertical="bottom", no_wrap=True)
+            for label, row in cells.items():
+                if any(name in counts[label] for name in part):
+                    table.add_row(Text(shown[label]), *(row[name] for name in part))
+            yield table
+            yield ""
 
     def _cell(self, counts: Counter[str] | None) -> Text:
         if not counts:
@@ -133,6 +151,19 @@ class Verification:
             f"{tested * ALPHA:.2%}; the others are identities",
             style="dim",
         )
+
+
+def _packed(widths: Mapping[str, int], room: int) -> list[list[str]]:
+    """Names in order, as many to a part as fit into `room`; at least one."""
+    parts: list[list[str]] = []
+    left = -1
+    for name, width in widths.items():
+        if left < width:
+            parts.append([])
+            left = room
+        parts[-1].append(name)
+        left -= width
+    return parts
 
 
 def _rank(verdict: str) -> int:

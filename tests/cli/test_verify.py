@@ -140,6 +140,20 @@ def test_every_line_fits_and_none_wraps(width):
         assert "0.26 [0.13, 0.52] sd" in text
 
 
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_claims_that_do_not_fit_follow_in_a_further_matrix(width):
+    """Every claim stands whole in one heading at any width, a method in those matrices only that hold a claim of it."""
+    names = [f"promise-{i}" for i in range(50, 64)]
+    findings = [finding(evidence_of(0.0, 0.5), claim=name) for name in names]
+    findings.append(finding(evidence_of(0.0, 0.5), claim=names[0], method="second"))
+    console = Console(width=width, record=True, color_system=None, file=io.StringIO())
+    console.print(Verification(findings))
+    text = console.export_text()
+    matrices = text[text.index("\n\n") :]
+    assert [matrices.count(name.partition("-")[2]) for name in names] == [1] * len(names)
+    assert matrices.count("second") == 1
+
+
 def test_names_of_strangers_cannot_act_on_the_terminal():
     """An escape sequence in a name is printed as its escape."""
     console = Console(width=140, record=True, color_system=None, file=io.StringIO())
