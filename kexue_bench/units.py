@@ -238,7 +238,8 @@ def contrast(a: Units | None, b: Units | None) -> Contrast | None:
     if a.kind == b.kind == "product":
         parts = [contrast(x, y) for x, y in zip(a.factors, b.factors, strict=True)]
         return None if parts[0] is None or parts[1] is None else stats.add(parts[0], parts[1])
-    if a.degenerate and b.degenerate:
+    if a.degenerate and b.degenerate and not (a.kind == b.kind == "dyadic"):
+        # Thousands of equal draws say what the number is; a handful of equal replicates does not.
         return None
     if a.kind == b.kind == "replicates":
         return _paired_replicates(a, b, floor)

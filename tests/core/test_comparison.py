@@ -128,16 +128,20 @@ def test_counters_are_compared_by_arithmetic_and_cost_no_test():
     assert (effect.value, effect.verdict, effect.p) == (2.0, "worse", None)
 
 
-def test_two_constants_cannot_be_tested_and_one_can():
-    """Both sides without spread, though sampled, are untestable; one of them leaves the other's spread."""
-    book = Book(baseline=BASE)
+def test_two_constants_are_compared_as_numbers():
+    """Thousands of equal draws on both sides: 2 is worse than 1, and 1 + 1e-7 is 1 up to the rounding of float32."""
     flat = frozenset({"degenerate"})
+    book = Book(baseline=BASE)
     book.sampled(TOY, BASE, [1.0] * 64, flags=flat)
     book.sampled(TOY, RIVAL, [2.0] * 64, flags=flat)
     book.sampled(TOY, THIRD, 3 * gamma(1))
+    book.sampled(TOY, method("fourth"), [1.0 + 1e-7] * 64, flags=flat)
     rows = only(read(book.run()))[1]
-    assert rows["rloo"].cells["mse"].effect.verdict == "untestable"
-    assert rows["disarm"].cells["mse"].effect.verdict == "worse"
+    found = {name: row.cells["mse"].effect for name, row in rows.items()}
+    assert (found["rloo"].verdict, found["rloo"].value, found["rloo"].p) == ("worse", pytest.approx(2), None)
+    assert found["disarm"].verdict == "worse"
+    assert found["fourth"].verdict == "equivalent"
+    assert rows["rloo"].cells["mse"].rank_group != rows["reinforce"].cells["mse"].rank_group
 
 
 # -- time -------------------------------------------------------------------------------------------------------------

@@ -40,9 +40,7 @@ def run():
 
 
 def read(*known, of=None):
-    return compare(
-        [of or run()], metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, published=known
-    )
+    return compare([of or run()], metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, published=known)
 
 
 def only(comparison):
