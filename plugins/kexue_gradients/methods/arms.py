@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.laws import below
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,7 +66,7 @@ class Arms:
         e = noise.exponential(repeats, self.n, *distribution.logits.shape)
         u = (1 - e / e.sum(1, keepdim=True)) ** (self.n - 1)
         # The copula is drawn for the rarer of the two states and flipped where that is 0.
-        x = ((u < rarer) == (distribution.logits <= 0)).to(u.dtype)
+        x = (below(u, rarer) - below(-distribution.logits, torch.zeros_like(rarer))).abs()
         value = objective.value(x.flatten(0, 1)).unflatten(0, (repeats, self.n))
         f = value.detach()
         centred = distribution.expand(f - f.mean(1, keepdim=True))

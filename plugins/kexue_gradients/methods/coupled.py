@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.laws import below
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,7 +79,7 @@ def coupled_estimate(
     p = torch.sigmoid(a)
     # The noise of classes has one number for each of them, one more than there are nodes.
     u = noise.uniform(repeats, *logits.shape)[..., 1:]
-    bits, other_bits = (u < p).to(p.dtype), (1 - u < p).to(p.dtype)
+    bits, other_bits = below(u, p), below(1 - u, p)
     pair = torch.stack([tree.leaf(bits), tree.leaf(other_bits)])
     value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, repeats))
     f, f_antithetic = value.detach()

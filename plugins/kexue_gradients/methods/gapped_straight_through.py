@@ -69,13 +69,18 @@ class GappedStraightThrough:
         """One draw, one evaluation and one backward a repeat."""
         x = distribution.sample(noise, repeats)
         value, slope = objective.value_and_gradient(x)
-        bits = distribution.kind == "bernoulli"
-        logits = distribution.logits
-        classes = torch.stack([logits, torch.zeros_like(logits)], dim=-1) if bits else logits
-        drawn = torch.stack([x, 1 - x], dim=-1) if bits else x
-        y = (self._shifted(classes, drawn) / self.temperature).softmax(-1)
-        jacobian = distribution.jacobian(y[..., 0] if bits else y, slope)
-        return GradSample(gradient=jacobian / self.temperature, value=value)
+        soften = self._of_bits if distribution.kind == "bernoulli" else self._of_classes
+        y = soften(distribution.logits, x)
+        return GradSample(gradient=distribution.jacobian(y, slope) / self.temperature, value=value)
+
+    def _of_bits(self, logits: Tensor, x: Tensor) -> Tensor:
+        """What two classes with logits (l, 0) give, from a table of the two states that a bit can have."""
+        classes = torch.stack([logits, torch.zeros_like(logits)], dim=-1)
+        one, zero = (self._of_classes(classes, drawn)[..., 0] for drawn in torch.eye(2).to(logits))
+        return torch.lerp(zero, one, x)
+
+    def _of_classes(self, logits: Tensor, drawn: Tensor) -> Tensor:
+        return (self._shifted(logits, drawn) / self.temperature).softmax(-1)
 
     def _shifted(self, logits: Tensor, drawn: Tensor) -> Tensor:
         largest = logits.amax(-1, keepdim=True)

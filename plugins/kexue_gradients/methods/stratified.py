@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch.nn import functional
 
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.laws import below
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,7 +81,7 @@ class Stratified:
 def _inverse(distribution: Distribution, u: Tensor) -> Tensor:
     """The vertex at which the distribution function passes u."""
     if distribution.kind == "bernoulli":
-        return (u < distribution.mean).to(u.dtype)
+        return below(u, distribution.mean)
     edges = distribution.mean.cumsum(-1)[..., :-1]
     index = (u.unsqueeze(-1) >= edges).sum(-1)
     return functional.one_hot(index, distribution.logits.shape[-1]).to(distribution.logits.dtype)

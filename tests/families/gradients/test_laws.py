@@ -101,3 +101,24 @@ def test_what_a_law_refuses():
         Gaussian(mu=torch.zeros(2), sigma=torch.ones(3))
     with pytest.raises(ValueError, match="got a scalar"):
         Gamma(shape=torch.tensor(1.0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
+def test_bits_are_comparisons_in_the_dtype_of_the_logits(dtype):
+    """A draw is `u < p` and a vertex `scores > 0`, both by boolean arithmetic; neither writes to what it was given."""
+    law = Distribution(kind="bernoulli", logits=torch.linspace(-4, 4, 7, dtype=dtype))
+    u = Noise.seeded(3).uniform(1000, 7)
+    bits = law.sample(Noise.seeded(3), 1000)
+    assert bits.dtype == dtype
+    assert torch.equal(bits, (u < law.mean).to(dtype))
+    scores = (u - 0.5).requires_grad_()
+    before = scores.detach().clone()
+    assert torch.equal(law.vertex(scores), (before > 0).to(dtype))
+    assert torch.equal(scores.detach(), before)
+
+
+def test_a_vertex_under_vmap_is_the_vertex_of_each_row():
+    """A rule for one sample may ask for the most likely bits of its own scores."""
+    law = Distribution(kind="bernoulli", logits=torch.zeros(5))
+    scores = Noise.seeded(4).normal(20, 5)
+    assert torch.equal(torch.func.vmap(law.vertex)(scores), law.vertex(scores))
