@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from ..tables import Cell
@@ -75,3 +76,21 @@ def value_and_spread(cell: Cell, *, relative: bool, truth: bool = False) -> tupl
         # Value and spread end at the same place.
         half /= 2
     return numbers.number(cell.value, half), around
+
+
+def verdict_and_size(cell: Cell) -> tuple[str, str, str]:
+    """Verdict, ratio or difference to the baseline, and its interval, as texts; empty where there is none."""
+    effect = cell.effect
+    if effect is None:
+        return "", "", ""
+    if is_zero(cell):
+        # How often rounding goes into the error of a rival says nothing.
+        return effect.verdict, "exact", ""
+    if math.isnan(effect.value):
+        return effect.verdict, "", ""
+    if effect.kind == "ratio":
+        size = numbers.factor(effect.value, effect.low, effect.high)
+        return effect.verdict, size, numbers.bracket(effect.value, effect.low, effect.high)
+    half = (effect.high - effect.low) / 2
+    size = ("+" if effect.value > 0 else "") + numbers.number(effect.value, half / 2)
+    return effect.verdict, size, numbers.spread(effect.value, effect.low, effect.high, relative=False)

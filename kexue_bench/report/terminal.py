@@ -18,7 +18,7 @@ from rich.text import Text
 from ..stats import Verdict
 from ..tables import Cell, Comparison, Row, Summary, Table
 from . import numbers
-from .cells import NOTHING, is_counted, is_seconds, is_truth, is_zero, value_and_spread
+from .cells import NOTHING, is_counted, is_seconds, is_truth, value_and_spread, verdict_and_size
 from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap
 from .remarks import remarks
 from .reproduction import beside
@@ -199,27 +199,16 @@ class _Page:
         if not table.baseline:
             return None
         spec = self.comparison.spec(table.primary.partition("[")[0])
-        found = [row.cells[table.primary].effect if table.primary in row.cells else None for row in rows]
         cells = []
-        for row, effect in zip(rows, found, strict=True):
-            if effect is None or row.is_baseline:
+        for row in rows:
+            cell = row.cells.get(table.primary)
+            if row.is_baseline or cell is None or cell.effect is None:
                 cells.append((Part("(baseline)" if row.is_baseline else "-", "dim"), Part(), Part()))
                 continue
-            style = STYLES.get(effect.verdict, "yellow" if effect.verdict == "undecided" else "dim")
-            if is_zero(row.cells[table.primary]):
-                # How often rounding goes into the error of a rival says nothing.
-                cells.append((Part(effect.verdict or "-", style), Part("exact"), Part()))
-                continue
-            if effect.kind == "ratio":
-                size = numbers.factor(effect.value, effect.low, effect.high)
-                around = numbers.bracket(effect.value, effect.low, effect.high)
-            else:
-                half = (effect.high - effect.low) / 2
-                size = ("+" if effect.value > 0 else "") + numbers.number(effect.value, half / 2)
-                around = numbers.spread(effect.value, effect.low, effect.high, relative=False)
-            size = "" if math.isnan(effect.value) else size
-            around = Part(self.sign(around), "dim") if ends and size else Part()
-            cells.append((Part(effect.verdict or "-", style), Part(self.sign(size)), around))
+            verdict, size, around = verdict_and_size(cell)
+            style = STYLES.get(cell.effect.verdict, "yellow" if verdict == "undecided" else "dim")
+            last = Part(self.sign(around), "dim") if ends else Part()
+            cells.append((Part(verdict or "-", style), Part(self.sign(size)), last))
         heading = f"{spec.heading or spec.name} vs {table.baseline}"
         least = max((sum(len(p.text) for p in cell) + len(cell) for cell in cells), default=0)
         return Column(
