@@ -17,7 +17,7 @@ import torch
 from kexue_bench.lab.context import Noise
 from kexue_bench.lab.protocols import Workload
 from kexue_bench.lab.timing import time_group
-from kexue_gradients import Distribution, FunctionObjective, Reinforce, from_per_sample
+from kexue_gradients import Distribution, FunctionObjective, Reinforce, Rloo, from_per_sample
 
 BITS, DRAWS = 200, 1024
 LAW = Distribution(kind="bernoulli", logits=torch.zeros(BITS))
@@ -114,3 +114,40 @@ def test_a_rule_under_vmap_against_the_batched_method(figure):
         return ratio(workload(from_per_sample(rule), DRAWS), workload(Reinforce(), DRAWS))
 
     assert figure("rule under vmap, times the method written batched", measure, target="<= 2") < 6
+
+
+# -- beside Storchastic, where it happens to be installed: its licence forbids depending on it -------------------------
+
+
+def storchastic(draws: int, *, rows: int) -> Workload:
+    """Its score function with the leave-one-out baseline of two samples: `rows` problems in a batch, or one a call."""
+    import storch
+    from storch.method import ScoreFunction
+
+    method = ScoreFunction("x", n_samples=2, baseline_factory="batch_average")
+
+    def call() -> None:
+        for _ in range(draws // rows):
+            storch.reset()
+            theta = torch.zeros(rows, BITS, requires_grad=True)
+            with torch.enable_grad():
+                logits = storch.denote_independent(theta, 0, "rows") if rows > 1 else theta[0]
+                x = method(torch.distributions.Bernoulli(logits=logits))
+                storch.add_cost(((x - 0.499) ** 2).mean(-1), "cost")
+                storch.backward()
+
+    return Workload(call=call, units=draws, unit="draw")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "draws", "rows", "target", "least"),
+    [("batched", DRAWS, DRAWS, ">= 5", 2), ("one estimate a backward pass", 8, 1, ">= 500", 100)],
+)
+def test_rloo_against_storchastic(figure, name, draws, rows, target, least):
+    """Seconds an estimate of its RLOO over ours, 200 bits: with its own batching, and as its documentation has it."""
+    pytest.importorskip("storch")
+    above = storchastic(draws, rows=rows)
+    assert (
+        figure(f"rloo, times storchastic, {name}", lambda: ratio(above, workload(Rloo(), DRAWS)), target=target) > least
+    )
