@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from ..report.text import visible
 from ..results import Run
 
 Spec = TypeVar("Spec", FamilySpec, TaskSpec)
-FORMATS = ("table", "json", "csv", "md", "latex")
+FORMATS = ("table", "json", "csv", "md", "latex", "html")
 
 
 def check_reading_options(args: argparse.Namespace, registry: Registry) -> tuple[str, ...]:
@@ -37,8 +38,8 @@ def check_reading_options(args: argparse.Namespace, registry: Registry) -> tuple
     return columns
 
 
-def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> None:
-    """Read the runs statistically and print them.
+def read(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> Comparison:
+    """Read the runs statistically; what a reader must know of them goes to the standard error.
 
     Raises:
         UnknownNameError: the format or a metric is unknown.
@@ -50,7 +51,7 @@ def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Nam
     known, unresolved = figures(registry)
     for note in unresolved:
         print(visible(note), file=sys.stderr)
-    comparison = compare(
+    return compare(
         runs,
         metrics=registry.metrics,
         families={name: _shown(spec, columns) for name, spec in registry.families.items()},
@@ -61,15 +62,37 @@ def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Nam
         correction=args.correction,
         published=known,
     )
+
+
+def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> None:
+    """Read the runs and print them in the format that was asked for.
+
+    Raises:
+        UnknownNameError: the format or a metric is unknown.
+    """
+    comparison = read(runs, registry, args)
     if args.format == "table":
         _print_table(comparison)
     elif args.format in registry.reporters:
         module, _, function = registry.reporters[args.format].target.partition(":")
         getattr(importlib.import_module(module), function)(comparison, sys.stdout)
+    elif args.format == "html":
+        sys.stdout.write(page(comparison, runs))
     else:
         from ..report.export import render_rows
 
         sys.stdout.write(render_rows(comparison.rows(), args.format, run=[run.path.name for run in runs]))
+
+
+def page(comparison: Comparison, runs: Sequence[Run]) -> str:
+    """The comparison as an HTML page, with where each run was made and by which command."""
+    from ..report.html import render_html
+
+    return render_html(
+        comparison,
+        environments={run.path.name: run.environment for run in runs},
+        commands=[shlex.join(run.command) for run in runs if run.command],
+    )
 
 
 def _shown(spec: Spec, columns: tuple[str, ...]) -> Spec:

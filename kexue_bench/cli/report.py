@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 
+from ..errors import ResultsError
+from ..files import write_atomic
 from ..results import load_run
 from . import options
 from .compare import add_reading_options
-from .output import print_comparison
+from .output import page, print_comparison, read
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `report`."""
     parser.add_argument("run", nargs="*", default=["latest"], metavar="RUN", help="stored runs (latest)")
     parser.add_argument("--baseline", default="", metavar="SELECTOR", help="method that ratios refer to")
+    parser.add_argument("--html", action="store_true", help="write report.html into the folder of the first run")
     add_reading_options(parser)
     options.add_results_option(parser)
     options.add_plugin_options(parser)
@@ -22,5 +25,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Read and print."""
     registry, _ = options.load(args)
-    print_comparison([load_run(ref, args.output) for ref in args.run], registry, args)
+    runs = [load_run(ref, args.output) for ref in args.run]
+    if not args.html:
+        print_comparison(runs, registry, args)
+        return 0
+    path = runs[0].path / "report.html"
+    text = page(read(runs, registry, args), runs)
+    try:
+        write_atomic(path, text.encode("utf-8"))
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be written: {error.strerror or error}") from error
+    print(path)
     return 0

@@ -46,6 +46,18 @@ def remarks(table: Table, comparison: Comparison, *, dropped: Sequence[str], wid
     return out
 
 
+def legend(comparison: Comparison) -> str:
+    """How to read a table."""
+    corrections = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "uncorrected"}
+    alpha, margin = numbers.percent(comparison.alpha), numbers.percent(comparison.margin)
+    rule = f"{corrections[comparison.correction]}, alpha {alpha}, margin {margin}"
+    return (
+        f"★ best, or not shown to be worse than the best; = exact; same letter: not told apart ({rule}). "
+        "±: 95 % interval; ×: paired ratio to the baseline (time: ? undecided, = equivalent); "
+        "<: not distinguishable from 0."
+    )
+
+
 def _power(table: Table, comparison: Comparison) -> Iterator[str]:
     """Smallest effects, the control of the clock, what pairing brought."""
     found = [

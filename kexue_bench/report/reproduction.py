@@ -24,11 +24,11 @@ def beside(table: Table, width: int, sign: Callable[[str], str]) -> list[Text]:
     if not items:
         return []
     columns = [
-        _column("  published", [sign(_subject(item)) for item in items], indent="  "),
+        _column("  published", [sign(subject(item)) for item in items], indent="  "),
         _column("metric", [sign(item.spec.metric) for item in items]),
-        _column("there", [sign(_there(item)) for item in items], align="r"),
-        _column("accepted", [sign(_accepted(item)) for item in items]),
-        _column("here", [sign(_here(item)) for item in items], align="r"),
+        _column("there", [sign(there(item)) for item in items], align="r"),
+        _column("accepted", [sign(accepted(item)) for item in items]),
+        _column("here", [sign(here(item)) for item in items], align="r"),
         _column("", [item.verdict for item in items], styles=[STYLES.get(item.verdict, "yellow") for item in items]),
     ]
     for header in ("metric", "accepted"):
@@ -48,22 +48,26 @@ def _column(
     return Column(header=header, align=align, cells=cells)
 
 
-def _subject(item: Reproduction) -> str:
+def subject(item: Reproduction) -> str:
+    """Whose figure it is."""
     return item.label + (f" against {item.spec.against}" if item.spec.against else "")
 
 
-def _there(item: Reproduction) -> str:
+def there(item: Reproduction) -> str:
+    """What was printed."""
     return item.spec.statement if item.spec.value is None else f"{item.spec.value:g}"
 
 
-def _accepted(item: Reproduction) -> str:
+def accepted(item: Reproduction) -> str:
+    """The range that reproduces it."""
     low, high = item.spec.low, item.spec.high
     if low is None or high is None:
         return f"≥ {low:g}" if low is not None else f"≤ {high:g}" if high is not None else ""
     return f"[{low:g}, {high:g}]"
 
 
-def _here(item: Reproduction) -> str:
+def here(item: Reproduction) -> str:
+    """Ours, with its spread."""
     if item.value is None or item.low is None or item.high is None:
         return "-"
     half = (item.high - item.low) / 2

@@ -20,7 +20,7 @@ from ..tables import Cell, Comparison, Row, Summary, Table
 from . import numbers
 from .cells import NOTHING, is_counted, is_seconds, is_truth, value_and_spread, verdict_and_size
 from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap
-from .remarks import remarks
+from .remarks import legend, remarks
 from .reproduction import beside
 from .text import visible
 
@@ -332,15 +332,7 @@ class _Page:
 
     def legend(self) -> list[Text]:
         """How to read the report, in a few lines."""
-        c = self.comparison
-        corrections = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "uncorrected"}
-        rule = f"{corrections[c.correction]}, alpha {numbers.percent(c.alpha)}, margin {numbers.percent(c.margin)}"
-        text = (
-            f"★ best, or not shown to be worse than the best; = exact; same letter: not told apart ({rule}). "
-            "±: 95 % interval; ×: paired ratio to the baseline (time: ? undecided, = equivalent); "
-            "<: not distinguishable from 0."
-        )
-        return wrap(self.sign(text), self.width, indent="", style="dim")
+        return wrap(self.sign(legend(self.comparison)), self.width, indent="", style="dim")
 
 
 def _label_style(row: Row) -> str:
