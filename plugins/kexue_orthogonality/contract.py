@@ -10,8 +10,8 @@ returns what joins in at each step. The harness passes its context; a training l
 Shapes: a weight is `[*stack, out, in, *kernel]`, as torch stores it; `*stack` is empty, or `R` for replicates side by
 side. A method sees matrices `[*stack, d, k]`.
 
-No method counts its own work: tasks count floating-point operations by what a step dispatches (`flops.counted`), so that
-backward passes and factorizations inside torch are priced alike for all.
+No method counts its own work: tasks count floating-point operations by what a step dispatches, so that backward passes
+and factorizations inside torch are priced alike for all.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Target(Protocol):
     """One weight to keep orthogonal, seen as a matrix.
 
     `W` is `matrix()`, tall or square (d >= k), which alone can have orthonormal columns; `columns()` is the same weight
-    with one column for each neuron, wide where a layer has more outputs than inputs.
+    with one column for each neuron, wide where a layer has more outputs than inputs; elsewhere the two are one.
     """
 
     @property
@@ -88,6 +88,10 @@ class Target(Protocol):
 
     def responses(self, inputs: Tensor) -> Tensor:
         """What the layer gives before its bias, `[*stack, samples, outputs]`, positions of images being samples."""
+        ...
+
+    def samples(self, inputs: Tensor) -> Tensor:
+        """What each neuron sees, `[*stack, samples, inputs]`: `responses(x)` is `samples(x) @ columns()`."""
         ...
 
     def gradient(self) -> Tensor:

@@ -109,10 +109,25 @@ class WeightTarget:
 
     def responses(self, inputs: Tensor) -> Tensor:
         """See `Target.responses`."""
+        return self._responses(inputs, self.weight())
+
+    def samples(self, inputs: Tensor) -> Tensor:
+        """See `Target.samples`."""
         if self.kind != "convolution":
-            return inputs.flatten(int(self.stacked), -2) @ self.columns()
-        responses = convolve(inputs, self.weight(), cast("Conv", self.module))
-        return responses.movedim(1 + self.stacked, -1).flatten(int(self.stacked), -2)
+            return inputs.flatten(int(self.stacked), -2)
+        outputs, *rest = self.parameter.shape[int(self.stacked) :]
+        del outputs
+        count = math.prod(rest)
+        # A kernel for each pixel of a patch hands that pixel on.
+        pick = torch.eye(count, dtype=inputs.dtype, device=inputs.device).reshape(count, *rest)
+        return self._responses(inputs, pick.expand(*self.stack, *pick.shape))
+
+    def _responses(self, inputs: Tensor, weight: Tensor) -> Tensor:
+        if self.kind != "convolution":
+            return inputs.flatten(int(self.stacked), -2) @ weight.mT
+        layer = cast("Conv", self.module)
+        out = correlate(inputs, weight, layer.stride, layer.padding, layer.dilation, layer.groups)
+        return out.movedim(1 + self.stacked, -1).flatten(int(self.stacked), -2)
 
     def gradient(self) -> Tensor:
         """See `Target.gradient`."""
@@ -143,13 +158,13 @@ class WeightTarget:
     def to_matrix(self, weight: Tensor) -> Tensor:
         """See `Target.to_matrix`."""
         rows = weight.flatten(1 + self.stacked)
-        return rows if rows.shape[-2] >= rows.shape[-1] else rows.mT
+        return rows.mT if rows.shape[-1] >= rows.shape[-2] else rows
 
     def to_weight(self, matrix: Tensor) -> Tensor:
         """See `Target.to_weight`."""
         shape = self.parameter.shape
-        outputs = shape[int(self.stacked)]
-        rows = matrix if matrix.shape[-2:] == (outputs, math.prod(shape[1 + self.stacked :])) else matrix.mT
+        outputs, *rest = shape[int(self.stacked) :]
+        rows = matrix.mT if math.prod(rest) >= outputs else matrix
         return rows.reshape(shape)
 
 
@@ -172,25 +187,36 @@ class _Laid(nn.Module):
         return self._to_weight(cast("_Invertible", self.mapping).right_inverse(self._to_matrix(weight)))
 
 
-def convolve(inputs: Tensor, weight: Tensor, layer: Conv) -> Tensor:
-    """Cross-correlation without bias.
+def correlate(
+    inputs: Tensor,
+    weight: Tensor,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...] | str,
+    dilation: tuple[int, ...] | int = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation without bias, of one image batch or of a stack of them; without a stride a plain product.
 
     Args:
         inputs: `[N, in, *space]`, or for a stack `[R, N, in, *space]`.
         weight: `[out, in, *kernel]`, or for a stack `[R, out, in, *kernel]`.
-        layer: says stride, padding, dilation and groups.
+        stride: one number for each dimension of space.
+        padding: the same, or what torch's convolutions take.
+        dilation: as torch's convolutions take it.
+        groups: of one replicate.
 
     Returns:
         `[N, out, *space]`, or `[R, N, out, *space]`.
     """
-    convolution = _CONVOLUTIONS[len(layer.stride)]
-    how = (layer.stride, layer.padding, layer.dilation)
-    if weight.ndim == len(layer.stride) + 2:
-        return convolution(inputs, weight, None, *how, layer.groups)
+    if not stride:
+        return inputs @ weight.mT
+    convolution = _CONVOLUTIONS[len(stride)]
+    if weight.ndim == len(stride) + 2:
+        return convolution(inputs, weight, None, stride, padding, dilation, groups)
     replicates = len(inputs)
     # Groups keep the replicates apart in one call.
     wide = inputs.transpose(0, 1).flatten(1, 2)
-    out = convolution(wide, weight.flatten(0, 1), None, *how, layer.groups * replicates)
+    out = convolution(wide, weight.flatten(0, 1), None, stride, padding, dilation, groups * replicates)
     return out.unflatten(1, (replicates, -1)).transpose(0, 1)
 
 

@@ -1,11 +1,16 @@
-"""Controls: what is done to weights without asking for orthogonality."""
+"""Controls: what is done to weights without asking for orthogonality, or without keeping it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..contract import Session, Surroundings, Target
+import torch
+from torch import Tensor, nn
+
+from ..contract import Alone, Session, Surroundings, Target
+
+_WARM_UP = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +28,143 @@ class Nothing:
     def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing is asked of it
         """See `OrthogonalityMethod.attach`."""
         return Session(targets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightDecay:
+    """Add a multiple of the weights to their gradient: the gradient of weight / 2 |W|_F^2.
+
+    Args:
+        weight: the multiple.
+
+    Raises:
+        ValueError: a negative weight.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from kexue_orthogonality import targets_of
+        >>> model = nn.Linear(8, 4)
+        >>> joins = WeightDecay(weight=1e-3).attach(targets_of(model))
+        >>> model(torch.ones(2, 8)).square().mean().backward()
+        >>> joins.gradient_()
+    """
+
+    weight: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not self.weight >= 0:
+            raise ValueError(f"weight must be >= 0, got {self.weight}")
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
+        """See `OrthogonalityMethod.attach`."""
+        del ctx
+        return _Decaying(targets, self.weight)
+
+
+class _Decaying(Session):
+    def __init__(self, targets: Sequence[Target], weight: float) -> None:
+        super().__init__(targets)
+        self._weight = weight
+
+    def gradient_(self) -> None:
+        for target in self.targets:
+            target.gradient().add_(target.matrix().detach(), alpha=self._weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrthogonalInit:
+    """Start from the polar factors of the initial weights, and do nothing more.
+
+    Every method that must start at orthonormal columns starts at the same ones, so that this control says how much of
+    its effect is the start.
+
+    Source: arXiv:1312.6120.
+
+    Examples:
+        >>> from torch import nn
+        >>> from kexue_orthogonality import targets_of
+        >>> model = nn.Linear(8, 4)
+        >>> joins = OrthogonalInit().attach(targets_of(model))
+        >>> bool((model.weight @ model.weight.T).diagonal().allclose(model.weight.new_ones(4)))
+        True
+    """
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing is asked of it
+        """See `OrthogonalityMethod.attach`."""
+        session = Session(targets)
+        for target in session.targets:
+            target.polar_()
+        return session
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralNorm:
+    """Divide each weight by its largest singular value, estimated by power iteration: W = X / (u^T X v).
+
+    Of a convolution this is the norm of the flattened kernel, not of the layer. The estimate is a lower bound that is
+    carried on from step to step; 15 iterations precede the first.
+
+    Source: arXiv:1802.05957.
+
+    Args:
+        iterations: power iterations in each forward pass of training, >= 1.
+
+    Raises:
+        ValueError: no iteration.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from kexue_orthogonality import targets_of
+        >>> model = nn.Linear(8, 4)
+        >>> joins = SpectralNorm().attach(targets_of(model))  # before the optimizer is made
+        >>> model(torch.ones(2, 8)).square().mean().backward()
+    """
+
+    iterations: int = 1
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1:
+            raise ValueError(f"iterations must be >= 1, got {self.iterations}")
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
+        """See `OrthogonalityMethod.attach`."""
+        session = Session(targets)
+        noise = (ctx or Alone.around(session.targets)).noise("method", stack=0)
+        for index, target in enumerate(session.targets):
+            start = noise.at(index).normal(*(target.stack or (1,)), target.shape[1], 1)
+            mapping = _Normalised(start.reshape(*target.stack, *start.shape[1:]), self.iterations)
+            mapping.iterate(target.matrix().detach(), _WARM_UP)
+            target.parametrize_(mapping)
+        return session
+
+
+class _Normalised(nn.Module):
+    """X / (u^T X v); the iterations run in training mode only, and no gradient passes through u and v."""
+
+    v: Tensor
+
+    def __init__(self, start: Tensor, iterations: int) -> None:
+        super().__init__()
+        self.register_buffer("v", _unit(start))
+        self._iterations = iterations
+
+    @torch.no_grad()
+    def iterate(self, matrix: Tensor, count: int) -> None:
+        """Take steps of v <- X^T X v, normalised."""
+        for _ in range(count):
+            self.v = _unit(matrix.mT @ (matrix @ self.v))
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        if self.training:
+            self.iterate(matrix.detach(), self._iterations)
+        u = _unit((matrix @ self.v).detach())
+        return matrix / (u.mT @ matrix @ self.v)
+
+    def right_inverse(self, matrix: Tensor) -> Tensor:
+        return matrix
+
+
+def _unit(v: Tensor) -> Tensor:
+    return nn.functional.normalize(v, dim=-2)

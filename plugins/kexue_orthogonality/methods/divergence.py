@@ -1,0 +1,64 @@
+"""Divergences of the Gram matrix from the identity, which need full rank or favour it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .penalty import Penalty, gram
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogDetDivergence(Penalty):
+    """Tr G - log det G - k, G = W^T W: infinite at the loss of rank, which it therefore prevents.
+
+    Its gradient is 2 W (I - G^-1).
+
+    Args:
+        weight: factor of the penalty.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from kexue_orthogonality import targets_of
+        >>> model = nn.Linear(8, 4)
+        >>> joins = LogDetDivergence(weight=1e-3).attach(targets_of(model))
+        >>> loss = model(torch.ones(2, 8)).square().mean() + joins.penalty()
+        >>> loss.backward()
+    """
+
+    weight: float = 1e-3
+
+    def value(self, matrix: Tensor) -> Tensor:
+        """See `Penalty.value`."""
+        logdet = torch.linalg.slogdet(gram(matrix)).logabsdet
+        return matrix.square().sum((-2, -1)) - logdet - matrix.shape[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VonNeumannDivergence(Penalty):
+    """Tr(G log G - G + I), G = W^T W: finite everywhere, with an infinite slope at the loss of rank.
+
+    Its gradient is 2 W log G.
+
+    Args:
+        weight: factor of the penalty.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from kexue_orthogonality import targets_of
+        >>> model = nn.Linear(8, 4)
+        >>> joins = VonNeumannDivergence(weight=1e-3).attach(targets_of(model))
+        >>> loss = model(torch.ones(2, 8)).square().mean() + joins.penalty()
+        >>> loss.backward()
+    """
+
+    weight: float = 1e-3
+
+    def value(self, matrix: Tensor) -> Tensor:
+        """See `Penalty.value`."""
+        values = torch.linalg.svdvals(matrix).square()
+        return (torch.xlogy(values, values) - values + 1).sum(-1)

@@ -1,0 +1,35 @@
+"""The Gram error by its absolute entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .penalty import Penalty, gram_error
+
+
+@dataclass(frozen=True, kw_only=True)
+class L1Gram(Penalty):
+    """The sum over i, j of |(W^T W - I)_ij|: sparse errors in place of small ones.
+
+    Source: arXiv:1609.07093.
+
+    Args:
+        weight: factor of the penalty.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from kexue_orthogonality import targets_of
+        >>> model = nn.Linear(8, 4)
+        >>> joins = L1Gram(weight=1e-3).attach(targets_of(model))
+        >>> loss = model(torch.ones(2, 8)).square().mean() + joins.penalty()
+        >>> loss.backward()
+    """
+
+    weight: float = 1e-3
+
+    def value(self, matrix: Tensor) -> Tensor:
+        """See `Penalty.value`."""
+        return gram_error(matrix).abs().sum((-2, -1))

@@ -1,0 +1,96 @@
+"""Orthogonality of a convolution as an operator on images, not of its flattened kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..contract import Surroundings, Target
+from ..targets import correlate
+from .penalty import Penalty, PenaltySession
+
+PADDINGS = ("full", "released")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ocnn(Penalty):
+    """|Conv(K, K; padding P, stride S) - I|_F^2, with P = floor((n - 1) / S) S for kernels of size n.
+
+    The kernel is correlated with itself at every offset at which two outputs of the layer overlap: 0, S, 2 S, ... up to
+    n - 1, both ways. Zero means that the layer's rows are orthonormal on images of every size, borders included. The
+    published code pads by 1 whatever n and S are: at stride 1 it misses the offsets of 2 of a 3 x 3 kernel, at stride 2
+    it compares offsets of 1, which never occur, and misses 0. `padding=released` reproduces that (of the
+    published code, which returns the norm, the square). A linear layer is a kernel of size 1.
+
+    Source: arXiv:1911.12207.
+
+    Args:
+        weight: factor of the penalty; .1 in the authors' script.
+        padding: `full` as above, or `released` for 1.
+
+    Raises:
+        ValueError: another padding.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from kexue_orthogonality import targets_of
+        >>> model = nn.Conv2d(3, 4, 3, stride=2)
+        >>> joins = Ocnn(weight=1e-1).attach(targets_of(model))
+        >>> loss = model(torch.ones(2, 3, 8, 8)).square().mean() + joins.penalty()
+        >>> loss.backward()
+    """
+
+    weight: float = 1e-1
+    padding: str = "full"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.padding not in PADDINGS:
+            raise ValueError(f"padding must be one of {', '.join(PADDINGS)}, got {self.padding!r}")
+
+    def value(self, matrix: Tensor) -> Tensor:
+        """The penalty of a linear layer whose neurons are the columns of W, see `Penalty.value`."""
+        return self.kernel_value(matrix.mT, ())
+
+    def kernel_value(self, kernel: Tensor, stride: Sequence[int]) -> Tensor:
+        """The penalty of a kernel, without its weight.
+
+        Args:
+            kernel: K, `[*stack, out, in, *size]`, `*stack` of at most one dimension.
+            stride: one number for each dimension of `size`.
+
+        Returns:
+            `[*stack]`.
+        """
+        space = len(stride)
+        stacked = kernel.ndim - 2 - space
+        sizes = kernel.shape[kernel.ndim - space :]
+        one = self.padding == "released"
+        padding = tuple(1 if one else (n - 1) // s * s for n, s in zip(sizes, stride, strict=True))
+        overlaps = correlate(kernel, kernel, tuple(stride), padding)
+        # The middle of what comes out is offset 0, where each filter meets itself.
+        target = torch.zeros_like(overlaps[0] if stacked else overlaps)
+        target[(slice(None), slice(None), *(n // 2 for n in overlaps.shape[overlaps.ndim - space :]))] = torch.eye(
+            kernel.shape[stacked], dtype=kernel.dtype, device=kernel.device
+        )
+        return (overlaps - target).square().flatten(stacked).sum(-1)
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> PenaltySession:
+        """See `OrthogonalityMethod.attach`."""
+        del ctx
+        return _Kernels(self, targets)
+
+
+class _Kernels(PenaltySession):
+    """Looks at kernels instead of matrices."""
+
+    def __init__(self, method: Ocnn, targets: Sequence[Target]) -> None:
+        super().__init__(method, targets)
+        self._ocnn = method
+
+    def value(self, target: Target) -> Tensor:
+        return self._ocnn.kernel_value(target.weight(), target.stride)

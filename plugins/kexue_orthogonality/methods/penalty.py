@@ -1,0 +1,84 @@
+"""What penalties share: a value of a matrix, its weight, and the sum over targets that joins the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from ..contract import Session, Surroundings, Target
+
+
+class Penalty:
+    """A penalty that looks at weights alone; a subclass is a frozen dataclass that fills `value`.
+
+    Attributes:
+        weight: factor of the sum over targets; a field of every subclass.
+        side: the matrix it is applied to: `tall`, or `columns` where it is about neurons, as in `Target`.
+    """
+
+    weight: float
+    side: ClassVar[Literal["tall", "columns"]] = "tall"
+
+    def __post_init__(self) -> None:
+        if not self.weight >= 0:
+            raise ValueError(f"weight must be >= 0, got {self.weight}")
+
+    def value(self, matrix: Tensor) -> Tensor:
+        """The penalty of W, without its weight; differentiable.
+
+        Args:
+            matrix: W, `[*stack, d, k]`, any d and k.
+
+        Returns:
+            `[*stack]`.
+        """
+        raise NotImplementedError
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> PenaltySession:  # noqa: ARG002  # a penalty of weights needs nothing of it
+        """See `OrthogonalityMethod.attach`."""
+        return PenaltySession(self, targets)
+
+
+class PenaltySession(Session):
+    """A penalty attached to its targets."""
+
+    def __init__(self, method: Penalty, targets: Sequence[Target]) -> None:
+        super().__init__(targets)
+        self._method = method
+
+    def penalty(self, taps: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The weighted sum over the targets, `[*stack]`; see `Session.penalty`."""
+        del taps
+        return self._method.weight * torch.stack([self.value(target) for target in self.targets]).sum(0)
+
+    def value(self, target: Target) -> Tensor:
+        """The penalty of one target, without its weight, `[*stack]`."""
+        return self._method.value(target.matrix() if self._method.side == "tall" else target.columns())
+
+
+def gram(matrix: Tensor) -> Tensor:
+    """G = W^T W, `[*stack, k, k]`."""
+    return matrix.mT @ matrix
+
+
+def gram_error(matrix: Tensor) -> Tensor:
+    """E = W^T W - I, `[*stack, k, k]`."""
+    return gram(matrix) - torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+
+
+def off_diagonal(square: Tensor) -> Tensor:
+    """The matrix with its diagonal set to 0, `[*stack, k, k]`."""
+    return square - torch.diag_embed(square.diagonal(dim1=-2, dim2=-1))
+
+
+def cosines(matrix: Tensor) -> Tensor:
+    """C, the cosines between the columns of W, `[*stack, k, k]`."""
+    return gram(matrix / torch.linalg.vector_norm(matrix, dim=-2, keepdim=True))
+
+
+def squared_norm(matrix: Tensor) -> Tensor:
+    """Squared Frobenius norm, `[*stack]`."""
+    return matrix.square().sum((-2, -1))

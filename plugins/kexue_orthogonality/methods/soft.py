@@ -1,0 +1,68 @@
+"""Soft orthogonality: the squared distance of a Gram matrix from the identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .penalty import Penalty, gram_error, squared_norm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Soft(Penalty):
+    """SO, |W^T W - I|_F^2 = sum over i of (s_i^2 - 1)^2, s the singular values; its gradient is 4 W (W^T W - I).
+
+    A step of size r on it alone moves each singular value by s <- s (1 + 4 r - 4 r s^2): it converges for r < 1/4, at
+    r = 1/8 it is the cubic Newton-Schulz step, and its limit is the polar factor of the start. W is taken tall: of a
+    wide one the gradient would be the same and the value larger by k - d.
+
+    Source: arXiv:1810.09102.
+
+    Args:
+        weight: factor of the penalty; 1e-2 in the authors' code for CIFAR.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from kexue_orthogonality import targets_of
+        >>> model = nn.Linear(8, 4)
+        >>> joins = Soft(weight=1e-2).attach(targets_of(model))
+        >>> loss = model(torch.ones(2, 8)).square().mean() + joins.penalty()
+        >>> loss.backward()
+    """
+
+    weight: float = 1e-2
+
+    def value(self, matrix: Tensor) -> Tensor:
+        """See `Penalty.value`."""
+        return squared_norm(gram_error(matrix))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoubleSoft(Penalty):
+    """DSO, |W^T W - I|_F^2 + |W W^T - I|_F^2.
+
+    It is 2 SO + d - k, with exactly twice its gradient: differences between the two are differences of weight. Both
+    Gram matrices are formed all the same, as published, so that its cost can be compared.
+
+    Source: arXiv:1810.09102.
+
+    Args:
+        weight: factor of the penalty.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from kexue_orthogonality import targets_of
+        >>> model = nn.Linear(8, 4)
+        >>> joins = DoubleSoft(weight=5e-3).attach(targets_of(model))
+        >>> loss = model(torch.ones(2, 8)).square().mean() + joins.penalty()
+        >>> loss.backward()
+    """
+
+    weight: float = 1e-2
+
+    def value(self, matrix: Tensor) -> Tensor:
+        """See `Penalty.value`."""
+        return squared_norm(gram_error(matrix)) + squared_norm(gram_error(matrix.mT))

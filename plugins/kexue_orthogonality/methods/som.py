@@ -1,0 +1,206 @@
+"""Self-orthogonality: angles between neurons, read off the signs of what they answer to a batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from ..contract import Alone, Session, Surroundings, Target
+from .penalty import cosines, off_diagonal
+
+ESTIMATORS = ("batch", "split", "whitened", "random", "exact")
+_RIDGE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfOrthogonality:
+    """SOM: a (sum over i != j of t_ij)^2 + b sum over i != j of t_ij^2, t_ij the correlation of two neurons' signs.
+
+    For inputs of rotation-invariant law t_ij = 1 - 2 (angle of w_i, w_j) / pi, 0 at right angles. The signs are
+    smoothed to tanh(c y), y = x^T W the layer's own answers to its batch, each neuron normalised over the batch.
+    On other inputs the angle is that of S^1/2 w_i and S^1/2 w_j, S = E x x^T: orthogonal neurons are then penalised.
+    And a batch of n samples adds (2 a + b) k (k - 1) / n to the value at right angles, where it should be 0.
+
+    `estimator` says what is done about it: `batch` is the published method. `split` multiplies the correlations of two
+    halves of the batch in place of squaring one: no such floor, and a value that may be negative. `whitened`
+    multiplies inputs by S^-1/2, S a running covariance, so that the angle is the one between the weights. `random`
+    answers to Gaussian inputs of its own, `exact` takes t_ij = (2 / pi) asin(cos of w_i, w_j) with no inputs at all.
+
+    Source: arXiv:2001.01275.
+
+    Args:
+        weight: factor of the penalty.
+        mean: a, the factor of the squared sum.
+        pair: b, the factor of the sum of squares.
+        gamma: c, the steepness of tanh.
+        estimator: `batch`, `split`, `whitened`, `random` or `exact`.
+        samples: Gaussian inputs a step for `random`.
+        momentum: share of the old covariance at each step of `whitened`.
+
+    Raises:
+        ValueError: a negative factor, gamma not positive, another estimator, no sample, or a momentum outside [0, 1).
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from kexue_orthogonality import targets_of
+        >>> model = nn.Linear(8, 4)
+        >>> joins = SelfOrthogonality(weight=1e-3).attach(targets_of(model))
+        >>> loss = model(torch.randn(32, 8)).square().mean() + joins.penalty()
+        >>> loss.backward()
+    """
+
+    weight: float = 1e-4
+    mean: float = 100.0
+    pair: float = 1.0
+    gamma: float = 10.0
+    estimator: str = "batch"
+    samples: int = 256
+    momentum: float = 0.95
+
+    def __post_init__(self) -> None:
+        if min(self.weight, self.mean, self.pair) < 0:
+            raise ValueError(f"weight, mean, pair must be >= 0, got {self.weight}, {self.mean}, {self.pair}")
+        if not self.gamma > 0:
+            raise ValueError(f"gamma must be > 0, got {self.gamma}")
+        if self.estimator not in ESTIMATORS:
+            raise ValueError(f"estimator must be one of {', '.join(ESTIMATORS)}, got {self.estimator!r}")
+        if self.samples < 1:
+            raise ValueError(f"samples must be >= 1, got {self.samples}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+
+    def value(self, matrix: Tensor) -> Tensor:
+        """The exact penalty of W `[*stack, d, k]` under rotation-invariant inputs, without its weight, `[*stack]`.
+
+        Parallel columns are at a corner of the arcsine, whose slope is infinite there.
+        """
+        # The diagonal is left out before the arcsine, whose slope at 1 would make its gradient nan.
+        angles = torch.asin(off_diagonal(cosines(matrix)).clamp(-1, 1)) * (2 / math.pi)
+        return self._combined(angles, angles)
+
+    def batch_value(self, responses: Tensor) -> Tensor:
+        """The penalty of answers y `[*stack, n, k]` as this method estimates it, without its weight, `[*stack]`.
+
+        Raises:
+            ValueError: `split`, and fewer than 2 samples.
+        """
+        if self.estimator != "split":
+            correlations = off_diagonal(self._correlations(responses))
+            return self._combined(correlations, correlations)
+        if (samples := responses.shape[-2]) < 2:
+            raise ValueError(f"a split batch needs 2 samples or more, got {samples}")
+        halves = responses[..., 0::2, :], responses[..., 1::2, :]
+        first, second = (off_diagonal(self._correlations(half)) for half in halves)
+        return self._combined(first, second)
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
+        """See `OrthogonalityMethod.attach`; outside of the harness the session listens to its layers itself."""
+        targets = Session(targets).targets
+        if self.estimator == "exact":
+            return _Exact(self, targets)
+        if self.estimator == "random":
+            return _Random(self, targets, ctx or Alone.around(targets))
+        return _Listening(self, targets, alone=ctx is None)
+
+    def _correlations(self, responses: Tensor) -> Tensor:
+        """Of the smoothed signs, each neuron normalised over the batch, `[*stack, k, k]`."""
+        signs = torch.tanh(self.gamma * responses)
+        tiny = torch.finfo(signs.dtype).tiny
+        unit = signs / torch.linalg.vector_norm(signs, dim=-2, keepdim=True).clamp_min(tiny)
+        return unit.mT @ unit
+
+    def _combined(self, first: Tensor, second: Tensor) -> Tensor:
+        sums = first.sum((-2, -1)) * second.sum((-2, -1))
+        return self.mean * sums + self.pair * (first * second).sum((-2, -1))
+
+
+class _Exact(Session):
+    """The closed form, of weights alone."""
+
+    def __init__(self, method: SelfOrthogonality, targets: Sequence[Target]) -> None:
+        super().__init__(targets)
+        self._method = method
+
+    def penalty(self, taps: Mapping[str, Tensor] | None = None) -> Tensor:
+        values = [self._value(target, (taps or {}).get(target.name)) for target in self.targets]
+        return self._method.weight * torch.stack(values).sum(0)
+
+    def _value(self, target: Target, inputs: Tensor | None) -> Tensor:
+        del inputs
+        return self._method.value(target.columns())
+
+
+class _Random(_Exact):
+    """Answers to Gaussian inputs."""
+
+    def __init__(self, method: SelfOrthogonality, targets: Sequence[Target], ctx: Surroundings) -> None:
+        super().__init__(method, targets)
+        self._noise, self._drawn = ctx.noise("method", stack=0), 0
+
+    def _value(self, target: Target, inputs: Tensor | None) -> Tensor:
+        del inputs
+        columns = target.columns()
+        x = self._noise.at(self._drawn).normal(*(target.stack or (1,)), self._method.samples, columns.shape[-2])
+        self._drawn += 1
+        return self._method.batch_value(x.reshape(*target.stack, *x.shape[1:]) @ columns)
+
+
+class _Listening(_Exact):
+    """Answers to the inputs of each step."""
+
+    def __init__(self, method: SelfOrthogonality, targets: Sequence[Target], *, alone: bool) -> None:
+        super().__init__(method, targets)
+        self._heard: dict[str, Tensor] = {}
+        self._covariances: dict[str, Tensor] = {}
+        self.taps = {target.name: target.module for target in self.targets}
+        self._handles = [self._listen(target) for target in self.targets] if alone else []
+
+    def penalty(self, taps: Mapping[str, Tensor] | None = None) -> Tensor:
+        """See `Session.penalty`.
+
+        Raises:
+            ValueError: no input of some target was heard since the last call.
+        """
+        heard = self._heard if taps is None else taps
+        if missing := [target.name for target in self.targets if target.name not in heard]:
+            raise ValueError(f"no input of {missing[0]!r} was heard; run the model with grad enabled first")
+        total = super().penalty(heard)
+        self._heard.clear()
+        return total
+
+    def finish_(self) -> None:
+        """Stop listening."""
+        for handle in self._handles:
+            handle.remove()
+
+    def _listen(self, target: Target) -> RemovableHandle:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            if torch.is_grad_enabled():
+                self._heard.setdefault(target.name, inputs[0])
+
+        return target.module.register_forward_pre_hook(hook)
+
+    def _value(self, target: Target, inputs: Tensor | None) -> Tensor:
+        assert inputs is not None
+        if self._method.estimator != "whitened":
+            return self._method.batch_value(target.responses(inputs))
+        samples = target.samples(inputs)
+        samples = samples - samples.mean(-2, keepdim=True)
+        factor = torch.linalg.cholesky(self._covariance(target.name, samples.detach()))
+        white = torch.linalg.solve_triangular(factor, samples.mT, upper=False).mT
+        return self._method.batch_value(white @ target.columns())
+
+    def _covariance(self, name: str, samples: Tensor) -> Tensor:
+        """The running covariance `[*stack, d, d]`, its start a multiple of the identity, so that it has an inverse."""
+        now = samples.mT @ samples / samples.shape[-2]
+        eye = torch.eye(now.shape[-1], dtype=now.dtype, device=now.device)
+        size = now.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None].clamp_min(torch.finfo(now.dtype).tiny)
+        old = self._covariances.get(name, size * eye)
+        new = self._covariances[name] = self._method.momentum * old + (1 - self._method.momentum) * now
+        return new + _RIDGE * size * eye

@@ -1,0 +1,120 @@
+"""Gaussian matrices brought to orthonormal columns by nothing but the method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+from torch.optim import SGD
+
+from kexue_bench.lab.context import Counter
+from kexue_bench.lab.protocols import Sampling
+from kexue_bench.lab.training import Training
+
+from ..contract import OrthogonalityMethod, Session
+from ..flops import count
+from ..targets import WeightTarget, polar
+from .layers import StackedLinear
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context, Noise, Stream
+
+_INPUTS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianProjection:
+    """Distance from the polar factor of W after a few steps without a loss, W d x k with entries N(0, 1 / (4 d)).
+
+    One draw is W_steps - polar(W_0), whose truth is 0, so that the mse is the mean squared distance to the nearest
+    matrix with orthonormal columns. A penalty descends at `rate`, whatever its weight: soft orthogonality at 1/8 is the
+    cubic Newton-Schulz iteration, whose basin these starts are in. Methods that look at inputs see the same 32
+    standard normal ones at every step. The family's claims are checked here.
+
+    Args:
+        d: rows.
+        k: columns, 1 .. d.
+        steps: steps after the method was attached.
+        rate: step of gradient descent on a penalty of weight 1.
+
+    Raises:
+        ValueError: a shape that is not tall, no step, or a rate that is not positive.
+    """
+
+    d: int = 12
+    k: int = 8
+    steps: int = 6
+    rate: float = 0.125
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= self.d:
+            raise ValueError(f"k must be in 1 .. d = {self.d}, got {self.k}")
+        if self.steps < 1:
+            raise ValueError(f"steps must be >= 1, got {self.steps}")
+        if not self.rate > 0:
+            raise ValueError(f"rate must be > 0, got {self.rate}")
+
+    def problem(self, method: object, ctx: Context) -> Sampling:
+        """See `SamplingTask.problem`."""
+        spent: dict[int, int] = {}
+
+        def draw(noise: Noise, n: int) -> Tensor:
+            start = noise.normal(n, self.d, self.k) / (2 * self.d**0.5)
+            layer = StackedLinear(start.mT.clone(), bias=False)
+            target = WeightTarget(name="weight", module=layer, stacked=True)
+            session = cast("OrthogonalityMethod", method).attach((target,), _Drawn(noise, ctx.counter))
+            training = self._training(layer, session, noise, getattr(method, "weight", 1.0))
+
+            def solve() -> None:
+                for _ in range(self.steps):
+                    training.step()
+
+            # Every draw of n costs the same, and counting is slow.
+            if n in spent:
+                solve()
+            else:
+                spent[n] = count(solve)
+            ctx.counter.add(flops=spent[n])
+            training.finish()
+            with training.measuring():
+                return target.matrix() - polar(start)
+
+        truth = torch.zeros(self.d, self.k, dtype=ctx.dtype, device=ctx.device)
+        return Sampling(draw=draw, truth=truth, batch=64, metrics=("mse",))
+
+    def _training(self, layer: StackedLinear, session: Session, noise: Noise, weight: float) -> Training:
+        """Plain gradient descent on nothing but what the session adds."""
+        replicates = len(layer.weight)
+        inputs = noise.at(-1).normal(replicates, _INPUTS, self.d)
+        return Training(
+            model=layer,
+            batches=lambda _: inputs,
+            loss=lambda batch, state, _: (0 * layer(batch).sum((1, 2)), state),
+            make_optimizer=lambda parameters: SGD(parameters, lr=self.rate / (weight or 1)),
+            noise=noise,
+            joins=(session,),
+            replicates=replicates,
+        )
+
+
+class _Drawn:
+    """The surroundings of one draw: every stream comes from the draw's own noise."""
+
+    def __init__(self, noise: Noise, counter: Counter) -> None:
+        self.counter = counter
+        self._noise = noise.at(-2)
+
+    def noise(self, stream: Stream, *, stack: int | None = None) -> Noise:  # noqa: ARG002  # rows of one stream are independent
+        """See `Surroundings.noise`."""
+        return self._noise
+
+    @contextmanager
+    def global_rng(self, stream: Stream) -> Iterator[None]:  # noqa: ARG002  # there is one stream
+        """See `Surroundings.global_rng`."""
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self._noise.twister())
+            yield
