@@ -1,4 +1,4 @@
-"""Products with f(A) in blocks that belong to one repeat each, f the logarithm or, for a trace, the identity.
+"""Products with f(A) in blocks that belong to one repeat each: f the logarithm, the reciprocal or, for a trace, none.
 
 Methods that orthogonalise or leave vectors out see the probes of a repeat at once; their blocks are `[*batch_shape,
 repeats, n, m]`.
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .contract import Operator
-from .lanczos import log_apply
+from .lanczos import Function, apply
 from .probes import draw
 
 if TYPE_CHECKING:
@@ -33,18 +33,23 @@ def products(op: Operator, block: Tensor) -> Tensor:
 
 
 def image(op: Operator, block: Tensor, steps: int) -> Tensor:
-    """f(A) V: A V where the trace is wanted, log(A) V by `steps` Lanczos steps a column for a log-determinant.
+    """f(A) V: A V where the trace is wanted; log(A) V, or A^-1 V for that of the inverse, by Lanczos.
 
     Args:
         op: an SPD operator.
         block: `[*batch_shape, repeats, n, m]`.
-        steps: what a column costs for a log-determinant; otherwise it costs one product.
+        steps: Lanczos steps, which a column costs unless it is the trace that is wanted.
     """
     if op.target == "trace":
         return products(op, block)
     repeats, m = block.shape[-3], block.shape[-1]
-    rows = log_apply(op, block.mT.flatten(-3, -2), steps)
+    rows = apply(op, block.mT.flatten(-3, -2), steps, function(op))
     return rows.unflatten(-2, (repeats, m)).mT
+
+
+def function(op: Operator) -> Function:
+    """What is applied to the eigenvalues, where it is not their sum that is wanted."""
+    return torch.reciprocal if op.target == "inverse" else torch.log
 
 
 def price(op: Operator, steps: int) -> int:
@@ -66,11 +71,11 @@ def need_logdet(op: Operator, name: str) -> None:
     """Refuse what is no log-determinant of an SPD operator.
 
     Raises:
-        ValueError: the operator is not SPD, or its trace is wanted.
+        ValueError: the operator is not SPD, or a trace is wanted.
     """
     need_spd(op, name)
     if op.target != "logdet":
-        raise ValueError(f"{name} estimates log-determinants, got a trace; use hutchinson or xtrace")
+        raise ValueError(f"{name} estimates log-determinants, got the target {op.target!r}; use xtrace or hutch++")
 
 
 def trace(block: Tensor) -> Tensor:

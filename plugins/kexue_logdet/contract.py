@@ -3,8 +3,8 @@
 Two kinds of operator: `spd`, where log det A is wanted, and `residual`, where log |det(I + J)| is wanted and the
 products are with J (||J||_2 < 1 for the blocks of an invertible residual network). One *product* is the base operator
 times one vector; a block product with m columns is m products, whatever function of the operator it serves. Of an `spd`
-operator the trace may be wanted instead (`target`). What a method spends on finding its feet (bounds, a preconditioner)
-or on a gradient is billed like everything else, and listed apart as well.
+operator its trace or that of its inverse may be wanted instead (`target`). What a method spends on finding its feet
+(bounds, a preconditioner) or on a gradient is billed like everything else, and listed apart as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kexue_bench.lab.context import Counter, Noise
 
 Kind = Literal["spd", "residual"]
-Target = Literal["logdet", "trace"]
+Target = Literal["logdet", "trace", "inverse"]
 Purpose = Literal["setup", "bounds", "backward"]
 Product = Callable[[Tensor], Tensor]
 
@@ -71,7 +71,7 @@ class Operator:
         device: where they are computed.
         batch_shape: leading shape of a batch of operators; a block product is billed by its columns, once for all.
         bounds: what is known of the spectrum.
-        target: what is wanted of an `spd` operator: its log-determinant or its trace.
+        target: what is wanted of an `spd` operator: its log-determinant, its trace, or the trace of its inverse.
         entries: gives the sparse matrix itself, where the operator has one; None where only products are known.
         params: leaf tensors that the products depend on. Where there are some, their gradient is wanted: under
             `torch.enable_grad()` a product carries their graph.
@@ -94,8 +94,9 @@ class Operator:
     ) -> None:
         if kind not in ("spd", "residual"):
             raise ValueError(f"kind must be 'spd' or 'residual', got {kind!r}")
-        if target not in ("logdet", "trace") or (kind == "residual" and target != "logdet"):
-            raise ValueError(f"target must be 'logdet', or 'trace' of an SPD operator, got {target!r} of a {kind} one")
+        if target not in ("logdet", "trace", "inverse") or (kind == "residual" and target != "logdet"):
+            known = "'logdet', or 'trace' or 'inverse' of an SPD operator"
+            raise ValueError(f"target must be {known}, got {target!r} of a {kind} one")
         if n < 1:
             raise ValueError(f"n must be >= 1, got {n}")
         self.kind: Kind = kind
@@ -244,7 +245,7 @@ class LogdetMethod(Protocol):
     """
 
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
-        """Estimate log det A (`spd`), tr A (`spd` with `target` trace) or log |det(I + J)| (`residual`).
+        """Estimate log det A, tr A or tr A^-1 (`spd`, by its `target`) or log |det(I + J)| (`residual`).
 
         Args:
             op: the operator; nothing else tells about it.

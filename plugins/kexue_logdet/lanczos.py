@@ -10,6 +10,8 @@ from torch import Tensor
 
 from .contract import Operator
 
+Function = Callable[[Tensor], Tensor]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Krylov:
@@ -80,28 +82,30 @@ def lanczos(op: Operator, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     return found.diagonal, found.off
 
 
-def log_quadrature(diagonal: Tensor, off: Tensor) -> Tensor:
-    """e_1^T log(T) e_1 for symmetric tridiagonal T: the k-point Gauss rule for v^T log(A) v with |v| = 1.
+def quadrature(diagonal: Tensor, off: Tensor, function: Function = torch.log) -> Tensor:
+    """e_1^T f(T) e_1 for symmetric tridiagonal T: the k-point Gauss rule for v^T f(A) v with |v| = 1.
 
-    A Ritz value <= 0 gives nan or -inf: the operator was not positive definite at this precision, and hiding it would
-    bias the value.
+    A Ritz value <= 0 gives nan or -inf for the logarithm: the operator was not positive definite at this precision, and
+    hiding it would bias the value.
 
     Args:
         diagonal: `[*batch, k]`, float64.
         off: `[*batch, k - 1]`, float64.
+        function: f, of the eigenvalues.
 
     Returns:
         One value for each matrix, `[*batch]`, float64.
     """
     theta, vectors = torch.linalg.eigh(_tridiagonal(diagonal, off))
-    return (vectors[..., 0, :].square() * theta.log()).sum(-1)
+    return (vectors[..., 0, :].square() * function(theta)).sum(-1)
 
 
-def radau_quadrature(space: Krylov, node: float) -> Tensor:
-    """The (k + 1)-point Gauss-Radau rule for v^T log(A) v with one node prescribed, at no further product.
+def radau_quadrature(space: Krylov, node: float, function: Function = torch.log) -> Tensor:
+    """The (k + 1)-point Gauss-Radau rule for v^T f(A) v with one node prescribed, at no further product.
 
-    With the node at or below the smallest eigenvalue the rule is never too large, for the odd derivatives of the
-    logarithm are positive (Golub and Meurant 1994); the Gauss rule is never too small, so the two are a bracket.
+    With the node at or below the smallest eigenvalue the rule is never too large for the logarithm, whose odd
+    derivatives are positive (Golub and Meurant 1994), and never too small for the reciprocal; the Gauss rule errs to
+    the other side, so the two are a bracket.
 
     Returns:
         One value for each start vector, `[*batch_shape, m]`, float64; that of the Gauss rule where the space is
@@ -115,23 +119,24 @@ def radau_quadrature(space: Krylov, node: float) -> Tensor:
     last = node + torch.linalg.solve(symmetric, end)[..., -1, 0]
     diagonal = torch.cat([space.diagonal, last.unsqueeze(-1)], dim=-1)
     off = torch.cat([space.off, space.residual.unsqueeze(-1)], dim=-1)
-    return log_quadrature(diagonal, off)
+    return quadrature(diagonal, off, function)
 
 
-def log_apply(op: Operator, rows: Tensor, steps: int) -> Tensor:
-    """log(A) v for each row v, by min(k, n) Lanczos steps each: |v| Q log(T) e_1; exact at k = n.
+def apply(op: Operator, rows: Tensor, steps: int, function: Function = torch.log) -> Tensor:
+    """f(A) v for each row v, by min(k, n) Lanczos steps each: |v| Q f(T) e_1; exact at k = n.
 
     Args:
         op: an SPD operator.
         rows: `[*batch_shape, m, n]`; a row of zeros gives zeros.
         steps: number k of steps; costs min(k, n) * m products.
+        function: f, of the eigenvalues.
 
     Returns:
         `[*batch_shape, m, n]`, of the operator's dtype.
     """
     norm = rows.norm(dim=-1, keepdim=True)
     space = krylov(op, torch.where(norm > 0, rows / norm, 0.0), steps)
-    return torch.where(norm > 0, norm * _on_basis(space, torch.log), 0.0)
+    return torch.where(norm > 0, norm * _on_basis(space, function), 0.0)
 
 
 def solve(space: Krylov, norm: Tensor) -> Tensor:
@@ -147,7 +152,7 @@ def solve(space: Krylov, norm: Tensor) -> Tensor:
     return norm.unsqueeze(-1) * _on_basis(space, torch.reciprocal)
 
 
-def _on_basis(space: Krylov, function: Callable[[Tensor], Tensor]) -> Tensor:
+def _on_basis(space: Krylov, function: Function) -> Tensor:
     theta, vectors = torch.linalg.eigh(_tridiagonal(space.diagonal, space.off))
     weights = (vectors @ (function(theta) * vectors[..., 0, :]).unsqueeze(-1)).squeeze(-1)
     return (weights.to(space.basis.dtype).unsqueeze(-2) @ space.basis).squeeze(-2)

@@ -8,6 +8,8 @@ FAMILY = "logdet"
 
 # A trace is wanted: B is A itself, and nothing but the probes stands between the estimate and the truth.
 _TRACE = "('traces' in offers or ('target' in offers and task.target == 'trace'))"
+# The parameter exists only where the word is offered.
+_INVERSE = "('target' in offers and task.target == 'inverse')"
 _ERROR_BAR = Claimed(name="error-bar", when="probes > 1 and 'gradient' not in offers")
 _UNBIASED_TRACE = Claimed(name="unbiased", when=_TRACE)
 _IMAGES = f"vectors * (1 if {_TRACE} else steps)"
@@ -37,7 +39,8 @@ METHODS = (
         summary="Stochastic Lanczos quadrature with full reorthogonalisation.",
         references=("Ubaru, Chen and Saad 2017, doi:10.1137/16M1104974",),
         claims=(
-            Claimed(name="upper-bound", when="'gradient' not in offers"),
+            Claimed(name="upper-bound", when=f"'gradient' not in offers and not {_INVERSE}"),
+            Claimed(name="lower-bound", when=_INVERSE),
             Claimed(name="exact-at(steps=n)", when="orthogonalisation == 'full' and 'gradient' not in offers"),
             _ERROR_BAR,
         ),
@@ -135,5 +138,7 @@ METHODS = (
 
 TRACES = frozenset({"exact", "hutchinson", "hutch++", "na-hutch++", "xtrace", "xnystrace"})
 """Methods of this plugin that estimate traces."""
+INVERSES = frozenset({"exact", "slq", "hutch++", "na-hutch++", "xtrace", "xnystrace"})
+"""Methods of this plugin that estimate the trace of an inverse."""
 GRADIENTS = frozenset({"exact", "slq"})
 """Methods of this module that give the gradient of an SPD operator's log-determinant."""

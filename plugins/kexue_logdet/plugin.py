@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kexue_bench.api import Case, ClaimSpec, FamilySpec, MethodSpec, MetricSpec, TaskSpec
+from kexue_bench.api import Case, ClaimSpec, FamilySpec, MethodSpec, MetricSpec, PublishedSpec, TaskSpec
 from kexue_bench.hookspecs import hookimpl
 
-from . import method_specs, residual_specs, skips, task_specs
+from . import method_specs, published_specs, residual_specs, skips, task_specs
 
 FAMILY = "logdet"
 
@@ -61,6 +61,12 @@ def kexue_claims() -> list[ClaimSpec]:
 
 
 @hookimpl
+def kexue_published() -> list[PublishedSpec]:
+    """Figures printed by others, each under its own protocol."""
+    return list(published_specs.PUBLISHED)
+
+
+@hookimpl
 def kexue_metrics() -> list[MetricSpec]:
     """Metrics beyond the core's."""
     return [
@@ -73,6 +79,19 @@ def kexue_metrics() -> list[MetricSpec]:
             direction="target",
             scale="linear",
             summary="share of draws whose own 95 % error bar, with its bracket, holds the truth",
+        ),
+        MetricSpec(
+            name="coverage-68",
+            direction="target",
+            scale="linear",
+            summary="the same for one standard error, which should hold the truth 68 % of the time",
+        ),
+        MetricSpec(name="relative-error", summary="mean of |estimate - trace| / trace"),
+        MetricSpec(
+            name="rate", scale="linear", margin=0.05, summary="slope of log error over log products: -1/2 for sampling"
+        ),
+        MetricSpec(
+            name="threshold", direction="target", summary="products from which a sketch holds a spectrum's steep part"
         ),
         MetricSpec(name="products-mean", summary="realised mean of products where the cost is random"),
         MetricSpec(

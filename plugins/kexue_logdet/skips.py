@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from kexue_bench.api import Case, Scalar
 from kexue_bench.conditions import amount
 
-from .method_specs import GRADIENTS, METHODS, TRACES
+from .method_specs import GRADIENTS, INVERSES, METHODS, TRACES
 from .task_specs import TASKS
 
 DENSE = 2**14
@@ -15,7 +15,7 @@ DENSE = 2**14
 ROWS = {"breast_cancer": 569, "digits": 1797, "iris": 150, "wine": 178}
 _COSTS = {spec.name: spec.cost for spec in METHODS}
 _OFFERS = {spec.name: spec.offers for spec in TASKS if "spd" in spec.offers}
-_SPARSE = frozenset({"grid-laplacian", "large-grid"})
+_SPARSE = frozenset({"grid-laplacian", "large-grid", "bidiagonal-gram", "large-gram", "gram-inverse"})
 
 
 def reason(case: Case) -> str | None:
@@ -29,9 +29,11 @@ def reason(case: Case) -> str | None:
 def _unfit(name: str, params: Mapping[str, Scalar], offers: frozenset[str]) -> str | None:
     if "gradient" in offers:
         return None if name in GRADIENTS else "gives no gradient"
-    wanted = "trace" if "traces" in offers or params.get("target") == "trace" else "logdet"
+    wanted = "trace" if "traces" in offers else str(params.get("target", "logdet"))
     if wanted == "trace" and name not in TRACES:
         return "estimates log-determinants, and a trace is wanted"
+    if wanted == "inverse" and name not in INVERSES:
+        return "knows no trace of an inverse"
     if wanted == "logdet" and name == "hutchinson":
         return "estimates traces, and a log-determinant is wanted"
     needs = next(spec.needs for spec in METHODS if spec.name == name)
@@ -41,17 +43,19 @@ def _unfit(name: str, params: Mapping[str, Scalar], offers: frozenset[str]) -> s
 
 
 def _unaffordable(case: Case) -> str | None:
-    rows = _rows(case.task.params)
-    budget = int(case.task.params["budget"]) or rows
+    params = case.task.params
+    rows = _rows(params)
+    budget = int(params["budget"] if "budget" in params else params["last"]) or rows
     if case.method.name == "exact":
-        if case.task.name in _SPARSE and case.method.params.get("via") == "auto":
+        entries = case.task.name in _SPARSE and params.get("target") != "inverse"
+        if entries and case.method.params.get("via") == "auto":
             return None
         if rows > DENSE:
             return f"a dense factorisation takes at most {DENSE} rows, and the task has {rows}"
         products = float(rows)
     else:
         offers = _OFFERS[case.task.name]
-        products = amount(_COSTS[case.method.name], fields=case.method.params, task=case.task.params, offers=offers)
+        products = amount(_COSTS[case.method.name], fields=case.method.params, task=params, offers=offers)
     return f"an estimate costs {products:g} products, and the task allows {budget}" if products > budget else None
 
 

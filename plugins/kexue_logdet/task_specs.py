@@ -7,6 +7,13 @@ from kexue_bench.api import TaskSpec
 FAMILY = "logdet"
 BUDGETS = {"quick": 1024, "standard": 8192, "full": 131072}
 
+_GRAM = frozenset({"spd", "bounded", "target"})
+# The size at which imate's accuracy was published, without reorthogonalisation as there.
+_PLAIN_LANCZOS = ("slq[steps=30,probes=200,orthogonalisation=none]", "exact")
+# Where XTrace's lead over Hutch++ is looked at, and where Hutch++'s rate is.
+_XTRACE = "first=120,last=120,trials=200"
+_HUTCHPP = "name=poly,first=30,last=480,grid=doubling,trials=240"
+
 TASKS = (
     TaskSpec(
         name="grid-laplacian",
@@ -28,7 +35,7 @@ TASKS = (
             ),
         },
         timed=frozenset({"full"}),
-        budgets=BUDGETS | {"standard": 4096},
+        budgets=BUDGETS | {"standard": 1024},
         dtype="float64",
     ),
     TaskSpec(
@@ -58,10 +65,10 @@ TASKS = (
         offers=frozenset({"spd", "bounded"}),
         suites={
             "quick": ("rbf-kernel[dataset=iris,sigma2=0.1]",),
-            "standard": ("rbf-kernel[sigma2=[0.1,0.01]]",),
+            "standard": ("rbf-kernel[sigma2=0.01]",),
             "full": ("rbf-kernel[dataset=[iris,wine,breast_cancer,digits],sigma2=[1.0,0.1,0.01]]",),
         },
-        timed=frozenset({"quick", "full"}),
+        timed=frozenset({"quick", "standard", "full"}),
         budgets=BUDGETS | {"standard": 512},
         dtype="float64",
     ),
@@ -83,8 +90,44 @@ TASKS = (
             ),
         },
         timed=frozenset({"full"}),
-        budgets=BUDGETS | {"standard": 1024},
+        budgets=BUDGETS | {"standard": 512},
         dtype="float64",
+    ),
+    TaskSpec(
+        name="budget-sweep",
+        family=FAMILY,
+        target="kexue_logdet.tasks.budget_sweep:BudgetSweep",
+        summary="Error of trace estimators over the products they may spend, on the spectra of XTrace.",
+        version=1,
+        offers=frozenset({"spd", "bounded", "trace", "traces"}),
+        suites={
+            "standard": (f"budget-sweep[name=[flat,slowexp,smallstep,bigstep],{_XTRACE}]",),
+            "full": (
+                f"budget-sweep[name=[flat,slowexp,smallstep,bigstep],{_XTRACE}]",
+                "budget-sweep[name=[flat,poly,slowexp,fastexp,smallstep,bigstep]]",
+            ),
+        },
+        timed=frozenset(),
+        dtype="float64",
+        primary="relative-error",
+        headline=("relative-error", "rate", "threshold", "time", "memory"),
+    ),
+    TaskSpec(
+        name="error-rate",
+        family=FAMILY,
+        target="kexue_logdet.tasks.budget_sweep:BudgetSweep",
+        summary="Slope of log error over log products on polynomial spectra: -1/2 for Hutchinson, -1 for Hutch++.",
+        version=1,
+        offers=frozenset({"spd", "bounded", "trace", "traces"}),
+        suites={
+            "standard": (f"error-rate[exponent=[0.5,1.0],{_HUTCHPP}]",),
+            "full": (f"error-rate[exponent=[0.5,1.0,1.5,2.0],{_HUTCHPP}]",),
+        },
+        methods={"standard": ("hutchinson", "hutch++")},
+        timed=frozenset(),
+        dtype="float64",
+        primary="rate",
+        headline=("rate", "relative-error", "time", "memory"),
     ),
     TaskSpec(
         name="ising",
@@ -95,7 +138,7 @@ TASKS = (
         offers=frozenset({"spd", "bounded", "trace", "traces"}),
         suites={"standard": ("ising[sites=8,budget=60]",), "full": ("ising[sites=[10,18],budget=60]",)},
         timed=frozenset(),
-        budgets={"standard": 512, "full": 64},
+        budgets={"standard": 256, "full": 64},
         dtype="float64",
     ),
     TaskSpec(
@@ -114,6 +157,50 @@ TASKS = (
         },
         timed=frozenset(),
         budgets={"standard": 512, "full": 4096},
+        dtype="float64",
+    ),
+    TaskSpec(
+        name="bidiagonal-gram",
+        family=FAMILY,
+        target="kexue_logdet.tasks.bidiagonal_gram:BidiagonalGram",
+        summary="Gram matrix of a bidiagonal Toeplitz matrix: log-determinant or trace of the inverse, in closed form.",
+        version=1,
+        offers=_GRAM,
+        suites={
+            "standard": ("bidiagonal-gram[n=[1024,4096],budget=6000]",),
+            "full": ("bidiagonal-gram[n=[1024,4096,16384],budget=6000]",),
+        },
+        methods={"standard": _PLAIN_LANCZOS, "full": _PLAIN_LANCZOS},
+        timed=frozenset({"full"}),
+        budgets={"quick": 64, "standard": 64, "full": 256},
+        dtype="float64",
+    ),
+    TaskSpec(
+        name="large-gram",
+        family=FAMILY,
+        target="kexue_logdet.tasks.bidiagonal_gram:BidiagonalGram",
+        summary="The same up to a million rows.",
+        version=1,
+        offers=_GRAM,
+        suites={
+            "full": ("large-gram[n=[65536,262144,1048576],budget=6000]",),
+        },
+        methods={"full": _PLAIN_LANCZOS},
+        timed=frozenset(),
+        budgets={"quick": 20, "standard": 20, "full": 20},
+        dtype="float64",
+    ),
+    TaskSpec(
+        name="gram-inverse",
+        family=FAMILY,
+        target="kexue_logdet.tasks.bidiagonal_gram:BidiagonalGram",
+        summary="Trace of the inverse of the same matrix over the degree, with and without reorthogonalisation.",
+        version=1,
+        offers=_GRAM,
+        suites={"full": ("gram-inverse[n=65536,target=inverse,budget=21600]",)},
+        methods={"full": ("slq[steps=[10,30,108],probes=200,orthogonalisation=none]", "slq[steps=[10,30],probes=200]")},
+        timed=frozenset(),
+        budgets={"quick": 20, "standard": 20, "full": 20},
         dtype="float64",
     ),
     TaskSpec(
@@ -150,11 +237,11 @@ TASKS = (
         offers=frozenset({"residual", "bounded", "variance"}),
         suites={
             "quick": ("residual-block[c=[0.5,0.9]]",),
-            "standard": ("residual-block[c=[0.5,0.7,0.9]]",),
+            "standard": ("residual-block[c=[0.5,0.7,0.9,0.98]]",),
             "full": ("residual-block[c=[0.5,0.7,0.9,0.98],d=[64,256]]",),
         },
-        timed=frozenset({"standard", "full"}),
-        budgets=BUDGETS,
+        timed=frozenset({"full"}),
+        budgets=BUDGETS | {"standard": 2048},
         dtype="float64",
     ),
 )

@@ -21,12 +21,13 @@ LARGEST = 2**14
 
 @dataclass(frozen=True, kw_only=True)
 class Exact:
-    """log |det M| from LU factors of M = A (`spd`) or I + J (`residual`), or tr A; in float64 whatever the products
-    are.
+    """log |det M| from LU factors of M = A (`spd`) or I + J (`residual`), tr A or tr A^-1; in float64 whatever the
+    products are.
 
     Dense: n products and O(n^3) work a repeat. Where the operator has entries, SuperLU factors the sparse matrix at no
-    product (its fill-in is O(n log n) on a 2-D grid); what it reads is counted as `entries`. Where a gradient is
-    wanted, the surrogate is the value with its graph, through n products billed as `backward`.
+    product (its fill-in is O(n log n) on a 2-D grid); what it reads is counted as `entries`. The trace of an inverse is
+    always dense. Where a gradient is wanted, the surrogate is the value with its graph, through n products billed as
+    `backward`.
 
     Args:
         via: `auto` takes the entries where the operator has them; `products` never does.
@@ -52,7 +53,7 @@ class Exact:
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; draws nothing from `noise`."""
         del noise
-        if self.via == "auto" and op.has_entries and not op.params:
+        if self.via == "auto" and op.has_entries and not op.params and op.target != "inverse":
             values = [_sparse(op) for _ in range(repeats)]
             return LogdetSample(value=torch.tensor(values, dtype=torch.float64, device=op.device))
         if op.n > LARGEST:
@@ -69,6 +70,8 @@ def _dense(op: Operator) -> Tensor:
     matrix = op.dense().to(torch.float64)
     if op.target == "trace":
         return matrix.diagonal(dim1=-2, dim2=-1).sum(-1)
+    if op.target == "inverse":
+        return torch.cholesky_inverse(torch.linalg.cholesky(matrix)).diagonal(dim1=-2, dim2=-1).sum(-1)
     if op.kind == "residual":
         matrix = matrix + torch.eye(op.n, dtype=matrix.dtype, device=matrix.device)
     return torch.linalg.slogdet(matrix).logabsdet

@@ -45,7 +45,7 @@ class Hutchinson:
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; the operator's trace must be what is wanted."""
         if op.target != "trace":
-            raise ValueError("hutchinson estimates traces, got a log-determinant; use slq or power-series")
+            raise ValueError(f"hutchinson estimates traces, got the target {op.target!r}; use slq or hutch++")
         afford(self.probes, budget)
         v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes).mT
         return fold(dots(v, op.mv(v)), repeats, population=population(op, self.distribution))

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class HutchPP:
     """tr B = tr Q^T B Q + tr (I - QQ^T) B (I - QQ^T), Q an orthonormal basis of B S (arXiv:2010.09649, algorithm 1).
 
-    B is A for a trace and log A for a log-determinant. Of m = `vectors` products with B, s = m // 3 sketch, s give the
-    first part and the l = m - 2 s that remain probe the second: exactly m. Unbiased; the relative error falls as 1 / m
-    for PSD B. With Gaussian S the mean squared error is at most (2 / l) min_r (s - 1) / (s - r - 1) ||B - B_r||_F^2.
+    B is A, A^-1 or log A, by what is wanted. Of m = `vectors` products with B, s = m // 3 sketch, s give the first part
+    and the l = m - 2 s that remain probe the second: exactly m. Unbiased; the relative error falls as 1 / m for PSD B.
+    With Gaussian S the mean squared error is at most (2 / l) min_r (s - 1) / (s - r - 1) ||B - B_r||_F^2.
 
     Args:
         vectors: number m of products with B a repeat, >= 3.
-        steps: Lanczos steps k of a product with log A, >= 1. A repeat costs m products for a trace and m min(k, n) for
-            a log-determinant.
+        steps: Lanczos steps k of a product with log A or A^-1, >= 1. A repeat costs m products for a trace, and else
+            m min(k, n).
         distribution: of S and of the probes: `rademacher`, `gaussian` or `sphere`.
 
     Examples:

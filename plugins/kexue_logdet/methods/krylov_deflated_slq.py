@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..blocks import need_logdet, probe_blocks, products
 from ..contract import LogdetSample, Operator, afford
-from ..lanczos import lanczos, log_quadrature
+from ..lanczos import lanczos, quadrature
 from ..probes import INDEPENDENT, validate
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class KrylovDeflatedSLQ:
             g = g - q @ (q.mT @ g)
         squared = g.square().sum(-2, dtype=torch.float64)
         start = torch.where(squared.unsqueeze(-2) > 0, g / squared.sqrt().to(g.dtype).unsqueeze(-2), 0.0)
-        values = log_quadrature(*lanczos(op, start.mT.flatten(-3, -2), self.steps))
+        values = quadrature(*lanczos(op, start.mT.flatten(-3, -2), self.steps))
         rest = squared * values.unflatten(-1, (repeats, self.probes))
         stderr = (rest.std(dim=-1) / math.sqrt(self.probes)).movedim(-1, 0) if self.probes > 1 else None
         return LogdetSample(value=(known + rest.mean(dim=-1)).movedim(-1, 0), stderr=stderr)

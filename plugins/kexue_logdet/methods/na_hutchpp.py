@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class NAHutchPP:
     """tr B = tr C + tr (B - C), C = B R (S^T B R)^+ (B S)^T, the second by Hutchinson (arXiv:2010.09649, algorithm 2).
 
-    B is A for a trace and log A for a log-determinant. Of m = `vectors` products, m // 6 go to S, 2 (m // 6) to R and
-    the rest to the probes, all known before the first of them: one round trip where Hutch++ takes three. Unbiased, for
-    the probes are independent of C.
+    B is A, A^-1 or log A, by what is wanted. Of m = `vectors` products, m // 6 go to S, 2 (m // 6) to R and the rest to
+    the probes, all known before the first of them: one round trip where Hutch++ takes three. Unbiased, for the probes
+    are independent of C.
 
     Args:
         vectors: number m of products with B a repeat, >= 6.
-        steps: Lanczos steps k of a product with log A, >= 1. A repeat costs m products for a trace and m min(k, n) for
-            a log-determinant.
+        steps: Lanczos steps k of a product with log A or A^-1, >= 1. A repeat costs m products for a trace, and else
+            m min(k, n).
         distribution: of S, R and the probes: `rademacher`, `gaussian` or `sphere`.
 
     Examples:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ..blocks import need_logdet
 from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold, validate
 
@@ -51,6 +52,8 @@ class PowerSeries:
 
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""
+        if op.kind == "spd":
+            need_logdet(op, "power-series")
         afford(self.degree * self.probes, budget)
         scale = _scale(op)
         v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes).mT

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..blocks import need_logdet, probe_blocks, products
 from ..contract import LogdetSample, Operator, afford
-from ..lanczos import lanczos, log_quadrature
+from ..lanczos import lanczos, quadrature
 from ..probes import draw, fold, population, validate
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class PreconditionedSLQ:
         v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes)
         squared = v.square().sum(-1, dtype=torch.float64)
         unit = v / squared.sqrt().to(v.dtype).unsqueeze(-1)
-        rest = squared * log_quadrature(*lanczos(inner, unit, self.steps))
+        rest = squared * quadrature(*lanczos(inner, unit, self.steps))
         sample = fold(rest, repeats, population=population(op, self.distribution))
         return LogdetSample(value=sample.value + known.movedim(-1, 0), stderr=sample.stderr)
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ..blocks import need_logdet
+from ..blocks import function, need_spd
 from ..contract import LogdetSample, Operator, afford
-from ..lanczos import Krylov, krylov, log_quadrature, radau_quadrature, solve
-from ..probes import draw, fold, population, validate
+from ..lanczos import Krylov, krylov, quadrature, radau_quadrature, solve
+from ..probes import INDEPENDENT, draw, fold, population, validate
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Noise
 
 ORTHOGONALISATIONS = ("full", "none")
+BLOCK = {"cpu": 2**18}
+"""Numbers that the vectors of a block may hold together, by device: probes are taken block by block, so that a block
+stays in the cache, and memory is bounded wherever that is."""
+LARGEST_BLOCK = 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +33,9 @@ class SLQ:
     since the even derivatives of the logarithm are negative, and exact at k = n. Its error falls as rho^(-2k), rho =
     (sqrt(kappa) + 1) / (sqrt(kappa) - 1). Eigenvalues in float64. Where the operator has a positive lower bound, the
     Gauss-Radau rule with its node there gives the other end of a bracket for no further product (Bai and Golub 1996).
-    Where a gradient is wanted, its surrogate is the mean of x^T A v, x = A^-1 v from the same Krylov space: one more
-    product a probe.
+    Where the trace of the inverse is wanted, 1 / theta takes the place of log theta, and is never too large. Where a
+    gradient is wanted, its surrogate is the mean of x^T A v, x = A^-1 v from the same Krylov space: one more product a
+    probe.
 
     Args:
         steps: number k of Lanczos steps, >= 1; at most n are taken.
@@ -64,36 +70,59 @@ class SLQ:
             raise ValueError(f"orthogonalisation must be one of {known}, got {self.orthogonalisation!r}")
 
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
-        """See `LogdetMethod.estimate`."""
-        need_logdet(op, "slq")
+        """See `LogdetMethod.estimate`; not for a trace."""
+        need_spd(op, "slq")
+        if op.target == "trace" or (op.params and op.target == "inverse"):
+            wanted = "a trace" if op.target == "trace" else "the gradient of the trace of an inverse"
+            raise ValueError(f"slq estimates functions of the spectrum, got {wanted}; use hutchinson or exact")
         steps = min(self.steps, op.n)
         afford((steps + bool(op.params)) * self.probes, budget)
         if op.params and self.orthogonalisation == "none":
             raise ValueError("a gradient needs the Krylov basis, got orthogonalisation 'none'; use 'full'")
-        v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes)
+        parts = [self._part(op, noise, repeats, size) for size in self._blocks(op, repeats)]
+        # Joining surrogates is an operation of their graph.
+        with torch.enable_grad():
+            gauss, radau, surrogate = (_together(part, repeats) for part in zip(*parts, strict=True))
+            terms = None if surrogate is None else surrogate.unflatten(-1, (repeats, -1)).mean(-1).movedim(-1, 0)
+        assert gauss is not None
+        sample = fold(gauss, repeats, population=population(op, self.distribution))
+        bracket = None
+        if radau is not None:
+            other = fold(radau, repeats).value
+            bracket = (other, sample.value) if op.target == "logdet" else (sample.value, other)
+        return LogdetSample(value=sample.value, stderr=sample.stderr, bracket=bracket, surrogate=terms)
+
+    def _blocks(self, op: Operator, repeats: int) -> list[int]:
+        """Probes of each block; orthogonal ones must stay together."""
+        size = self.probes
+        if self.distribution in INDEPENDENT:
+            numbers = BLOCK.get(op.device.type, LARGEST_BLOCK)
+            size = max(1, min(size, numbers // (op.n * repeats * math.prod(op.batch_shape))))
+        return [min(size, self.probes - start) for start in range(0, self.probes, size)]
+
+    def _part(
+        self, op: Operator, noise: Noise, repeats: int, probes: int
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Gauss rules, Radau rules and surrogates of some probes of every repeat, `[*batch_shape, repeats * m]`."""
+        v = draw(op, noise, self.distribution, repeats=repeats, probes=probes)
         squared = v.square().sum(-1, dtype=torch.float64)
         unit = v / squared.sqrt().to(v.dtype).unsqueeze(-1)
-        space = krylov(op, unit, steps, reorthogonalise=self.orthogonalisation == "full")
-        gauss = fold(
-            squared * log_quadrature(space.diagonal, space.off),
-            repeats,
-            population=population(op, self.distribution),
-        )
-        return replace(gauss, bracket=_bracket(op, space, squared, gauss), surrogate=_surrogate(op, space, v, repeats))
+        space = krylov(op, unit, min(self.steps, op.n), reorthogonalise=self.orthogonalisation == "full")
+        gauss = squared * quadrature(space.diagonal, space.off, function(op))
+        low = op.bounds.low
+        radau = squared * radau_quadrature(space, low, function(op)) if low is not None and low > 0 else None
+        return gauss, radau, _surrogates(op, space, v)
 
 
-def _bracket(op: Operator, space: Krylov, squared: Tensor, gauss: LogdetSample) -> tuple[Tensor, Tensor] | None:
-    """Mean of the Radau rules, and of the Gauss rules, over the probes of each repeat."""
-    if op.bounds.low is None or op.bounds.low <= 0:
-        return None
-    lower = squared * radau_quadrature(space, op.bounds.low)
-    return fold(lower, len(gauss.value)).value, gauss.value
+def _together(parts: tuple[Tensor | None, ...], repeats: int) -> Tensor | None:
+    """The values of all blocks, those of one repeat side by side; None where there are none."""
+    found = [part.unflatten(-1, (repeats, -1)) for part in parts if part is not None]
+    return torch.cat(found, dim=-1).flatten(-2) if found else None
 
 
-def _surrogate(op: Operator, space: Krylov, v: Tensor, repeats: int) -> Tensor | None:
+def _surrogates(op: Operator, space: Krylov, v: Tensor) -> Tensor | None:
     if not op.params:
         return None
     x = solve(space, v.norm(dim=-1))
     with torch.enable_grad(), op.billing("backward"):
-        terms = (x * op.mv(v.mT).mT).sum(-1)
-        return terms.unflatten(-1, (repeats, -1)).mean(-1).movedim(-1, 0)
+        return (x * op.mv(v.mT).mT).sum(-1)

@@ -24,14 +24,15 @@ class XNysTrace:
     """Mean over i of tr B_i + w_i^T (B - B_i) w_i, B_i the Nystrom approximation without w_i (arXiv:2301.07825,
     section 2.3).
 
-    For PSD B: B itself for a trace; log A - log(low) I for a log-determinant, where `op.bounds.low` bounds the spectrum
-    from below, so that n log(low) is added. B_i equals B on all test vectors but w_i, so that w_i is rescaled as a
-    probe of what they leave. Unbiased; the error bar is the spread of the terms over sqrt(m) and too small on average.
+    For PSD B: A or A^-1 for the trace of one; log A - log(low) I for a log-determinant, where `op.bounds.low` bounds
+    the spectrum from below, so that n log(low) is added. B_i equals B on all test vectors but w_i, so that w_i is
+    rescaled as a probe of what they leave. Unbiased; the error bar is the spread of the terms over sqrt(m) and too
+    small on average.
 
     Args:
         vectors: number m of test vectors a repeat, 2 <= m <= n.
-        steps: Lanczos steps k of a product with log A, >= 1. A repeat costs m products for a trace and m min(k, n) for
-            a log-determinant.
+        steps: Lanczos steps k of a product with log A or A^-1, >= 1. A repeat costs m products for a trace, and else
+            m min(k, n).
         distribution: `sphere` or `gaussian`; others are not rotation-invariant.
 
     Examples:
@@ -104,7 +105,7 @@ def _factor(omega: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _log_low(op: Operator) -> float:
-    if op.target == "trace":
+    if op.target != "logdet":
         return 0.0
     if op.bounds.low is None or op.bounds.low <= 0:
         raise ValueError("xnystrace on a log-determinant needs a positive lower bound, got none; use xtrace")

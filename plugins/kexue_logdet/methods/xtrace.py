@@ -23,15 +23,15 @@ NORMALISATIONS = ("improved", "none")
 class XTrace:
     """Mean over i of tr Q_i^T B Q_i + w_i^T (I - P_i) B (I - P_i) w_i, P_i = Q_i Q_i^T (arXiv:2301.07825, section 2).
 
-    Q_i spans B W without its column i, W the s = `vectors` / 2 test vectors; all of them come from one factorisation
-    B W = Q R, for P_i = Q (I - s_i s_i^T) Q^T with s_i the unit vector along R^-T e_i. B is A for a trace and log A for
-    a log-determinant. Unbiased. The error bar is the spread of the s terms over sqrt(s), which are not independent: it
-    is too small on average. Steps in the spectrum show only once s exceeds their rank.
+    Q_i spans B W without its column i, W the s = `vectors` / 2 test vectors; all of them come from one factorisation B
+    W = Q R, for P_i = Q (I - s_i s_i^T) Q^T with s_i the unit vector along R^-T e_i. B is A, A^-1 or log A, by what is
+    wanted. Unbiased. The error bar is the spread of the s terms over sqrt(s), which are not independent: it is too
+    small on average. Steps in the spectrum show only once s exceeds their rank.
 
     Args:
         vectors: products with B a repeat, even, >= 4: one for each test vector and one for each column of Q.
-        steps: Lanczos steps k of a product with log A, >= 1. A repeat costs `vectors` products for a trace and
-            `vectors` min(k, n) for a log-determinant.
+        steps: Lanczos steps k of a product with log A or A^-1, >= 1. A repeat costs `vectors` products for a trace, and
+            else `vectors` min(k, n).
         distribution: `sphere`, `gaussian` or `rademacher`. Orthogonal test vectors are not independent of each other's
             sketch and are refused.
         normalisation: `improved` rescales what is left of a sphere vector to the length of a probe of that subspace;

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BATCH, ROWS = 8, 2**19
 """Draws in a batch, and the most numbers that one vector of each of them may hold together."""
 NORMAL_95 = 1.959963984540054
+BARS = {"coverage": NORMAL_95, "coverage-68": 0.9944578832097531}
+"""Metric -> standard errors of the bar whose coverage it is: 95 % and 68 % of a normal error."""
 
 
 class Draws:
@@ -41,7 +43,8 @@ class Draws:
         self._op, self._truth, self._method, self._allowed = op, truth, method, allowed
         self._counter = ctx.counter
         self._random = bool(getattr(method, "random_cost", False))
-        self._covered = self._barred = self._draws = self._spent = self._largest = 0
+        self._covered = dict.fromkeys(BARS, 0)
+        self._barred = self._draws = self._spent = self._largest = 0
 
     def __call__(self, noise: Noise, n: int) -> Tensor:
         """The values `[n]` of n repeats."""
@@ -51,24 +54,27 @@ class Draws:
         if sample.products is not None:
             self._largest = max(self._largest, int(sample.products.max()))
         if sample.stderr is not None or sample.bracket is not None:
-            self._covered, self._barred = self._covered + int(covers(sample, self._truth).sum()), self._barred + n
+            self._barred += n
+            for name, bars in BARS.items():
+                self._covered[name] += int(covers(sample, self._truth, bars=bars).sum())
         return sample.value
 
     def record(self, ctx: Context) -> None:
         """Coverage of the method's own error bar, and the realised products where their number is random."""
         if self._barred:
-            share, n = self._covered / self._barred, self._barred
-            ctx.record("coverage", share, interval=_wilson(share, n), n=n)
+            for name, count in self._covered.items():
+                share, n = count / self._barred, self._barred
+                ctx.record(name, share, interval=_wilson(share, n), n=n)
         if self._random:
             mean = self._spent / self._draws
             ctx.record("products-mean", mean, n=self._draws)
             ctx.record("products-max", float(self._largest), n=self._draws)
 
 
-def covers(sample: LogdetSample, truth: Tensor | float) -> Tensor:
-    """Whether the bracket (the value itself where there is none), widened by 1.96 standard errors, holds the truth."""
+def covers(sample: LogdetSample, truth: Tensor | float, *, bars: float = NORMAL_95) -> Tensor:
+    """Whether the bracket (or the value, where there is none), widened by `bars` standard errors, holds the truth."""
     low, high = sample.bracket or (sample.value, sample.value)
-    half = 0.0 if sample.stderr is None else NORMAL_95 * sample.stderr
+    half = 0.0 if sample.stderr is None else bars * sample.stderr
     return (low - half <= truth) & (truth <= high + half)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,8 @@ TRACKS = ("known", "none")
 class Spectrum:
     """A = Q diag(lambda) Q^T, Q Haar: the six spectra of XTrace (arXiv:2301.07825, section 3), n = 1000 there.
 
-    flat: evenly from 1 to 3. poly: i^-2. slowexp: 0.9^(i-1). fastexp: 0.7^(i-1). smallstep, bigstep: 1 for the first
-    twentieth, then 1e-3 or 1e-8. The trace of A is wanted, or log det(I + A), whose operator is I + A.
+    flat: evenly from 1 to 3. poly: i^-exponent, 2 there. slowexp: 0.9^(i-1). fastexp: 0.7^(i-1). smallstep, bigstep: 1
+    for the first twentieth, then 1e-3 or 1e-8. The trace of A is wanted, or log det(I + A), whose operator is I + A.
 
     Args:
         name: `flat`, `poly`, `slowexp`, `fastexp`, `smallstep` or `bigstep`.
@@ -34,6 +35,7 @@ class Spectrum:
         n: rows, >= 20.
         budget: products a repeat may spend; 0 means n.
         bounds: `known` tells the extreme eigenvalues; `none` leaves it to the method to pay for its own.
+        exponent: of `poly`, > 0.
     """
 
     name: str = "slowexp"
@@ -41,6 +43,7 @@ class Spectrum:
     n: int = 1000
     budget: int = 0
     bounds: str = "known"
+    exponent: float = 2.0
 
     def __post_init__(self) -> None:
         for field, known in (("name", NAMES), ("target", TARGETS), ("bounds", TRACKS)):
@@ -49,6 +52,8 @@ class Spectrum:
                 raise ValueError(f"{field} must be one of {', '.join(known)}, got {value!r}")
         if self.n < 20:
             raise ValueError(f"n must be >= 20, got {self.n}")
+        if not 0 < self.exponent < math.inf:
+            raise ValueError(f"exponent must be > 0 and finite, got {self.exponent}")
 
     def eigenvalues(self) -> Tensor:
         """Of the operator, in descending order but for `flat`, `[n]`, float64."""
@@ -56,7 +61,7 @@ class Spectrum:
         step = torch.where(i < self.n // 20, 1.0, 0.0).to(torch.float64)
         values = {
             "flat": 1 + 2 * i / (self.n - 1),
-            "poly": (i + 1) ** -2,
+            "poly": (i + 1) ** -self.exponent,
             "slowexp": 0.9**i,
             "fastexp": 0.7**i,
             "smallstep": step + (1 - step) * 1e-3,
