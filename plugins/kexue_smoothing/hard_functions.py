@@ -1,0 +1,97 @@
+"""The hard functions themselves, which the harness compares with, and their gradients where they exist."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .contract import checked_k
+
+
+def hard(kind: str, x: Tensor, *, k: int | None = None, descending: bool = False) -> Tensor:
+    """The hard function of a kind along the last dimension, with its gradient almost everywhere.
+
+    Ties: `max` shares its gradient among them, indicators and ranks take the first, `step` is 1/2 at 0, `round` goes
+    to even numbers, `floor` is right-continuous. Functions that are constant between jumps have the gradient zero.
+
+    Args:
+        kind: one of `KINDS`.
+        x: [*batch, n].
+        k: of `top-k`.
+        descending: of `sort` and `rank`.
+
+    Raises:
+        ValueError: an unknown kind, or a k that does not fit.
+    """
+    # Zeros that hang on x, so that what is constant still has a gradient.
+    nothing = x.masked_fill(torch.ones_like(x, dtype=torch.bool), 0)
+    match kind:
+        case "max":
+            return x.amax(-1)
+        case "argmax":
+            return x.argmax(-1).to(x.dtype) + nothing.sum(-1)
+        case "one-hot":
+            return nothing.scatter_add(-1, x.argmax(-1, keepdim=True), torch.ones_like(x))
+        case "cumax":
+            return nothing.scatter_add(-1, x.argmax(-1, keepdim=True), torch.ones_like(x)).cumsum(-1)
+        case "top-k":
+            chosen = x.sort(dim=-1, descending=True, stable=True).indices[..., : checked_k(k, x.shape[-1])]
+            return nothing.scatter_add(-1, chosen, torch.ones_like(x))
+        case "sort":
+            return x.sort(-1, descending=descending).values
+        case "rank":
+            order = x.sort(dim=-1, descending=descending, stable=True).indices
+            places = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype, device=x.device).expand_as(x)
+            return nothing.scatter_add(-1, order, places)
+        case "relu":
+            return torch.relu(x)
+        case "abs":
+            return x.abs()
+        case "step":
+            return torch.heaviside(x.detach(), x.new_tensor(0.5)) + nothing
+        case "round":
+            return x.detach().round() + nothing
+        case "floor":
+            return x.detach().floor() + nothing
+    raise ValueError(f"unknown kind, got {kind!r}")
+
+
+def error(kind: str, soft: Tensor, exact: Tensor) -> Tensor:
+    """The error of each row as tasks score it, [*batch].
+
+    Absolute difference for `max` and `argmax`, its sum for the indicators, its mean over entries for the others.
+    """
+    difference = (soft - exact).abs()
+    if kind in {"max", "argmax"}:
+        return difference
+    return difference.sum(-1) if kind in {"one-hot", "cumax", "top-k"} else difference.mean(-1)
+
+
+def extent(kind: str, soft: Tensor, exact: Tensor) -> Tensor:
+    """The error of each row as bounds state it, see `contract.Bound`, [*batch]."""
+    if kind == "max":
+        return soft - exact
+    difference = (soft - exact).abs()
+    if kind == "argmax":
+        return difference
+    return difference.sum(-1) if kind in {"one-hot", "cumax", "top-k"} else difference.amax(-1)
+
+
+def gap(kind: str, x: Tensor, *, k: int | None = None) -> Tensor:
+    """The gap of each row as `Smoothing.bound` means it, [*batch]."""
+    n = x.shape[-1]
+    if kind in {"relu", "abs", "step"}:
+        return x.abs().amin(-1)
+    if kind == "round":
+        return ((x - x.floor()) - 0.5).abs().amin(-1)
+    if kind == "floor":
+        return (x - x.round()).abs().amin(-1)
+    if kind == "sort" or n == 1:
+        return x.new_zeros(x.shape[:-1])
+    ordered = x.sort(-1, descending=True).values
+    if kind == "rank":
+        return (ordered[..., :-1] - ordered[..., 1:]).amin(-1)
+    place = checked_k(k, n) if kind == "top-k" else 1
+    if place == n:
+        return x.new_full(x.shape[:-1], torch.inf)
+    return ordered[..., place - 1] - ordered[..., place]

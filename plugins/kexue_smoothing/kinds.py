@@ -1,0 +1,226 @@
+"""Base classes of the operators: one signature of `apply` for each kind, with what all of a kind do alike."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from .contract import Bound, checked_k, checked_softness
+from .rows import Rows, finite_ends, last, rows
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+
+class Operator(ABC):
+    """What every operator of this package has.
+
+    Attributes:
+        kind: the hard function it stands for.
+        stochastic: whether `apply` takes `noise`.
+    """
+
+    kind: str
+    stochastic: ClassVar[bool] = False
+
+    @abstractmethod
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:
+        """See `Smoothing.bound`."""
+
+
+class MaxOperator(Operator):
+    """A soft maximum."""
+
+    kind: str = "max"
+
+    def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
+        """The soft maximum along `dim`; a row without entries has minus infinity."""
+        softness = checked_softness(softness, x.dtype)
+        row = rows(x, dim=dim, mask=mask)
+        return row.value(self.above(row, softness))
+
+    @abstractmethod
+    def above(self, row: Rows, softness: float | Tensor) -> Tensor:
+        """The soft maximum minus the hard one, [*batch]."""
+
+
+class WeightOperator(Operator):
+    """Anything that is made of weights on the entries of a row."""
+
+    def weigh(self, x: Tensor, softness: float | Tensor, dim: int, mask: Tensor | None) -> Tensor:
+        """The weights with `dim` last; zero for entries that take no part, [*batch, n]."""
+        softness = checked_softness(softness, x.dtype)
+        row = rows(x, dim=dim, mask=mask)
+        return row.indicator(self.weights(row.below / softness))
+
+    @abstractmethod
+    def weights(self, u: Tensor) -> Tensor:
+        """Weights of scores `u` with largest entry 0, [*batch, n]."""
+
+
+class OneHotOperator(WeightOperator):
+    """A soft indicator of the largest entry."""
+
+    kind: str = "one-hot"
+
+    def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
+        """Non-negative weights along `dim` that sum to 1, or to 0 in a row without entries; shape of x."""
+        return self.weigh(x, softness, dim, mask).movedim(-1, dim)
+
+
+class ArgmaxOperator(WeightOperator):
+    """A soft index of the largest entry."""
+
+    kind: str = "argmax"
+
+    def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
+        """The mean index, from 0, along `dim`; 0 in a row without entries; [*batch]."""
+        weights = self.weigh(x, softness, dim, mask)
+        return weights @ torch.arange(weights.shape[-1], dtype=weights.dtype, device=weights.device)
+
+
+class CumaxOperator(WeightOperator):
+    """A soft step from 0 to 1 at the largest entry."""
+
+    kind: str = "cumax"
+
+    def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
+        """Running sums of the weights along `dim`, from 0 up to 1; shape of x."""
+        return self.weigh(x, softness, dim, mask).cumsum(-1).movedim(-1, dim)
+
+
+class TopKOperator(Operator):
+    """A soft indicator of the k largest entries."""
+
+    kind: str = "top-k"
+
+    def apply(
+        self, x: Tensor, *, softness: float | Tensor, k: int, dim: int = -1, mask: Tensor | None = None
+    ) -> Tensor:
+        """Weights along `dim`; all entries of a row with at most k of them have weight 1; shape of x.
+
+        Raises:
+            ValueError: k is not between 1 and the number of entries.
+        """
+        softness = checked_softness(softness, x.dtype)
+        checked_k(k, last(x, dim).shape[-1])
+        entries = last(x, dim)
+        keep = ~entries.isneginf() if mask is None else ~entries.isneginf() & mask.movedim(dim, -1)
+        row = rows(finite_ends(entries, softness), dim=-1, mask=keep)
+        few = row.keep.sum(-1, keepdim=True) <= k
+        # Rows that need no choice are given one, lest a solver look for what does not exist.
+        safe = torch.where(few, torch.zeros_like(row.below), row.below / softness)
+        chosen = torch.where(few, torch.ones_like(safe), self.choose(safe, k, softness) if k < safe.shape[-1] else safe)
+        return row.indicator(chosen).movedim(-1, dim)
+
+    @abstractmethod
+    def choose(self, u: Tensor, k: int, softness: float | Tensor) -> Tensor:
+        """Weights of scores `u` = x / softness with largest entry 0, 1 <= k < n, [*batch, n]."""
+
+
+class SortOperator(Operator):
+    """A soft order of the entries."""
+
+    kind: str = "sort"
+
+    def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, descending: bool = False) -> Tensor:
+        """Soft order statistics along `dim`, ascending unless asked otherwise; shape of x."""
+        softness = checked_softness(softness, x.dtype)
+        entries = last(x, dim)
+        ordered = self.order(finite_ends(entries, softness), softness)
+        if bool(entries.isinf().any()):
+            hard = entries.sort(-1).values
+            ordered = torch.where(hard.isinf(), hard, ordered)
+        return (ordered.flip(-1) if descending else ordered).movedim(-1, dim)
+
+    @abstractmethod
+    def order(self, x: Tensor, softness: float | Tensor) -> Tensor:
+        """Ascending soft order statistics of finite `x`, [*batch, n]."""
+
+
+class MatrixSortOperator(SortOperator):
+    """A soft order that is a soft permutation matrix times the entries."""
+
+    def matrix(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, descending: bool = False) -> Tensor:
+        """Row i holds the weights of the entries in the i-th place; [*batch, n, n], entries along the last."""
+        softness = checked_softness(softness, x.dtype)
+        p = self.permutation(finite_ends(last(x, dim), softness), softness)
+        return p.flip(-2) if descending else p
+
+    @abstractmethod
+    def permutation(self, x: Tensor, softness: float | Tensor) -> Tensor:
+        """Ascending soft permutation matrix of finite `x`, [*batch, n, n]."""
+
+    def order(self, x: Tensor, softness: float | Tensor) -> Tensor:
+        """See `SortOperator.order`."""
+        return (self.permutation(x, softness) @ x.unsqueeze(-1)).squeeze(-1)
+
+
+class RankOperator(Operator):
+    """Soft ranks of the entries."""
+
+    kind: str = "rank"
+
+    def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, descending: bool = False) -> Tensor:
+        """Soft ranks along `dim` between 1 and n; the smallest entry has rank 1 unless asked otherwise; shape of x."""
+        softness = checked_softness(softness, x.dtype)
+        entries = finite_ends(last(x, dim), softness)
+        return self.ranks(-entries if descending else entries, softness).movedim(-1, dim)
+
+    @abstractmethod
+    def ranks(self, x: Tensor, softness: float | Tensor) -> Tensor:
+        """Ascending soft ranks of finite `x`, [*batch, n]."""
+
+
+class ScalarOperator(Operator):
+    """A soft function of each entry alone.
+
+    Attributes:
+        reach: |x| in softnesses beyond which it is the hard function in float64.
+    """
+
+    reach: ClassVar[float] = 60.0
+
+    def apply(self, x: Tensor, *, softness: float | Tensor) -> Tensor:
+        """The soft function of each entry, shape of x."""
+        softness = checked_softness(softness, x.dtype)
+        if not x.is_floating_point():
+            raise ValueError(f"x must be floating, got {x.dtype}; write x.float()")
+        t = x / softness
+        far = t.abs() >= self.reach
+        near = torch.where(far, 0, t)
+        return torch.where(far, self.far(x), self.near(near, softness))
+
+    @abstractmethod
+    def near(self, t: Tensor, softness: float | Tensor) -> Tensor:
+        """The soft function at x = t softness, where |t| is below the reach."""
+
+    @abstractmethod
+    def far(self, x: Tensor) -> Tensor:
+        """The hard function."""
+
+
+class SampleOperator(WeightOperator):
+    """A soft indicator of the largest entry of perturbed scores: what it stands for is random, too."""
+
+    kind: str = "one-hot"
+    stochastic: ClassVar[bool] = True
+
+    @abstractmethod
+    def perturbed(self, x: Tensor, noise: Noise) -> Tensor:
+        """The scores whose largest entry it indicates, shape of x."""
+
+    def apply(
+        self,
+        x: Tensor,
+        *,
+        softness: float | Tensor,
+        noise: Noise,
+        dim: int = -1,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Non-negative weights along `dim` that sum to 1, or to 0 in a row without entries; shape of x."""
+        return self.weigh(self.perturbed(x, noise), softness, dim, mask).movedim(-1, dim)

@@ -1,0 +1,1 @@
+"""One operator, or a few close kin, a file."""

@@ -1,0 +1,108 @@
+"""The hard functions as methods: the floor of every table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..contract import KINDS, Bound, Smoothing
+from ..hard_functions import hard
+from .softmax import Softmax
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hard:
+    """The hard function itself, with its gradient almost everywhere: error 0, and no gradient where it jumps.
+
+    `of(kind)` gives the operator of a kind; its softness changes nothing.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import Hard
+        >>> Hard().of("rank").apply(torch.tensor([5.0, 1.0, 2.0]))
+        tensor([3., 1., 2.])
+    """
+
+    def of(self, kind: str) -> HardOperator:
+        """The operator of a kind."""
+        return HardOperator(kind=kind)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StraightThrough:
+    """The hard function forwards, the gradient of its softmax stand-in backwards: exact in value, not in gradient.
+
+    Bengio, Leonard and Courville 2013, arXiv:1308.3432. `of(kind)` gives the operator of a kind.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import StraightThrough
+        >>> with torch.enable_grad():
+        ...     x = torch.tensor([5.0, 1.0, 2.0], requires_grad=True)
+        ...     StraightThrough().of("rank").apply(x, softness=1.0)[1].backward()
+        >>> x.grad
+        tensor([-0.0177,  0.2143, -0.1966])
+    """
+
+    def of(self, kind: str) -> StraightThroughOperator:
+        """The operator of a kind."""
+        return StraightThroughOperator(kind=kind)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardOperator:
+    """A hard function called like a soft one.
+
+    Args:
+        kind: one of `KINDS`.
+    """
+
+    kind: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
+
+    def apply(
+        self,
+        x: Tensor,
+        *,
+        softness: float | Tensor = 1.0,  # noqa: ARG002  # one signature for all
+        k: int | None = None,
+        dim: int = -1,
+        descending: bool = False,
+    ) -> Tensor:
+        """The hard function along `dim`."""
+        out = hard(self.kind, x.movedim(dim, -1), k=k, descending=descending)
+        return out if out.ndim < x.ndim else out.movedim(-1, dim)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`."""
+        return Bound(0.0, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StraightThroughOperator(HardOperator):
+    """The hard function with the gradient of `Softmax`."""
+
+    @property
+    def surrogate(self) -> Smoothing:
+        """What gives the gradient."""
+        return Softmax().of(self.kind)
+
+    def apply(
+        self,
+        x: Tensor,
+        *,
+        softness: float | Tensor = 1.0,
+        k: int | None = None,
+        dim: int = -1,
+        descending: bool = False,
+    ) -> Tensor:
+        """The hard function along `dim`."""
+        more = {"k": k} if self.kind == "top-k" else {"descending": True} if descending else {}
+        soft = self.surrogate.apply(x.movedim(dim, -1), softness=softness, **more)
+        exact = hard(self.kind, x.detach().movedim(dim, -1), k=k, descending=descending)
+        out = exact + (soft - soft.detach())
+        return out if out.ndim < x.ndim else out.movedim(-1, dim)

@@ -1,0 +1,64 @@
+"""Soft maxima by the logarithm of a sum of exponentials."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..contract import Bound
+from ..kinds import MaxOperator
+from ..rows import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSumExp(MaxOperator):
+    """s log sum_i exp(x_i / s): an upper bound of the maximum, convex, with the softmax as its gradient.
+
+    Its error lies between 0 and s log(1 + (n - 1) exp(-gap / s)), at most s log n, which it reaches at ties; in the
+    unit of x. The gradient sums to 1.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import LogSumExp
+        >>> x = torch.tensor([1.0, 2.0, 0.5])
+        >>> round(LogSumExp().apply(x, softness=0.2).item(), 4)
+        2.0015
+    """
+
+    def above(self, row: Rows, softness: float | Tensor) -> Tensor:
+        """See `MaxOperator.above`."""
+        return softness * torch.logsumexp(row.below / softness, -1)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`."""
+        return Bound(0.0, softness * math.log1p((n - 1) * math.exp(-gap / softness)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mellowmax(MaxOperator):
+    """s log mean_i exp(x_i / s): `LogSumExp` less s log n, a lower bound of the maximum.
+
+    Asadi and Littman 2017, arXiv:1612.05628, who use it since it is a non-expansion: |M(x) - M(y)| is at most the
+    largest |x_i - y_i|. Its error lies between -s log n, when all other entries are far below, and 0, at ties; masked
+    entries do not count in n.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import Mellowmax
+        >>> x = torch.tensor([1.0, 2.0, 0.5])
+        >>> round(Mellowmax().apply(x, softness=0.2).item(), 4)
+        1.7817
+    """
+
+    def above(self, row: Rows, softness: float | Tensor) -> Tensor:
+        """See `MaxOperator.above`."""
+        n = row.keep.sum(-1).clamp(min=1)
+        return softness * (torch.logsumexp(row.below / softness, -1) - n.to(row.below.dtype).log())
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`."""
+        high = softness * (math.log1p((n - 1) * math.exp(-gap / softness)) - math.log(n))
+        return Bound(-softness * math.log(n), min(high, 0.0))

@@ -1,0 +1,62 @@
+"""A soft maximum by a norm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..contract import Bound, checked_softness
+from ..kinds import Operator
+from ..rows import rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class PNorm(Operator):
+    """(sum_i x_i^p)^(1 / p) with p = 1 / s, of entries >= 0: an upper bound of their maximum.
+
+    Homogeneous in x, so the softness s is a pure number: 1 is the sum, and s < 1 a norm. Its error lies between 0 and
+    (n^s - 1) max, reached at ties; `bound` therefore needs to see x. Computed relative to the maximum, so that no power
+    overflows; the gradient of a row of zeros is zero.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import PNorm
+        >>> round(PNorm().apply(torch.tensor([3.0, 4.0]), softness=0.5).item(), 4)
+        5.0
+    """
+
+    kind = "max"
+
+    def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
+        """The norm along `dim`, [*batch].
+
+        Raises:
+            ValueError: an entry that takes part is negative.
+        """
+        softness = checked_softness(softness, x.dtype)
+        row = rows(x, dim=dim, mask=mask)
+        entries = (row.below + row.peak).masked_fill(~row.keep, 0)
+        if bool((entries < 0).any()):
+            raise ValueError(f"a p-norm stands for the maximum of entries >= 0, got {entries.min().item():g}")
+        # Zeros have no logarithm; a tiny one has the weight zero all the same.
+        tiny = torch.finfo(x.dtype).tiny
+        peak = torch.where(row.peak > 0, row.peak, 1)
+        logs = (entries / peak).clamp(min=tiny).log().masked_fill(entries == 0, -torch.inf)
+        some = (entries > 0).any(-1, keepdim=True)
+        norm = torch.exp(softness * torch.logsumexp(torch.where(some, logs, 0) / softness, -1))
+        above = torch.where(some.squeeze(-1), peak.squeeze(-1) * norm - row.peak.squeeze(-1), 0)
+        return row.value(above)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`.
+
+        Raises:
+            ValueError: no x was given, and the error has its unit.
+        """
+        if x is None:
+            raise ValueError("the error of a p-norm is proportional to the largest entry, got no x")
+        largest = float(x.max())
+        nearest = 1 - gap / largest if largest > gap else 0.0
+        return Bound(0.0, largest * ((1 + (n - 1) * nearest ** (1 / softness)) ** softness - 1))

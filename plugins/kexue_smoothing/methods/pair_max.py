@@ -1,0 +1,59 @@
+"""Soft maxima of two arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..contract import Bound
+from ..kinds import MaxOperator
+from ..rows import Rows
+from .soft_relu import LAWS
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairMax(MaxOperator):
+    """b + relu_s(a - b): the maximum of two entries by a smooth ReLU, as in maxout units and their kin.
+
+    `law` names the ReLU of `SoftReLU`, whose error it inherits: `swish` gives b + (a - b) sigmoid((a - b) / s), `gelu`
+    the smooth maximum unit (a + b + (a - b) erf((a - b) / (s sqrt 2))) / 2 (Biswas et al. 2021, arXiv:2111.04682),
+    `softplus` the logarithm of the sum of two exponentials, `algebraic` (a + b + sqrt((a - b)^2 + s^2)) / 2. All are
+    symmetric in a and b.
+
+    Args:
+        law: `gelu`, `swish`, `softplus` or `algebraic`.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import PairMax
+        >>> round(PairMax().apply(torch.tensor([1.0, 1.5]), softness=0.5).item(), 4)
+        1.4207
+    """
+
+    law: str = "gelu"
+
+    def __post_init__(self) -> None:
+        if self.law not in LAWS:
+            raise ValueError(f"law must be one of {', '.join(LAWS)}, got {self.law!r}")
+
+    def above(self, row: Rows, softness: float | Tensor) -> Tensor:
+        """See `MaxOperator.above`.
+
+        Raises:
+            ValueError: rows of another length than 2.
+        """
+        if row.below.shape[-1] != 2:
+            raise ValueError(f"pair-max takes two entries, got rows of {row.below.shape[-1]}; see logsumexp")
+        first, second = row.below.unbind(-1)
+        high, low = torch.maximum(first, second), torch.minimum(first, second)
+        # What takes no part is infinitely far below.
+        both = low > -torch.inf
+        apart = torch.where(both, low - high, 0)
+        return high + torch.where(both, LAWS[self.law]().apply(apart, softness=softness), 0)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`: that of the ReLU, on the side where it lies."""
+        worst = LAWS[self.law]().bound(1, gap, softness).high
+        return Bound(-worst, 0.0) if self.law in {"gelu", "swish"} else Bound(0.0, worst)

@@ -1,0 +1,114 @@
+"""Hard choices averaged over perturbed scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..contract import Bound, checked_k, checked_softness
+from ..hard_functions import hard
+from ..rows import last
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+NOISES = ("normal", "gumbel")
+KINDS = ("one-hot", "top-k", "rank")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perturbed:
+    """Mean over m perturbations z of v(x + s z), v the hard indicator, top-k mask or ranks of scores.
+
+    Berthet et al. 2020, arXiv:2002.08676. The gradient is that of the expectation, estimated from the same samples:
+    mean of <upstream, v - its leave-one-out mean> nu(z) / s, nu minus the derivative of the noise's log-density. It is
+    unbiased, and not the derivative of the mean that is returned, which is zero. With Gumbel noise the expected
+    indicator is softmax(x / s). `of(kind)` gives the operator of a kind.
+
+    Args:
+        samples: m >= 2.
+        distribution: `normal` or `gumbel`.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_smoothing import Perturbed
+        >>> x = torch.tensor([3.0, 2.0, 1.0, 4.0])
+        >>> Perturbed(samples=100).of("top-k").apply(x, softness=0.1, k=2, noise=Noise.seeded(0))
+        tensor([1., 0., 0., 1.])
+    """
+
+    samples: int = 100
+    distribution: str = "normal"
+
+    def __post_init__(self) -> None:
+        if self.samples < 2:
+            raise ValueError(f"samples must be >= 2, or nothing centres the gradient, got {self.samples}")
+        if self.distribution not in NOISES:
+            raise ValueError(f"distribution must be one of {', '.join(NOISES)}, got {self.distribution!r}")
+
+    def of(self, kind: str) -> PerturbedOperator:
+        """The operator of a kind.
+
+        Raises:
+            ValueError: a kind whose hard function maximises no linear function.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"perturbation smooths {', '.join(KINDS)}, got {kind!r}")
+        return PerturbedOperator(kind=kind, samples=self.samples, distribution=self.distribution)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbedOperator:
+    """`Perturbed` for one kind; its declared error is one of expectations.
+
+    Args:
+        kind: `one-hot`, `top-k` or `rank`.
+        samples: as in `Perturbed`.
+        distribution: as in `Perturbed`.
+    """
+
+    stochastic: ClassVar[bool] = True
+    kind: str
+    samples: int
+    distribution: str
+
+    def apply(self, x: Tensor, *, softness: float, noise: Noise, k: int | None = None, dim: int = -1) -> Tensor:
+        """The mean of hard functions along `dim`, shape of x; `k` for `top-k` alone."""
+        softness = float(checked_softness(softness, x.dtype))
+        entries = last(x, dim)
+        if self.kind == "top-k":
+            checked_k(k, entries.shape[-1])
+        draw = noise.normal if self.distribution == "normal" else noise.gumbel
+        # The samples stand second to last, so that a stack of streams keeps its axis in front.
+        z = draw(*entries.shape[:-1], self.samples, entries.shape[-1]).to(x.dtype)
+        return _Perturbed.apply(entries, z, softness, self.kind, k, self.distribution).movedim(-1, dim)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:  # noqa: ARG002  # one signature for all
+        """None: errors of single means have no bound below the largest possible one."""
+        return None
+
+
+class _Perturbed(torch.autograd.Function):
+    """The mean of hard functions, with the score-function gradient of its expectation."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, z: Tensor, softness: float, kind: str, k: int | None, distribution: str) -> Tensor:
+        """Mean over samples; [*batch, n]."""
+        vertices = hard(kind, x.detach().unsqueeze(-2) + softness * z, k=k)
+        ctx.save_for_backward(vertices, z)
+        ctx.softness, ctx.distribution = softness, distribution
+        return vertices.mean(-2)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        """Score function with the leave-one-out mean as its baseline."""
+        vertices, z = ctx.saved_tensors
+        m = vertices.shape[-2]
+        scores = (vertices * upstream[0].unsqueeze(-2)).sum(-1, keepdim=True)
+        centred = (scores - scores.mean(-2, keepdim=True)) * (m / (m - 1))
+        nu = z if ctx.distribution == "normal" else 1 - torch.exp(-z)
+        return (centred * nu).mean(-2) / ctx.softness, None, None, None, None, None

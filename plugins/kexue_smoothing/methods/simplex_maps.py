@@ -1,0 +1,140 @@
+"""Soft indicators and soft indices by maps to the simplex."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .. import simplex
+from ..contract import Bound
+from ..kinds import ArgmaxOperator, CumaxOperator, OneHotOperator
+from .weighted_max import checked_alpha
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entmax(OneHotOperator):
+    """Weights entmax_alpha(x / s), the maximisers of <p, x> + s H(p) with Tsallis' entropy H of order alpha.
+
+    alpha 1 is softmax. Above 1 the weights are sparse and exactly the indicator once the gap is s / (alpha - 1), where
+    their gradient is zero (Peters, Niculae and Martins 2019, arXiv:1905.05702). 2 is sparsemax, the Euclidean
+    projection onto the simplex. The sum of absolute errors is 2 (1 - p_max), largest where all other entries are tied;
+    no bound is uniform, since at ties p is the uniform distribution. Large alpha in float32 loses digits: the weights
+    are powers 1 / (alpha - 1) of small numbers.
+
+    Args:
+        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import Entmax
+        >>> x = torch.tensor([-2.0, 0.0, 0.5])
+        >>> Entmax(alpha=1.5).apply(x, softness=1.0)
+        tensor([0.0000, 0.3260, 0.6740])
+    """
+
+    alpha: float = 1.5
+
+    def __post_init__(self) -> None:
+        checked_alpha(self.alpha)
+
+    def weights(self, u: Tensor) -> Tensor:
+        """See `WeightOperator.weights`."""
+        return simplex.weights(u, self.alpha)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`."""
+        return Bound(0.0, 2 * simplex.rival_weight(n, gap / softness, self.alpha))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sparsemax(Entmax):
+    """Euclidean projection of x / s onto the simplex (Martins and Astudillo 2016, arXiv:1602.02068).
+
+    Exactly the indicator of the largest entry once the gap is s.
+
+    Args:
+        alpha: 2.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import Sparsemax
+        >>> Sparsemax().apply(torch.tensor([-2.0, 0.0, 0.5]), softness=1.0)
+        tensor([0.0000, 0.2500, 0.7500])
+    """
+
+    alpha: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.alpha != 2:
+            raise ValueError(f"sparsemax is entmax at alpha 2, got {self.alpha!r}; see entmax")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftArgmax(ArgmaxOperator):
+    """sum_i i p_i with weights p = entmax_alpha(x / s): a soft index of the largest entry, counted from 0.
+
+    Where two entries compete it points between them, at neither. Its error is largest where the best entry is first
+    (or last) and the m farthest others are tied at the gap, for the worst m.
+
+    Args:
+        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import SoftArgmax
+        >>> x = torch.tensor([1.0, 2.0, 0.5, -1.0, 1.9])
+        >>> round(SoftArgmax().apply(x, softness=0.2).item(), 4)
+        2.1237
+    """
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        checked_alpha(self.alpha)
+
+    def weights(self, u: Tensor) -> Tensor:
+        """See `WeightOperator.weights`."""
+        return simplex.weights(u, self.alpha)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`."""
+        return distance_bound(n, gap / softness, self.alpha)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cumax(CumaxOperator):
+    """Running sums of entmax_alpha(x / s): a soft step from 0 to 1 at the largest entry.
+
+    Shen et al. 2019, arXiv:1810.09536 (ON-LSTM), with softmax at s = 1. The sum of its absolute errors is sum_i p_i |i
+    - argmax|, so that its bound is that of `SoftArgmax`.
+
+    Args:
+        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import Cumax
+        >>> Cumax().apply(torch.tensor([0.5, 1.0, -1.0, 2.0]), softness=1.0)
+        tensor([0.1360, 0.3602, 0.3905, 1.0000])
+    """
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        checked_alpha(self.alpha)
+
+    def weights(self, u: Tensor) -> Tensor:
+        """See `WeightOperator.weights`."""
+        return simplex.weights(u, self.alpha)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`."""
+        return distance_bound(n, gap / softness, self.alpha)
+
+
+def distance_bound(n: int, gap: float, alpha: float) -> Bound:
+    """Largest mean distance of the index from the best one, over the number m of entries tied at the gap."""
+    # The m farthest of n - 1 places are (2 n - m - 1) / 2 away on average.
+    losses = (simplex.rival_weight(m + 1, gap, alpha) * (2 * n - m - 1) / 2 for m in range(1, n))
+    return Bound(0.0, max(losses, default=0.0))

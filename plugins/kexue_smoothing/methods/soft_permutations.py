@@ -1,0 +1,74 @@
+"""Soft orders by rows of softmax weights."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from scipy import special
+from torch import Tensor
+
+from ..contract import Bound
+from ..kinds import MatrixSortOperator
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftSort(MatrixSortOperator):
+    """Row i of the soft permutation: softmax over j of -|x_(i) - x_j| / s, x_(i) the i-th in order.
+
+    Prillo and Eisenschlos 2020, arXiv:2006.16038, equation 4. Rows sum to 1, and their largest weight stands in the
+    right place at any s; columns do not sum to 1. No soft entry is further than s W((n - 1) / e) from its order
+    statistic, W Lambert's function, reached at an end where all other entries are tied. Time and memory n^2.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import SoftSort
+        >>> x = torch.tensor([0.3, 1.2, -0.5, 0.9])
+        >>> SoftSort().apply(x, softness=0.1)
+        tensor([-0.4997,  0.3013,  0.9128,  1.1857])
+    """
+
+    def permutation(self, x: Tensor, softness: float | Tensor) -> Tensor:
+        """See `MatrixSortOperator.permutation`."""
+        ordered = x.sort(-1).values
+        return torch.softmax(-(ordered.unsqueeze(-1) - x.unsqueeze(-2)).abs() / softness, -1)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`."""
+        return softmax_row_bound(n, softness)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuralSort(MatrixSortOperator):
+    """Row i, from the largest: softmax over j of ((n + 1 - 2 i) x_j - sum_l |x_j - x_l|) / s.
+
+    Grover et al. 2019, arXiv:1903.08850, equation 5. Rows sum to 1 and their largest weight stands in the right place
+    at any s; columns do not sum to 1. The score of x_j in the row of x_(i) lies at least |x_(i) - x_j| below the best,
+    so that its error has the bound of `SoftSort`. Time and memory n^2.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import NeuralSort
+        >>> x = torch.tensor([0.3, 1.2, -0.5, 0.9])
+        >>> NeuralSort().apply(x, softness=0.1, descending=True)
+        tensor([ 1.1858,  0.9128,  0.3012, -0.4997])
+    """
+
+    def permutation(self, x: Tensor, softness: float | Tensor) -> Tensor:
+        """See `MatrixSortOperator.permutation`; x is centred first, which changes no row and keeps products small."""
+        n = x.shape[-1]
+        x = x - x.detach().mean(-1, keepdim=True)
+        distances = (x.unsqueeze(-1) - x.unsqueeze(-2)).abs().sum(-1)
+        places = torch.arange(1 - n, n, 2, dtype=x.dtype, device=x.device)
+        scores = places.unsqueeze(-1) * x.unsqueeze(-2) - distances.unsqueeze(-2)
+        return torch.softmax((scores - scores.detach().amax(-1, keepdim=True)) / softness, -1)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`."""
+        return softmax_row_bound(n, softness)
+
+
+def softmax_row_bound(n: int, softness: float) -> Bound:
+    """Of a mean distance under weights that fall at least as exp(-distance / s)."""
+    return Bound(0.0, softness * float(special.lambertw((n - 1) / math.e).real))

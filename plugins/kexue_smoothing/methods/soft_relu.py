@@ -1,0 +1,143 @@
+"""Smooth rectifiers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from scipy import special
+from torch import Tensor
+
+from ..contract import Bound
+from ..kinds import ScalarOperator
+
+
+class ReluOperator(ScalarOperator):
+    """A rectifier s f(x / s).
+
+    Attributes:
+        worst: |x| / s at which the error is largest.
+        side: 1 where it lies above max(x, 0), -1 below.
+    """
+
+    kind: str = "relu"
+    worst: ClassVar[float]
+    side: ClassVar[int]
+
+    def far(self, x: Tensor) -> Tensor:
+        """See `ScalarOperator.far`."""
+        return torch.relu(x)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`: the error at the worst |x| that is not below the gap."""
+        return Bound(0.0, softness * self.miss(max(gap / softness, self.worst)))
+
+    def miss(self, t: float) -> float:
+        """|f(t) - max(t, 0)|, which is even in t."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softplus(ReluOperator):
+    """s log(1 + exp(x / s)), the smooth rectifier whose derivative is the sigmoid; above max(x, 0) by at most s log 2.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import Softplus
+        >>> round(Softplus().apply(torch.tensor(0.0), softness=0.1).item(), 5)
+        0.06931
+    """
+
+    worst: ClassVar[float] = 0.0
+    side: ClassVar[int] = 1
+
+    def near(self, t: Tensor, softness: float | Tensor) -> Tensor:
+        """See `ScalarOperator.near`."""
+        return softness * torch.logaddexp(t, torch.zeros_like(t))
+
+    def miss(self, t: float) -> float:
+        """See `ReluOperator.miss`."""
+        return math.log1p(math.exp(-t))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swish(ReluOperator):
+    """x sigmoid(x / s), SiLU at s = 1: the softmax-weighted mean of x and 0, below max(x, 0) by at most .2785 s.
+
+    The constant is W(1 / e), W Lambert's function, reached at |x| = 1.2785 s. Not monotone.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import Swish
+        >>> round(Swish().apply(torch.tensor(1.0), softness=1.0).item(), 4)
+        0.7311
+    """
+
+    worst: ClassVar[float] = 1 + float(special.lambertw(1 / math.e).real)
+    side: ClassVar[int] = -1
+
+    def near(self, t: Tensor, softness: float | Tensor) -> Tensor:
+        """See `ScalarOperator.near`."""
+        return softness * t * torch.sigmoid(t)
+
+    def miss(self, t: float) -> float:
+        """See `ReluOperator.miss`."""
+        return t * float(special.expit(-t))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gelu(ReluOperator):
+    """x Phi(x / s), Phi the normal distribution function; below max(x, 0) by at most .1700 s, at |x| = .7518 s.
+
+    Hendrycks and Gimpel 2016, arXiv:1606.08415, at s = 1. Not monotone.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import Gelu
+        >>> round(Gelu().apply(torch.tensor(1.0), softness=1.0).item(), 4)
+        0.8413
+    """
+
+    # Where Phi(t) = -t phi(t), which bisection finds to the last digit.
+    worst: ClassVar[float] = 0.7517915246935645
+    side: ClassVar[int] = -1
+
+    def near(self, t: Tensor, softness: float | Tensor) -> Tensor:
+        """See `ScalarOperator.near`."""
+        return softness * t * torch.special.ndtr(t)
+
+    def miss(self, t: float) -> float:
+        """See `ReluOperator.miss`."""
+        return t * float(special.ndtr(-t))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Squareplus(ReluOperator):
+    """(x + sqrt(x^2 + s^2)) / 2: a rectifier without exponentials, above max(x, 0) by at most s / 2.
+
+    Its error falls as s^2 / (4 |x|) only, so that no input is without gradient.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import Squareplus
+        >>> Squareplus().apply(torch.tensor(0.0), softness=0.1).item()
+        0.05000000074505806
+    """
+
+    worst: ClassVar[float] = 0.0
+    side: ClassVar[int] = 1
+    reach: ClassVar[float] = 1e300
+
+    def near(self, t: Tensor, softness: float | Tensor) -> Tensor:
+        """See `ScalarOperator.near`; of two equal forms the one without cancellation."""
+        root = torch.hypot(t, torch.ones_like(t))
+        return softness * torch.where(t < 0, 0.5 / (root + t.abs()), 0.5 * (root + t))
+
+    def miss(self, t: float) -> float:
+        """See `ReluOperator.miss`."""
+        return 0.5 / (math.hypot(t, 1) + t)
+
+
+LAWS: dict[str, type[ReluOperator]] = {"gelu": Gelu, "swish": Swish, "softplus": Softplus, "algebraic": Squareplus}

@@ -1,0 +1,129 @@
+"""Smooth rounding."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..contract import Bound, checked_softness
+from ..hard_functions import hard
+from ..kinds import Operator
+
+_SMOOTH_FROM = 4.0
+"""Softness from which a soft assignment to the integers is the identity in float64."""
+
+
+class RoundOperator(Operator):
+    """A soft function of the place between two half-integers; `floor` is that of x - 1/2.
+
+    Attributes:
+        shift: what is subtracted first.
+    """
+
+    kind: str = "round"
+    shift: ClassVar[float] = 0.0
+
+    def apply(self, x: Tensor, *, softness: float | Tensor) -> Tensor:
+        """The soft function of each entry, shape of x."""
+        softness = checked_softness(softness, x.dtype)
+        if not x.is_floating_point():
+            raise ValueError(f"x must be floating, got {x.dtype}; write x.float()")
+        # From here on the dtype holds integers only.
+        large = x.abs() >= 1 / torch.finfo(x.dtype).eps
+        safe = torch.where(large, 0, x) - self.shift
+        # In [-1/2, 1/2) beside a half-integer, so that ties are met from one side alone.
+        base = safe.detach().floor()
+        return torch.where(large, hard(self.kind, x), base + self.rise(safe - base, softness))
+
+    def rise(self, f: Tensor, softness: float | Tensor) -> Tensor:
+        """The soft function on [0, 1), where the hard one is 0 below 1/2 and 1 above."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftRound(RoundOperator):
+    """floor(x) + 1/2 + tanh(a r) / (2 tanh(a / 2)), r = x - floor(x) - 1/2, a = 1 / s: smooth rounding to integers.
+
+    Agustsson and Theis 2020, arXiv:2006.09952, equation 3. Exact at integers and half-integers, monotone; the identity
+    for large s. At a distance d from the nearest half-integer its error is (1 - tanh(a d) / tanh(a / 2)) / 2 exactly.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import SoftRound
+        >>> round(SoftRound().apply(torch.tensor(0.3), softness=0.2).item(), 4)
+        0.114
+    """
+
+    def rise(self, f: Tensor, softness: float | Tensor) -> Tensor:
+        """See `RoundOperator.rise`."""
+        return 0.5 + 0.5 * torch.tanh((f - 0.5) / softness) / torch.tanh(torch.as_tensor(0.5 / softness, dtype=f.dtype))
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`."""
+        return Bound(0.0, 0.5 - 0.5 * math.tanh(gap / softness) / math.tanh(0.5 / softness))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftAssignment(RoundOperator):
+    """sum over integers m of m p_m, p proportional to exp(-(x - m)^2 / s): soft quantisation to the integers.
+
+    Agustsson et al. 2017, arXiv:1704.00648. Between two integers it is close to sigmoid((2 r) / s) with r the distance
+    from the half-integer; the identity for large s.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import SoftAssignment
+        >>> round(SoftAssignment().apply(torch.tensor(0.3), softness=0.2).item(), 4)
+        0.1189
+    """
+
+    def rise(self, f: Tensor, softness: float | Tensor) -> Tensor:
+        """See `RoundOperator.rise`; integers that are too far to weigh anything are left out."""
+        largest = float(torch.as_tensor(softness).max())
+        if largest >= _SMOOTH_FROM:
+            return f
+        reach = 2 + math.ceil(math.sqrt(40 * largest))
+        m = torch.arange(-reach, reach + 2, dtype=f.dtype, device=f.device)
+        # The square of f is common to all weights.
+        weights = torch.softmax((2 * f.unsqueeze(-1) - m) * m / softness, -1)
+        return weights @ m
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`; the sum itself, at the two places that far from a half-integer."""
+        places = torch.tensor([max(0.5 - gap, 0.0), min(0.5 + gap, 1.0)], dtype=torch.float64)
+        exact = torch.tensor([0.0, 1.0], dtype=torch.float64)
+        return Bound(0.0, float((self.rise(places, softness) - exact).abs().max()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftFloor(SoftRound):
+    """`SoftRound` of x - 1/2: smooth rounding down, with the same error at a distance from the nearest integer.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import SoftFloor
+        >>> round(SoftFloor().apply(torch.tensor(1.8), softness=0.2).item(), 4)
+        1.114
+    """
+
+    kind = "floor"
+    shift: ClassVar[float] = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftFloorAssignment(SoftAssignment):
+    """`SoftAssignment` of x - 1/2: smooth rounding down.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import SoftFloorAssignment
+        >>> round(SoftFloorAssignment().apply(torch.tensor(1.8), softness=0.2).item(), 4)
+        1.1189
+    """
+
+    kind = "floor"
+    shift: ClassVar[float] = 0.5

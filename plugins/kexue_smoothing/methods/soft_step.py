@@ -1,0 +1,74 @@
+"""Smooth steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from scipy import special
+from torch import Tensor
+
+from ..contract import Bound
+from ..hard_functions import hard
+from ..kinds import ScalarOperator
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftStep(ScalarOperator):
+    """F(x / s), F a distribution function symmetric about 0: from 0 over 1/2 at 0 to 1.
+
+    logistic: the sigmoid. normal: Phi. algebraic: (1 + t / sqrt(1 + t^2)) / 2. cauchy: 1/2 + arctan(t) / pi. linear: t
+    + 1/2 within 0 and 1. At a distance d from 0 the error is F(-d / s) exactly; at 0 it is 1/2 whatever s is, so that
+    only its integral vanishes with s: 2 log 2 s for the logistic law. 2 F - 1 is a smooth sign.
+
+    Args:
+        law: `logistic`, `normal`, `algebraic`, `cauchy` or `linear`.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import SoftStep
+        >>> round(SoftStep().apply(torch.tensor(1.0), softness=0.5).item(), 4)
+        0.8808
+    """
+
+    kind = "step"
+    law: str = "logistic"
+
+    def __post_init__(self) -> None:
+        if self.law not in _LAWS:
+            raise ValueError(f"law must be one of {', '.join(_LAWS)}, got {self.law!r}")
+
+    @property
+    def reach(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]  # depends on the law here
+        """See `ScalarOperator`."""
+        return 1e300 if self.law in {"algebraic", "cauchy"} else 60.0
+
+    def near(self, t: Tensor, softness: float | Tensor) -> Tensor:  # noqa: ARG002  # a step has no unit
+        """See `ScalarOperator.near`."""
+        return _LAWS[self.law](t)
+
+    def far(self, x: Tensor) -> Tensor:
+        """See `ScalarOperator.far`."""
+        return hard("step", x)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`."""
+        return Bound(0.0, _TAILS[self.law](gap / softness))
+
+
+_LAWS: dict[str, Callable[[Tensor], Tensor]] = {
+    "logistic": torch.sigmoid,
+    "normal": torch.special.ndtr,
+    "algebraic": lambda t: 0.5 + 0.5 * t / torch.hypot(t, torch.ones_like(t)),
+    "cauchy": lambda t: 0.5 + torch.atan(t) / math.pi,
+    "linear": lambda t: (t + 0.5).clamp(0, 1),
+}
+_TAILS: dict[str, Callable[[float], float]] = {
+    "logistic": lambda t: float(special.expit(-t)),
+    "normal": lambda t: float(special.ndtr(-t)),
+    "algebraic": lambda t: 0.5 - 0.5 * t / math.hypot(t, 1),
+    "cauchy": lambda t: 0.5 - math.atan(t) / math.pi,
+    "linear": lambda t: max(0.0, 0.5 - t),
+}

@@ -1,0 +1,118 @@
+"""Soft maxima as a weighted mean of the entries, or as the optimum of a regularised choice of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp
+
+import torch
+from scipy import special
+from torch import Tensor
+
+from .. import simplex
+from ..contract import Bound
+from ..kinds import MaxOperator
+from ..rows import Rows
+
+_THIRDS = 60
+
+
+def checked_alpha(alpha: float) -> None:
+    """Raise ValueError below 1."""
+    if not alpha >= 1:
+        raise ValueError(f"alpha must be >= 1 (1 softmax, 1.5 entmax, 2 sparsemax), got {alpha!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightedMax(MaxOperator):
+    """sum_i p_i x_i with weights p = entmax_alpha(x / s): a lower bound of the maximum, within the entries' range.
+
+    alpha 1 is the softmax-weighted (Boltzmann) mean. Its error is at least -s W((n - 1) / e), W Lambert's function,
+    reached where all other entries lie s (1 + W) below: less than the s log n of `LogSumExp`. Sparsemax (alpha 2)
+    reaches -s (1 - 1/n) / 4 and is exact once the gap is s / (alpha - 1). Not monotone: its gradient p_i (1 + (x_i -
+    value) / s) at alpha 1 can be negative. Regularised choices (`EntmaxMax`) are monotone. For alpha other than 1 and 2
+    the bound is the worst of equal gaps, found numerically.
+
+    Args:
+        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import WeightedMax
+        >>> x = torch.tensor([1.0, 2.0, 0.5])
+        >>> round(WeightedMax(alpha=1).apply(x, softness=0.5).item(), 4)
+        1.8228
+    """
+
+    alpha: float = 2.0
+
+    def __post_init__(self) -> None:
+        checked_alpha(self.alpha)
+
+    def above(self, row: Rows, softness: float | Tensor) -> Tensor:
+        """See `MaxOperator.above`."""
+        p = simplex.weights(row.below / softness, self.alpha)
+        return (p * row.below.masked_fill(~row.keep, 0)).sum(-1)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`; the worst entries lie all at one distance, the given gap or the worst beyond it."""
+        if n == 1:
+            return Bound(0.0, 0.0)
+        least = gap / softness
+        if self.alpha == 1:
+            worst = 1 + float(special.lambertw((n - 1) / exp(1)).real)
+        elif self.alpha == 2:
+            worst = 0.5
+        else:
+            worst = self._worst(n)
+        return Bound(-softness * self._loss(n, max(worst, least)), 0.0)
+
+    def _worst(self, n: int) -> float:
+        """The distance at which the loss is largest, by thirds: it rises once and falls once."""
+        low, high = 0.0, 1 / (self.alpha - 1)
+        for _ in range(_THIRDS):
+            first, second = (2 * low + high) / 3, (low + 2 * high) / 3
+            low, high = (first, high) if self._loss(n, first) < self._loss(n, second) else (low, second)
+        return (low + high) / 2
+
+    def _loss(self, n: int, u: float) -> float:
+        """Of n - 1 entries all u softnesses below the largest."""
+        return u * simplex.rival_weight(n, u, self.alpha)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntmaxMax(MaxOperator):
+    """max over weights p of <p, x> + s H(p), H Tsallis' entropy of order alpha: an upper bound of the maximum, convex.
+
+    Niculae and Blondel 2017, arXiv:1705.07704. Its gradient is the maximising p = entmax_alpha(x / s), which is sparse
+    for alpha > 1, so that it is exactly the maximum once the gap is s / (alpha - 1). At alpha 2, sparsemax, it is
+    max_p <p, x> - s (|p|^2 - 1) / 2. Its error is at most s H(uniform) = s (1 - n^(1 - alpha)) / (alpha (alpha - 1)),
+    reached at ties: s / 2 for every n at alpha 2. At alpha 1 it is `LogSumExp`.
+
+    Args:
+        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_smoothing import EntmaxMax
+        >>> EntmaxMax().apply(torch.tensor([1.0, 2.0, 1.9]), softness=0.2).item()
+        2.012500047683716
+    """
+
+    alpha: float = 2.0
+
+    def __post_init__(self) -> None:
+        checked_alpha(self.alpha)
+
+    def above(self, row: Rows, softness: float | Tensor) -> Tensor:
+        """See `MaxOperator.above`; its gradient is p, by the envelope theorem, and has one itself."""
+        p = simplex.weights(row.below / softness, self.alpha)
+        below = row.below.masked_fill(~row.keep, 0)
+        value = (p * below).sum(-1) + softness * simplex.entropy(p.detach(), self.alpha)
+        return value.detach() + (p * (below - below.detach())).sum(-1)
+
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+        """See `Smoothing.bound`."""
+        rest = simplex.rival_weight(n, gap / softness, self.alpha)
+        p = torch.tensor([1 - rest, *[rest / (n - 1)] * (n - 1)] if n > 1 else [1.0], dtype=torch.float64)
+        return Bound(0.0, softness * float(simplex.entropy(p, self.alpha)) - gap * rest if rest else 0.0)
