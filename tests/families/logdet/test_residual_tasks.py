@@ -5,14 +5,18 @@ import math
 import pytest
 import torch
 
+from kexue_bench import selectors
 from kexue_bench.api import Case, Instance
 from kexue_bench.lab import stages
 from kexue_bench.lab.context import Context
-from kexue_logdet import Exact, PowerSeries
+from kexue_bench.registry import fields_of
+from kexue_bench.worker import build
+from kexue_logdet import Exact, LogdetSample, PowerSeries
+from kexue_logdet.method_specs import METHODS as SHARED
 from kexue_logdet.methods.golub_kahan_slq import GolubKahanSLQ
 from kexue_logdet.methods.neumann_roulette import NeumannRoulette
 from kexue_logdet.methods.russian_roulette import RussianRoulette
-from kexue_logdet.residual_specs import SHORT, skip
+from kexue_logdet.residual_specs import METHODS, TRAINED, skip
 from kexue_logdet.tasks.convolution_block import ConvolutionBlock
 from kexue_logdet.tasks.density import Density
 from kexue_logdet.tasks.reference_matrix import NAMES, ReferenceMatrix
@@ -158,19 +162,80 @@ def test_a_tiny_density_is_trained_and_scored(method):
     assert found["inverse-error"].value < 1e-5
 
 
-def test_short_trainings_are_for_two_estimators():
-    """Skipped with a reason below 3,000 steps for all but two; never skipped on other tasks or from 3,000 on."""
+def own_case(task, method, task_params, **method_params):
+    return Case(
+        family="logdet",
+        task=Instance(name=task, target="m:T", params=task_params),
+        task_version=1,
+        method=Instance(name=method, target="m:M", params=method_params),
+        stage="evaluate",
+    )
 
-    def case(task, steps, method):
-        instance = Instance(name=task, target="m:T", params={"steps": steps})
-        return Case(
-            family="logdet", task=instance, task_version=1, method=Instance(name=method, target="m:M"), stage="evaluate"
-        )
 
-    assert "compares exact and neumann-roulette only" in skip(case("density", 300, "power-series"))
-    assert skip(case("density", 3000, "power-series")) is None
-    assert skip(case("residual-block", 300, "power-series")) is None
-    assert all(skip(case("density", 300, name)) is None for name in SHORT)
+def test_a_dear_training_is_left_out_with_its_price():
+    """The baseline at 60 products an estimate from 300 steps on; not a short one, nor a cheap one."""
+    reason = skip(own_case("density", "power-series", {"steps": 3000}, degree=20, probes=3))
+    assert "3000 steps with 60 products an estimate take too long; name a cheaper one" in reason
+    assert skip(own_case("density", "power-series", {"steps": 299}, degree=20, probes=3)) is None
+    assert skip(own_case("density", "power-series", {"steps": 3000}, degree=10, probes=1)) is None
+    assert skip(own_case("density", "russian-roulette", {"steps": 3000}, probes=5)) is None
+
+
+def test_an_exact_value_is_left_out_where_it_exceeds_the_budget():
+    """3,072 products for three channels of 32 x 32; with a budget of 0, which is n, it is affordable."""
+    image = {"side": 32, "channels": 3}
+    reason = skip(own_case("image-convolution", "exact", image | {"budget": 60}))
+    assert reason == "an estimate costs 3072 products, and the task allows 60"
+    assert skip(own_case("image-convolution", "exact", image | {"budget": 0})) is None
+    assert skip(own_case("image-convolution", "power-series", image | {"budget": 60})) is None
+
+
+@pytest.mark.parametrize("text", TRAINED)
+def test_every_estimator_trains_a_density(text):
+    """Each selector of the full suite, through the task's own step: 25 steps of two blocks lower the exact negative
+    log-likelihood, and the cap holds.
+    """
+    selector = selectors.parse(text)
+    spec = next(spec for spec in (*METHODS, *SHARED) if spec.name == selector.name)
+    (instance,) = selectors.expand(
+        selector, name=spec.name, target=spec.target, source="logdet", fields=fields_of(spec.target), kind="method"
+    )
+    found = curve(Density(data="two-moons", steps=25, blocks=2, width=16), build(instance))
+    assert found["nll"][-1] < found["nll"][0] - 0.05
+    assert max(found["lipschitz"]) <= 0.9
+
+
+def test_a_method_without_a_gradient_says_so():
+    """Training with a value alone is an error that names what to use, never a silent no-op."""
+    with pytest.raises(ValueError, match="gives no gradient: its sample has neither a surrogate nor a graph"):
+        curve(Density(steps=1, blocks=1, width=4), ValueOnly())
+
+
+class ValueOnly:
+    """An estimate of 0 for every row, detached."""
+
+    def estimate(self, op, budget, noise, repeats):
+        return LogdetSample(value=torch.zeros(repeats, *op.batch_shape, dtype=torch.float64))
+
+
+def curve(task, method):
+    """Metric -> its values at the marks."""
+    names = (Instance(name=type(x).__name__, target="m:T") for x in (task, method))
+    case = Case(
+        family="logdet",
+        task=next(names),
+        task_version=1,
+        method=next(names),
+        stage="evaluate",
+        dtype="float32",
+    )
+    ctx = Context(case)
+    with torch.no_grad():
+        stages.evaluate(task, method, ctx)
+    found = {}
+    for row in sorted((row for row in ctx.measurements if row.point is not None), key=lambda row: row.point):
+        found.setdefault(row.metric, []).append(row.value)
+    return found
 
 
 @pytest.mark.parametrize(
