@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .methods.disarm_tree import DisarmTree
     from .methods.double_cv import DoubleCv
     from .methods.exact import Exact
+    from .methods.exact_baseline import ExactBaseline
     from .methods.gapped_straight_through import GappedStraightThrough
     from .methods.gumbel_rao import GumbelRao
     from .methods.gumbel_softmax import GumbelSoftmax
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from .methods.st_gumbel_softmax import StGumbelSoftmax
     from .methods.straight_through import StraightThrough
     from .methods.stratified import Stratified
+    from .methods.top_k_sum import TopKSum
     from .methods.unordered_set import UnorderedSet
     from .methods.vimco import Vimco
     from .objective import FunctionObjective
@@ -64,6 +66,7 @@ _EXPORTS = {
     "DoubleCv": "methods.double_cv",
     "Enumeration": "contract",
     "Exact": "methods.exact",
+    "ExactBaseline": "methods.exact_baseline",
     "FunctionObjective": "objective",
     "Gamma": "contract",
     "GappedStraightThrough": "methods.gapped_straight_through",
@@ -87,6 +90,7 @@ _EXPORTS = {
     "StGumbelSoftmax": "methods.st_gumbel_softmax",
     "StraightThrough": "methods.straight_through",
     "Stratified": "methods.stratified",
+    "TopKSum": "methods.top_k_sum",
     "UnorderedSet": "methods.unordered_set",
     "Vimco": "methods.vimco",
     "from_per_sample": "adapters",
@@ -108,6 +112,7 @@ __all__ = [
     "DoubleCv",
     "Enumeration",
     "Exact",
+    "ExactBaseline",
     "FunctionObjective",
     "Gamma",
     "GappedStraightThrough",
@@ -131,6 +136,7 @@ __all__ = [
     "StGumbelSoftmax",
     "StraightThrough",
     "Stratified",
+    "TopKSum",
     "UnorderedSet",
     "Vimco",
     "from_per_sample",

@@ -13,6 +13,8 @@ from torch import Tensor
 from kexue_gradients.laws import Distribution
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kexue_bench.lab.context import Noise
     from kexue_gradients.contract import GradientMethod, MultiSampleObjective, Objective
     from kexue_gradients.laws import Law
@@ -22,7 +24,12 @@ LARGEST = 2**22
 
 
 def enumerated_variance(
-    method: GradientMethod, law: Law, objective: Objective | MultiSampleObjective, state: object = None
+    method: GradientMethod,
+    law: Law,
+    objective: Objective | MultiSampleObjective,
+    state: object = None,
+    *,
+    contract: Callable[[Tensor], Tensor] | None = None,
 ) -> float | None:
     """Trace of the covariance of one draw, summed over every sample x (or every tuple of samples) that it may rest on.
 
@@ -34,14 +41,16 @@ def enumerated_variance(
         law: bits or classes; nothing else can be enumerated.
         objective: f as the method sees it.
         state: the frozen state.
+        contract: linear map from gradients to what varies, as in `frozen_problem`.
 
     Returns:
         The variance, `inf` where some sample gives no finite gradient; None where the method draws anything else, where
-        its repeats depend on each other, or where there are more than `LARGEST` numbers to compute.
+        its repeats depend on each other, where a map may mix the elements of a batch, which are drawn independently,
+        or where there are more than `LARGEST` numbers to compute.
     """
     if getattr(method, "deterministic", False):
         return 0.0
-    if not isinstance(law, Distribution):
+    if not isinstance(law, Distribution) or (contract is not None and law.batch):
         return None
     classes = 2 if law.kind == "bernoulli" else law.logits.shape[-1]
     variables = law.logits.shape[len(law.batch)]
@@ -60,6 +69,8 @@ def enumerated_variance(
             return math.inf
         if not torch.allclose(gradient[: len(few)], few, rtol=1e-4):
             return None
+        if contract is not None:
+            return _variance(contract(gradient).double().flatten(1), weights.unsqueeze(-1))
         return _variance(gradient.double(), law.expand(weights))
     return None
 

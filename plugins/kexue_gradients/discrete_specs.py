@@ -12,6 +12,8 @@ _BITS = frozenset({"bernoulli"})
 _CLASSES = frozenset({"categorical"})
 _SLOPE = _DISCRETE | {"differentiable"}
 _RELAXED = _SLOPE | {"relaxable"}
+# How fast a control variate or a baseline learns, in its warm-up and in training.
+_PACE = Knob(field="rate", grid=(0.002, 0.005, 0.02, 0.05, 0.2))
 _SOFTNESS = Knob(field="temperature", grid=(0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.5, 2.0))
 # The word promises that f is of degree 1 in each variable; the toys say it by their power.
 _MULTILINEAR = "'multilinear' in offers or 'power' in offers and task.power == 1"
@@ -25,7 +27,7 @@ _BLACK_BOX = (
         summary="two antithetic evaluations on one uniform a bit",
         references=("arXiv:1807.11143",),
         claims=_UNBIASED,
-        cost="2",
+        cost="2 * pairs",
         needs=_BITS,
     ),
     MethodSpec(
@@ -70,6 +72,25 @@ _BLACK_BOX = (
         needs=_DISCRETE,
     ),
     MethodSpec(
+        name="top-k-sum",
+        family=_FAMILY,
+        target=f"{_METHODS}.top_k_sum:TopKSum",
+        summary="the k likeliest states summed, one of the others drawn",
+        references=("arXiv:1810.04777",),
+        claims=_UNBIASED,
+        cost="2 * (k + 1) if baseline == 'sampled' else k + 1",
+        needs=_DISCRETE,
+    ),
+    MethodSpec(
+        name="exact-baseline",
+        family=_FAMILY,
+        target=f"{_METHODS}.exact_baseline:ExactBaseline",
+        summary="score function with E f, summed over all states, as baseline",
+        references=("arXiv:2111.05300",),
+        claims=(*_UNBIASED, Claimed(name="finite-variance")),
+        needs=_DISCRETE | {"enumerable"},
+    ),
+    MethodSpec(
         name="bit-flip",
         family=_FAMILY,
         target=f"{_METHODS}.bit_flip:BitFlip",
@@ -98,6 +119,8 @@ _BLACK_BOX = (
         claims=(Claimed(name="unbiased", when="not normalise"),),
         cost="1",
         needs=_DISCRETE,
+        knobs=(_PACE,),
+        variants=("nvil", "nvil[normalise=false]"),
     ),
 )
 
@@ -132,7 +155,7 @@ _DIFFERENTIATING = (
         claims=_UNBIASED,
         cost="3",
         needs=_RELAXED,
-        knobs=(_SOFTNESS, Knob(field="eta", grid=(0.25, 0.5, 1.0, 1.5), scale="linear")),
+        knobs=(_SOFTNESS, Knob(field="eta", grid=(0.25, 0.5, 1.0, 1.5), scale="linear"), _PACE),
     ),
     MethodSpec(
         name="relax",
@@ -143,7 +166,7 @@ _DIFFERENTIATING = (
         claims=_UNBIASED,
         cost="3 if eta else 1",
         needs=_RELAXED,
-        knobs=(_SOFTNESS,),
+        knobs=(_SOFTNESS, _PACE),
     ),
     MethodSpec(
         name="double-cv",
@@ -154,6 +177,7 @@ _DIFFERENTIATING = (
         claims=_UNBIASED,
         cost="n",
         needs=_SLOPE,
+        knobs=(_PACE,),
     ),
     MethodSpec(
         name="gumbel-rao",

@@ -26,7 +26,7 @@ METHODS = (
         name="reinforce",
         family=_FAMILY,
         target=f"{_METHODS}.reinforce:Reinforce",
-        summary="score function times f, with no, a constant or a moving-average baseline",
+        summary="score function times f, with no, a constant, a moving-average or the optimal baseline",
         references=("Williams, Machine Learning 8, 1992", "arXiv:1906.10652"),
         claims=(*_UNBIASED, Claimed(name="finite-variance", when="'discrete' in offers")),
         cost="1",
@@ -51,7 +51,7 @@ METHODS = (
         summary="antithetic pair of bits with the uniform of ARM integrated out",
         references=("arXiv:2006.10680",),
         claims=_UNBIASED,
-        cost="2",
+        cost="2 * pairs",
         needs=frozenset({"bernoulli"}),
     ),
     MethodSpec(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from kexue_bench.api import FamilySpec, MethodSpec, MetricSpec, TaskSpec
+from kexue_bench.api import FamilySpec, MethodSpec, MetricSpec, PublishedSpec, TaskSpec
 from kexue_bench.hookspecs import hookimpl
 
 from .method_specs import METHODS
+from .published_specs import PUBLISHED
 from .task_specs import FROZEN_TASKS
 from .trained_specs import METRICS, TRAINED_TASKS
 
@@ -45,3 +46,9 @@ def kexue_tasks() -> list[TaskSpec]:
 def kexue_metrics() -> list[MetricSpec]:
     """Metrics of this family beside the core's."""
     return list(METRICS)
+
+
+@hookimpl
+def kexue_published() -> list[PublishedSpec]:
+    """Figures that papers print, under their own protocols."""
+    return list(PUBLISHED)

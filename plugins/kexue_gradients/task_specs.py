@@ -11,10 +11,23 @@ from collections.abc import Mapping
 
 from kexue_bench.api import TaskSpec
 
+from .method_specs import METHODS
+
 _TASKS = "kexue_gradients.tasks"
 _EXPECTATION = frozenset({"expectation"})
 _BLACK_BOX = _EXPECTATION | {"discrete", "enumerable"}
 _SMOOTH = _BLACK_BOX | {"differentiable", "relaxable"}
+_BITS = _SMOOTH | {"bernoulli"}
+_CLASSES = _SMOOTH | {"categorical"}
+_NORMAL = _EXPECTATION | {"gaussian", "differentiable"}
+# Figures 2 and 3 of arXiv:1906.10652.
+_MC_GRADIENTS = (
+    "gaussian-cost[function=quadratic,k=[-3.0,0.0,1.0,3.0],mu=1.0,parameter=[mu,sigma]]",
+    "gaussian-cost[function=exp,k=[0.1,1.0,10.0],mu=1.0,parameter=mu]",
+)
+_GRID = str(list(range(36))).replace(" ", "")
+# As published: two draws a step, alpha learned slowly from 0.
+_DOUBLE_CV = ("exact-baseline[n=2]", "double-cv[rate=0.0005,warmup=0]")
 _TOY_BUDGETS = {"quick": 2**18, "standard": 2**20, "full": 2**24}
 # The methods of the first rank; in `quick` the others meet `qubo` alone.
 _FIRST = (
@@ -40,9 +53,19 @@ _FIRST_OF_CLASSES = (
     "disarm-stick-breaking",
     "unordered-set",
 )
-_DIGITS_COLUMNS = ("relative-bias", "variance", "work-variance", "cosine", "time", "evaluations", "memory")
+_DIGITS_COLUMNS = (
+    "relative-bias",
+    "variance",
+    "work-variance",
+    "time-variance",
+    "cosine",
+    "time",
+    "evaluations",
+    "memory",
+)
 _DIGITS_BUDGETS = {"quick": 2**13, "standard": 2**15, "full": 2**20}
-# What `quick` runs and times on real data, and what the suites train; the toys run every method.
+# What `quick` runs and times on real data, and what `quick` and `standard` train; frozen problems meet every method in
+# `standard` and `full`.
 CHOSEN_METHODS = (
     "exact",
     "reinforce",
@@ -54,6 +77,12 @@ CHOSEN_METHODS = (
     "straight-through",
     "reinmax",
 )
+
+
+def _every(offers: frozenset[str], *further: str) -> tuple[str, ...]:
+    """Every method that fits, as a suite runs it, and further selectors of some of them."""
+    fitting = (spec for spec in METHODS if spec.needs <= offers)
+    return (*(text for spec in fitting for text in (spec.variants or (spec.name,))), *further)
 
 
 def _frozen(
@@ -89,7 +118,7 @@ FROZEN_TASKS = (
         "bernoulli-toy",
         "bernoulli_toy:BernoulliToy",
         "f = mean |b - t|^power over bits with one logit, exact gradient known",
-        offers=_SMOOTH | {"bernoulli", "power"},
+        offers=_BITS | {"power"},
         suites={
             "quick": ("bernoulli-toy", "bernoulli-toy[power=3.0]", "bernoulli-toy[bits=200,t=0.499]"),
             "standard": (
@@ -97,13 +126,33 @@ FROZEN_TASKS = (
                 "bernoulli-toy[power=[1.5,3.0]]",
                 "bernoulli-toy[t=[0.49,0.499],theta=0.0]",
                 "bernoulli-toy[bits=200,t=0.499]",
+                "bernoulli-toy[bits=200,t=0.499,theta=0.0]",
             ),
             "full": (
                 "bernoulli-toy[theta=[-1.2,0.0,0.5,2.0],t=[0.45,0.49,0.499],power=[1.5,2.0,3.0]]",
                 "bernoulli-toy[bits=200,t=0.499,power=[2.0,3.0]]",
+                "bernoulli-toy[bits=200,t=0.499,theta=0.0]",
             ),
         },
-        methods={"quick": _FIRST},
+        methods={"quick": _FIRST} | dict.fromkeys(("standard", "full"), _every(_BITS, *_DOUBLE_CV)),
+    ),
+    _frozen(
+        "arms-toy",
+        "arms_toy:ArmsToy",
+        "f = (b - .49)^2 of one bit: variance at 2, 4 and 10 evaluations, as published",
+        offers=_BITS,
+        suites=dict.fromkeys(("standard", "full"), ("arms-toy[p=[0.2,0.5,0.8]]",)),
+        methods={
+            "standard": (
+                "exact",
+                "rloo[n=[2,4,10]]",
+                "arm",
+                "arm[pairs=[2,5]]",
+                "disarm",
+                "disarm[pairs=[2,5]]",
+                "arms[n=[2,4,10]]",
+            )
+        },
     ),
     _frozen(
         "categorical-toy",
@@ -142,27 +191,52 @@ FROZEN_TASKS = (
         "shared-bits",
         "shared_bits:SharedBits",
         "three bits with one common logit as one choice of eight, exact gradient known",
-        offers=_SMOOTH | {"categorical"},
+        offers=_CLASSES,
         suites=dict.fromkeys(("standard", "full"), ("shared-bits[phi=[0.0,-4.0]]",)),
+        methods=dict.fromkeys(
+            ("standard", "full"),
+            _every(_CLASSES, "unordered-set[k=[2,3,4,5,6,7,8]]", "top-k-sum[k=[0,1,2,3,4,5,6,7,8]]"),
+        ),
+    ),
+    _frozen(
+        "simplex-quadratic",
+        "simplex_quadratic:SimplexQuadratic",
+        "a quadratic of one choice of three that changes with its probabilities, as published for gumbel-rao",
+        offers=_CLASSES,
+        suites={"standard": ("simplex-quadratic[point=[0,12,17]]",), "full": (f"simplex-quadratic[point={_GRID}]",)},
+        methods=dict.fromkeys(
+            ("standard", "full"),
+            (
+                "exact",
+                "st-gumbel-softmax[temperature=[0.1,0.5,1.0]]",
+                "gumbel-rao[temperature=[0.1,0.5,1.0],draws=1000]",
+                "reinmax",
+            ),
+        ),
+        budgets={"quick": 2**14, "standard": 2**16, "full": 2**18},
     ),
     _frozen(
         "gaussian-cost",
         "gaussian_cost:GaussianCost",
         "f = (x - k)^2, exp(-k x^2) or cos(k x) of one normal variable, gradient for mu and sigma in closed form",
-        offers=_EXPECTATION | {"gaussian", "differentiable"},
+        offers=_NORMAL,
         suites={
             "quick": ("gaussian-cost", "gaussian-cost[function=cos,k=2.0,mu=1.0,sigma=1.5]"),
             "standard": (
                 "gaussian-cost",
-                "gaussian-cost[function=exp,k=[0.1,1.0,10.0],mu=1.0]",
+                *_MC_GRADIENTS,
                 "gaussian-cost[function=cos,k=[0.5,2.0],mu=1.0,sigma=1.5]",
             ),
             "full": (
-                "gaussian-cost[function=quadratic,k=[-3.0,0.0,3.0],mu=1.0]",
+                "gaussian-cost",
+                *_MC_GRADIENTS,
                 "gaussian-cost[function=exp,k=[0.1,1.0,10.0],mu=1.0]",
                 "gaussian-cost[function=cos,k=[0.5,2.0,5.0],mu=1.0,sigma=1.5]",
             ),
         },
+        methods=dict.fromkeys(
+            ("standard", "full"), _every(_NORMAL, "reinforce[baseline=optimal,decay=0.9998,warmup=5000]")
+        ),
     ),
     _frozen(
         "gamma-cost",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.laws import below
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Noise
@@ -19,6 +20,12 @@ class Arm:
 
     Unbiased, bits only (arXiv:1807.11143). With independent uniforms in the two evaluations the formula would be
     another one: the pair is what cancels. DisARM is its conditional expectation given the pair.
+
+    Args:
+        pairs: independent pairs that one estimate averages, at 2 evaluations each, at least 1.
+
+    Raises:
+        ValueError: pairs is below 1.
 
     Examples:
         >>> import torch
@@ -32,6 +39,12 @@ class Arm:
         torch.Size([3])
     """
 
+    pairs: int = 1
+
+    def __post_init__(self) -> None:
+        if self.pairs < 1:
+            raise ValueError(f"pairs must be >= 1, got {self.pairs}")
+
     def estimate(
         self,
         distribution: Distribution,
@@ -40,7 +53,7 @@ class Arm:
         repeats: int,
         state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
     ) -> GradSample:
-        """One pair and two evaluations a repeat; `value` is their mean.
+        """Take `pairs` pairs and twice as many evaluations a repeat; `value` is their mean.
 
         Raises:
             ValueError: the distribution is not over bits.
@@ -48,8 +61,10 @@ class Arm:
         if distribution.kind != "bernoulli":
             raise ValueError(f"arm couples bits, got {distribution.kind} variables; use disarm-tree")
         p = distribution.mean
-        u = noise.uniform(repeats, *distribution.logits.shape)
-        pair = torch.stack([1 - u < p, u < p]).to(p.dtype)
-        value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, repeats))
+        u = noise.uniform(repeats * self.pairs, *distribution.logits.shape)
+        pair = torch.stack([below(1 - u, p), below(u, p)])
+        value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, len(u)))
         f, f_antithetic = value.detach()
-        return GradSample(gradient=distribution.expand(f - f_antithetic) * (u - 0.5), value=value.mean(0))
+        gradient = distribution.expand(f - f_antithetic) * (u - 0.5)
+        gradient, value = (both.unflatten(0, (repeats, self.pairs)).mean(1) for both in (gradient, value.mean(0)))
+        return GradSample(gradient=gradient, value=value)

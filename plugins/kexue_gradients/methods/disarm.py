@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.laws import below
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Noise
@@ -19,6 +20,12 @@ class Disarm:
 
     The conditional expectation of ARM given the pair: unbiased, bits only, and never more variable than RLOO with two
     draws on one bit (arXiv:2006.10680; also found as U2G).
+
+    Args:
+        pairs: independent pairs that one estimate averages, at 2 evaluations each, at least 1.
+
+    Raises:
+        ValueError: pairs is below 1.
 
     Examples:
         >>> import torch
@@ -33,6 +40,12 @@ class Disarm:
         torch.Size([3])
     """
 
+    pairs: int = 1
+
+    def __post_init__(self) -> None:
+        if self.pairs < 1:
+            raise ValueError(f"pairs must be >= 1, got {self.pairs}")
+
     def estimate(
         self,
         distribution: Distribution,
@@ -41,7 +54,7 @@ class Disarm:
         repeats: int,
         state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
     ) -> GradSample:
-        """One pair and two evaluations a repeat; `value` is their mean.
+        """Take `pairs` pairs and twice as many evaluations a repeat; `value` is their mean.
 
         Raises:
             ValueError: the distribution is not over bits.
@@ -49,10 +62,11 @@ class Disarm:
         if distribution.kind != "bernoulli":
             raise ValueError(f"disarm couples bits, got {distribution.kind} variables; use rloo")
         logits, p = distribution.logits, distribution.mean
-        u = noise.uniform(repeats, *logits.shape)
-        pair = torch.stack([u < p, 1 - u < p]).to(logits.dtype)
-        value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, repeats))
+        u = noise.uniform(repeats * self.pairs, *logits.shape)
+        pair = torch.stack([below(u, p), below(1 - u, p)])
+        value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, len(u)))
         f, f_antithetic = value.detach()
         difference = distribution.expand((f - f_antithetic) / 2)
         gradient = difference * (pair[0] - pair[1]) * torch.sigmoid(logits.abs())
-        return GradSample(gradient=gradient, value=value.mean(0))
+        gradient, value = (both.unflatten(0, (repeats, self.pairs)).mean(1) for both in (gradient, value.mean(0)))
+        return GradSample(gradient=gradient, value=value)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from kexue_bench.lab.context import Noise
 
-_BASELINES = ("none", "constant", "ema")
+_BASELINES = ("none", "constant", "ema", "optimal")
 
 
 class _Average(NamedTuple):
-    """Exponential moving sum of f and of the weights, each `[*batch[:-1], 1]`; their ratio is the baseline."""
+    """Moving sums whose ratio is the baseline, `[*batch[:-1], 1, ...]`: one for all parameters, or one for each."""
 
     total: Tensor
     weight: Tensor
@@ -29,14 +29,16 @@ class Reinforce:
     """REINFORCE: `(f(x) - c) grad log p(x)` for one draw x (Williams, Machine Learning 8, 1992).
 
     The score is x - E x for the logits of bits and classes; other laws have their own, under which the method is known
-    as the score-function estimator (arXiv:1906.10652). Unbiased for any baseline c that does not depend on x. For one
-    bit the best constant is `(1-p) f(1) + p f(0)`, not E f.
+    as the score-function estimator (arXiv:1906.10652). Unbiased for any baseline c that does not depend on x, also for
+    one of its own for each parameter. The best one is `E[f s^2] / E[s^2]` for the score s of that parameter; for one
+    bit it is `(1-p) f(1) + p f(0)`, not E f.
 
     Args:
-        baseline: `none` (c = 0), `constant` (c = value) or `ema` (moving average of f over earlier draws only).
+        baseline: `none` (c = 0), `constant` (c = value), `ema` (moving average of f over earlier draws only) or
+            `optimal` (ratio of the moving averages of f s^2 and s^2 over earlier draws, for each parameter).
         value: the constant baseline, in units of f; used by `constant` alone.
-        decay: weight that the moving average keeps at each draw, in [0, 1).
-        warmup: draws that the moving average sees before it is frozen for a measurement.
+        decay: weight that the moving averages keep at each draw, in [0, 1).
+        warmup: draws that the moving averages see before they are frozen for a measurement.
 
     Raises:
         ValueError: an argument is out of range.
@@ -70,27 +72,29 @@ class Reinforce:
             raise ValueError(f"warmup must be >= 0, got {self.warmup}")
 
     def init(self, distribution: Law, noise: Noise) -> _Average | None:  # noqa: ARG002  # nothing random in zeros
-        """An average of nothing; None where the baseline is not learned."""
-        if self.baseline != "ema":
+        """Averages of nothing; None where the baseline is not learned."""
+        if self.baseline not in ("ema", "optimal"):
             return None
-        shape = (*distribution.batch[:-1], 1) if distribution.batch else ()
-        zeros = distribution.parameters.new_zeros(shape)
+        each = torch.zeros_like(distribution.parameters)
+        if self.baseline == "ema":
+            each = distribution.expand(each.new_zeros(distribution.batch))
+        zeros = _over_minibatch(distribution, each)
         return _Average(total=zeros, weight=zeros)
 
     def adapt(
         self, distribution: Law, objective: Objective, noise: Noise, repeats: int, state: _Average | None
     ) -> tuple[GradSample, _Average | None]:
         """Fold in f of the draw, averaged over the repeats and over the minibatch, after it has been used."""
-        sample = self.estimate(distribution, objective, noise, repeats, state)
+        value, score = self._draw(distribution, objective, noise, repeats)
+        sample = self._estimated(distribution, value, score, state)
         if state is None:
             return sample, None
-        mean = sample.value.detach().mean(0)
-        if mean.dim():
-            mean = mean.mean(-1, keepdim=True)
+        f = distribution.expand(value.detach())
+        weight = score.square() if self.baseline == "optimal" else torch.ones_like(f)
         # The weights decay with the values, so the ratio is a mean of real draws from the first one on.
         return sample, _Average(
-            total=self.decay * state.total + (1 - self.decay) * mean,
-            weight=self.decay * state.weight + (1 - self.decay),
+            total=torch.lerp(_over_minibatch(distribution, (f * weight).mean(0)), state.total, self.decay),
+            weight=torch.lerp(_over_minibatch(distribution, weight.mean(0)), state.weight, self.decay),
         )
 
     def estimate(
@@ -102,12 +106,23 @@ class Reinforce:
         state: _Average | None = None,
     ) -> GradSample:
         """One draw and one evaluation a repeat; the baseline is read before the draw can reach it."""
+        return self._estimated(distribution, *self._draw(distribution, objective, noise, repeats), state)
+
+    def _draw(self, distribution: Law, objective: Objective, noise: Noise, repeats: int) -> tuple[Tensor, Tensor]:
+        """The value of f at one draw a repeat, and its score."""
         x = distribution.sample(noise, repeats)
-        value = objective.value(x)
-        centred = value.detach() - self._centre(state)
-        return GradSample(gradient=distribution.expand(centred) * distribution.score(x), value=value)
+        return objective.value(x), distribution.score(x)
+
+    def _estimated(self, distribution: Law, value: Tensor, score: Tensor, state: _Average | None) -> GradSample:
+        centred = distribution.expand(value.detach()) - self._centre(state)
+        return GradSample(gradient=centred * score, value=value)
 
     def _centre(self, state: _Average | None) -> float | Tensor:
-        if self.baseline == "ema" and state is not None:
-            return torch.where(state.weight > 0, state.total / state.weight.clamp_min(1e-30), 0.0)
-        return self.value
+        if state is None:
+            return self.value
+        return torch.where(state.weight > 0, state.total / state.weight.clamp_min(1e-30), 0.0)
+
+
+def _over_minibatch(distribution: Law, value: Tensor) -> Tensor:
+    """The mean over the last batch dimension of `[*batch, ...]`, kept with size 1."""
+    return value.mean(len(distribution.batch) - 1, keepdim=True) if distribution.batch else value

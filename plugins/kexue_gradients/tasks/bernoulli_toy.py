@@ -63,7 +63,8 @@ class BernoulliToy:
 
         def table() -> Enumeration:
             states = torch.tensor([[0.0], [1.0]], dtype=distribution.logits.dtype, device=distribution.logits.device)
-            return Enumeration(states=states, values=self._distance(states).expand(2, self.bits) / self.bits)
+            values = self._distance(states).reshape(2, *(1,) * distribution.logits.dim()) / self.bits
+            return Enumeration(states=states, values=values.expand(2, *distribution.logits.shape))
 
         return FunctionObjective(lambda x: self._distance(x).mean(-1), counter=counter, table=table)
 

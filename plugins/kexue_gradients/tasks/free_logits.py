@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -19,11 +19,18 @@ if TYPE_CHECKING:
 
 
 class FreeLogits(nn.Module):
-    """R sets of logits side by side, `[R, ...]`."""
+    """R sets of logits side by side, `[R, ...]`.
 
-    def __init__(self, logits: Tensor) -> None:
+    Args:
+        logits: where they start.
+        draws: `draws(state, noise, n)` gives n independent estimates of the gradient that a step takes at the present
+            logits, `[n, R, ...]`, with the learned state as it is; `noise` is stacked as that of the steps.
+    """
+
+    def __init__(self, logits: Tensor, draws: Callable[[Any, Noise, int], Tensor]) -> None:
         super().__init__()
         self.logits = nn.Parameter(logits)
+        self.draws = draws
 
 
 def train_logits(
@@ -36,6 +43,7 @@ def train_logits(
     minibatch: int,
     repeats: int,
     make_optimizer: Callable[[Sequence[nn.Parameter]], Optimizer],
+    problems: int = 1,
 ) -> Training:
     """One training of all replicates, stacked: minimise E f over logits.
 
@@ -48,23 +56,43 @@ def train_logits(
         minibatch: copies of the logits that the loss averages over, drawn from independently.
         repeats: estimates that a step averages besides.
         make_optimizer: as in `Training`.
+        problems: leading dimensions of `start` that hold independent problems, R among them; the minibatch comes after
+            them, and the loss is summed over all but R.
     """
-    model = FreeLogits(start)
+
+    def draws(state: Any, noise: Noise, n: int) -> Tensor:
+        gradient = method.estimate(law(expanded()), objective, noise, n * repeats, state).gradient
+        return gradient.unflatten(0, (n, repeats)).mean(1).mean(problems + 1)
+
+    model = FreeLogits(start, draws)
 
     def expanded() -> Tensor:
-        return model.logits.unsqueeze(1).expand(-1, minibatch, *model.logits.shape[1:])
+        copies = (*model.logits.shape[:problems], minibatch, *model.logits.shape[problems:])
+        return model.logits.unsqueeze(problems).expand(copies)
 
     def loss(_: object, state: object, noise: Noise) -> tuple[Tensor, object]:
         logits = expanded()
         sample, state = adapted(method, law(logits), objective, noise, state, repeats=repeats)
-        return sample.surrogate(logits).mean(0).mean(-1), state
+        losses = sample.surrogate(logits).mean(0).mean(-1)
+        return losses.reshape(len(losses), -1).sum(1), state
 
     return Training(
         model=model,
         batches=lambda step: step,
         loss=loss,
         make_optimizer=make_optimizer,
-        noise=ctx.noise("noise", stack=-start.dim() - 1),
+        noise=ctx.noise("noise", stack=stacked(start)),
         state=initial_state(method, law(expanded()), ctx.noise("method", stack=0)),
         replicates=len(ctx.replicates),
     )
+
+
+def free_logits(training: Training) -> FreeLogits:
+    """The model of a training that `train_logits` made."""
+    assert isinstance(training.model, FreeLogits)
+    return training.model
+
+
+def stacked(logits: Tensor) -> int:
+    """The axis of a draw `[S, R, ...]` along which the streams of the replicates lie, the minibatch included."""
+    return -logits.dim() - 1

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _BATCH = 4096  # part of the task's version: the stream of a batch depends on it
 _FUNCTIONS = ("quadratic", "exp", "cos")
+_PARAMETERS = {"both": slice(None), "mu": slice(0, 1), "sigma": slice(1, 2)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class GaussianCost:
         k: the parameter of f; not negative for `exp`.
         mu: mean.
         sigma: standard deviation, > 0.
+        parameter: which gradient is measured, `mu`, `sigma` or `both`; figures are published for one of them.
 
     Raises:
         ValueError: an argument is out of range.
@@ -44,6 +46,7 @@ class GaussianCost:
     k: float = 0.45
     mu: float = 0.0
     sigma: float = 1.0
+    parameter: str = "both"
 
     def __post_init__(self) -> None:
         if self.function not in _FUNCTIONS:
@@ -52,9 +55,12 @@ class GaussianCost:
             raise ValueError(f"k must be >= 0 for exp, got {self.k}; below, the expectation may not exist")
         if not self.sigma > 0:
             raise ValueError(f"sigma must be > 0, got {self.sigma}")
+        if self.parameter not in _PARAMETERS:
+            raise ValueError(f"parameter must be one of {', '.join(_PARAMETERS)}, got {self.parameter!r}")
 
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
-        """Draws at the fixed law; the truth `[1, 2]` is float64."""
+        """Draws at the fixed law; the truth, `[1, 2]` or `[1, 1]`, is float64."""
+        kept = _PARAMETERS[self.parameter]
         return frozen_problem(
             method,
             ctx,
@@ -63,6 +69,7 @@ class GaussianCost:
             objective=FunctionObjective(lambda x: self.cost(x).squeeze(-1), counter=ctx.counter),
             gradient=self._gradient,
             batch=_BATCH,
+            contract=lambda gradient: gradient[..., kept],
         )
 
     def law(self, dtype: torch.dtype, device: torch.device) -> Gaussian:

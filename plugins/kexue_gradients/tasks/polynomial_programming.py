@@ -10,7 +10,7 @@ import torch
 from kexue_bench.lab.training import adam
 from kexue_gradients.contract import Distribution, Enumeration
 from kexue_gradients.objective import FunctionObjective
-from kexue_gradients.tasks.free_logits import FreeLogits, train_logits
+from kexue_gradients.tasks.free_logits import free_logits, train_logits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,8 +65,7 @@ class PolynomialProgramming:
 
     def measure(self, training: Training, ctx: Context) -> Measure:  # noqa: ARG002  # measuring draws nothing
         """How far the exact expectation is above the optimum, `[R]`."""
-        model = training.model
-        assert isinstance(model, FreeLogits)
+        model = free_logits(training)
         step = (1 - _TARGET) ** self.power - _TARGET**self.power
         return lambda: {"excess": step * model.logits.softmax(-1)[..., 0].mean(-1)}
 

@@ -93,7 +93,7 @@ def frozen_problem(
         batch=1 if getattr(method, "deterministic", False) else batch,
         inputs=(law.parameters,),
         metrics=("bias", "variance", "mse", *relative),
-        exact_variance=lambda: enumerated_variance(method, law, objective, state) if contract is None else None,
+        exact_variance=lambda: enumerated_variance(method, law, objective, state, contract=contract),
     )
 
 

@@ -30,7 +30,7 @@ from kexue_gradients import (
 @pytest.mark.parametrize(
     ("cls", "fields", "says"),
     [
-        (Reinforce, {"baseline": "mean"}, "baseline must be one of none, constant, ema, got 'mean'"),
+        (Reinforce, {"baseline": "mean"}, "baseline must be one of none, constant, ema, optimal, got 'mean'"),
         (Reinforce, {"value": 1.0}, "set baseline=constant"),
         (Reinforce, {"baseline": "ema", "decay": 1.0}, "decay must be in"),
         (Reinforce, {"baseline": "ema", "warmup": -1}, "warmup must be >= 0, got -1"),

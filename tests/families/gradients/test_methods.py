@@ -22,6 +22,7 @@ from kexue_gradients import (
     DoubleCv,
     Enumeration,
     Exact,
+    ExactBaseline,
     FunctionObjective,
     GappedStraightThrough,
     GumbelRao,
@@ -37,16 +38,19 @@ from kexue_gradients import (
     StGumbelSoftmax,
     StraightThrough,
     Stratified,
+    TopKSum,
     UnorderedSet,
 )
 
 DOUBLE = torch.float64
-BLACK_BOX_BITS = (Disarm(), Arm(), Arms(), BitFlip(), BitFlip(coordinates=2))
+BLACK_BOX_BITS = (Disarm(), Disarm(pairs=3), Arm(), Arm(pairs=2), Arms(), BitFlip(), BitFlip(coordinates=2))
 # Adding a constant to f changes samples of these: nothing is subtracted from f, or not with weight 1.
 SHIFTED = (
     Reinforce(),
     Reinforce(baseline="constant", value=0.3),
     Reinforce(baseline="ema"),
+    Reinforce(baseline="optimal"),
+    TopKSum(k=2, baseline="none"),
     Stratified(),
     Stratified(n=3, baseline=0.7, systematic=True),
     Nvil(),
@@ -60,7 +64,10 @@ ALL = (
     *BLACK_BOX_BITS,
     *SHIFTED,
     Exact(),
+    ExactBaseline(n=2),
     Rloo(n=3),
+    TopKSum(),
+    TopKSum(k=3),
     UnorderedSet(),
     UnorderedSet(k=3),
     MuProp(),
