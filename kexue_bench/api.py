@@ -144,6 +144,7 @@ class TaskSpec:
         dtype: the dtype it is defined in, unless `--dtype` says otherwise.
         primary: the metric that decides which method is best here; empty means the family's precision metric.
         headline: columns of its table where they differ from the family's.
+        points: what the points of its curves count, where they are no steps of a training (`products`).
     """
 
     name: str
@@ -162,6 +163,7 @@ class TaskSpec:
     dtype: str = "float32"
     primary: str = ""
     headline: tuple[str, ...] = ()
+    points: str = "steps"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Draw a stored run: bias against variance, error against budget, or training against the exact gradient."""
+"""Draw a stored run: bias against variance, error against budget, a metric over its points, training against exact."""
 
 from __future__ import annotations
 
@@ -36,7 +36,12 @@ def execute(args: argparse.Namespace) -> int:
     run = load_run(args.run, args.output)
     comparison = compare([run], metrics=registry.metrics, families=registry.families, tasks=registry.tasks)
     tables = [table for table in comparison.tables if _wanted(table.task.label or table.task.name, args.task)]
-    drawn = _path(run, tables, registry, args) if args.kind == "path" else _sampling(tables, registry, args)
+    if args.kind == "path":
+        drawn = _path(run, tables, registry, args)
+    elif args.kind == "curve":
+        drawn = _curve(run, tables, registry, args)
+    else:
+        drawn = _sampling(tables, registry, args)
     plots.save(drawn, args.to)
     print(args.to)
     return 0
@@ -82,6 +87,23 @@ def _path(run: Run, tables: list[Table], registry: Registry, args: argparse.Name
     if metric is None:
         raise _nothing(f"a trained task with {args.against!r} and another method, two replicates each")
     return plots.path(panels, metric=metric.name, unit=metric.unit, against=args.against)
+
+
+def _curve(run: Run, tables: list[Table], registry: Registry, args: argparse.Namespace) -> plots.Figure:
+    panels, metric, over = [], None, ""
+    for table in tables:
+        spec = registry.metrics.get(table.primary)
+        if spec is None or (metric is not None and spec != metric):
+            continue
+        found = curves.trails(run.plan, run.outcomes, table, metric=spec.name)
+        kept = [c for c in found if c.reference or _wanted(c.label, args.method)]
+        if any(not c.reference and len(c.points) > 1 for c in kept):
+            task = registry.tasks.get((table.family, table.task.name))
+            metric, over = spec, task.points if task is not None else over
+            panels.append((table, kept))
+    if metric is None:
+        raise _nothing("a method whose primary metric was measured at several points")
+    return plots.curve(panels, metric=metric.name, unit=metric.unit, over=over)
 
 
 def _wanted(label: str, globs: list[str]) -> bool:

@@ -1,13 +1,13 @@
-"""What the pictures show, as plain numbers: bias against variance, error against budget, training against exact."""
+"""What the pictures show, as plain numbers: bias and variance, error against budget, curves, training against exact."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .. import stats
-from ..api import Outcome, Plan
+from ..api import Measurement, Outcome, Plan
 from ..tables import Row, Table
 
 
@@ -134,19 +134,26 @@ def gaps(
         One for each other method with at least two common replicates; empty where the reference has no curve.
     """
     curves: dict[str, dict[int, dict[int, float]]] = {}
+    for label, replicate, m in _measured(plan, outcomes, table, metric):
+        if m.point is not None and m.value is not None and not m.labels:
+            curves.setdefault(label, {}).setdefault(m.point, {})[replicate] = m.value
+    reference = curves.get(against, {})
+    found = (_gap(label, curve, reference, -1.0 if higher else 1.0) for label, curve in curves.items())
+    return tuple(gap for gap in found if gap is not None and gap.label != against)
+
+
+def _measured(
+    plan: Plan, outcomes: Mapping[str, Outcome], table: Table, metric: str
+) -> Iterator[tuple[str, int, Measurement]]:
+    """Label of the method, replicate and measurement of every row of a metric that an evaluation of the table holds."""
     for case in plan.cases:
         here = (case.family, case.task.name, dict(case.task.params), case.device, case.dtype)
         if here != (table.family, table.task.name, dict(table.task.params), table.device, table.dtype):
             continue
         outcome = outcomes.get(case.key)
         for m in outcome.measurements if outcome is not None and case.stage == "evaluate" else ():
-            if m.metric == metric and m.point is not None and m.value is not None:
-                replicate = m.replicate if m.replicate is not None else case.replicates[0]
-                curve = curves.setdefault(case.method.label, {}).setdefault(m.point, {})
-                curve[replicate] = m.value
-    reference = curves.get(against, {})
-    found = (_gap(label, curve, reference, -1.0 if higher else 1.0) for label, curve in curves.items())
-    return tuple(gap for gap in found if gap is not None and gap.label != against)
+            if m.metric == metric:
+                yield case.method.label, m.replicate if m.replicate is not None else case.replicates[0], m
 
 
 def _gap(
@@ -169,3 +176,65 @@ def _gap(
     return Gap(
         label=label, steps=tuple(steps), values=tuple(values), low=tuple(low), high=tuple(high), replicates=count
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A metric over the points at which one method was measured, with 95 % intervals.
+
+    Args:
+        points: steps, or what else the task varies, ascending.
+        threshold: the point from which on the method is known to behave otherwise; None where none was recorded.
+        reference: nothing measured, but what the task knows beside it.
+    """
+
+    label: str
+    points: tuple[int, ...]
+    values: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    threshold: float | None = None
+    reference: bool = False
+
+
+def trails(plan: Plan, outcomes: Mapping[str, Outcome], table: Table, *, metric: str) -> tuple[Curve, ...]:
+    """The curve of every method that has one, means over replicates; then those that the task recorded as references.
+
+    A measurement with the label `reference` belongs to the reference of that name, whichever method's case holds it.
+    """
+    found: dict[tuple[bool, str], dict[int, dict[int, Measurement]]] = {}
+    for label, replicate, m in _measured(plan, outcomes, table, metric):
+        if m.point is not None and m.value is not None:
+            name = m.labels.get("reference", "")
+            found.setdefault((bool(name), name or label), {}).setdefault(m.point, {})[replicate] = m
+    edges = {row.method.label: row.cells["threshold"].value for row in table.rows if "threshold" in row.cells}
+    return tuple(
+        _curve(label, points, threshold=edges.get(label), reference=reference)
+        for (reference, label), points in sorted(found.items())
+    )
+
+
+def _curve(
+    label: str, points: Mapping[int, Mapping[int, Measurement]], *, threshold: float | None, reference: bool
+) -> Curve:
+    ends = [_ends([*points[point].values()]) for point in sorted(points)]
+    values, low, high = zip(*ends, strict=True)
+    return Curve(
+        label=label,
+        points=tuple(sorted(points)),
+        values=values,
+        low=low,
+        high=high,
+        threshold=threshold,
+        reference=reference,
+    )
+
+
+def _ends(replicates: Sequence[Measurement]) -> tuple[float, float, float]:
+    """Mean and interval: over replicates where there are several, else the measurement's own."""
+    values = [m.value for m in replicates if m.value is not None]
+    if len(values) > 1:
+        contrast = stats.mean_contrast(values)
+        return contrast.value, *contrast.interval()
+    own = replicates[0]
+    return values[0], values[0] if own.low is None else own.low, values[0] if own.high is None else own.high

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..tables import Table
-from .curves import Estimator, Gap, leads
+from .curves import Curve, Estimator, Gap, leads
 from .text import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-KINDS = ("bias-variance", "mse-budget", "path")
+KINDS = ("bias-variance", "mse-budget", "path", "curve")
 # Told apart with every common colour blindness; the shape of the marker says the same again.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a3d9a", "#8c564b", "#444444")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -74,7 +74,7 @@ def save(figure: Figure, path: Path) -> None:
         raise UsageError(f"the picture {str(path)!r} cannot be written", got=str(error)) from error
 
 
-# -- the three pictures -----------------------------------------------------------------------------------------------
+# -- the pictures -----------------------------------------------------------------------------------------------------
 
 
 def bias_variance(panels: Sequence[tuple[Table, Sequence[Estimator]]], *, work: str, budget: float) -> Figure:
@@ -181,6 +181,35 @@ def path(panels: Sequence[tuple[Table, Sequence[Gap]]], *, metric: str, unit: st
         _plain(ax.set_ylabel(""), f"{visible(metric)} behind {visible(against)}" + (f" ({unit})" if unit else ""))
     counts = sorted({gap.replicates for _, found in panels for gap in found})
     return page.finish(f"bands: 95 % over {' or '.join(map(str, counts))} replicates, paired with the reference")
+
+
+def curve(panels: Sequence[tuple[Table, Sequence[Curve]]], *, metric: str, unit: str, over: str) -> Figure:
+    """A metric over the points at which it was measured, with 95 % bands; logarithmic where every value is positive.
+
+    Dashed: what the task knows beside the methods. Dotted, in the colour of a method: from there on it is known to
+    behave otherwise.
+    """
+    page = _Page(len(panels), [c.label for _, found in panels for c in found if not c.reference])
+    known = sorted({c.label for _, found in panels for c in found if c.reference})
+    for ax, (table, found) in zip(page.axes, panels, strict=True):
+        _title(ax, table)
+        positive = [v for c in found for v in c.values if v > 0]
+        logarithmic = len(positive) == sum(len(c.values) for c in found)
+        ax.set_xscale("log" if all(c.points[0] > 0 for c in found) else "linear")
+        ax.set_yscale("log" if logarithmic else "linear")
+        for c in found:
+            if c.reference:
+                ax.plot(c.points, c.values, "--", color=_QUIET, lw=1.4, zorder=4)
+                continue
+            colour, marker = page.look[c.label]
+            floor = min(positive) / 10 if logarithmic else -math.inf
+            ax.fill_between(c.points, [max(low, floor) for low in c.low], c.high, color=colour, alpha=0.15, lw=0)
+            ax.plot(c.points, c.values, color=colour, marker=marker, ms=3.5, lw=1.2, zorder=3)
+            if c.threshold is not None:
+                ax.axvline(c.threshold, color=colour, lw=1.0, ls=":", zorder=1)
+        ax.set_xlabel(over)
+        _plain(ax.set_ylabel(""), visible(metric) + (f" ({unit})" if unit else ""))
+    return page.finish("; ".join(["bands: 95 %", *(f"dashed: {visible(name)}" for name in known)]))
 
 
 def _line(

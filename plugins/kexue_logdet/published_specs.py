@@ -124,7 +124,7 @@ def _leads() -> list[PublishedSpec]:
             low=low,
             high=high,
             source="Epperly, Tropp and Webber 2024, arXiv:2301.07825, abstract and test scripts",
-            statement="no gain without decay" if name == "flat" else "orders of magnitude below Hutch++ with decay",
+            statement="no gain without decay" if name == "flat" else "orders of magnitude less",
         )
         for name, (low, high) in ranges.items()
     ]

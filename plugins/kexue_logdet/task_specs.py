@@ -111,6 +111,7 @@ TASKS = (
         dtype="float64",
         primary="relative-error",
         headline=("relative-error", "rate", "threshold", "time", "memory"),
+        points="products",
     ),
     TaskSpec(
         name="error-rate",
@@ -128,6 +129,7 @@ TASKS = (
         dtype="float64",
         primary="rate",
         headline=("rate", "relative-error", "time", "memory"),
+        points="products",
     ),
     TaskSpec(
         name="ising",

@@ -17,7 +17,7 @@ from kexue_bench.api import Case, Instance, Job, Measurement, Outcome, Plan
 from kexue_bench.cli.main import main
 from kexue_bench.errors import UsageError
 from kexue_bench.report import plots
-from kexue_bench.report.curves import Estimator, Gap, estimators, gaps, leads
+from kexue_bench.report.curves import Curve, Estimator, Gap, estimators, gaps, leads, trails
 from kexue_bench.tables import Cell, Row, Table
 
 TASK = Instance(name="task", params={"n": 1}, target="m:T", label="task[n=1]")
@@ -143,6 +143,29 @@ def test_a_gap_is_the_paired_difference_with_its_t_interval():
     assert gaps(plan, outcomes, table(), metric="elbo", against="nobody", higher=True) == ()
 
 
+def test_a_curve_is_the_mean_over_replicates_with_its_t_interval():
+    """Against scipy's t; a lone measurement keeps its own interval; a reference is one curve, whoever recorded it, and
+    no part of a gap; the threshold is the row's.
+    """
+    plan, outcomes = curve_plan({"a": {1: [2.0, 3.0, 7.0], 4: [1.0]}, "b": {1: [5.0]}})
+    known = tuple(
+        Measurement(metric="elbo", value=9.0 - p, point=p, labels={"reference": "law"}, flags=frozenset({"exact"}))
+        for p in (4, 1)
+    )
+    own = (Measurement(metric="elbo", value=4.0, low=3.0, high=6.0, point=2), *known)
+    outcomes = {key: replace(o, measurements=o.measurements + own) for key, o in outcomes.items()}
+    found = trails(plan, outcomes, table(row("a", cell("threshold", 3.0))), metric="elbo")
+    assert [(c.label, c.reference, c.threshold) for c in found] == [
+        ("a", False, 3.0), ("b", False, None), ("law", True, None),
+    ]  # fmt: skip
+    first, _, law = found
+    assert (first.points, law.points, law.values) == ((1, 2, 4), (1, 4), (8.0, 5.0))
+    ends = stats.t.interval(0.95, 2, loc=4.0, scale=math.sqrt(7 / 3))
+    assert (first.values[0], first.low[0], first.high[0]) == pytest.approx((4.0, *ends))
+    assert (first.values[1], first.low[1], first.high[1]) == (4.0, 3.0, 6.0)
+    assert not any(gap.label == "law" for gap in gaps(plan, outcomes, table(), metric="elbo", against="a", higher=True))
+
+
 # -- drawings ---------------------------------------------------------------------------------------------------------
 
 NASTY = ["<script>alert(1)</script>", "a & b", "$x_1^2$", "_hidden", "q\"u'o", "tab\tbreak\n\x1b[31m", "%s {} \\"]
@@ -174,10 +197,22 @@ def path_figure(labels=("a", "b")):
     return plots.path([(table(), found)], metric="elbo", unit="nats", against="exact")
 
 
+def curve_figure(labels=("a", "b"), values=(3.0, 1.0, 0.2)):
+    found = [
+        Curve(
+            label=label, points=(10, 20, 40), values=values, low=(0.0, 0.0, 0.0), high=(4.0, 2.0, 1.0), threshold=15.0
+        )
+        for label in labels
+    ]
+    law = Curve(label="law", points=(10, 40), values=values[:2], low=values[:2], high=values[:2], reference=True)
+    return plots.curve([(table(), [*found, law])], metric="error", unit="nats", over="products")
+
+
 @pytest.mark.parametrize("kind", plots.KINDS)
 def test_names_stand_in_the_picture_as_they_are(kind, tmp_path):
     """Markup, formulas, leading underscores and control characters of a plugin's names are text and nothing else."""
-    figure = path_figure(NASTY) if kind == "path" else sampling_figure(kind, NASTY)
+    drawn = {"path": path_figure, "curve": curve_figure}
+    figure = drawn[kind](NASTY) if kind in drawn else sampling_figure(kind, NASTY)
     plots.save(figure, tmp_path / "f.svg")
     found = words(tmp_path / "f.svg")
     for name in NASTY:
@@ -201,6 +236,16 @@ def test_every_line_of_equal_error_is_one():
         total = np.add(line.get_xdata(), line.get_ydata())
         assert total == pytest.approx(np.full_like(total, total[0]))
         assert math.log10(total[0]) == pytest.approx(round(math.log10(total[0])))
+
+
+def test_a_curve_draws_its_reference_and_its_thresholds():
+    """Logarithmic while every value is positive; the dashed line is named below, and thresholds are dotted."""
+    axes = curve_figure().axes[0]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert curve_figure(values=(3.0, 1.0, -0.2)).axes[0].get_yscale() == "linear"
+    styles = [line.get_linestyle() for line in axes.get_lines()]
+    assert (styles.count("--"), styles.count(":")) == (1, 2)
+    assert all(line.get_xdata()[0] == 15 for line in axes.get_lines() if line.get_linestyle() == ":")
 
 
 def test_an_unknown_ending_and_an_unwritable_place_are_usage_errors(tmp_path):
@@ -231,3 +276,17 @@ def test_the_command_draws_a_stored_run(tmp_path, monkeypatch, capsys):
     assert "straight-through" not in words(tmp_path / "one.svg")
     assert main(["plot", "--kind", "path", "--to", "path.svg"]) == 2
     assert "nothing to draw" in capsys.readouterr().err
+    assert main(["plot", "--kind", "curve", "--to", "curve.svg"]) == 2
+    assert "several points" in capsys.readouterr().err
+
+
+def test_the_command_draws_a_sweep(tmp_path, monkeypatch):
+    """Errors over products, with the law beside them and the axis named by the task."""
+    monkeypatch.chdir(tmp_path)
+    task = "budget-sweep[name=bigstep,n=40,first=8,last=16,trials=20]"
+    run = ["run", "logdet", "-t", task, "-m", "xtrace,hutchinson", "--stage", "evaluate", "--isolation", "none"]
+    assert main([*run, "-j", "1"]) == 0
+    assert main(["plot", "--kind", "curve", "--to", "sweep.svg"]) == 0
+    found = words(tmp_path / "sweep.svg")
+    assert {"xtrace", "hutchinson", "products", "relative-error"} <= set(found)
+    assert any("dashed: Hutchinson, closed form" in text for text in found)

@@ -120,6 +120,13 @@ def skip_reason(method, task, **params):
         ("exact", "toeplitz", {"n": 10**6}, "at most 16384 rows"),
         ("chebyshev", "grid-gradient", {}, "gives no gradient"),
         ("slq", "grid-gradient", {}, None),
+        ("xtrace", "budget-sweep", {"last": 20}, None),
+        ("exact", "budget-sweep", {}, "costs 1000 products, and the task allows 300"),
+        ("slq", "budget-sweep", {}, "a trace is wanted"),
+        ("slq", "bidiagonal-gram", {"target": "inverse"}, None),
+        ("chebyshev", "bidiagonal-gram", {"target": "inverse"}, "knows no trace of an inverse"),
+        ("exact", "bidiagonal-gram", {"n": 10**6}, None),
+        ("exact", "gram-inverse", {"n": 10**6, "target": "inverse"}, "at most 16384 rows"),
         ("slq", "residual-block", {}, None),
     ],
 )
