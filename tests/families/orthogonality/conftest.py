@@ -1,0 +1,58 @@
+"""Contexts, reference values and builders that the tests of this family share."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from kexue_bench.api import Case, Instance
+from kexue_bench.lab.context import Context
+from kexue_bench.registry import fields_of
+from kexue_orthogonality import plugin
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """As a worker runs a case."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def context():
+    """Make a context for a task by name and parameters; keywords go to the case."""
+
+    def make(task="toy", params=None, **case):
+        instance = Instance(name=task, target="module:Class", params=params or {})
+        method = Instance(name="method", target="module:Class")
+        settings = {"family": "orthogonality", "task_version": 1, "stage": "evaluate"} | case
+        return Context(Case(task=instance, method=method, **settings))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """Values of penalties and their gradients; the file states their derivation."""
+    return json.loads((Path(__file__).parent / "reference_penalties.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def build():
+    """Build a method or a task from its registered name."""
+    specs = {spec.name: spec.target for spec in (*plugin.kexue_methods(), *plugin.kexue_tasks())}
+
+    def make(name, **params):
+        module, _, cls = specs[name].partition(":")
+        types = {"bool": bool, "int": int, "float": float, "str": str}
+        kinds = {field.name: types[field.type] for field in fields_of(specs[name])}
+        target = getattr(importlib.import_module(module), cls)
+        return target(**{key: kinds[key](value) for key, value in params.items()})
+
+    return make
