@@ -50,12 +50,12 @@ class SelfOrthogonality:
         >>> from torch import nn
         >>> from kexue_orthogonality import targets_of
         >>> model = nn.Linear(8, 4)
-        >>> joins = SelfOrthogonality(weight=1e-3).attach(targets_of(model))
+        >>> joins = SelfOrthogonality(weight=1e-6).attach(targets_of(model))
         >>> loss = model(torch.randn(32, 8)).square().mean() + joins.penalty()
         >>> loss.backward()
     """
 
-    weight: float = 1e-4
+    weight: float = 1e-6
     mean: float = 100.0
     pair: float = 1.0
     gamma: float = 10.0

@@ -123,8 +123,7 @@ class TrainedClassifier:
 
     def measure(self, training: Training, ctx: Context) -> Measure:
         """On the held-out images: nats, accuracy, accuracy under noise; and how orthogonal the weights are, `[R]`."""
-        assert isinstance(training, _DigitsTraining)
-        model, (images, classes) = cast("Classifier", training.model), training.digits.test
+        model, (images, classes) = cast("Classifier", training.model), digits_of(training).test
         noisy = images + _NOISE_SD * ctx.noise("measure", stack=0).normal(*images.shape)
 
         def values() -> dict[str, Tensor]:
@@ -148,6 +147,12 @@ class TrainedClassifier:
 @dataclass(kw_only=True)
 class _DigitsTraining(CountedTraining):
     digits: Digits
+
+
+def digits_of(training: Training) -> Digits:
+    """The images that a training of this kind was built with."""
+    assert isinstance(training, _DigitsTraining)
+    return training.digits
 
 
 def nll(logits: Tensor, classes: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class DigitsCnn(TrainedClassifier):
 
     channels: int = 8
     steps: int = 460
-    lr: float = 1e-3
+    lr: float = 3e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -40,7 +40,7 @@ class DigitsMlp(TrainedClassifier):
     width: int = 64
     depth: int = 3
     steps: int = 460
-    lr: float = 1e-3
+    lr: float = 3e-3
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,6 +51,26 @@ class DigitsMlp(TrainedClassifier):
         """See `TrainedClassifier.network`."""
         sizes = [SIDE**2, *[self.width] * self.depth, CLASSES]
         return Mlp([math.sqrt(2 / a) * noise.normal(replicates, b, a) for a, b in itertools.pairwise(sizes)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitsMlpLarge(DigitsMlp):
+    """`digits-mlp` with six hidden layers of 128, where penalties of matrices cost more than the network.
+
+    Args:
+        width: units of a hidden layer.
+        depth: hidden layers, >= 1.
+        steps: optimisation steps.
+        lr: learning rate of Adam.
+
+    Raises:
+        ValueError: a width, depth or number of steps below 1, or a learning rate that is not positive.
+    """
+
+    width: int = 128
+    depth: int = 6
+    steps: int = 460
+    lr: float = 3e-3
 
 
 class Mlp(Classifier):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -11,17 +9,17 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from kexue_bench.lab.context import Counter
 from kexue_bench.lab.protocols import Sampling
 from kexue_bench.lab.training import Training
 
 from ..contract import OrthogonalityMethod, Session
 from ..flops import count
+from ..surroundings import Streamed
 from ..targets import WeightTarget, polar
 from .layers import StackedLinear
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise, Stream
+    from kexue_bench.lab.context import Context, Noise
 
 _INPUTS = 32
 
@@ -66,7 +64,7 @@ class GaussianProjection:
             start = noise.normal(n, self.d, self.k) / (2 * self.d**0.5)
             layer = StackedLinear(start.mT.clone(), bias=False)
             target = WeightTarget(name="weight", module=layer, stacked=True)
-            session = cast("OrthogonalityMethod", method).attach((target,), _Drawn(noise, ctx.counter))
+            session = cast("OrthogonalityMethod", method).attach((target,), Streamed(noise.at(-2), ctx.counter))
             training = self._training(layer, session, noise, getattr(method, "weight", 1.0))
 
             def solve() -> None:
@@ -99,22 +97,3 @@ class GaussianProjection:
             joins=(session,),
             replicates=replicates,
         )
-
-
-class _Drawn:
-    """The surroundings of one draw: every stream comes from the draw's own noise."""
-
-    def __init__(self, noise: Noise, counter: Counter) -> None:
-        self.counter = counter
-        self._noise = noise.at(-2)
-
-    def noise(self, stream: Stream, *, stack: int | None = None) -> Noise:  # noqa: ARG002  # rows of one stream are independent
-        """See `Surroundings.noise`."""
-        return self._noise
-
-    @contextmanager
-    def global_rng(self, stream: Stream) -> Iterator[None]:  # noqa: ARG002  # there is one stream
-        """See `Surroundings.global_rng`."""
-        with torch.random.fork_rng(devices=[]):
-            torch.set_rng_state(self._noise.twister())
-            yield

@@ -1,0 +1,38 @@
+"""Surroundings of one draw inside a task: what a method may ask of it comes from the draw's own noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+from kexue_bench.lab.context import Counter, Noise
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Stream
+
+
+class Streamed:
+    """See `Surroundings`; every stream is this one, whose rows are independent.
+
+    Args:
+        noise: what methods draw from.
+        counter: what they count on.
+    """
+
+    def __init__(self, noise: Noise, counter: Counter) -> None:
+        self.counter = counter
+        self._noise = noise
+
+    def noise(self, stream: Stream, *, stack: int | None = None) -> Noise:  # noqa: ARG002  # rows of one stream are independent
+        """See `Surroundings.noise`."""
+        return self._noise
+
+    @contextmanager
+    def global_rng(self, stream: Stream) -> Iterator[None]:  # noqa: ARG002  # there is one stream
+        """See `Surroundings.global_rng`."""
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self._noise.twister())
+            yield

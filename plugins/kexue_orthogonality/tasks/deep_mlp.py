@@ -1,0 +1,84 @@
+"""A very deep network of tanh units, trained on digits while its gradients are watched."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from .digits import CLASSES, SIDE, Classifier, TrainedClassifier, digits_of, nll
+from .digits_mlp import Mlp
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.protocols import Measure
+    from kexue_bench.lab.training import Training
+
+_WATCHED = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepMlp(TrainedClassifier):
+    """`digits-mlp` with tanh units and 50 hidden layers whose weights start at N(0, 1 / inputs).
+
+    `gradient-ratio` is the norm of the gradient of the loss at the first hidden layer's output over that at the last
+    one's, on 64 held-out images: 1 where nothing is lost on the way back.
+
+    Args:
+        width: units of a hidden layer.
+        depth: hidden layers, >= 1.
+        steps: optimisation steps.
+        lr: learning rate of Adam.
+
+    Raises:
+        ValueError: a width, depth or number of steps below 1, or a learning rate that is not positive.
+    """
+
+    width: int = 32
+    depth: int = 50
+    steps: int = 100
+    lr: float = 1e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width < 1 or self.depth < 1:
+            raise ValueError(f"width and depth must be >= 1, got {self.width}, {self.depth}")
+
+    def network(self, noise: Noise, replicates: int) -> Classifier:
+        """See `TrainedClassifier.network`."""
+        sizes = [SIDE**2, *[self.width] * self.depth, CLASSES]
+        return TanhMlp([noise.normal(replicates, b, a) / a**0.5 for a, b in itertools.pairwise(sizes)])
+
+    def measure(self, training: Training, ctx: Context) -> Measure:
+        """See `TrainedClassifier.measure`; and `gradient-ratio`, `[R]`."""
+        values, model = super().measure(training, ctx), training.model
+        assert isinstance(model, TanhMlp)
+        images, classes = (tensor[:, :_WATCHED] for tensor in digits_of(training).test)
+        return lambda: {**values(), "gradient-ratio": model.gradient_ratio(images, classes)}
+
+
+class TanhMlp(Mlp):
+    """Linear layers with tanh between them."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See `Classifier.forward`."""
+        return self.layers[-1](self.outputs(images)[-1])
+
+    def outputs(self, images: Tensor) -> Sequence[Tensor]:
+        """What each hidden layer gives, `[R, N, width]`."""
+        found = [images]
+        for layer in list(self.layers)[:-1]:
+            found.append(layer(found[-1]).tanh())
+        return found[1:]
+
+    def gradient_ratio(self, images: Tensor, classes: Tensor) -> Tensor:
+        """Norm of the gradient at the first hidden layer over that at the last, `[R]`."""
+        with torch.enable_grad():
+            outputs = self.outputs(images)
+            loss = nll(self.layers[-1](outputs[-1]), classes).sum()
+            first, last = torch.autograd.grad(loss, [outputs[0], outputs[-1]])
+        return torch.linalg.vector_norm(first, dim=(1, 2)) / torch.linalg.vector_norm(last, dim=(1, 2))
