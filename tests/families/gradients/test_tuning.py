@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections import defaultdict
 
 import pytest
 
-from kexue_bench.api import Instance
-from kexue_bench.registry import fields_of
+from kexue_bench import codec
+from kexue_bench.api import FamilySpec, Instance, MethodSpec, MetricSpec, Outcome, TaskSpec
+from kexue_bench.plan import Request, build_plan
+from kexue_bench.plugins import PluginRecord
+from kexue_bench.registry import Registry, fields_of
 from kexue_bench.tuning import search
+from kexue_bench.worker import run_job
+from kexue_gradients import plugin
 from kexue_gradients.method_specs import METHODS
 from kexue_gradients.methods.rloo import Rloo
 from kexue_gradients.plugin import kexue_tasks
@@ -48,3 +55,69 @@ def test_every_method_can_be_tuned_on_the_trained_task(build):
         params = {field.name: field.default for field in fields_of(spec.target)}
         found = search(Instance(name=spec.name, target=spec.target, params=params), task, spec, task_spec, 6)
         assert len(found.trials) == 6
+
+
+# -- learned control variates -----------------------------------------------------------------------------------------
+
+LEARNED = {
+    "rebar": {"temperature", "eta", "rate"},
+    "relax": {"temperature", "rate"},
+    "double-cv": {"rate"},
+    "nvil": {"rate"},
+}
+TRIALS = 8
+
+
+def planned(task):
+    """Evaluation and tuning of every method with a learned control variate."""
+    specs = {
+        FamilySpec: tuple(plugin.kexue_families()),
+        MethodSpec: METHODS,
+        TaskSpec: tuple(plugin.kexue_tasks()),
+        MetricSpec: tuple(plugin.kexue_metrics()),
+    }
+    registry = Registry([PluginRecord(name="gradients", origin="kexue-gradients", specs=specs)])
+    return build_plan(
+        Request(methods=tuple(LEARNED), tasks=(task,), tune=TRIALS, stages=("evaluate",), budget=2**16), registry
+    )
+
+
+def ran(job, chosen=None):
+    """Outcome of a job of one case, run in this process."""
+    told = {"kind": "run", "job": codec.encode(job), "chosen": {job.cases[0].key: chosen} if chosen else {}}
+    answer = codec.unseal(run_job(json.dumps(told | {"attempt": 1, "fingerprints": {}, "details": ""})))
+    return codec.decode(Outcome, answer["outcomes"][0])
+
+
+@pytest.mark.parametrize("task", ["bernoulli-toy", "digits-vae-frozen", "digits-vae"])
+def test_learned_control_variates_get_equally_many_trials_over_their_own_knobs(task):
+    """Eight each, the first of them the setting that the untuned row has; a training's learning rate joins in."""
+    found = {c.method.name: json.loads(str(c.options["points"])) for c in planned(task).cases if c.stage == "tune"}
+    extra = {"task.lr"} if task == "digits-vae" else set()
+    assert {name: len(found[name]) for name in LEARNED} == dict.fromkeys(LEARNED, TRIALS)
+    for spec in (s for s in METHODS if s.name in LEARNED):
+        assert set(found[spec.name][0]) == LEARNED[spec.name] | extra
+        defaults = {field.name: field.default for field in fields_of(spec.target)}
+        assert all(found[spec.name][0][name] == defaults[name] for name in LEARNED[spec.name])
+
+
+def test_tuning_keeps_the_best_point_and_it_is_better_on_fresh_draws():
+    """On the bit of RELAX, t = .499 at logit 0, a softer relaxation than the default leaves a fraction of the mse."""
+    plan = planned("bernoulli-toy[t=0.499,theta=0.0]")
+    jobs = {(job.cases[0].method.label, job.cases[0].stage): job for job in plan.jobs}
+    chosen = {}
+    for name in ("relax", "double-cv"):
+        outcome = ran(jobs[f"{name} (tuned)", "tune"])
+        rows = [row for row in outcome.measurements if row.metric == "score"]
+        assert len(rows) == TRIALS
+        scores = defaultdict(list)
+        for row in rows:
+            scores[tuple(row.labels[field] for field in sorted(LEARNED[name]))].append(row.value)
+        best = max(scores, key=lambda point: sum(scores[point]) / len(scores[point]))
+        assert tuple(str(outcome.chosen[field]) for field in sorted(LEARNED[name])) == best
+        chosen[name] = dict(outcome.chosen)
+    tuned, untuned = ran(jobs["relax (tuned)", "evaluate"], chosen["relax"]), ran(jobs["relax", "evaluate"])
+    after, before = (
+        next(row.value for row in found.measurements if row.metric == "work-variance") for found in (tuned, untuned)
+    )
+    assert after < before / 3
