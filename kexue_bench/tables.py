@@ -207,6 +207,10 @@ class Summary:
     verdicts: Mapping[str, Mapping[Verdict, int]]
     stars: Mapping[str, int]
 
+    def met(self, label: str) -> int:
+        """Tasks that a method was meant to run on."""
+        return sum(count for verdict, count in self.verdicts[label].items() if verdict)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:

@@ -238,7 +238,7 @@ def _summary(summary: Summary, comparison: Comparison) -> Mapping[str, object]:
         "rows": [
             {
                 "label": label,
-                "stars": f"{summary.stars.get(label, 0)}/{summary.tasks}",
+                "stars": f"{summary.stars.get(label, 0)}/{summary.met(label)}",
                 "means": [mean(label, name) for name in names],
                 "verdicts": [summary.verdicts[label].get(word, 0) for word in words],
             }

@@ -33,7 +33,10 @@ def remarks(table: Table, comparison: Comparison, *, dropped: Sequence[str], wid
             for flag in sorted(frozenset().union(*map(_own_flags, table.rows)))
         },
     }
-    out += [f"{visible(mark)}: {', '.join(map(visible, labels))}" for mark, labels in marks.items() if labels]
+    shown = sum(bool(row.cells) for row in table.rows)
+    for mark, labels in marks.items():
+        who = "every method" if len(labels) == shown > 1 else ", ".join(map(visible, labels))
+        out += [f"{visible(mark)}: {who}"] if labels else []
     if any("heavy-tail" in cell.flags for row in table.rows for cell in row.cells.values()):
         out.append("! after ±: heavy tail, the interval may be too short")
     for row in table.rows:
@@ -86,7 +89,8 @@ def _smallest(table: Table, comparison: Comparison, key: str) -> str:
         ends, unit = (numbers.number(low, low / 4), numbers.number(high, high / 4)), f" {spec.unit}".rstrip()
     else:
         ends, unit = tuple(effect_size(v) for v in (low, high)), ""
-    both = ends[0] if ends[0] == ends[1] else f"{ends[0].removesuffix(' %')} to {ends[1]}"
+    first = ends[0].removesuffix(" %") if ends[1].endswith("%") else ends[0]
+    both = ends[0] if ends[0] == ends[1] else f"{first} to {ends[1]}"
     return f"{both}{unit} in {spec.heading or spec.name}"
 
 

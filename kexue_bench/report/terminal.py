@@ -304,7 +304,7 @@ class _Page:
             Column(
                 header=self.sign("★ on"),
                 align="r",
-                cells=[(Part(f"{summary.stars.get(label, 0)}/{summary.tasks}"),) for label in labels],
+                cells=[(Part(f"{summary.stars.get(label, 0)}/{summary.met(label)}"),) for label in labels],
             ),
         ]
         for name in names:

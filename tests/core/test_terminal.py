@@ -197,6 +197,22 @@ def test_counts_add_up_in_the_summary(comparison):
     assert total == sum(parts) == comparison.summaries[0].planned
 
 
+def test_a_star_counts_among_the_tasks_a_method_was_meant_for():
+    """Best on the one task it supports is 1/1, however many tasks there are."""
+    base, rival = stored.method("reinforce"), stored.method("rloo", n=2)
+    book = stored.Book(baseline=base)
+    for name in ("toy", "toy2"):
+        task = Instance(name=name, target="x:Y", label=name)
+        book.sampled(task, base, [2.0, 2.2, 2.1, 2.0])
+        if name == "toy":
+            book.sampled(task, rival, [1.0, 1.1, 1.0, 1.2])
+        else:
+            book.outcome(book.case(task, rival), status="unsupported", reason="needs more")
+    text = show(read(book.run()), 100)
+    assert re.search(r"rloo\[n=2\] +1/1", text)
+    assert re.search(r"reinforce +1/2", text)
+
+
 def test_a_table_without_any_number_still_explains_itself():
     """All methods failed: rows with reasons, no empty grid."""
     book = stored.Book(baseline=stored.method("reinforce"))
