@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from ..contract import Operator
 
+BATCH, SMALL = 32, 256
+"""Draws in a batch of operators with so few rows, where a product costs less than its call."""
 _NEGLIGIBLE = 1e-18
 _MOST_TERMS = 4096
 
@@ -57,7 +59,8 @@ def residual_sampling(
             flags = ("exact",) if finite else ("infinite-variance",)
             ctx.record("exact-variance", exact if finite else math.nan, unit="nats^2", flags=flags)
 
-    return replace(problem, after=after)
+    batch = BATCH if op.n <= SMALL and not ctx.deterministic else problem.batch
+    return replace(problem, after=after, batch=batch)
 
 
 def exact_variance(method: object, symbol: Tensor) -> float | None:
