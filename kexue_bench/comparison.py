@@ -217,7 +217,7 @@ class _Reader:
         order = sorted(range(len(variants)), key=lambda i: _rank(variants[i], units[i].get(primary), direction))
         variants, units = [variants[i] for i in order], [units[i] for i in order]
         chosen = self._find_baseline(first.family, variants)
-        control = self._control(place, variants[chosen]) if chosen is not None else None
+        control = self._control(place)
         judged = judge(
             units,
             [variant.mark for variant in variants],
@@ -305,16 +305,16 @@ class _Reader:
             found = [i for w in wanted[:1] for i, v in enumerate(variants) if v.identity == w]
         return min(found, key=lambda i: variants[i].run, default=None)
 
-    def _control(self, place: Identity, baseline: _Variant) -> stats.Contrast | None:
-        """The baseline's copy against the baseline, within groups; only of the method that was timed twice."""
-        mine = baseline.identity
+    def _control(self, place: Identity) -> stats.Contrast | None:
+        """The method that was timed twice against its copy, within groups, whoever the baseline of this report is."""
+        timed = [item for item in self.places[place] if item[1].stage == "time"]
+        twice = {(run, _identity(case.method)) for run, case, _ in timed if case.copy == 1}
         sides: list[Units | None] = []
         for copy in (1, 0):
             entries = [
                 Entry(run=run, case=case, outcome=outcome, measurement=m)
-                for run, case, outcome in self.places[place]
-                if case.stage == "time" and case.copy == copy
-                if copy == 1 or _identity(case.method, str(case.options.get("tuned", ""))) == mine
+                for run, case, outcome in timed
+                if case.copy == copy and (run, _identity(case.method, str(case.options.get("tuned", "")))) in twice
                 for m in outcome.measurements
                 if m.metric == "time"
             ]

@@ -197,6 +197,17 @@ def test_the_control_gates_better_and_worse():
     assert timed(grid([1, 1.15, 1.01], **quiet))[1]["rloo"].cells["time"].effect.verdict == "worse"
 
 
+def test_the_control_is_the_method_timed_twice_whoever_the_baseline_of_the_report_is():
+    """Read against a rival of half the speed, the offset of the copy is still 1.1, not 1.1 over 2."""
+    book = Book(baseline=BASE)
+    for of in (BASE, RIVAL):
+        book.sampled(TOY, of, gamma(1))
+    book.timed(TOY, [BASE, RIVAL], grid([1, 2, 1.1], within=0.001, between=0.001))
+    (table,) = read(book.run(), baseline="rloo").tables
+    assert table.baseline == RIVAL.label
+    assert table.control.ratio == pytest.approx(1.1, rel=0.01)
+
+
 def test_without_a_control_no_method_is_faster_but_one_may_be_equivalent():
     """The gate never stands in the way of `equivalent`."""
     quiet = {"within": 0.001, "between": 0.001}
