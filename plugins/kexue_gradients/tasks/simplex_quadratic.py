@@ -74,4 +74,4 @@ class SimplexQuadratic:
         off = gap.unsqueeze(1) * gap / (c**2 - c * pair)
         diagonal = gap.square() / (p - 2 * p * c + c**2)
         shares = torch.where(i == i.unsqueeze(1), torch.diag(diagonal), off)
-        return shares * torch.exp(-2.0 * (i - i.unsqueeze(1)).abs())
+        return shares * torch.exp(-2.0 * (i - i.unsqueeze(1)).abs().to(p.dtype))
