@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kexue_bench.api import ClaimSpec, FamilySpec, MethodSpec, MetricSpec, PublishedSpec, TaskSpec
+from kexue_bench.api import Case, ClaimSpec, FamilySpec, MethodSpec, MetricSpec, PublishedSpec, TaskSpec
 from kexue_bench.hookspecs import hookimpl
 
-from . import matrix_task_specs, parametrization_specs, penalty_specs, task_specs
+from . import matrix_task_specs, parametrization_specs, penalty_specs, published_specs, task_specs
 
 FAMILY = "orthogonality"
 
@@ -54,4 +54,10 @@ def kexue_claims() -> list[ClaimSpec]:
 @hookimpl
 def kexue_published() -> list[PublishedSpec]:
     """Figures that were printed."""
-    return [*matrix_task_specs.PUBLISHED]
+    return [*published_specs.PUBLISHED]
+
+
+@hookimpl
+def kexue_skip(case: Case) -> str | None:
+    """Cases that make no sense although every word fits."""
+    return parametrization_specs.skip(case)

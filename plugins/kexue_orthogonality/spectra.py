@@ -41,16 +41,16 @@ def dense(kernel: Tensor, size: int, stride: int = 1, padding: str = "circular")
     """The matrix of a convolution, `[*, out m^2, in n^2]` with m = ceil(n / s): the truth for any padding, and slow.
 
     Args:
-        kernel: weights of odd height and width.
+        kernel: weights.
         size: n, side of the image.
         stride: s.
-        padding: `circular` or `zeros`, (height - 1) / 2 on each side.
+        padding: `circular` or `zeros`, (height - 1) / 2 on each side, an odd one more below and to the right.
     """
     *stack, outputs, inputs, height, width = kernel.shape
     mode = "constant" if padding == "zeros" else "circular"
     basis = torch.eye(inputs * size * size, dtype=kernel.dtype, device=kernel.device)
     images = basis.reshape(-1, inputs, size, size)
-    pads = (width // 2, width // 2, height // 2, height // 2)
+    pads = ((width - 1) // 2, width // 2, (height - 1) // 2, height // 2)
     images = torch.nn.functional.pad(images, pads, mode=mode)
     rows = [
         torch.nn.functional.conv2d(images, one, stride=stride).flatten(1).mT

@@ -1,0 +1,66 @@
+"""Riemannian gradient descent of geoopt, where it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ..contract import Session, Surroundings, Target
+from ..parametrized import Descending
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeooptSGD:
+    """`geoopt.optim.RiemannianSGD` on the Stiefel manifold with its canonical metric.
+
+    Another's implementation, measured beside `riemannian-sgd`. geoopt wants a parameter of its own, tall as the
+    matrix: each step copies gradient and weight across. Starts at the polar factor.
+
+    Needs the package geoopt.
+
+    Source: arXiv:2005.02819, repository geoopt/geoopt.
+
+    Args:
+        lr: learning rate, > 0.
+        momentum: in [0, 1).
+
+    Raises:
+        ValueError: a field out of its range.
+
+    Examples:
+        >>> method = GeooptSGD(lr=0.1)
+        >>> method.lr  # with geoopt: joins = method.attach(targets_of(model)); step joins.optimizers() too
+        0.1
+    """
+
+    lr: float = 0.1
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.lr > 0:
+            raise ValueError(f"lr must be > 0, got {self.lr}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing random
+        """See `OrthogonalityMethod.attach`."""
+        import geoopt  # pyright: ignore[reportMissingImports]  # optional
+
+        def step(matrix: Tensor, gradient: Tensor, state: dict[str, Any], lr: float) -> Tensor:
+            if not state:
+                state["point"] = geoopt.ManifoldParameter(matrix.clone(), manifold=geoopt.Stiefel(canonical=True))
+                state["inner"] = geoopt.optim.RiemannianSGD([state["point"]], lr=lr, momentum=self.momentum)
+            point, inner = state["point"], state["inner"]
+            inner.param_groups[0]["lr"] = lr
+            point.copy_(matrix)
+            point.grad = gradient.clone()
+            inner.step()
+            return point.detach()
+
+        session = Descending(targets, step, self.lr)
+        for target in session.targets:
+            target.polar_()
+        return session

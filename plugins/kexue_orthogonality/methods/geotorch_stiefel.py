@@ -1,0 +1,57 @@
+"""The parametrization of geotorch, where it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..contract import Alone, Session, Surroundings, Target
+from ..parametrized import Parametrized
+
+_MAPS = ("expm", "cayley")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeotorchStiefel:
+    """`geotorch.Stiefel`: the first k columns of f(A) B, A skew of size d, B a full orthogonal matrix.
+
+    Another's implementation, measured beside ours: it pays O(d^3) for a tall matrix. geotorch draws a completion of the
+    start from torch's global generator, which is lent a stream and restored. Starts at the polar factor, like all.
+
+    Needs the package geotorch.
+
+    Source: arXiv:1909.09501, repository lezcano/geotorch.
+
+    Args:
+        map: `expm` or `cayley`.
+
+    Raises:
+        ValueError: another map.
+
+    Examples:
+        >>> method = GeotorchStiefel(map="cayley")
+        >>> method.map  # with geotorch: joins = method.attach(targets_of(model)), then any optimizer
+        'cayley'
+    """
+
+    map: str = "expm"
+
+    def __post_init__(self) -> None:
+        if self.map not in _MAPS:
+            raise ValueError(f"map must be one of {', '.join(_MAPS)}, got {self.map!r}")
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
+        """See `OrthogonalityMethod.attach`."""
+        import geotorch  # pyright: ignore[reportMissingImports]  # optional
+
+        session = Parametrized(targets)
+        surroundings = ctx or Alone.around(session.targets)
+        with surroundings.global_rng("method"):
+            for target in session.targets:
+                target.polar_()
+                matrix = target.matrix().detach()
+                with torch.no_grad():
+                    target.parametrize_(geotorch.Stiefel(matrix.shape, self.map).to(matrix))
+        return session

@@ -1,0 +1,70 @@
+"""The Bjorck parametrization of orthogonium, where it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from ..contract import Alone, Session, Surroundings, Target
+from ..parametrized import Parametrized
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrthogoniumBjorck:
+    """The weight's default in orthogonium: three power iterations, then Bjorck iterations with beta = 1/2.
+
+    Another's implementation, measured beside ours: its norm is a lower bound, so that singular values start above 1,
+    its power iteration goes on in every forward pass, measuring included, and it computes in float32 only. Its first
+    vectors are drawn from torch's global generator, which is lent a stream and restored.
+
+    Needs the package orthogonium.
+
+    Source: arXiv:2501.07930, repository deel-ai/orthogonium.
+
+    Args:
+        steps: Bjorck iterations, >= 1.
+
+    Raises:
+        ValueError: no step.
+
+    Examples:
+        >>> method = OrthogoniumBjorck(steps=12)
+        >>> method.steps  # with orthogonium: joins = method.attach(targets_of(model)), then any optimizer
+        12
+    """
+
+    steps: int = 12
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be >= 1, got {self.steps}")
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
+        """See `OrthogonalityMethod.attach`."""
+        from orthogonium import reparametrizers  # pyright: ignore[reportMissingImports]  # optional
+
+        session = Parametrized(targets)
+        surroundings = ctx or Alone.around(session.targets)
+        with surroundings.global_rng("method"):
+            for target in session.targets:
+                matrix = target.matrix().detach()
+                normalized = reparametrizers.BatchedPowerIteration(matrix.shape).to(matrix)
+                bjorck = reparametrizers.BatchedBjorckOrthogonalization(matrix.shape, niters=self.steps)
+                target.parametrize_(_Both(normalized, bjorck))
+        return session
+
+
+class _Both(nn.Module):
+    """One map after the other; both start from the weight itself."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, free: object) -> object:
+        return self.second(self.first(free))
+
+    def right_inverse(self, matrix: object) -> object:
+        return matrix

@@ -1,0 +1,77 @@
+"""Gradient descent on the Stiefel manifold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..contract import Session, Surroundings, Target
+from ..parametrized import Descending
+from ..stiefel import qr_retraction, tangent
+from ..targets import polar
+
+_RETRACTIONS: dict[str, Callable[[Tensor], Tensor]] = {"qr": qr_retraction, "polar": polar}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RiemannianSGD:
+    """W <- R(W - lr M), M the gradient along the manifold, with momentum carried along by projection.
+
+    The gradient is G - W (W^T G + G^T W) / 2. R is the QR factor with a positive diagonal or the polar factor; both
+    keep the sign of the determinant of a square W. It owns its weights and starts at their polar factors; the loop's
+    optimizer moves the rest.
+
+    Source: Absil, Mahony and Sepulchre 2008, Optimization Algorithms on Matrix Manifolds, sections 3.6.1 and 4.1.1.
+
+    Args:
+        lr: learning rate, > 0.
+        momentum: in [0, 1).
+        retraction: `qr` or `polar`.
+
+    Raises:
+        ValueError: a field out of its range.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from kexue_orthogonality import targets_of
+        >>> model = nn.Linear(8, 4)
+        >>> joins = RiemannianSGD(lr=0.1).attach(targets_of(model))
+        >>> optimizers = [*joins.optimizers(), torch.optim.SGD(joins.rest(model.parameters()), lr=0.1)]
+        >>> model(torch.ones(2, 8)).square().sum().backward()
+        >>> _ = [optimizer.step() for optimizer in optimizers]
+        >>> torch.allclose(model.weight @ model.weight.T, torch.eye(4), atol=1e-6)
+        True
+    """
+
+    lr: float = 0.1
+    momentum: float = 0.0
+    retraction: str = "qr"
+
+    def __post_init__(self) -> None:
+        if not self.lr > 0:
+            raise ValueError(f"lr must be > 0, got {self.lr}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        if self.retraction not in _RETRACTIONS:
+            raise ValueError(f"retraction must be one of {', '.join(_RETRACTIONS)}, got {self.retraction!r}")
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing random
+        """See `OrthogonalityMethod.attach`."""
+        session = Descending(targets, self.step, self.lr)
+        for target in session.targets:
+            target.polar_()
+        return session
+
+    def step(self, matrix: Tensor, gradient: Tensor, state: dict[str, Any], lr: float) -> Tensor:
+        """The next matrix, `[*, d, k]`."""
+        direction = tangent(matrix, gradient)
+        if self.momentum:
+            before = state.get("momentum", torch.zeros_like(matrix))
+            direction = direction + self.momentum * tangent(matrix, before)
+            state["momentum"] = direction
+        return _RETRACTIONS[self.retraction](matrix - lr * direction)

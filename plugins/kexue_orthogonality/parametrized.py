@@ -1,0 +1,132 @@
+"""Sessions of methods that put a map or an optimizer of their own in the place of a plain parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.optim import Optimizer
+
+from .contract import Session, Surroundings, Target
+from .polynomials import Polynomial, apply, scaled
+
+Rule = Callable[[Tensor, Tensor, dict[str, Any], float], Tensor]
+"""`rule(matrix, gradient, state, lr)` gives the next matrix `[*, d, k]`; what it remembers is in `state`."""
+
+
+class Parametrized(Session):
+    """Each weight is a map of a free matrix, computed once a step however often it is used."""
+
+    def forward(self) -> AbstractContextManager[object]:
+        """See `Joins.forward`."""
+        return parametrize.cached()
+
+
+class Descending(Session):
+    """Each weight is moved by a rule for matrices.
+
+    Args:
+        targets: what it is attached to.
+        rule: one step.
+        lr: learning rate.
+    """
+
+    def __init__(self, targets: Sequence[Target], rule: Rule, lr: float) -> None:
+        super().__init__(targets)
+        self._optimizer = MatrixOptimizer(self.targets, rule, lr)
+
+    def optimizers(self) -> Sequence[Optimizer]:
+        """See `Joins.optimizers`."""
+        return (self._optimizer,)
+
+
+class MatrixOptimizer(Optimizer):
+    """An optimizer of the plain parameters behind targets, whose step is a rule for tall matrices.
+
+    Args:
+        targets: whose parameters it owns.
+        rule: one step.
+        lr: learning rate; schedulers may change it.
+    """
+
+    def __init__(self, targets: Sequence[Target], rule: Rule, lr: float) -> None:
+        super().__init__([target.parameter for target in targets], {"lr": lr})
+        self._targets, self._rule = tuple(targets), rule
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride]  # torch overloads it
+        """Move every matrix that has a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        lr = self.param_groups[0]["lr"]
+        for target in self._targets:
+            parameter = target.parameter
+            if parameter.grad is not None:
+                target.assign_(self._rule(target.matrix(), target.gradient(), self.state[parameter], lr))
+        return loss
+
+
+class Iterated:
+    """What methods share that apply a sequence of odd polynomials in each forward pass: W = p_n(... p_1(X / |X|)).
+
+    A subclass has the fields `steps` and `scale` and says which `polynomials`.
+    """
+
+    SCALES: ClassVar[tuple[str, ...]] = ("spectral", "frobenius", "none")
+    steps: int
+    scale: str
+
+    def polynomials(self) -> Iterator[Polynomial]:
+        """The endless sequence."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Refuse numbers of steps and scales that make no sense.
+
+        Raises:
+            ValueError: one of them.
+        """
+        if self.steps < 1:
+            raise ValueError(f"steps must be >= 1, got {self.steps}")
+        if self.scale not in self.SCALES:
+            raise ValueError(f"scale must be one of {', '.join(self.SCALES)}, got {self.scale!r}")
+
+    def iterates(self, matrix: Tensor) -> Iterator[Tensor]:
+        """The scaled matrix, then what each polynomial makes of it, without end; `[*, d, k]`, d >= k."""
+        matrix = scaled(matrix, self.scale)
+        yield matrix
+        for polynomial in self.polynomials():
+            matrix = apply(polynomial, matrix)
+            yield matrix
+
+    def orthogonalized(self, matrix: Tensor) -> Tensor:
+        """What `steps` polynomials make of a matrix, on the graph, `[*, d, k]`, d >= k."""
+        return next(islice(self.iterates(matrix), self.steps, None))
+
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing random
+        """See `OrthogonalityMethod.attach`; the free matrix starts at the weight."""
+        session = Parametrized(targets)
+        for target in session.targets:
+            target.parametrize_(_Map(self.orthogonalized))
+        return session
+
+
+class _Map(nn.Module):
+    """A function of the free matrix, whose start is the weight itself."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self._function = function
+
+    def forward(self, free: Tensor) -> Tensor:
+        return self._function(free)
+
+    def right_inverse(self, matrix: Tensor) -> Tensor:
+        return matrix

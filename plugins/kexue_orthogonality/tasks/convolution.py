@@ -1,0 +1,90 @@
+"""A convolution brought to orthogonality by nothing but the method, judged by its exact singular values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..spectra import circular
+from ..targets import WeightTarget
+from .descent import WeightTraining, censored, check_run, hold
+from .layers import StackedConv2d
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.protocols import Measure
+    from kexue_bench.lab.training import Training
+
+_KERNEL = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """Bring a 3 x 3 convolution with circular borders as near to an isometry as the method does, without a loss.
+
+    Methods see the kernel flattened to a matrix, and orthonormal columns of that matrix are no orthogonal convolution:
+    its operator norm can be up to 3. The truth is the spectrum of the convolution itself on images of size x size, by
+    the Fourier transform: `operator-norm`, `operator-least` and `isometry-error`, the largest |s - 1|. A penalty
+    descends at `rate` whatever its weight. Kernels start at N(0, 1 / (9 inputs)).
+
+    Args:
+        inputs: channels.
+        outputs: channels; with outputs <= inputs stride^2 an orthogonal convolution exists.
+        stride: 1 or more, a divisor of the size.
+        size: side of the images, >= 3.
+        steps: optimisation steps.
+        rate: learning rate of the loop.
+
+    Raises:
+        ValueError: a field out of its range.
+    """
+
+    inputs: int = 4
+    outputs: int = 4
+    stride: int = 1
+    size: int = 8
+    steps: int = 300
+    rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_run(steps=self.steps, rate=self.rate)
+        if self.inputs < 1 or self.outputs < 1:
+            raise ValueError(f"inputs and outputs must be >= 1, got {self.inputs} and {self.outputs}")
+        if self.stride < 1 or self.size < _KERNEL or self.size % self.stride:
+            raise ValueError(
+                f"the stride must divide the size, which is >= {_KERNEL}, got stride {self.stride}, size {self.size}"
+            )
+
+    def build(self, method: object, ctx: Context) -> Training:
+        """See `TrainedTask.build`."""
+        noise, count = ctx.noise("init", stack=0), len(ctx.replicates)
+        kernel = noise.normal(count, self.outputs, self.inputs, _KERNEL, _KERNEL)
+        layer = StackedConv2d(kernel / math.sqrt(self.inputs * _KERNEL**2), stride=self.stride)
+        layer.bias.requires_grad = False
+        target = WeightTarget(name="weight", module=layer, kind="convolution", stacked=True)
+        return hold(method, layer, target, ctx, rate=self.rate, loss=None, image=self.size)
+
+    def measure(self, training: Training, ctx: Context) -> Measure:  # noqa: ARG002  # nothing held out is needed
+        """`operator-norm`, `operator-least`, `isometry-error` and the norm of the flattened kernel, each `[R]`."""
+        assert isinstance(training, WeightTraining)
+
+        def values(kernel: Tensor) -> dict[str, Tensor]:
+            spectrum = circular(kernel, self.size, self.stride).flatten(1)
+            return {
+                "operator-norm": spectrum.amax(1),
+                "operator-least": spectrum.amin(1),
+                "isometry-error": (spectrum - 1).abs().amax(1),
+                "flattened-norm": torch.linalg.matrix_norm(kernel.flatten(2), ord=2),
+            }
+
+        return lambda: censored(values, training.target.weight().detach())
+
+    def score(self, method: object, ctx: Context) -> float:
+        """Minus the mean error of the isometry after training, NaN where it diverged."""
+        training = self.build(method, ctx)
+        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
+        return math.nan if trained.diverged else -float(trained.final["isometry-error"].mean())

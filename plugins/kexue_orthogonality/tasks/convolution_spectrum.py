@@ -1,0 +1,53 @@
+"""Whether the Fourier transform gives the singular values of a convolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kexue_bench.lab.protocols import Workload
+
+from ..spectra import circular, dense
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionSpectrum:
+    """Compare the spectrum by Fourier transform with that of the whole matrix of the convolution.
+
+    Kernels 3 x 4 with integer weights in [-8, 8), 2 channels in and 3 out, circular borders on size x size images, as
+    in the tests of the authors' code. `spectrum-error` is the largest difference of sorted singular values over the
+    largest one. No method of the family takes part: the numbers belong to the measuring of convolutions.
+
+    Args:
+        size: side of the images, >= 4; a matrix of 3 size^2 x 2 size^2 is decomposed.
+
+    Raises:
+        ValueError: a smaller size.
+    """
+
+    size: int = 32
+
+    def __post_init__(self) -> None:
+        if self.size < 4:
+            raise ValueError(f"size must be >= 4, got {self.size}")
+
+    def evaluate(self, method: object, ctx: Context) -> None:  # noqa: ARG002  # nothing is asked of it
+        """Record `spectrum-error`."""
+        kernel = self._kernel(ctx)
+        found = circular(kernel, self.size).flatten().sort(descending=True).values
+        truth = torch.linalg.svdvals(dense(kernel, self.size))
+        ctx.record("spectrum-error", float((found - truth).abs().max() / truth[0]))
+
+    def workload(self, method: object, ctx: Context) -> Workload:  # noqa: ARG002  # the same
+        """One spectrum by Fourier transform."""
+        kernel = self._kernel(ctx)
+        return Workload(call=lambda: circular(kernel, self.size))
+
+    def _kernel(self, ctx: Context) -> Tensor:
+        return ctx.noise("data").integers(16, 3, 2, 3, 4).to(ctx.dtype) - 8

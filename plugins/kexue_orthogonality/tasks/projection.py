@@ -1,0 +1,201 @@
+"""From a matrix of known singular values to the nearest one with orthonormal columns: how many steps, and what cost."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice, repeat
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.training import Training
+
+from ..flops import count
+from ..methods.landing import Landing
+from ..methods.soft import DoubleSoft, Soft
+from ..polynomials import Polynomial, evaluate, scaled
+from ..targets import polar
+from .cosine_bases import dct2, dct4
+from .descent import descend, determinant_sign, singular_error
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context
+
+TOLERANCES = {"1e-6": 1e-6, "1e-12": 1e-12}
+"""Names of the distances that steps and operations are counted to."""
+_STARTS = ("dct", "gaussian", "repeated")
+
+
+@runtime_checkable
+class Iterating(Protocol):
+    """A method whose forward pass is an iteration, which this task follows one iterate at a time."""
+
+    def iterates(self, matrix: Tensor) -> Iterator[Tensor]:
+        """The start, then each further iterate, without end; `[d, k]`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projection:
+    """Bring W_0 = U diag(s) V^T to orthonormal columns by nothing but the method, and count.
+
+    U and V are columns of the orthonormal DCT-II and DCT-IV matrices and s falls geometrically from `scale` to
+    `scale / kappa`, so that nothing is random and the polar factor U V^T is known. A penalty descends at `rate`
+    whatever its weight: soft orthogonality then maps every singular value by s <- s (1 + 4 rate - 4 rate s^2), at 1/8
+    the cubic Newton-Schulz step. A method that iterates in its forward pass is followed iterate by iterate; one that is
+    done when attached takes 0 steps. `steps-to-1e-12` counts until |s - 1| <= 1e-12 for every s, and `exact-steps` says
+    what the recursion of the singular values alone gives, where there is one. The clock takes a whole solve, from W_0
+    to `tolerance`, attaching included.
+
+    Args:
+        kappa: condition number, >= 1.
+        d: rows.
+        k: columns, 1 .. d.
+        rate: step of gradient descent on a penalty of weight 1.
+        scale: largest singular value.
+        start: `dct`; `gaussian`, entries N(0, 1 / d); or `repeated`, `dct` with its first column twice: its rank is
+            k - 1, which no product of matrices can mend.
+        steps: largest number of steps.
+        tolerance: at which the timed solve ends.
+
+    Raises:
+        ValueError: a field out of its range.
+    """
+
+    kappa: float = 1000.0
+    d: int = 64
+    k: int = 64
+    rate: float = 0.125
+    scale: float = 1.0
+    start: str = "dct"
+    steps: int = 100
+    tolerance: float = 1e-12
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= self.d:
+            raise ValueError(f"k must be in 1 .. d = {self.d}, got {self.k}")
+        if not self.kappa >= 1:
+            raise ValueError(f"kappa must be >= 1, got {self.kappa}")
+        if not (self.rate > 0 and self.scale > 0 and self.tolerance > 0):
+            raise ValueError(
+                f"rate, scale and tolerance must be > 0, got {self.rate}, {self.scale} and {self.tolerance}"
+            )
+        if self.start not in _STARTS:
+            raise ValueError(f"start must be one of {', '.join(_STARTS)}, got {self.start!r}")
+        if self.steps < 1:
+            raise ValueError(f"steps must be >= 1, got {self.steps}")
+
+    def evaluate(self, method: object, ctx: Context) -> None:
+        """Record the curve of `singular-error`, and steps and operations to each tolerance."""
+        start = self._start(ctx)
+        errors, last = [], start
+        for step, matrix in enumerate(islice(self._path(method, start, ctx), self.steps + 1)):
+            error, last = _error(matrix), matrix
+            errors.append(error)
+            ctx.record("singular-error", error, point=step)
+            if error <= min(TOLERANCES.values()) or not math.isfinite(error):
+                break
+        _record(ctx, "singular-error", errors[-1])
+        _record(ctx, "polar-distance", float(torch.linalg.matrix_norm(last - self._nearest(start))))
+        for index, (name, tolerance) in enumerate(TOLERANCES.items()):
+            taken = next((step for step, error in enumerate(errors) if error <= tolerance), None)
+            if taken is None:
+                continue
+            _record(ctx, f"steps-to-{name}", taken)
+            apart = ctx.fork("cost", index)
+            _record(ctx, f"flops-to-{name}", count(lambda n=taken, c=apart: self._solve(method, start, c, n)))
+        if (exact := self._exact(method, start)) is not None:
+            _record(ctx, "exact-steps", exact)
+        if self.d == self.k:
+            _record(ctx, "determinant", float(determinant_sign(last) * determinant_sign(start)))
+
+    def workload(self, method: object, ctx: Context) -> Workload:
+        """A whole solve to `tolerance`, or of all `steps` where it is not reached."""
+        start = self._start(ctx)
+        path = islice(self._path(method, start, ctx.fork("probe", 0)), self.steps + 1)
+        found = next((n for n, matrix in enumerate(path) if _error(matrix) <= self.tolerance), None)
+        steps = self.steps if found is None else found
+        forks = (ctx.fork("solve", n) for n in itertools.count())
+        return Workload(call=lambda: self._solve(method, start, next(forks), steps), units=1, unit="solve")
+
+    def _path(self, method: object, start: Tensor, ctx: Context) -> Iterator[Tensor]:
+        """W after 0, 1, ... steps, `[d, k]`."""
+        if isinstance(method, Iterating):
+            yield from method.iterates(start)
+            return
+        training = descend(method, start.unsqueeze(0), ctx, rate=self.rate)
+        while True:
+            with training.measuring():
+                matrix = training.columns().squeeze(0).clone()
+            yield matrix
+            Training.step(training)
+
+    def _solve(self, method: object, start: Tensor, ctx: Context, steps: int) -> Tensor:
+        if isinstance(method, Iterating):
+            return next(islice(method.iterates(start), steps, None))
+        training = descend(method, start.unsqueeze(0), ctx, rate=self.rate)
+        for _ in range(steps):
+            # Operations are counted around the whole solve, not again in each step.
+            Training.step(training)
+        return training.columns()
+
+    def _start(self, ctx: Context) -> Tensor:
+        if self.start == "gaussian":
+            return self.scale * ctx.noise("init").normal(self.d, self.k) / math.sqrt(self.d)
+        values = self.scale * self._values()
+        start = (dct2(self.d)[:, : self.k] * values) @ dct4(self.k).mT
+        if self.start == "repeated":
+            start[:, -1] = start[:, 0]
+        return start.to(device=ctx.device, dtype=ctx.dtype)
+
+    def _nearest(self, start: Tensor) -> Tensor:
+        """The polar factor, U V^T where it is known."""
+        if self.start == "dct":
+            return (dct2(self.d)[:, : self.k] @ dct4(self.k).mT).to(start)
+        return polar(start)
+
+    def _values(self) -> Tensor:
+        exponents = torch.arange(self.k, dtype=torch.float64) / max(self.k - 1, 1)
+        return self.kappa**-exponents
+
+    def _exact(self, method: object, start: Tensor) -> int | None:
+        """Steps to 1e-12 by the recursion of the singular values alone; None where there is no recursion."""
+        values = self.scale * self._values() if self.start == "dct" else torch.linalg.svdvals(start.double())
+        if isinstance(method, Iterating) and hasattr(method, "polynomials"):
+            values = scaled(torch.diag(values), str(getattr(method, "scale", "none"))).diagonal()
+            return _recursion(values, cast("_Iterated", method).polynomials(), self.steps)
+        if isinstance(method, (Soft, DoubleSoft)):
+            pull = (8 if isinstance(method, DoubleSoft) else 4) * self.rate
+        elif isinstance(method, Landing):
+            pull = min(method.lr * method.strength, 0.5)
+        else:
+            return None
+        return _recursion(values, repeat((1 + pull, -pull)), self.steps)
+
+
+class _Iterated(Protocol):
+    def polynomials(self) -> Iterator[Polynomial]: ...
+
+
+def _error(matrix: Tensor) -> float:
+    """Largest |s - 1|, NaN where the matrix is not finite."""
+    return float(singular_error(matrix)) if bool(matrix.isfinite().all()) else math.nan
+
+
+def _record(ctx: Context, metric: str, value: float) -> None:
+    """A value without chance: its interval is a point; NaN where the method diverged."""
+    interval = None if math.isnan(value) else (value, value)
+    ctx.record(metric, value, interval=interval, flags=("exact",))
+
+
+def _recursion(values: Tensor, polynomials: Iterator[Polynomial], limit: int) -> int | None:
+    for step in range(limit + 1):
+        if float((values - 1).abs().max()) <= 1e-12:
+            return step
+        values = evaluate(next(polynomials), values)
+    return None
