@@ -6,6 +6,7 @@ import argparse
 import fnmatch
 from pathlib import Path
 
+from ..api import MetricSpec
 from ..comparison import Table, compare
 from ..errors import UsageError
 from ..registry import Registry
@@ -25,6 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--budget", type=float, default=1000.0, metavar="N", help="work that the variance is shown at (1000)"
     )
     parser.add_argument("--against", default="exact", metavar="LABEL", help="reference of a training path (exact)")
+    parser.add_argument(
+        "--over", default="", metavar="COST", help="axis of a curve: time, or a cost of a step such as flops (steps)"
+    )
     options.add_results_option(parser)
     options.add_plugin_options(parser)
 
@@ -96,14 +100,31 @@ def _curve(run: Run, tables: list[Table], registry: Registry, args: argparse.Nam
         if spec is None or (metric is not None and spec != metric):
             continue
         found = curves.trails(run.plan, run.outcomes, table, metric=spec.name)
+        task = registry.tasks.get((table.family, table.task.name))
+        if args.over:
+            # Only a step has a price: other points are what the task varied.
+            steps = task is None or task.points == "steps"
+            found = curves.priced(found, table, _cost(args.over, registry).name) if steps else ()
         kept = [c for c in found if c.reference or _wanted(c.label, args.method)]
         if any(not c.reference and len(c.points) > 1 for c in kept):
-            task = registry.tasks.get((table.family, table.task.name))
             metric, over = spec, task.points if task is not None else over
             panels.append((table, kept))
     if metric is None:
-        raise _nothing("a method whose primary metric was measured at several points")
+        known = f", and with a {args.over} a step" if args.over else ""
+        raise _nothing(f"a method whose primary metric was measured at several points{known}")
+    if args.over:
+        cost = _cost(args.over, registry)
+        over = f"{cost.name} ({cost.unit})" if cost.unit else cost.name
     return plots.curve(panels, metric=metric.name, unit=metric.unit, over=over)
+
+
+def _cost(name: str, registry: Registry) -> MetricSpec:
+    """The metric that a curve is drawn over."""
+    if name not in registry.metrics:
+        raise UsageError(
+            "--over must name a metric, the cost of a step", got=name, do="time, or a counter such as flops"
+        )
+    return registry.metrics[name]
 
 
 def _wanted(label: str, globs: list[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .. import stats
 from ..api import Measurement, Outcome, Plan
@@ -189,7 +189,7 @@ class Curve:
     """
 
     label: str
-    points: tuple[int, ...]
+    points: tuple[float, ...]
     values: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
@@ -212,6 +212,19 @@ def trails(plan: Plan, outcomes: Mapping[str, Outcome], table: Table, *, metric:
         _curve(label, points, threshold=edges.get(label), reference=reference)
         for (reference, label), points in sorted(found.items())
     )
+
+
+def priced(found: Sequence[Curve], table: Table, cost: str) -> tuple[Curve, ...]:
+    """The same curves over what their steps cost; those without that cost, and references, are left out.
+
+    The cost of a step is a mean over the run, so that equal seconds are a product and never a race.
+
+    Args:
+        cost: column of the cost of one step: `time`, or a counter (`flops`).
+    """
+    prices = {row.method.label: row.cells[cost].value for row in table.rows if cost in row.cells}
+    known = [(c, price) for c in found if not c.reference and (price := prices.get(c.label)) is not None]
+    return tuple(replace(c, points=tuple(price * point for point in c.points), threshold=None) for c, price in known)
 
 
 def _curve(

@@ -155,11 +155,11 @@ TASKS = (
         name="gaussian-projection",
         family=_FAMILY,
         target=f"{_TASKS}.gaussian_projection:GaussianProjection",
-        summary="distance of Gaussian matrices from their polar factor after 6 steps without a loss",
+        summary="distance of Gaussian matrices from their polar factor after a few steps without a loss",
         version=1,
         offers=_INPUTS,
         suites={
-            "quick": ("gaussian-projection",),
+            "quick": ("gaussian-projection[d=8,k=5,steps=3]",),
             "standard": ("gaussian-projection",),
             "full": ("gaussian-projection", "gaussian-projection[d=64,k=64]"),
         },
@@ -195,7 +195,9 @@ METRICS = (
         name="test-nll",
         heading="nll",
         unit="nats",
+        scale="linear",
         summary="cross-entropy a held-out image",
+        margin=0.005,
     ),
     MetricSpec(
         name="test-accuracy",
@@ -219,7 +221,12 @@ METRICS = (
         summary="norm of the gradient at the first hidden layer over that at the last; 1 where nothing is lost",
     ),
     MetricSpec(
-        name="copy-nll", heading="nll", unit="nats", summary="cross-entropy a position of fresh sequences to copy"
+        name="copy-nll",
+        heading="nll",
+        unit="nats",
+        scale="linear",
+        summary="cross-entropy a position of fresh sequences to copy",
+        margin=0.005,
     ),
     MetricSpec(
         name="copy-share",
@@ -236,5 +243,7 @@ METRICS = (
         summary="share of the ten symbols said right; 1/8 by chance",
         margin=0.01,
     ),
-    MetricSpec(name="flops", summary="operations in matrix products and factorizations of one step, 2 a multiply-add"),
+    MetricSpec(
+        name="flops", summary="operations in matrix products and factorizations of one step or draw, 2 a multiply-add"
+    ),
 )

@@ -17,7 +17,7 @@ from kexue_bench.api import Case, Instance, Job, Measurement, Outcome, Plan
 from kexue_bench.cli.main import main
 from kexue_bench.errors import UsageError
 from kexue_bench.report import plots
-from kexue_bench.report.curves import Curve, Estimator, Gap, estimators, gaps, leads, trails
+from kexue_bench.report.curves import Curve, Estimator, Gap, estimators, gaps, leads, priced, trails
 from kexue_bench.tables import Cell, Row, Table
 
 TASK = Instance(name="task", params={"n": 1}, target="m:T", label="task[n=1]")
@@ -166,6 +166,16 @@ def test_a_curve_is_the_mean_over_replicates_with_its_t_interval():
     assert not any(gap.label == "law" for gap in gaps(plan, outcomes, table(), metric="elbo", against="a", higher=True))
 
 
+def test_a_curve_over_a_cost_has_its_points_multiplied():
+    """Each by the cost of its own method's step; a method without that cost, and the law, are left out."""
+    found = [
+        Curve(label=label, points=(0, 10), values=(2.0, 1.0), low=(2.0, 1.0), high=(2.0, 1.0), reference=label == "law")
+        for label in ("a", "b", "law")
+    ]
+    (only,) = priced(found, table(row("a", cell("time", 0.5)), row("b", cell("flops", 7.0))), "time")
+    assert (only.label, only.points, only.values) == ("a", (0.0, 5.0), (2.0, 1.0))
+
+
 # -- drawings ---------------------------------------------------------------------------------------------------------
 
 NASTY = ["<script>alert(1)</script>", "a & b", "$x_1^2$", "_hidden", "q\"u'o", "tab\tbreak\n\x1b[31m", "%s {} \\"]
@@ -278,6 +288,20 @@ def test_the_command_draws_a_stored_run(tmp_path, monkeypatch, capsys):
     assert "nothing to draw" in capsys.readouterr().err
     assert main(["plot", "--kind", "curve", "--to", "curve.svg"]) == 2
     assert "several points" in capsys.readouterr().err
+
+
+def test_the_command_draws_a_training_over_its_cost(tmp_path, monkeypatch, capsys):
+    """The same curve over steps and over operations; a cost that nobody counted is refused with what there is."""
+    monkeypatch.chdir(tmp_path)
+    run = ["run", "orthogonality", "-t", "digits-mlp[steps=2,width=8]", "-m", "none,soft", "-r", "2"]
+    assert main([*run, "--stage", "evaluate", "--isolation", "none", "-j", "1"]) == 0
+    for over, axis in (("", "steps"), ("flops", "flops")):
+        assert main(["plot", "--kind", "curve", "--over", over, "--to", "digits.svg"]) == 0
+        assert {"none", "soft", axis, "test-nll (nats)"} <= set(words(tmp_path / "digits.svg"))
+    assert main(["plot", "--kind", "curve", "--over", "time", "--to", "digits.svg"]) == 2
+    assert "with a time a step" in capsys.readouterr().err
+    assert main(["plot", "--kind", "curve", "--over", "joules", "--to", "digits.svg"]) == 2
+    assert "got joules" in capsys.readouterr().err
 
 
 def test_the_command_draws_a_sweep(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from ..flops import count
 
 @dataclass(kw_only=True)
 class CountedTraining(Training):
-    """A training that adds the `flops` of each step to a counter.
+    """A training that adds the `flops` of each step to a counter, those of one replicate.
 
     The first period of steps is counted by what it dispatches, backward pass and factorizations included; later steps
     cost the same and are not slowed down by counting. Elementwise work is not counted.
@@ -30,5 +30,5 @@ class CountedTraining(Training):
         if place < len(self._flops):
             super().step()
         else:
-            self._flops.append(count(super().step))
+            self._flops.append(count(super().step) // self.replicates)
         self.counter.add(flops=self._flops[place])

@@ -21,7 +21,7 @@ from .layers import StackedLinear
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context, Noise
 
-_INPUTS = 32
+_INPUTS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class GaussianProjection:
 
     One draw is W_steps - polar(W_0), whose truth is 0, so that the mse is the mean squared distance to the nearest
     matrix with orthonormal columns. A penalty descends at `rate`, whatever its weight: soft orthogonality at 1/8 is the
-    cubic Newton-Schulz iteration, whose basin these starts are in. Methods that look at inputs see the same 32
+    cubic Newton-Schulz iteration, whose basin these starts are in. Methods that look at inputs see the same 16
     standard normal ones at every step. The family's claims are checked here.
 
     Args:
@@ -45,7 +45,7 @@ class GaussianProjection:
 
     d: int = 12
     k: int = 8
-    steps: int = 6
+    steps: int = 20
     rate: float = 0.125
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ class GaussianProjection:
                 return target.matrix() - polar(start)
 
         truth = torch.zeros(self.d, self.k, dtype=ctx.dtype, device=ctx.device)
-        return Sampling(draw=draw, truth=truth, batch=64, metrics=("mse",))
+        return Sampling(draw=draw, truth=truth, batch=16, metrics=("mse",))
 
     def _training(self, layer: StackedLinear, session: Session, noise: Noise, weight: float) -> Training:
         """Plain gradient descent on nothing but what the session adds."""
