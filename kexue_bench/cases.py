@@ -100,7 +100,9 @@ def evaluate_cases(cell: Cell, request: Request, registry: Registry) -> list[Cas
             method,
             stage="evaluate",
             replicates=block,
-            options=_sampling_options(cell, request, registry.methods[cell.family.name, method.name]) | more,
+            options=_sampling_options(cell, request, registry.methods[cell.family.name, method.name])
+            | _readings(cell, registry)
+            | more,
         )
         for method, more in _contenders(cell)
         for block in blocks
@@ -146,6 +148,12 @@ def _sampling_options(cell: Cell, request: Request, method: MethodSpec) -> dict[
     if cell.family.work:
         options["work"] = cell.family.work
     return options | _declared(method)
+
+
+def _readings(cell: Cell, registry: Registry) -> dict[str, Scalar]:
+    """Name -> target of every reading of the family, as JSON: a trained score is measured under all of them."""
+    found = {name: spec.target for (family, name), spec in registry.readings.items() if family == cell.family.name}
+    return {"readings": json.dumps(found)} if found and not cell.spec.budgets else {}
 
 
 def _declared(method: MethodSpec) -> dict[str, Scalar]:

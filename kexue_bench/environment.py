@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import json
 import os
 import platform
 import subprocess
@@ -132,9 +133,9 @@ def _output(command: list[str], folder: Path) -> str:
 def fingerprint(case: Case) -> str:
     """16 hex digits over everything but the case's own identity that its numbers depend on.
 
-    They cover the source files of the task's and the method's module, of the modules in the same package which these
-    import (statically, all the way), `LAB_VERSION`, the versions of torch, numpy and scipy, and the processor. Files
-    are found without importing anything. A module without a file counts as `missing`.
+    They cover the source files of the task's, the method's and the readings' modules, of the modules in the same
+    package which these import (statically, all the way), `LAB_VERSION`, the versions of torch, numpy and scipy, and the
+    processor. Files are found without importing anything. A module without a file counts as `missing`.
     """
     return fingerprints((case,))[case.key]
 
@@ -152,7 +153,8 @@ def fingerprints(cases: Iterable[Case]) -> Mapping[str, str]:
     out: dict[str, str] = {}
     for case in cases:
         parts = list(ground)
-        for target in (case.task.target, case.method.target):
+        readings = json.loads(str(case.options.get("readings", "{}")))
+        for target in (case.task.target, case.method.target, *readings.values()):
             module = target.partition(":")[0]
             if module not in closures:
                 closures[module] = _closure_digest(module, sources)

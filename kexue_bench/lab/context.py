@@ -8,12 +8,13 @@ no draw depends on the order of cases or on what was drawn before.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING, Literal, get_args
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -260,6 +261,16 @@ class Context:
         child._taken = self._taken
         return child
 
+    @cached_property
+    def readings(self) -> Mapping[str, Any]:
+        """Name -> reading, built without arguments: the rules of the family, whoever registered them, in this case.
+
+        Raises:
+            ImportError: a target that cannot be built; the name of its reading is in the message.
+        """
+        targets: dict[str, str] = json.loads(str(self.case.options.get("readings", "{}")))
+        return {name: _reading(name, target) for name, target in targets.items()}
+
     # -- work ---------------------------------------------------------------------------------------------------------
 
     def estimate(self, problem: Sampling) -> Estimate:
@@ -359,6 +370,14 @@ class Context:
     def details(self) -> Mapping[str, Tensor]:
         """Name -> values, float64 on the CPU."""
         return dict(self._details)
+
+
+def _reading(name: str, target: str) -> object:
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)()
+    except Exception as error:
+        raise ImportError(f"the reading {name!r} cannot be built from {target!r}: {error}") from error
 
 
 def _numbers(metric: str, value: float | Tensor, replicates: tuple[int, ...]) -> list[float]:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from .training import Training
 
 Measure = Callable[[], Mapping[str, Tensor]]
-"""Metric name -> value for each replicate, `[R]` (or a scalar); called without grad, outside the counted seconds."""
+"""Column -> value for each replicate, `[R]` (or a scalar); called without grad, outside the counted seconds.
+
+A column is a metric, or a metric with labels as tables write it: `f1[reading=tuned]`.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

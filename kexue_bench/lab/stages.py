@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
@@ -57,18 +57,19 @@ def verify(task: object, method: object, ctx: Context) -> None:
 
 
 def workload(task: object, method: object, ctx: Context) -> Workload:
-    """What one sample of the clock calls: a batch of draws, a period of steps, or what the task says.
+    """What one sample of the clock calls: what the task says, else a batch of draws or a period of steps.
 
     Raises:
         TypeError: the task is none of the three kinds.
     """
+    # A sampling task whose draws hold more than the method's own work says itself what to time.
+    if hasattr(task, "workload"):
+        return cast("Task", task).workload(method, ctx)
     if hasattr(task, "problem"):
         problem, noise = cast("SamplingTask", task).problem(method, ctx), ctx.noise("noise")
         return Workload(call=lambda: problem.draw(noise, problem.batch), units=problem.batch, unit="draw")
     if hasattr(task, "build"):
         return cast("TrainedTask", task).build(method, ctx).workload()
-    if hasattr(task, "workload"):
-        return cast("Task", task).workload(method, ctx)
     raise TypeError(f"a task has `problem`, `build` and `measure`, or `workload`; got {type(task).__name__}")
 
 
@@ -106,9 +107,29 @@ def _train(task: TrainedTask, method: object, ctx: Context) -> None:
 def _record_curve(ctx: Context, trained: Trained) -> None:
     for point, values in trained.curve:
         for name, value in values.items():
-            ctx.record(name, _aligned(value, ctx), point=point.step)
+            metric, labels = parse_column(name)
+            ctx.record(metric, _aligned(value, ctx), point=point.step, **labels)
     for name, value in trained.final.items():
-        ctx.record(name, _aligned(value, ctx))
+        metric, labels = parse_column(name)
+        ctx.record(metric, _aligned(value, ctx), **labels)
+
+
+def parse_column(name: str) -> tuple[str, dict[str, Any]]:
+    """Metric and labels of a column as tables write it.
+
+    >>> parse_column("f1[reading=tuned]")
+    ('f1', {'reading': 'tuned'})
+
+    Raises:
+        ValueError: labels that are no `name=value` in square brackets.
+    """
+    metric, bracket, rest = name.partition("[")
+    if not bracket:
+        return name, {}
+    pairs = [part.partition("=") for part in rest.removesuffix("]").split(",")]
+    if not rest.endswith("]") or any(not (label and equals and value) for label, equals, value in pairs):
+        raise ValueError(f"a measured column must be named `metric` or `metric[label=value]`, got {name!r}")
+    return metric, {label: value for label, _, value in pairs}
 
 
 def _aligned(value: Tensor, ctx: Context) -> Tensor:
