@@ -1,0 +1,100 @@
+"""Soft counts of a batch and the ratios of them, with everything that the methods share about shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+AVERAGES = ("macro", "micro", "samples")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Counts:
+    """Soft confusion counts `[R, K]`, one for each ratio that is averaged.
+
+    Args:
+        tp: sum of p y.
+        fp: sum of p (1 - y).
+        fn: sum of (1 - p) y.
+        tn: sum of (1 - p) (1 - y).
+    """
+
+    tp: Tensor
+    fp: Tensor
+    fn: Tensor
+    tn: Tensor
+
+    @classmethod
+    def of(cls, p: Tensor, y: Tensor, average: str = "macro") -> Counts:
+        """Counts of probabilities p and targets y, both `[R, B, C]`, from the sums of p y, p and y.
+
+        Args:
+            average: `macro` counts each label (K = C), `micro` all together (K = 1), `samples` each item (K = B).
+        """
+        axes = {"macro": (1,), "micro": (1, 2), "samples": (2,)}[average]
+        tp, called, true = (part.sum(axes).reshape(len(p), -1) for part in (p * y, p, y))
+        size = p[0].numel() // tp.shape[1]
+        return cls(tp=tp, fp=called - tp, fn=true - tp, tn=size - called - true + tp)
+
+
+def ratio(numerator: Tensor, denominator: Tensor, eps: float = 0.0) -> Tensor:
+    """`(numerator + eps) / (denominator + eps)`, and 0 with a gradient of 0 for 0 / 0; the numerator is the smaller."""
+    tiny = torch.finfo(denominator.dtype).tiny
+    return (numerator + eps) / (denominator + eps).clamp_min(tiny)
+
+
+def f_score(counts: Counts, *, beta: float = 1.0, eps: float = 0.0) -> Tensor:
+    """`((1 + beta^2) TP + eps) / ((1 + beta^2) TP + beta^2 FN + FP + eps)`, `[R, K]`."""
+    weighted = (1 + beta**2) * counts.tp
+    return ratio(weighted, weighted + beta**2 * counts.fn + counts.fp, eps)
+
+
+def stacked(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Both as `[R, B, C]`, the targets in the dtype of the logits.
+
+    Raises:
+        ValueError: shapes that differ, or with no or more than three dimensions, or an empty batch.
+    """
+    if logits.shape != targets.shape:
+        raise ValueError(
+            f"logits and targets must have one shape, got {tuple(logits.shape)} and {tuple(targets.shape)}"
+        )
+    if not 1 <= logits.ndim <= 3 or 0 in logits.shape:
+        raise ValueError(
+            f"logits must be [B], [R, B] or [R, B, C] and not empty, got {tuple(logits.shape)}; "
+            "for one problem with several labels write logits[None], targets[None]"
+        )
+    shape = (1, *logits.shape, 1) if logits.ndim == 1 else (*logits.shape, 1) if logits.ndim == 2 else logits.shape
+    return logits.reshape(shape), targets.to(logits.dtype).reshape(shape)
+
+
+def unstacked(values: Tensor, logits: Tensor) -> Tensor:
+    """Values `[R]` in the shape that belongs to the logits: `[]` where these are `[B]`."""
+    return values.squeeze(0) if logits.ndim == 1 else values
+
+
+def as_float(targets: Tensor) -> Tensor:
+    """Targets in a floating dtype: their own, or else the default one."""
+    return targets if targets.is_floating_point() else targets.to(torch.get_default_dtype())
+
+
+def check_average(average: str) -> None:
+    """Raise ValueError for a word that names no average."""
+    if average not in AVERAGES:
+        raise ValueError(f"average must be one of {', '.join(AVERAGES)}, got {average!r}")
+
+
+def check_positive(**values: float) -> None:
+    """Raise ValueError for a value that is not above 0."""
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be > 0, got {value}")
+
+
+def check_not_negative(**values: float) -> None:
+    """Raise ValueError for a value below 0."""
+    for name, value in values.items():
+        if not value >= 0:
+            raise ValueError(f"{name} must be >= 0, got {value}")

@@ -1,0 +1,57 @@
+"""sigmoidF1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from kexue_f1.base import BatchLoss
+from kexue_f1.counts import Counts, check_average, check_not_negative, check_positive, f_score
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigmoidF1(BatchLoss):
+    """sigmoidF1: soft F1 with `p = sigmoid(beta (z + eta))` of the raw output z of the last layer.
+
+    beta to infinity gives hard F1, and no gradient. This is the formula on logits (arXiv:2108.10566, section 4); the
+    code published with it applies a sigmoid before this one, which is another loss with hardly any gradient.
+
+    Args:
+        beta: steepness, > 0.
+        eta: offset of the logits.
+        eps: smoothing of soft F1, >= 0.
+        average: over labels: `macro`, `micro` or `samples`.
+
+    Raises:
+        ValueError: beta not above 0, eps below 0, or an unknown average.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_f1 import SigmoidF1
+        >>> logits, targets = torch.tensor([2.0, -0.9, 0.5], requires_grad=True), torch.tensor([1.0, 0.0, 1.0])
+        >>> loss, _ = SigmoidF1(beta=10.0).loss(logits, targets)
+        >>> loss.backward()
+    """
+
+    vertex: ClassVar[str] = "f1"
+    beta: float = 10.0
+    eta: float = 0.0
+    eps: float = 0.0
+    average: str = "macro"
+
+    def __post_init__(self) -> None:
+        check_positive(beta=self.beta)
+        check_not_negative(eps=self.eps)
+        check_average(self.average)
+
+    def value(self, z: Tensor, y: Tensor) -> Tensor:
+        """Mean over labels or items, `[R]`."""
+        u = self.beta * (z + self.eta)
+        return 1 - f_score(Counts.of(torch.sigmoid(u), y, self.average), eps=self.eps).mean(1)
+
+    def probability(self, logits: Tensor) -> Tensor:
+        """The steep sigmoid."""
+        return torch.sigmoid(self.beta * (logits + self.eta))

@@ -1,0 +1,103 @@
+"""Readings: how a trained score is turned into decisions. They label the rows of a table and are never trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kexue_f1.contract import Probability
+from kexue_f1.metrics import best_threshold
+
+_STEPS, _FAR = 80, 64.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Half:
+    """The threshold that the loss itself decides at: a probability of 1/2, or logit 0 where it states none."""
+
+    def threshold(self, scores: Tensor, targets: Tensor, probability: Probability) -> Tensor | None:  # noqa: ARG002  # no data is needed
+        """Solved once; `[R, C]`."""
+        like = scores[:, 0]
+        at = score_at(torch.full_like(like, 0.5), probability)
+        return torch.zeros_like(like) if at is None else at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """The threshold of the largest F1 on the validation data, in the middle between two scores."""
+
+    def threshold(self, scores: Tensor, targets: Tensor, probability: Probability) -> Tensor | None:  # noqa: ARG002  # the rule of the contract
+        """Every threshold is tried; `[R, C]`."""
+        return best_threshold(scores, targets)[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfF:
+    """A probability of half the largest F1 of the validation data: the best threshold if probabilities are calibrated.
+
+    Lipton, Elkan and Narayanaswamy, arXiv:1402.1892. It needs the value of the largest F1 only, which is known far more
+    precisely than its place; what is not calibrated it reads wrongly.
+    """
+
+    def threshold(self, scores: Tensor, targets: Tensor, probability: Probability) -> Tensor | None:
+        """`[R, C]`, or None for a loss without probabilities."""
+        return score_at(best_threshold(scores, targets)[1].to(scores.dtype) / 2, probability)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gfm:
+    """The set of labels with the largest expected F1, given probabilities of independent labels.
+
+    For each size k the best set is that of the k largest `sum_s P(y_i = 1, s labels true) 2 / (s + k)`; the best over k
+    is exact (Dembczynski, Waegeman, Cheng and Hüllermeier, NeurIPS 2011; Ye, Chai, Lee and Chieu, ICML 2012). A
+    decision on sets, so for tasks with several labels; an empty set has an F1 of 0, whatever is true.
+    """
+
+    def decide(self, probability: Tensor) -> Tensor:
+        """Bool `[R, N, C]` from probabilities `[R, N, C]`; time and memory are R N C^3."""
+        labels = probability.shape[-1]
+        p = probability.reshape(-1, labels).to(torch.float64)
+        joint = torch.stack([p[:, i, None] * _number_true(_without(p, i)) for i in range(labels)], dim=1)
+        sizes = torch.arange(1, labels + 1, device=p.device)
+        gain = joint @ (2.0 / (sizes.view(-1, 1) + sizes.view(1, -1))).to(p)
+        ordered, order = gain.sort(dim=1, descending=True)
+        inside = (sizes.view(-1, 1) <= sizes.view(1, -1)).to(p)
+        best = (ordered * inside).sum(1).argmax(1)
+        chosen = order.gather(2, best.view(-1, 1, 1).expand(-1, labels, 1)).squeeze(2)
+        ranks = torch.arange(labels, device=p.device).view(1, -1).expand_as(chosen)
+        out = torch.zeros_like(p, dtype=torch.bool).scatter_(1, chosen, ranks <= best.unsqueeze(1))
+        return out.view(probability.shape)
+
+
+def _without(p: Tensor, i: int) -> Tensor:
+    return torch.cat([p[:, :i], p[:, i + 1 :]], dim=1)
+
+
+def _number_true(p: Tensor) -> Tensor:
+    """The law of the number of true labels among independent ones `[M, L]`: `[M, L + 1]` for 0 .. L."""
+    law = torch.zeros(len(p), p.shape[1] + 1, dtype=p.dtype, device=p.device)
+    law[:, 0] = 1
+    for column in p.T:
+        law = law * (1 - column).unsqueeze(1) + torch.roll(law, 1, dims=1) * column.unsqueeze(1)
+    return law
+
+
+def score_at(level: Tensor, probability: Probability) -> Tensor | None:
+    """The logit at which an increasing probability reaches a level, by bisection over -64 .. 64; None without one.
+
+    Args:
+        level: probabilities `[R, C]`.
+        probability: of a loss.
+    """
+    if probability(level.unsqueeze(1)) is None:
+        return None
+    low, high = torch.full_like(level, -_FAR), torch.full_like(level, _FAR)
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        found = probability(middle.unsqueeze(1))
+        assert found is not None
+        below = found.squeeze(1) < level
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return high

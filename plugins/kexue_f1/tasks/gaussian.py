@@ -1,0 +1,248 @@
+"""Training on populations whose laws are known: the score of what was learned is exact, only the training is random."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kexue_f1.populations import Part, Population, best_gaussian_f1, posterior_logit
+from kexue_f1.tasks.linear import FULL, F1Training, as_labels, check_settings, labelled, thresholds, training
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.protocols import Measure
+    from kexue_f1.contract import F1Loss
+
+ITEMS = 10_000
+"""Training items, and as many for validation."""
+_COLLAPSED = 0.1
+"""Share of the best F1 below which a classifier counts as calling nothing positive."""
+_SATURATED = 8.0
+_OFTEN = 0.01
+
+
+class PopulationTask:
+    """What tasks on populations share; each declares its population, its best classifier and its settings."""
+
+    steps: int
+
+    @property
+    def settings(self) -> tuple[int, int, float]:
+        """Batch, steps and learning rate."""
+        raise NotImplementedError
+
+    @property
+    def population(self) -> Population:
+        """Where items come from."""
+        raise NotImplementedError
+
+    def best(self) -> tuple[float, Tensor, Tensor]:
+        """The largest F1 of a linear classifier, and one that has it: weight `[1, d]`, bias `[1]`, score >= 0."""
+        return self.population.best_linear
+
+    def build(self, method: F1Loss, ctx: Context) -> F1Training:
+        """One training of all replicates, each with data of its own."""
+        batch, _, lr = self.settings
+        data, held = (
+            self.population.draw(ctx.noise(stream, stack=0), len(ctx.replicates), ITEMS)
+            for stream in ("data", "measure")
+        )
+        return training(method, ctx, data, held=held, batch=batch, lr=lr)
+
+    def measure(self, training: F1Training, ctx: Context) -> Measure:
+        """Exact F1 and regret under the readings; at the end also what needs all readings and the whole law.
+
+        Between the marks of the end, only the reading `0.5` is measured: the others sort the validation data.
+        """
+        method, model = training.method, training.score
+        held_x, held_y = training.held
+        best, weight, bias = self.best()
+        readings = ctx.readings
+
+        def measured() -> Mapping[str, Tensor]:
+            last = training.done == self.steps
+            used = readings if last else {name: r for name, r in readings.items() if name == "0.5"}
+            law = self.population.law(model.weight[:, :, 0], model.bias[:, 0, 0])
+            out: dict[str, Tensor] = {}
+            for name, threshold in thresholds(used, model.scores(held_x), held_y, method).items():
+                value = law.f1(threshold.double()).squeeze(1)
+                out[labelled("f1", name)] = value
+                out[labelled("f1-regret", name)] = best - value
+            if last:
+                out["average-precision"] = law.average_precision()
+                probability = method.probability(law.grid.to(model.bias.dtype))
+                if probability is not None:
+                    out["calibration-error"] = law.calibration_error(probability.double())
+                out["zero-gradient"] = training.zeros.share
+                own = out.get(labelled("f1", "0.5"))
+                if own is not None:
+                    self._record_collapse(ctx, training, own / best, weight, bias)
+            return out
+
+        return measured
+
+    def score(self, method: F1Loss, ctx: Context) -> float:
+        """Exact F1 at the threshold tuned on validation data, mean over replicates; NaN where the training diverged."""
+        training = self.build(method, ctx)
+        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
+        if trained.diverged:
+            return math.nan
+        tuned = trained.final.get(labelled("f1", "tuned"))
+        return math.nan if tuned is None else float(tuned.mean())
+
+    def _record_collapse(self, ctx: Context, training: F1Training, share: Tensor, weight: Tensor, bias: Tensor) -> None:
+        """Name what went wrong where nothing is called positive although the loss itself asks for something else.
+
+        `collapse` is 1 for a replicate whose own threshold gives less than a tenth of the best F1 while its loss, on
+        all training data, is smaller at the best linear rule. Such a training was misled by its batches: by those
+        without positives if their gradient pushes scores down (`empty-batch-collapse`), else it found no gradient
+        (`stalled`).
+        """
+        method, model, state = training.method, training.score, training.state
+        rule = (model.x.double() @ weight.squeeze(0).to(model.x.device) + bias.to(model.x.device)).to(model.x)
+        found = _whole_loss(method, model.scores(model.x), model.y, state)
+        wanted = _whole_loss(method, _SATURATED * rule, model.y, state)
+        collapsed = (share < _COLLAPSED) & (wanted < found).to(share.device)
+        batch, prior = self.settings[0], self.population.prior
+        flags: tuple[str, ...] = ()
+        if bool(collapsed.any()):
+            empty = batch != FULL and (1 - prior) ** batch > _OFTEN
+            down = empty and _pushes_down(training, batch)
+            flags = ("empty-batch-collapse",) if down else ("stalled",)
+        ctx.record("collapse", collapsed.double(), flags=flags)
+
+
+def _whole_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object) -> Tensor:
+    refresh = getattr(method, "refresh", None)
+    state = state if refresh is None else refresh(scores, y, state)
+    return method.loss(scores, y, state)[0]
+
+
+def _pushes_down(training: F1Training, batch: int) -> bool:
+    """Whether a batch of negatives has a gradient that lowers the scores, in any replicate."""
+    model = training.score
+    negatives = as_labels(model.y)[:, :, 0].argsort(dim=1, stable=True)[:, :batch]
+    scores = model.scores(model.x).detach().gather(1, negatives).requires_grad_()
+    with torch.enable_grad():
+        value, _ = training.method.loss(scores, torch.zeros_like(scores), training.state)
+        (gradient,) = torch.autograd.grad(value.sum(), scores)
+    return bool((gradient.sum(1) > 0).any())
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianF1(PopulationTask):
+    """Two unit normals a distance apart, a linear score, and the best F1 in closed form.
+
+    10,000 training items, as many for validation, of which a replicate has its own; Adam from weights near 0. F1 and
+    regret are those of the learned score on the population itself, average precision and calibration error too, by
+    integrals over the score: no test set. The distance lies along the diagonal, so that no coordinate is special.
+
+    Args:
+        d: distance of the means, > 0.
+        prior: share of positives, in (0, 1).
+        dimensions: of x, >= 1; in one dimension all losses rank alike and only thresholds differ.
+        batch: items of a step; 0 for all.
+        steps: optimisation steps.
+        lr: learning rate of Adam.
+
+    Raises:
+        ValueError: a setting outside of its range.
+    """
+
+    d: float = 2.0
+    prior: float = 0.1
+    dimensions: int = 5
+    batch: int = 64
+    steps: int = 500
+    lr: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_settings(batch=self.batch, steps=self.steps, lr=self.lr, items=ITEMS)
+        if not self.d > 0:
+            raise ValueError(f"d must be > 0, got {self.d}; at 0 there is nothing to learn")
+        if not 0 < self.prior < 1:
+            raise ValueError(f"prior must lie in (0, 1), got {self.prior}")
+        if self.dimensions < 1:
+            raise ValueError(f"dimensions must be >= 1, got {self.dimensions}")
+
+    @property
+    def settings(self) -> tuple[int, int, float]:
+        """Batch, steps and learning rate."""
+        return self.batch, self.steps, self.lr
+
+    @property
+    def population(self) -> Population:
+        """Unit normals about 0 and about a point at distance d."""
+        mean = (self.d / math.sqrt(self.dimensions),) * self.dimensions
+        unit = Part(weight=1.0, mean=())
+        return Population(
+            prior=self.prior,
+            dimensions=self.dimensions,
+            negatives=(unit,),
+            positives=(Part(weight=1.0, mean=mean),),
+        )
+
+    def best(self) -> tuple[float, Tensor, Tensor]:
+        """The posterior against half the best F1."""
+        threshold, value = best_gaussian_f1(self.d, self.prior)
+        weight = torch.full((1, self.dimensions), 1 / math.sqrt(self.dimensions), dtype=torch.float64)
+        return value, weight, torch.tensor([-threshold], dtype=torch.float64)
+
+    def posterior_logit(self, x: Tensor) -> Tensor:
+        """Log-odds of the posterior of items `[..., dimensions]`."""
+        return posterior_logit(self.d, self.prior, x.sum(-1) / math.sqrt(self.dimensions))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MisspecifiedF1(PopulationTask):
+    """Positives on two sides of the negatives: no linear score is right, and the likeliest is not the best for F1.
+
+    Negatives are standard normal; of the positives 60 % lie about (2.5, 0) with deviation 1 and 40 % about (-2, 1) with
+    deviation 1/2, further coordinates are noise. The linear score of maximum likelihood serves both groups and its best
+    threshold gives an F1 of .381; the best linear classifier gives up one group and has .514. So this is where a tuned
+    threshold alone does not win. `f1-regret` is against the best linear classifier, found by search.
+
+    Args:
+        prior: share of positives, in (0, 1).
+        dimensions: of x, >= 2.
+        batch: items of a step; 0 for all.
+        steps: optimisation steps.
+        lr: learning rate of Adam.
+
+    Raises:
+        ValueError: a setting outside of its range.
+    """
+
+    prior: float = 0.1
+    dimensions: int = 5
+    batch: int = 64
+    steps: int = 500
+    lr: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_settings(batch=self.batch, steps=self.steps, lr=self.lr, items=ITEMS)
+        if not 0 < self.prior < 1:
+            raise ValueError(f"prior must lie in (0, 1), got {self.prior}")
+        if self.dimensions < 2:
+            raise ValueError(f"dimensions must be >= 2, since the means span a plane, got {self.dimensions}")
+
+    @property
+    def settings(self) -> tuple[int, int, float]:
+        """Batch, steps and learning rate."""
+        return self.batch, self.steps, self.lr
+
+    @property
+    def population(self) -> Population:
+        """One group of negatives, two of positives."""
+        return Population(
+            prior=self.prior,
+            dimensions=self.dimensions,
+            negatives=(Part(weight=1.0, mean=()),),
+            positives=(Part(weight=0.6, mean=(2.5, 0.0)), Part(weight=0.4, mean=(-2.0, 1.0), scale=0.5)),
+        )

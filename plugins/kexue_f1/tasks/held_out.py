@@ -1,0 +1,113 @@
+"""Training on data sets, scored on held-out items under every reading."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kexue_f1.metrics import average_precision, calibration_error, called, f1
+from kexue_f1.tasks.linear import F1Training, as_labels, decisions, labelled, thresholds, training
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.protocols import Measure
+    from kexue_f1.contract import F1Loss
+    from kexue_f1.tasks.linear import Data
+
+_TRAIN, _HELD = 0.6, 0.2
+
+
+class HeldOutTask:
+    """What tasks on data sets share; each declares its data and its settings.
+
+    Items are split 60 : 20 : 20 into training, validation and test, anew in each replicate, and standardised by the
+    training part. `f1` is the mean over labels; with several labels `f1-micro` and `f1-samples` stand beside it.
+    Between the marks of the end, only the reading `0.5` is measured.
+    """
+
+    steps: int
+
+    @property
+    def settings(self) -> tuple[int, int, float]:
+        """Batch, steps and learning rate."""
+        raise NotImplementedError
+
+    def items(self, ctx: Context) -> Data:
+        """All items `[n, d]` and their targets, `[n]` or `[n, C]`."""
+        raise NotImplementedError
+
+    def parts(self, ctx: Context) -> tuple[Data, Data, Data]:
+        """Training, validation and test data of all replicates."""
+        x, y = self.items(ctx)
+        n = len(x)
+        order = ctx.noise("split", stack=0).permutation(n)
+        x, y = x[order], y[order]
+        first, second = round(_TRAIN * n), round((_TRAIN + _HELD) * n)
+        mean = x[:, :first].mean(1, keepdim=True)
+        sd = x[:, :first].std(1, keepdim=True)
+        # A pixel that is always white says nothing, and must not be divided by.
+        x = (x - mean) / torch.where(sd > 0, sd, torch.ones_like(sd))
+        train, held, test = (
+            (x[:, low:high], y[:, low:high]) for low, high in ((0, first), (first, second), (second, n))
+        )
+        return train, held, test
+
+    def build(self, method: F1Loss, ctx: Context) -> F1Training:
+        """One training of all replicates, each with a split of its own."""
+        batch, _, lr = self.settings
+        train, held, test = self.parts(ctx)
+        if batch > train[0].shape[1]:
+            raise ValueError(f"batch must lie in 1 .. {train[0].shape[1]}, or be 0 for all of them, got {batch}")
+        return training(method, ctx, train, held=held, test=test, batch=batch, lr=lr)
+
+    def measure(self, training: F1Training, ctx: Context) -> Measure:
+        """Held-out F1 under the readings; at the end average precision and calibration error too."""
+        model, method, readings = training.score, training.method, ctx.readings
+        (held_x, held_y), (test_x, test_y) = training.held, training.test or training.held
+        y = as_labels(test_y)
+        several = y.shape[2] > 1
+
+        def measured() -> Mapping[str, Tensor]:
+            last = training.done == self.steps
+            used = readings if last else {name: r for name, r in readings.items() if name == "0.5"}
+            scores = model.scores(test_x)
+            labels = as_labels(scores)
+            probability = method.probability(scores)
+            probability = None if probability is None else as_labels(probability)
+            found = {
+                name: called(labels, at) for name, at in thresholds(used, model.scores(held_x), held_y, method).items()
+            } | decisions(used, probability)
+            out: dict[str, Tensor] = {}
+            for name, positive in found.items():
+                out[labelled("f1", name)] = f1(positive, y)
+                if several:
+                    out[labelled("f1-micro", name)] = f1(positive, y, "micro")
+                    out[labelled("f1-samples", name)] = f1(positive, y, "samples")
+            if last:
+                out["average-precision"] = average_precision(labels, y)
+                if probability is not None:
+                    out["calibration-error"] = calibration_error(probability, y)
+                out["zero-gradient"] = training.zeros.share
+            out.update(self.further(training, found if last else {}))
+            return out
+
+        return measured
+
+    def further(self, training: F1Training, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:  # noqa: ARG002  # a hook
+        """What a task knows beyond that, from the decisions of each reading at the end; nothing by default."""
+        return {}
+
+    def score(self, method: F1Loss, ctx: Context) -> float:
+        """Average precision on the validation data, mean over replicates; NaN where the training diverged."""
+        training = self.build(method, ctx)
+        trained = ctx.train(training, steps=self.steps, measure=dict, marks=())
+        if trained.diverged:
+            return math.nan
+        with torch.no_grad():
+            x, y = training.held
+            return float(average_precision(as_labels(training.score.scores(x)), as_labels(y)).mean())

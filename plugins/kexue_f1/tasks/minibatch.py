@@ -1,0 +1,199 @@
+"""A loss on batches at frozen weights, against itself on all data: what a batch does to F1 and to a gradient."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from kexue_bench.lab.protocols import Sampling
+from kexue_f1.metrics import f1
+from kexue_f1.populations import best_minibatch_f1, searched_gaussian_f1
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context, Noise
+    from kexue_f1.contract import F1Loss
+
+POINTS = ("halfway", "bayes")
+ITEMS = 20_000
+_DRAWS = 256
+_CERTAIN = 50.0
+"""A logit that every link takes for certain in single precision."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinibatchF1:
+    """The gradient of a loss of a linear score on batches of two unit normals, against its gradient on all data.
+
+    x is N(0, 1) for negatives and N(d, 1) for positives, each batch is drawn afresh, the score is `w x + b`, frozen at
+    the point. A draw is the gradient of the loss of one batch with respect to (w, b); the truth is that of 20,000 items
+    at the quantiles of the law, so that it is exact up to 1e-3 of itself. Learned state is that of all data where the
+    method can look at them, and else follows `warmup` batches. Beside bias, variance and cosine:
+
+    `zero-gradient`, the share of batches without any gradient. `batch-f1`, the mean over batches of the F1 of their own
+    decisions, at the threshold at which that mean is largest, and `batch-f1-best`, its exact value: what a loss could
+    reach that maximised the F1 of its batches. `loss-f1`, one minus the loss of these decisions made certain: equal to
+    `batch-f1` for a loss that is F1 there, and further away the more its smoothing counts. `best-f1`, the largest F1 on
+    the law, and `threshold-gap`, how far the posterior at its threshold, found by search, is from half of it.
+
+    Args:
+        d: distance of the means, >= 0.
+        prior: share of positives, in (0, 1).
+        batch: items of a batch, >= 1.
+        point: `halfway`, w = d / 2 and b the log-odds of the prior, or `bayes`, the weights of the posterior.
+
+    Raises:
+        ValueError: a setting outside of its range.
+    """
+
+    d: float = 2.0
+    prior: float = 0.01
+    batch: int = 64
+    point: str = "halfway"
+
+    def __post_init__(self) -> None:
+        if not self.d >= 0:
+            raise ValueError(f"d must be >= 0, got {self.d}")
+        if not 0 < self.prior < 1:
+            raise ValueError(f"prior must lie in (0, 1), got {self.prior}")
+        if self.batch < 1:
+            raise ValueError(f"batch must be >= 1, got {self.batch}")
+        if self.point not in POINTS:
+            raise ValueError(f"point must be one of {', '.join(POINTS)}, got {self.point!r}")
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """W and b of the point."""
+        odds = math.log(self.prior / (1 - self.prior))
+        return (self.d, odds - self.d**2 / 2) if self.point == "bayes" else (self.d / 2, odds)
+
+    def problem(self, method: F1Loss, ctx: Context) -> Sampling:
+        """Draws of the gradient of one batch; see the class."""
+        x, y = self._quantiles(ctx)
+        threshold, best = best_minibatch_f1(self.d, self.prior, self.batch)
+        draws = Draws(task=self, method=method, all_data=(x, y), threshold=threshold, adapting=ctx.noise("method"))
+
+        def after(context: Context) -> None:
+            level, value = searched_gaussian_f1(self.d, self.prior)
+            # Where nothing can be told, the threshold is any below everything.
+            gap = abs(level - value / 2) if self.d else max(0.0, value / 2 - self.prior)
+            for name, exact in (("batch-f1-best", best), ("best-f1", value), ("threshold-gap", gap)):
+                context.record(name, exact, interval=(exact, exact), flags=("exact",))
+
+        return Sampling(
+            draw=draws,
+            truth=draws.gradient(x.unsqueeze(0), y.unsqueeze(0))[0].double(),
+            batch=_DRAWS,
+            inputs=(x, y),
+            metrics=("relative-bias", "variance", "mse", "cosine")
+            if draws.informative
+            else ("bias", "variance", "mse"),
+            losses={
+                "zero-gradient": lambda gradient: (gradient.abs().amax(1) == 0).to(gradient.dtype),
+                "batch-f1": draws.batch_f1,
+                **({"loss-f1": draws.loss_f1} if getattr(method, "vertex", "") == "f1" else {}),
+            },
+            after=after,
+        )
+
+    def batches(self, noise: Noise, n: int) -> tuple[Tensor, Tensor]:
+        """Items and targets of n fresh batches, both `[n, batch]`."""
+        y = (noise.uniform(n, self.batch) < self.prior).to(noise.dtype)
+        return noise.normal(n, self.batch) + self.d * y, y
+
+    def _quantiles(self, ctx: Context) -> tuple[Tensor, Tensor]:
+        """Items `[N]` at the quantiles of each class, and their targets."""
+        positives = max(1, round(ITEMS * self.prior))
+        x, y = [], []
+        for count, centre, label in ((ITEMS - positives, 0.0, 0.0), (positives, self.d, 1.0)):
+            levels = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+            x.append(torch.special.ndtri(levels) + centre)
+            y.append(torch.full((count,), label, dtype=torch.float64))
+        return torch.cat(x).to(ctx.device, ctx.dtype), torch.cat(y).to(ctx.device, ctx.dtype)
+
+
+@dataclass(kw_only=True, eq=False)
+class Draws:
+    """Gradients of batches as draws, and what else is asked of the same batches.
+
+    Args:
+        task: the problem.
+        method: the loss.
+        all_data: items and targets `[N]` that stand for the law.
+        threshold: on x, of the largest expectation of the F1 of a batch.
+        adapting: stream of the batches that prepare learned state.
+    """
+
+    task: MinibatchF1
+    method: F1Loss
+    all_data: tuple[Tensor, Tensor]
+    threshold: float
+    adapting: Noise
+    _last: tuple[Tensor, Tensor] | None = None
+    _state: Any = None
+    _prepared: bool = False
+
+    def __call__(self, noise: Noise, n: int) -> Tensor:
+        """Gradients with respect to (w, b) of n batches, `[n, 2]`."""
+        self._last = self.task.batches(noise, n)
+        return self.gradient(*self._last)
+
+    @property
+    def informative(self) -> bool:
+        """Whether the gradient on all data is not zero, so that a bias relative to it exists."""
+        x, y = self.all_data
+        return bool(self.gradient(x.unsqueeze(0), y.unsqueeze(0)).abs().max() > 0)
+
+    def gradient(self, x: Tensor, y: Tensor) -> Tensor:
+        """Gradient of the loss of each row `[n, B]` by its own (w, b): `[n, 2]`."""
+        state = self.state(len(x))
+        slope, offset = self.task.weights
+        with torch.enable_grad():
+            w = x.new_full((len(x), 1), slope).requires_grad_()
+            b = x.new_full((len(x), 1), offset).requires_grad_()
+            value, _ = self.method.loss(w * x + b, y, state)
+            gradient = torch.autograd.grad(value.sum(), (w, b))
+        return torch.cat(gradient, dim=1)
+
+    def state(self, n: int) -> Any:
+        """State of n problems side by side, one prepared and repeated."""
+        if not self._prepared:
+            x, y = (part.unsqueeze(0) for part in self.all_data)
+            slope, offset = self.task.weights
+            state = self.method.init(y)
+            refresh = getattr(self.method, "refresh", None)
+            if refresh is not None:
+                state = refresh(slope * x + offset, y, state)
+            for step in range(getattr(self.method, "warmup", 0)):
+                bx, by = self.task.batches(self.adapting.at(step), 1)
+                _, state = self.method.loss(slope * bx + offset, by, state)
+            self._state, self._prepared = state, True
+        return repeated(self._state, n)
+
+    def batch_f1(self, gradient: Tensor) -> Tensor:
+        """F1 of the decisions of the last batches, `[n]`."""
+        x, y = self._seen(gradient)
+        return f1((x >= self.threshold).unsqueeze(2), y.unsqueeze(2))
+
+    def loss_f1(self, gradient: Tensor) -> Tensor:
+        """One minus the loss of the last batches' decisions, made certain, `[n]`."""
+        x, y = self._seen(gradient)
+        certain = torch.where(x >= self.threshold, _CERTAIN, -_CERTAIN)
+        return 1 - self.method.loss(certain, y, self.state(len(x)))[0]
+
+    def _seen(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        assert self._last is not None
+        assert len(self._last[0]) == len(gradient)
+        return self._last
+
+
+def repeated(state: Any, n: int) -> Any:
+    """State of one problem as that of n: tensors are expanded along their first axis, in tuples too."""
+    if isinstance(state, Tensor):
+        return state.expand(n, *state.shape[1:])
+    if isinstance(state, tuple):
+        return tuple(repeated(part, n) for part in state)
+    return state

@@ -1,0 +1,106 @@
+"""Several labels at once, from a generator whose posterior is known."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kexue_f1.metrics import f1
+from kexue_f1.tasks.held_out import HeldOutTask
+from kexue_f1.tasks.linear import check_settings, labelled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kexue_bench.lab.context import Context
+    from kexue_f1.tasks.linear import Data, F1Training
+
+TRAIN, HELD, TEST = 2000, 2000, 5000
+_RAREST, _SLOPE = -4.0, 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultilabelF1(HeldOutTask):
+    """Labels that are logistic in x and independent given x: from common to rare, with the best macro F1 known.
+
+    x is standard normal, label c true with probability `sigmoid(2 v_c x + b_c)`, v_c a random unit vector of the
+    replicate and b_c equally spaced from 0 to -4, so the rarest label is true for about one item in twenty. The score
+    is linear, the posterior too. `f1` is the macro average; `f1-regret` is against the best macro F1, an integral over
+    one variable a label. `f1-samples` is what the reading `gfm` maximises. 2,000 items to train, 2,000 to validate,
+    5,000 to test.
+
+    Args:
+        labels: number of labels, >= 2.
+        dimensions: of x, >= 1.
+        batch: items of a step; 0 for all.
+        steps: optimisation steps.
+        lr: learning rate of Adam.
+
+    Raises:
+        ValueError: a setting outside of its range.
+    """
+
+    labels: int = 8
+    dimensions: int = 10
+    batch: int = 32
+    steps: int = 500
+    lr: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_settings(batch=self.batch, steps=self.steps, lr=self.lr, items=TRAIN)
+        if self.labels < 2:
+            raise ValueError(f"labels must be >= 2, got {self.labels}; for one label use gaussian-f1")
+        if self.dimensions < 1:
+            raise ValueError(f"dimensions must be >= 1, got {self.dimensions}")
+
+    @property
+    def settings(self) -> tuple[int, int, float]:
+        """Batch, steps and learning rate."""
+        return self.batch, self.steps, self.lr
+
+    @property
+    def offsets(self) -> Tensor:
+        """b_c, float64."""
+        return torch.linspace(0.0, _RAREST, self.labels, dtype=torch.float64)
+
+    def parts(self, ctx: Context) -> tuple[Data, Data, Data]:
+        """Fresh items of each replicate."""
+        noise, replicates = ctx.noise("data", stack=0), len(ctx.replicates)
+        direction = noise.normal(replicates, self.dimensions, self.labels)
+        direction = direction / direction.norm(dim=1, keepdim=True)
+        x = noise.normal(replicates, TRAIN + HELD + TEST, self.dimensions)
+        chance = torch.sigmoid(_SLOPE * (x @ direction) + self.offsets.to(x))
+        y = (noise.uniform(*chance.shape) < chance).to(x.dtype)
+        cut = (0, TRAIN, TRAIN + HELD, TRAIN + HELD + TEST)
+        train, held, test = ((x[:, a:b], y[:, a:b]) for a, b in itertools.pairwise(cut))
+        return train, held, test
+
+    def further(self, training: F1Training, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Regret of the macro average."""
+        assert training.test is not None
+        best = float(best_logistic_f1(_SLOPE, self.offsets).mean())
+        return {labelled("f1-regret", name): best - f1(positive, training.test[1]) for name, positive in found.items()}
+
+
+def best_logistic_f1(slope: float, offsets: Tensor) -> Tensor:
+    """The largest F1 for `P(positive | u) = sigmoid(slope u + b)` with u standard normal, for each b `[C]`, float64.
+
+    By the trapezoidal rule over u, the best of all thresholds on its grid; F1 is flat there, so the grid is enough.
+    """
+    u = torch.linspace(-9.0, 9.0, 20_001, dtype=torch.float64)
+    density = torch.exp(-u.square() / 2) / math.sqrt(2 * math.pi)
+    chance = torch.sigmoid(slope * u.unsqueeze(1) + offsets) * density.unsqueeze(1)
+    step = float(u[1] - u[0])
+
+    def above(values: Tensor) -> Tensor:
+        """Integral from each point to the end."""
+        trapezoids = (values[1:] + values[:-1]) / 2 * step
+        return trapezoids.flip(0).cumsum(0).flip(0)
+
+    hits, called = above(chance), above(density.unsqueeze(1))
+    return (2 * hits / (called + hits[0])).amax(0)

@@ -1,0 +1,53 @@
+"""Contexts and values that the tests of this family share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from kexue_bench.api import Case, Instance
+from kexue_bench.lab.context import Context
+from kexue_f1 import plugin
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_worker():
+    """One thread and no grad, as a worker runs a case."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def context():
+    """Make a context for a task by name and parameters, with the family's readings; keywords go to the case."""
+    readings = json.dumps({spec.name: spec.target for spec in plugin.kexue_readings()})
+
+    def make(task="toy", params=None, options=None, **case):
+        instance = Instance(name=task, target="module:Class", params=params or {})
+        method = Instance(name="method", target="module:Class")
+        settings = {"family": "f1", "task_version": 1, "stage": "evaluate"} | case
+        return Context(Case(task=instance, method=method, options={"readings": readings} | (options or {}), **settings))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """Exact values; the file states their derivation."""
+    return json.loads((Path(__file__).parent / "reference.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def losses():
+    """Every registered loss, built with its defaults: name -> instance."""
+    out = {}
+    for spec in plugin.kexue_methods():
+        module, _, name = spec.target.partition(":")
+        out[spec.name] = getattr(__import__(module, fromlist=[name]), name)()
+    return out
