@@ -107,6 +107,9 @@ class MethodSpec:
         knobs: fields that tuning may turn.
         aliases: other names it answers to.
         variants: selectors that a suite runs; empty means the method with its defaults.
+        requires: package that must be installed (`imate`): without it no suite runs the method, and where it is named
+            its cases are `unsupported`.
+        install: command that installs it.
     """
 
     name: str
@@ -120,6 +123,8 @@ class MethodSpec:
     knobs: tuple[Knob, ...] = ()
     aliases: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
+    requires: str = ""
+    install: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

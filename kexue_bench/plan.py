@@ -6,6 +6,7 @@ planned cell has its case, so nothing can go missing later without being seen.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
@@ -105,7 +106,7 @@ def _methods(request: Request, registry: Registry, family: FamilySpec) -> tuple[
     if request.methods:
         return _named_methods(request.methods, request, registry, family)
     specs = registry.methods_of(family.name)
-    texts = [text for spec in specs.values() for text in (spec.variants or (spec.name,))]
+    texts = [text for spec in specs.values() if not _absent(spec) for text in (spec.variants or (spec.name,))]
     return selectors.unique(
         instance for text in texts for instance in _select_methods(text, registry, family.name, specs)
     )
@@ -230,14 +231,22 @@ def _screen(
     """Split cases into those to run and those whose outcome is known already."""
     run, settled = [], []
     for case in cases:
-        missing = sorted(registry.methods[cell.family.name, case.method.name].needs - cell.spec.offers)
+        spec = registry.methods[cell.family.name, case.method.name]
+        missing = sorted(spec.needs - cell.spec.offers)
         answers = hooks.call("kexue_skip", case=case) if hooks is not None and not missing else []
         reason = next((f"{answer} (plugin {name})" for name, answer in answers if answer), "")
-        if missing:
-            text = f"needs a task that offers: {', '.join(missing)}"
+        if missing or _absent(spec):
+            text = f"needs a task that offers: {', '.join(missing)}" if missing else _absent(spec)
             settled.append((case, Outcome(key=case.key, status="unsupported", phase="plan", reason=text)))
         elif reason:
             settled.append((case, Outcome(key=case.key, status="skipped", phase="plan", reason=reason)))
         else:
             run.append(case)
     return tuple(run), settled
+
+
+def _absent(spec: MethodSpec) -> str:
+    """Why a method cannot run on this machine whatever the task; empty where it can. Imports nothing."""
+    if not spec.requires or importlib.util.find_spec(spec.requires) is not None:
+        return ""
+    return f"needs the package {spec.requires}, which is not installed" + (f": {spec.install}" if spec.install else "")

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from .methods.krylov_deflated_slq import KrylovDeflatedSLQ
     from .methods.na_hutchpp import NAHutchPP
     from .methods.neumann_roulette import NeumannRoulette
+    from .methods.one_probe_slq import OneProbeSLQ
     from .methods.power_series import PowerSeries
     from .methods.preconditioned_slq import PreconditionedSLQ
     from .methods.russian_roulette import RussianRoulette
     from .methods.slq import SLQ
     from .methods.xnystrace import XNysTrace
     from .methods.xtrace import XTrace
+    from .tasks.bidiagonal_gram import BidiagonalGram
+    from .tasks.budget_sweep import BudgetSweep
     from .tasks.grid_gradient import GridGradient
     from .tasks.grid_laplacian import GridLaplacian
     from .tasks.ising import Ising
@@ -37,9 +40,12 @@ _HOMES = {
     "Hutchinson": "methods.hutchinson",
     "KrylovDeflatedSLQ": "methods.krylov_deflated_slq",
     "NAHutchPP": "methods.na_hutchpp",
+    "OneProbeSLQ": "methods.one_probe_slq",
     "PreconditionedSLQ": "methods.preconditioned_slq",
     "XNysTrace": "methods.xnystrace",
     "XTrace": "methods.xtrace",
+    "BidiagonalGram": "tasks.bidiagonal_gram",
+    "BudgetSweep": "tasks.budget_sweep",
     "GridGradient": "tasks.grid_gradient",
     "Ising": "tasks.ising",
     "MinMatrix": "tasks.min_matrix",
@@ -65,8 +71,10 @@ _HOMES = {
 
 __all__ = [
     "SLQ",
+    "BidiagonalGram",
     "Bounds",
     "BudgetError",
+    "BudgetSweep",
     "Chebyshev",
     "Exact",
     "GolubKahanSLQ",
@@ -83,6 +91,7 @@ __all__ = [
     "MinMatrix",
     "NAHutchPP",
     "NeumannRoulette",
+    "OneProbeSLQ",
     "Operator",
     "PowerSeries",
     "PreconditionedSLQ",

@@ -12,8 +12,11 @@ from kexue_bench.api import Evidence
 from kexue_bench.lab import claims
 
 from .contract import Bounds, Operator
+from .tasks.sampling import fitting
 
 if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
     from kexue_bench.lab.context import Context
     from kexue_bench.lab.protocols import Sampling
 
@@ -71,4 +74,41 @@ def exact_at(problem: Sampling, method: object, ctx: Context) -> Evidence:  # no
         n=repeats,
         tolerance=float(torch.finfo(ctx.dtype).eps) * CONDITION,
         note=f"|estimate - truth| / n up to {error:.2g} nats, on n = {ROWS} eigenvalues from {1 / CONDITION:g} to 1",
+    )
+
+
+def small_determinant(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+    """Whether the mean of eight draws is near a log-determinant that is negative.
+
+    The operator has n = 64 eigenvalues from .2 to .8, the eigenvectors of a reflection, and entries for those who want
+    them. A tolerance of a quarter of the truth lets noise through and no wrong sign.
+    """
+    eigenvalues = torch.linspace(0.2, 0.8, ROWS, dtype=ctx.dtype, device=ctx.device)
+    reflection = torch.eye(ROWS, dtype=ctx.dtype, device=ctx.device) - 2 / ROWS
+    matrix = (reflection * eigenvalues) @ reflection
+
+    def entries() -> csc_array:
+        from scipy.sparse import csc_array
+
+        return csc_array(matrix.double().cpu().numpy())
+
+    op = Operator(
+        kind="spd",
+        n=ROWS,
+        product=lambda v: matrix @ v,
+        dtype=ctx.dtype,
+        device=ctx.device,
+        bounds=Bounds(low=0.2, high=0.8, provenance="exact"),
+        entries=entries,
+    )
+    budget, repeats, estimator = ROWS**3, 8, fitting(method)
+    value = estimator.estimate(op.within(budget=budget, repeats=repeats), budget, ctx.noise("noise"), repeats).value
+    truth, mean = float(eigenvalues.double().log().sum()), float(value.mean())
+    return Evidence(
+        claim="small-determinant",
+        metric="violation",
+        value=abs(mean / truth - 1),
+        n=repeats,
+        tolerance=0.25,
+        note=f"mean estimate {mean:.5g} of the log-determinant {truth:.5g}, relative error",
     )

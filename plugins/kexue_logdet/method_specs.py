@@ -11,6 +11,7 @@ _TRACE = "('traces' in offers or ('target' in offers and task.target == 'trace')
 # The parameter exists only where the word is offered.
 _INVERSE = "('target' in offers and task.target == 'inverse')"
 _ERROR_BAR = Claimed(name="error-bar", when="probes > 1 and 'gradient' not in offers")
+_SIGN = Claimed(name="small-determinant", when="'gradient' not in offers")
 _UNBIASED_TRACE = Claimed(name="unbiased", when=_TRACE)
 _IMAGES = f"vectors * (1 if {_TRACE} else steps)"
 
@@ -43,6 +44,7 @@ METHODS = (
             Claimed(name="lower-bound", when=_INVERSE),
             Claimed(name="exact-at(steps=n)", when="orthogonalisation == 'full' and 'gradient' not in offers"),
             _ERROR_BAR,
+            _SIGN,
         ),
         cost="(steps + (1 if 'gradient' in offers else 0)) * probes",
         needs=frozenset({"spd"}),
@@ -53,7 +55,7 @@ METHODS = (
         target="kexue_logdet.methods.chebyshev:Chebyshev",
         summary="Chebyshev interpolant of the logarithm on the spectrum's interval, traces by Hutchinson probes.",
         references=("Han, Malioutov and Shin 2015, arXiv:1503.06394",),
-        claims=(_ERROR_BAR,),
+        claims=(_ERROR_BAR, _SIGN),
         cost="(degree + 1) // 2 * probes + (bound_steps if 'bounds' in offers and task.bounds == 'none' else 0)",
         needs=frozenset({"spd"}),
     ),
@@ -62,11 +64,20 @@ METHODS = (
         family=FAMILY,
         target="kexue_logdet.methods.preconditioned_slq:PreconditionedSLQ",
         summary="Lanczos quadrature on what a Nystrom preconditioner leaves; one probe may do.",
-        references=("Wenger et al. 2021, arXiv:2107.00243", "arXiv:2601.05778"),
+        references=("Wenger et al. 2021, arXiv:2107.00243",),
         claims=(Claimed(name="upper-bound"), _ERROR_BAR),
         cost="rank + steps * probes",
         needs=frozenset({"spd", "bounded"}),
         variants=("preconditioned-slq", "preconditioned-slq[rank=40,probes=1]"),
+    ),
+    MethodSpec(
+        name="one-probe-slq",
+        family=FAMILY,
+        target="kexue_logdet.methods.one_probe_slq:OneProbeSLQ",
+        summary="The same from one Gaussian probe, and from more only where its error bar asks for them.",
+        references=("Cortinovis and Toni 2026, arXiv:2601.05778",),
+        claims=(Claimed(name="upper-bound"), Claimed(name="error-bar"), _SIGN),
+        needs=frozenset({"spd", "bounded"}),
     ),
     MethodSpec(
         name="krylov-deflated-slq",
@@ -136,7 +147,7 @@ METHODS = (
 )
 """One call of any estimator at its defaults is 60 products; methods on log A take 60 products with it, of 8 each."""
 
-TRACES = frozenset({"exact", "hutchinson", "hutch++", "na-hutch++", "xtrace", "xnystrace"})
+TRACES = frozenset({"exact", "hutchinson", "hutch++", "na-hutch++", "xtrace", "xnystrace", "curvlinops"})
 """Methods of this plugin that estimate traces."""
 INVERSES = frozenset({"exact", "slq", "hutch++", "na-hutch++", "xtrace", "xnystrace"})
 """Methods of this plugin that estimate the trace of an inverse."""

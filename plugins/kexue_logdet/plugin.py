@@ -5,7 +5,7 @@ from __future__ import annotations
 from kexue_bench.api import Case, ClaimSpec, FamilySpec, MethodSpec, MetricSpec, PublishedSpec, TaskSpec
 from kexue_bench.hookspecs import hookimpl
 
-from . import method_specs, published_specs, residual_specs, skips, task_specs
+from . import competitor_specs, method_specs, published_specs, residual_specs, skips, task_specs
 
 FAMILY = "logdet"
 
@@ -29,8 +29,8 @@ def kexue_families() -> list[FamilySpec]:
 
 @hookimpl
 def kexue_methods() -> list[MethodSpec]:
-    """Methods for either kind of operator or SPD ones, then those for residual ones."""
-    return [*method_specs.METHODS, *residual_specs.METHODS]
+    """Methods for either kind of operator or SPD ones, then those for residual ones, then those of other libraries."""
+    return [*method_specs.METHODS, *residual_specs.METHODS, *competitor_specs.METHODS]
 
 
 @hookimpl
@@ -47,6 +47,7 @@ def kexue_claims() -> list[ClaimSpec]:
         "upper-bound": ("upper_bound", "the mean of the estimates is not below the truth"),
         "lower-bound": ("lower_bound", "the mean of the estimates is not above the truth"),
         "exact-at(steps=n)": ("exact_at", "with n Lanczos steps nothing is left but the noise of the probes"),
+        "small-determinant": ("small_determinant", "the logarithm of a determinant below 1 comes out negative"),
         "exact-at(probes=n)": ("exact_at", "with n probes every estimate is the truth"),
     }
     spreads = {

@@ -7,7 +7,7 @@ from kexue_bench.api import TaskSpec
 FAMILY = "logdet"
 BUDGETS = {"quick": 1024, "standard": 8192, "full": 131072}
 
-_GRAM = frozenset({"spd", "bounded", "target"})
+_GRAM = frozenset({"spd", "bounded", "target", "entries"})
 # The size at which imate's accuracy was published, without reorthogonalisation as there.
 _PLAIN_LANCZOS = ("slq[steps=30,probes=200,orthogonalisation=none]", "exact")
 # Where XTrace's lead over Hutch++ is looked at, and where Hutch++'s rate is.
@@ -21,7 +21,7 @@ TASKS = (
         target="kexue_logdet.tasks.grid_laplacian:GridLaplacian",
         summary="Grid in 2 or 3 dimensions, matrix-free: Laplacian plus tau times the identity; closed-form truth.",
         version=2,
-        offers=frozenset({"spd", "bounded", "bounds"}),
+        offers=frozenset({"spd", "bounded", "bounds", "entries"}),
         suites={
             "quick": ("grid-laplacian[side=16]",),
             "standard": (
@@ -44,7 +44,7 @@ TASKS = (
         target="kexue_logdet.tasks.grid_laplacian:GridLaplacian",
         summary="The same grids up to a million points, 60 products an estimate.",
         version=1,
-        offers=frozenset({"spd", "bounded", "bounds"}),
+        offers=frozenset({"spd", "bounded", "bounds", "entries"}),
         suites={
             "standard": ("large-grid[side=316,budget=60]",),
             "full": (
@@ -251,4 +251,5 @@ TASKS = (
 
 `bounds`: its parameter of that name withholds them. `trace`: a trace may be wanted; `traces`: always; `target`: its
 parameter of that name decides. `gradient`: what is wanted is a gradient. `variance`: it knows exact variances.
+`entries`: it gives the sparse matrix.
 """

@@ -43,6 +43,7 @@ def registry(tmp_path, monkeypatch):
         method("picky", needs=frozenset({"gradient"})),
         method("exact", claims=(Claimed(name="deterministic"),)),
         method("mine", family="other"),
+        method("foreign", requires="no_such_package", install="pip install it"),
     )
     specs[TaskSpec] = (
         task(
@@ -204,6 +205,17 @@ def test_impossible_options_are_refused(options, message):
     """Before any name is resolved."""
     with pytest.raises(UsageError, match=message):
         Request(**options)
+
+
+def test_a_method_of_a_package_that_is_missing_runs_in_no_suite(registry, monkeypatch):
+    """Named, its cases are unsupported with the way to install it; where the package is found it is like any other."""
+    assert not any(case.method.name == "foreign" for case in build_plan(Request(families=("toy",)), registry).cases)
+    plan = build_plan(Request(families=("toy",), methods=("foreign",), tasks=("sample",)), registry)
+    reasons = {o.reason for o in plan.settled if o.status == "unsupported"}
+    assert reasons == {"needs the package no_such_package, which is not installed: pip install it"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    plan = build_plan(Request(families=("toy",)), registry)
+    assert any(case.method.name == "foreign" for job in plan.jobs for case in job.cases)
 
 
 def test_skips_are_outcomes_with_a_reason(registry):

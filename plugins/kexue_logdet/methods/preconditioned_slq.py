@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-from ..blocks import need_logdet, probe_blocks, products
+from ..blocks import need_logdet
 from ..contract import LogdetSample, Operator, afford
 from ..lanczos import lanczos, quadrature
+from ..nystrom import precondition
 from ..probes import draw, fold, population, validate
 
 if TYPE_CHECKING:
@@ -57,51 +57,11 @@ class PreconditionedSLQ:
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; needs a positive lower bound of the eigenvalues."""
         need_logdet(op, "preconditioned-slq")
-        low = op.bounds.low
-        if low is None or low <= 0:
-            raise ValueError("preconditioned-slq needs a positive lower bound of the eigenvalues, got none; use slq")
-        if self.rank > op.n:
-            raise ValueError(f"rank must be at most n = {op.n}, got {self.rank}; use exact")
         afford(self.rank + min(self.steps, op.n) * self.probes, budget)
-        vectors, values = _nystrom(op, noise, low=low, rank=self.rank, repeats=repeats)
-        grown = torch.log1p(values / low).sum(-1, dtype=torch.float64)
-        known = grown + op.n * torch.log(torch.tensor(low, dtype=torch.float64))
-        # P^-1/2 up to its factor low^-1/2, which is left to the end.
-        factor = torch.rsqrt(1 + values / low) - 1
-
-        def halved(v: Tensor) -> Tensor:
-            block = v.unflatten(-1, (repeats, -1)).movedim(-2, -3)
-            block = block + vectors @ (factor.unsqueeze(-1) * (vectors.mT @ block))
-            return block.movedim(-3, -2).flatten(-2)
-
-        inner = Operator(
-            kind="spd",
-            n=op.n,
-            product=lambda v: halved(op.mv(halved(v))) / low,
-            dtype=op.dtype,
-            device=op.device,
-            batch_shape=op.batch_shape,
-        )
+        known = precondition(op, noise, rank=self.rank, repeats=repeats, name="preconditioned-slq")
         v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes)
         squared = v.square().sum(-1, dtype=torch.float64)
         unit = v / squared.sqrt().to(v.dtype).unsqueeze(-1)
-        rest = squared * quadrature(*lanczos(inner, unit, self.steps))
+        rest = squared * quadrature(*lanczos(known.remainder(), unit, self.steps))
         sample = fold(rest, repeats, population=population(op, self.distribution))
-        return LogdetSample(value=sample.value + known.movedim(-1, 0), stderr=sample.stderr)
-
-
-def _nystrom(op: Operator, noise: Noise, *, low: float, rank: int, repeats: int) -> tuple[Tensor, Tensor]:
-    """Eigenvectors `[*batch_shape, repeats, n, r]` and eigenvalues `[..., r]`, >= 0, for A - low I."""
-    omega = torch.linalg.qr(probe_blocks(op, noise, "gaussian", repeats=repeats, probes=rank)).Q
-    with op.billing("setup"):
-        y = products(op, omega) - low * omega
-    nu = torch.finfo(y.dtype).eps * torch.linalg.matrix_norm(y) + torch.finfo(y.dtype).tiny
-    nu = nu[..., None, None]
-    shifted = y + nu * omega
-    core = omega.mT @ shifted
-    # By eigenvalues, for rounding may leave the core of a low-rank operator indefinite.
-    theta, basis = torch.linalg.eigh((core + core.mT) / 2)
-    kept = theta > nu[..., 0] * 0.5
-    inverse_root = torch.where(kept, torch.rsqrt(theta.clamp_min(torch.finfo(y.dtype).tiny)), 0.0)
-    u, sigma, _ = torch.linalg.svd(shifted @ (basis * inverse_root.unsqueeze(-2)), full_matrices=False)
-    return u, (sigma.square() - nu[..., 0]).clamp_min(0)
+        return LogdetSample(value=sample.value + known.logdet.movedim(-1, 0), stderr=sample.stderr)

@@ -12,7 +12,7 @@ from kexue_bench.api import Case, Instance
 from kexue_bench.claims import decide
 from kexue_bench.lab import claims
 from kexue_bench.lab.context import Context
-from kexue_logdet import SLQ, PowerSeries, ResidualBlock
+from kexue_logdet import SLQ, OneProbeSLQ, PowerSeries, PreconditionedSLQ, ResidualBlock
 from kexue_logdet import claims as family_claims
 from kexue_logdet.methods.chebyshev import Chebyshev
 from kexue_logdet.methods.hutchinson import Hutchinson
@@ -25,7 +25,13 @@ from kexue_logdet.tasks.grid_laplacian import GridLaplacian
 from kexue_logdet.tasks.spectrum import Spectrum
 
 sys.path.append(str(Path(__file__).parents[2] / "plugins"))
-from mutants_logdet.methods import CorrelatedHutchinson, NonSymmetricSLQ, OverspendingHutchPP
+from mutants_logdet.methods import (
+    AbsoluteSLQ,
+    CorrelatedHutchinson,
+    ForgetfulPreconditionedSLQ,
+    NonSymmetricSLQ,
+    OverspendingHutchPP,
+)
 
 TRACE = Spectrum(name="slowexp", n=30)
 LOGDET = GridLaplacian(side=5)
@@ -58,6 +64,7 @@ def verdict(check, task, method, **options):
         (LOGDET, SLQ(steps=8)),
         (LOGDET, Chebyshev(degree=12)),
         (LOGDET, PowerSeries(degree=8)),
+        (LOGDET, OneProbeSLQ(rank=5, steps=6)),
     ],
 )
 def test_honest_error_bars_pass(task, method):
@@ -105,3 +112,17 @@ def test_overspending_fails_by_its_cost():
 def test_lanczos_on_a_non_symmetric_operator_fails(check, c):
     """J is far from symmetric: Ritz values fall below 0, or where they do not, the quadrature of I + J is biased."""
     assert verdict(check, ResidualBlock(c=c, d=16, budget=60), NonSymmetricSLQ(steps=8), budget=512) == "FAIL"
+
+
+@pytest.mark.parametrize("method", [SLQ(), Chebyshev(), OneProbeSLQ()])
+def test_a_lost_sign_fails(method):
+    """The log-determinant of a matrix with eigenvalues from .2 to .8 is negative; its absolute value is 200 % off."""
+    check = family_claims.small_determinant
+    assert (verdict(check, LOGDET, method), verdict(check, LOGDET, AbsoluteSLQ())) == ("PASS", "FAIL")
+
+
+def test_a_forgotten_preconditioner_fails():
+    """What it leaves lies below the whole: the mean falls under the truth, where Lanczos quadrature cannot be."""
+    honest, wrong = PreconditionedSLQ(rank=5, steps=8), ForgetfulPreconditionedSLQ(rank=5, steps=8)
+    verdicts = [verdict(family_claims.upper_bound, LOGDET, method) for method in (honest, wrong)]
+    assert verdicts == ["PASS", "FAIL"]

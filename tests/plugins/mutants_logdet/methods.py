@@ -8,8 +8,11 @@ import torch
 
 from kexue_logdet.blocks import dots, image, probe_blocks, trace
 from kexue_logdet.contract import LogdetSample, Operator
+from kexue_logdet.lanczos import lanczos, quadrature
 from kexue_logdet.methods.hutchinson import Hutchinson
+from kexue_logdet.methods.preconditioned_slq import PreconditionedSLQ
 from kexue_logdet.methods.slq import SLQ
+from kexue_logdet.nystrom import precondition
 from kexue_logdet.probes import draw, fold
 
 
@@ -38,6 +41,33 @@ class OverspendingHutchPP:
         q = torch.linalg.qr(image(op, both[..., :sketch], 1)).Q
         g = both[..., sketch:] - q @ (q.mT @ both[..., sketch:])
         return LogdetSample(value=trace(q.mT @ image(op, q, 1)) + dots(g, image(op, g, 1)).mean(-1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsoluteSLQ(SLQ):
+    """The absolute value of a log-determinant, its sign lost."""
+
+    steps: int = 20
+    probes: int = 3
+
+    def estimate(self, op, budget, noise, repeats):
+        sample = super().estimate(op, budget, noise, repeats)
+        return LogdetSample(value=sample.value.abs(), stderr=sample.stderr)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetfulPreconditionedSLQ(PreconditionedSLQ):
+    """The log-determinant of what the preconditioner leaves, that of the preconditioner forgotten."""
+
+    rank: int = 20
+    steps: int = 20
+    probes: int = 2
+
+    def estimate(self, op, budget, noise, repeats):
+        known = precondition(op, noise, rank=self.rank, repeats=repeats, name="mutant")
+        inner = known.remainder()
+        v = draw(op, noise, "rademacher", repeats=repeats, probes=self.probes) / op.n**0.5
+        return fold(op.n * quadrature(*lanczos(inner, v, self.steps)), repeats)
 
 
 @dataclass(frozen=True, kw_only=True)

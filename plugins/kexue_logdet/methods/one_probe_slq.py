@@ -1,0 +1,90 @@
+"""Lanczos quadrature on what a Nystrom preconditioner leaves, from one probe wherever one will do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..blocks import need_logdet
+from ..contract import LogdetSample, Operator, afford
+from ..lanczos import lanczos, quadrature
+from ..nystrom import Preconditioner, precondition
+from ..probes import draw
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneProbeSLQ:
+    """log det A = log det P + v^T log(B) v, B = P^-1/2 A P^-1/2, v one Gaussian vector (arXiv:2601.05778).
+
+    P is the Nystrom preconditioner of rank r = `rank`. The variance of a Gaussian probe is 2 ||log B||_F^2, and the
+    Lanczos steps that give v^T log(B) v give v^T log(B)^2 v, whose mean is that norm, for no further product: the
+    method's own error bar. Where the first probe says that the error exceeds `tolerance` nats, its repeat takes as many
+    more as would bring it below, and all enter the mean. The number of probes depends on the first, which biases the
+    mean by less than its error.
+
+    Args:
+        rank: r, >= 1; billed as set-up.
+        steps: Lanczos steps k of a probe, >= 1.
+        most: most probes of a repeat, >= 1. A repeat costs r + k products up to r + k `most`; the budget must hold all.
+        tolerance: standard error in nats that one probe may have, > 0.
+
+    Examples:
+        >>> import torch
+        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_logdet import Bounds, Operator
+        >>> noise = Noise.seeded(0, dtype=torch.float64)
+        >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 100, dtype=torch.float64))
+        >>> op = Operator.of(matrix, "spd", bounds=Bounds(low=1.0, high=4.0, provenance="exact"))
+        >>> sample = OneProbeSLQ().estimate(op, budget=60, noise=noise, repeats=4)
+        >>> sample.products
+        tensor([60, 60, 60, 60])
+    """
+
+    random_cost: ClassVar[bool] = True
+
+    rank: int = 24
+    steps: int = 12
+    most: int = 3
+    tolerance: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(self.rank, self.steps, self.most) < 1:
+            raise ValueError(f"rank, steps and most must be >= 1, got {self.rank}, {self.steps} and {self.most}")
+        if not self.tolerance > 0:
+            raise ValueError(f"tolerance must be > 0, got {self.tolerance}")
+
+    def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
+        """See `LogdetMethod.estimate`; needs a positive lower bound of the eigenvalues."""
+        need_logdet(op, "one-probe-slq")
+        steps = min(self.steps, op.n)
+        afford(self.rank + steps * self.most, budget)
+        known = precondition(op, noise, rank=self.rank, repeats=repeats, name="one-probe-slq")
+        total, squares = self._probe(known, noise, repeats)
+        wanted = torch.ceil(2 * squares / self.tolerance**2).clamp(1, self.most)
+        # Operators of a batch share their probes' number.
+        wanted = wanted.flatten(0, -2).amax(0) if op.batch_shape else wanted
+        for number in range(1, self.most):
+            chosen = torch.nonzero(wanted > number).flatten()
+            if len(chosen):
+                more, spread = self._probe(known.of(chosen), noise, len(chosen))
+                total, squares = total.index_add(-1, chosen, more), squares.index_add(-1, chosen, spread)
+        value = known.logdet + total / wanted
+        stderr = torch.sqrt(2 * squares) / wanted
+        products = self.rank + steps * wanted.to(torch.int64)
+        return LogdetSample(value=value.movedim(-1, 0), stderr=stderr.movedim(-1, 0), products=products)
+
+    def _probe(self, known: Preconditioner, noise: Noise, repeats: int) -> tuple[Tensor, Tensor]:
+        """v^T log(B) v and v^T log(B)^2 v of one probe a repeat, `[*batch_shape, repeats]` each."""
+        v = draw(known.op, noise, "gaussian", repeats=repeats, probes=1)
+        squared = v.square().sum(-1, dtype=torch.float64)
+        unit = v / squared.sqrt().to(v.dtype).unsqueeze(-1)
+        diagonal, off = lanczos(known.remainder(), unit, self.steps)
+        first = quadrature(diagonal, off)
+        second = quadrature(diagonal, off, lambda theta: theta.log().square())
+        return squared * first, squared * second
