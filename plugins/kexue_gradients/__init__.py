@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .methods.reinmax import ReinMax
     from .methods.relax import Relax
     from .methods.rloo import Rloo
+    from .methods.rodeo import Rodeo
     from .methods.st_gumbel_softmax import StGumbelSoftmax
     from .methods.straight_through import StraightThrough
     from .methods.stratified import Stratified
@@ -87,6 +88,7 @@ _EXPORTS = {
     "Reinforce": "methods.reinforce",
     "Relax": "methods.relax",
     "Rloo": "methods.rloo",
+    "Rodeo": "methods.rodeo",
     "StGumbelSoftmax": "methods.st_gumbel_softmax",
     "StraightThrough": "methods.straight_through",
     "Stratified": "methods.stratified",
@@ -133,6 +135,7 @@ __all__ = [
     "Reinforce",
     "Relax",
     "Rloo",
+    "Rodeo",
     "StGumbelSoftmax",
     "StraightThrough",
     "Stratified",

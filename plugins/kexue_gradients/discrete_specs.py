@@ -180,6 +180,16 @@ _DIFFERENTIATING = (
         knobs=(_PACE,),
     ),
     MethodSpec(
+        name="rodeo",
+        family=_FAMILY,
+        target=f"{_METHODS}.rodeo:Rodeo",
+        summary="rloo with control variates from a Stein operator over single flips, learned",
+        references=("arXiv:2202.09497",),
+        claims=_UNBIASED,
+        cost="n",
+        needs=_BITS | {"differentiable"},
+    ),
+    MethodSpec(
         name="gumbel-rao",
         family=_FAMILY,
         target=f"{_METHODS}.gumbel_rao:GumbelRao",

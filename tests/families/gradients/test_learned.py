@@ -25,9 +25,12 @@ from kexue_gradients import (
     MuProp,
     Nvil,
     Rebar,
+    Reinforce,
     Relax,
     Rloo,
+    Rodeo,
     Stratified,
+    TopKSum,
     UnorderedSet,
 )
 
@@ -40,6 +43,8 @@ LEARNED = (
     DoubleCv(n=3),
     Nvil(),
     Nvil(normalise=False),
+    Reinforce(baseline="ema"),
+    Reinforce(baseline="optimal"),
 )
 EITHER = (
     MuProp(),
@@ -49,11 +54,16 @@ EITHER = (
     DecoupledSt(),
     Imle(),
     Stratified(),
+    TopKSum(k=3),
     UnorderedSet(k=3),
     UnorderedSet(k=3, estimator="sum-and-sample"),
 )
-ONLY = {"bernoulli": (Arm(), Arms(), BitFlip()), "categorical": (DisarmTree(), DisarmStickBreaking())}
+ONLY = {
+    "bernoulli": (Arm(), Arm(pairs=2), Arms(), BitFlip(), Rodeo(n=3)),
+    "categorical": (DisarmTree(), DisarmStickBreaking()),
+}
 SHAPES = {"bernoulli": (2, 5, 3), "categorical": (2, 5, 2, 3)}
+LEARNED_CASES = [*((kind, method) for kind in SHAPES for method in LEARNED), ("bernoulli", Rodeo(n=3))]
 CASES = [(kind, method) for kind in SHAPES for method in (*LEARNED, *EITHER, *ONLY[kind])]
 
 
@@ -117,8 +127,7 @@ def tensors(state):
     return [tensor for part in parts for tensor in tensors(part)]
 
 
-@pytest.mark.parametrize("kind", SHAPES)
-@pytest.mark.parametrize("method", LEARNED, ids=repr)
+@pytest.mark.parametrize(("kind", "method"), LEARNED_CASES, ids=repr)
 def test_learning_gives_the_estimate_and_writes_to_no_state(method, kind):
     """`adapt` returns what `estimate` gives with the same state and noise; the old state keeps its numbers."""
     law, f = law_of(kind, seeded(1).normal(*SHAPES[kind])), objective(kind)
@@ -135,7 +144,7 @@ def test_learning_gives_the_estimate_and_writes_to_no_state(method, kind):
         state = after
 
 
-@pytest.mark.parametrize("method", LEARNED, ids=repr)
+@pytest.mark.parametrize("method", [*LEARNED, Rodeo()], ids=repr)
 def test_learning_leaves_the_model_alone(method):
     """No gradient reaches the parameters inside f by learning; they keep their own path through `value`."""
     scale = torch.tensor(1.5, dtype=DOUBLE, requires_grad=True)
@@ -189,7 +198,9 @@ def test_a_baseline_of_the_context_explains_what_depends_on_it():
     assert method.estimate(law, f, seeded(5), 2000, state).gradient.square().mean() < 0.05 * first
 
 
-@pytest.mark.parametrize("method", [Rebar(), Relax(), DoubleCv(), Nvil(), UnorderedSet(), Arms()], ids=repr)
+@pytest.mark.parametrize(
+    "method", [Rebar(), Relax(), DoubleCv(), Rodeo(), Nvil(), UnorderedSet(), TopKSum(), Arms()], ids=repr
+)
 def test_digits_are_trained_by_every_kind_of_method(method, build, context):
     """A few steps of stacked training with learned state, on real images: finite, and different for each replicate."""
     task = build("digits-vae", steps=3)
