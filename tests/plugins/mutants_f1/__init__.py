@@ -1,0 +1,1 @@
+"""Losses with plausible mistakes, written as a stranger would: nothing of the family is imported."""
