@@ -16,8 +16,6 @@ def test_intervals_cover_the_exact_moments(build, context, reference, name):
     0.84. The statistic of straight-through is constant, and its interval is the rounding floor. Exact moments are
     closed forms and one-dimensional quadratures.
     """
-    from kexue_bench.lab import stages
-
     point = {"theta": 0.5, "t": 0.45, "power": 2.0}
     entry = next(
         e
@@ -29,9 +27,9 @@ def test_intervals_cover_the_exact_moments(build, context, reference, name):
     task, method = build("bernoulli-toy", **point), build(name)
     hits = dict.fromkeys(exact, 0)
     for seed in range(SEEDS):
-        ctx = context("bernoulli-toy", point, seed=seed, options={"precision": 0.05, "budget": 2**15})
-        stages.evaluate(task, method, ctx)
-        for row in ctx.measurements:
+        ctx = context("bernoulli-toy", point, seed=seed, options={"precision": 0.05, "budget": 2**14})
+        problem = task.problem(method, ctx)
+        for row in ctx.estimate(problem).measurements(problem.metrics):
             if row.metric in exact:
                 hits[row.metric] += row.low <= exact[row.metric] <= row.high
     assert min(hits.values()) >= 0.9 * SEEDS, hits

@@ -172,23 +172,22 @@ def _numpy_training(method, scale, seed):
 @pytest.mark.slow
 @pytest.mark.statistical
 def test_the_scale_of_the_inputs_decides_the_trained_figures():
-    """Pixels as -1, 1 give about 21.2 (rloo) and 22.95 (reinforce) nats; as -1/2, 1/2 about 21.5 and 24.2.
+    """Pixels as -1, 1 give about 22.95 nats (reinforce); as -1/2, 1/2 about 24.2.
 
     In numpy alone, 2 seeds, train -ELBO. The figures are those of two further implementations that fed one and the
-    other; bands are 3 standard errors (sd over seeds .2 for rloo, .35 for reinforce): 1 in 90 for 4 normal scores, were
-    the seeds changed.
+    other; bands are 3 standard errors (sd over seeds .35), and a gap below .5 would be 2.1 of them from the expected
+    one: together 1 in 45, were the seeds changed.
     """
-    expected = {("rloo", 2.0): (21.18, 0.2), ("reinforce", 2.0): (22.95, 0.35)}
-    expected |= {("rloo", 1.0): (21.5, 0.2), ("reinforce", 1.0): (24.2, 0.35)}
-    for (method, scale), (figure, sd) in expected.items():
-        found = np.mean([_numpy_training(method, scale, seed) for seed in range(2)])
-        assert abs(found - figure) < 3 * sd / 2**0.5, (method, scale, found)
+    expected = {2.0: 22.95, 1.0: 24.2}
+    found = {scale: np.mean([_numpy_training("reinforce", scale, seed) for seed in range(2)]) for scale in expected}
+    assert all(abs(found[scale] - expected[scale]) < 3 * 0.35 / 2**0.5 for scale in expected), found
+    assert found[1.0] > found[2.0] + 0.5
 
 
 @pytest.mark.slow
 @pytest.mark.statistical
 def test_what_the_ranking_shows(build, context):
-    """After 2,000 steps `exact` beats straight-through and reinforce and is worse than none; reinforce is last.
+    """After 500 steps `exact` beats straight-through and reinforce and is worse than none; reinforce is last.
 
     Five stacked replicates, paired by replicate. "Beats" is a one-sided t test at 1e-3; "worse than none" fails where
     such a test finds a method better than exact. False alarms of the latter: 7 tests, 7e-3, were the seeds changed.
@@ -198,7 +197,7 @@ def test_what_the_ranking_shows(build, context):
     names = ("exact", "reinforce", *others)
     for name in names:
         made, measure, ctx = training(build, context, build(name), replicates=tuple(range(5)), dtype="float32")
-        finals[name] = ctx.train(made, steps=2000, measure=measure, marks=()).final["elbo"].numpy()
+        finals[name] = ctx.train(made, steps=500, measure=measure, marks=()).final["elbo"].numpy()
 
     def better(a, b):
         return stats.ttest_rel(finals[a], finals[b], alternative="greater").pvalue < 1e-3
