@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from kexue_bench.api import Case, Claimed, MethodSpec, MetricSpec, TaskSpec
 
+from .task_specs import RESIDUAL_COLUMNS
+
 FAMILY = "logdet"
 BUDGETS = {"quick": 1024, "standard": 2048, "full": 131072}
 _RESIDUAL = frozenset({"residual", "bounded"})
 _ROULETTE = "arXiv:1906.02735"
 
-# rho(J) <= ||J|| = c: where the norm obeys the rule the variance exists, and a test of the mean means something.
-_RULE = "'residual' in offers and stopping == 'geometric' and task.c * task.c < 1 - probability"
+# rho(J) <= ||J|| = c: where the norm obeys the rule the variance exists, and a test of the mean means something. A
+# norm that the method estimates itself promises nothing.
+_KNOWN = "not ('bounds' in offers and task.bounds == 'none')"
+_RULE = (
+    "'residual' in offers and ((stopping == 'geometric' and task.c * task.c < 1 - probability)"
+    f" or (stopping == 'norm' and {_KNOWN}))"
+)
 _CLAIMS = (
     Claimed(name="unbiased", when=_RULE),
     Claimed(name="finite-variance", when=f"{_RULE} and 'variance' in offers"),
@@ -25,6 +32,7 @@ METHODS = (
         references=(_ROULETTE,),
         claims=_CLAIMS,
         needs=frozenset({"residual"}),
+        variants=("russian-roulette", "russian-roulette[stopping=norm,probes=1]"),
     ),
     MethodSpec(
         name="neumann-roulette",
@@ -44,18 +52,6 @@ METHODS = (
         cost="(2 * (6 if steps > 6 and 'six' in offers else steps) - (0 if 'gradient' in offers else 1)) * probes",
         needs=frozenset({"residual"}),
     ),
-)
-
-_COLUMNS = (
-    "estimate",
-    "bias",
-    "variance",
-    "exact-variance",
-    "error",
-    "work-variance",
-    "time",
-    "products",
-    "memory",
 )
 
 TRAINED = (
@@ -82,7 +78,7 @@ TASKS = (
         timed=frozenset(),
         budgets=BUDGETS,
         dtype="float64",
-        headline=_COLUMNS,
+        headline=RESIDUAL_COLUMNS,
     ),
     TaskSpec(
         name="image-convolution",
@@ -98,7 +94,7 @@ TASKS = (
         timed=frozenset({"standard", "full"}),
         budgets={"quick": 64, "standard": 256, "full": 4096},
         dtype="float64",
-        headline=_COLUMNS,
+        headline=RESIDUAL_COLUMNS,
     ),
     TaskSpec(
         name="reference-matrix",
@@ -115,7 +111,7 @@ TASKS = (
         timed=frozenset(),
         budgets={"quick": 2**14, "standard": 2**16, "full": 2**18},
         dtype="float64",
-        headline=_COLUMNS,
+        headline=RESIDUAL_COLUMNS,
     ),
     TaskSpec(
         name="residual-gradient",
@@ -153,6 +149,11 @@ TASKS = (
 )
 
 METRICS = (
+    MetricSpec(
+        name="spectral-radius",
+        direction="target",
+        summary="largest |eigenvalue| of J: a roulette's variance is finite where its square is below 1 - p",
+    ),
     MetricSpec(name="exact-variance", unit="nats^2", summary="variance of one estimate by its closed form"),
     MetricSpec(name="nll", unit="nats", scale="linear", summary="exact negative log-likelihood of held-out points"),
     MetricSpec(

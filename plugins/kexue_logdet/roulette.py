@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from .contract import Operator
+from .probes import draw
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Noise
 
-LAWS = ("geometric", "poisson")
+LAWS = ("geometric", "norm", "poisson")
 _GRID = 2**53
 _POISSON_TERMS = 256
 
@@ -30,22 +31,23 @@ class Stopping:
     """The law of the number T of terms.
 
     Args:
-        law: `geometric`: T = certain + N with P(N >= j) = (1 - p)^(j - 1), j = 1, 2, ...; `poisson`: T = certain + N
-            with N Poisson of mean `rate`.
-        probability: p in (0, 1), for the geometric law.
+        law: `geometric`: T = certain + N with P(N >= j) = (1 - p)^(j - 1), j = 1, 2, ...; `norm`: the same, p still to
+            be found from the norm of the operator by `at`; `poisson`: T = certain + N with N Poisson of mean `rate`.
+        probability: p in (0, 1), for the geometric law; one number, or one for each draw `[m]`.
         rate: mean of N, > 0, for the Poisson law.
         certain: number of terms that are never cut, >= 0.
     """
 
     law: str
-    probability: float
+    probability: float | Tensor
     rate: float
     certain: int
 
     def __post_init__(self) -> None:
         if self.law not in LAWS:
             raise ValueError(f"stopping must be one of {', '.join(LAWS)}, got {self.law!r}")
-        if not 0 < self.probability < 1:
+        p = torch.as_tensor(self.probability)
+        if not bool(((p > 0) & (p < 1)).all()):
             raise ValueError(f"probability must be in (0, 1), got {self.probability}")
         if not (self.rate > 0 and math.isfinite(self.rate)):
             raise ValueError(f"rate must be > 0 and finite, got {self.rate}")
@@ -54,16 +56,37 @@ class Stopping:
 
     @property
     def mean(self) -> float:
-        """E T."""
-        return self.certain + (1 / self.probability if self.law == "geometric" else self.rate)
+        """E T, of the dearest draw."""
+        if self.law == "poisson":
+            return self.certain + self.rate
+        return self.certain + 1 / float(torch.as_tensor(self.probability).min())
+
+    def at(self, norm: float | Tensor) -> Stopping:
+        """The geometric law with p = 1 - norm: the variance exists, for rho^2 <= norm^2 < norm = 1 - p.
+
+        Raises:
+            ValueError: the norm is not in (0, 1).
+        """
+        c = torch.as_tensor(norm)
+        if not bool(((c > 0) & (c < 1)).all()):
+            raise ValueError(
+                f"stopping by the norm needs a norm in (0, 1), got {float(c.max()):g}; use golub-kahan-slq"
+            )
+        return replace(self, law="geometric", probability=1 - norm)
+
+    def each(self, probes: int) -> Stopping:
+        """The law of every probe of each repeat, p `[repeats]` -> `[repeats * probes]`."""
+        return replace(self, probability=torch.as_tensor(self.probability).repeat_interleave(probes))
 
     def finite(self, radius: float) -> bool:
         """Whether the variance exists for a J of this spectral radius, 0 < radius < 1."""
-        return self.law == "geometric" and radius**2 < 1 - self.probability
+        return self.law == "geometric" and radius**2 < 1 - float(torch.as_tensor(self.probability).max())
 
     def survival(self, terms: int) -> Tensor:
-        """p_1 .. p_terms, float64."""
+        """p_1 .. p_terms, float64, `[terms]`; `[terms, m]` where each draw has its own p."""
         j = torch.arange(1, terms + 1, dtype=torch.float64) - self.certain
+        if isinstance(self.probability, Tensor):
+            j = j.to(self.probability.device).unsqueeze(-1)
         if self.law == "geometric":
             return (1 - self.probability) ** (j - 1).clamp_min(0)
         # P(N >= j) as the incomplete gamma function: 1 - P(N < j) cancels to 0 from about the 20th term on.
@@ -74,9 +97,33 @@ class Stopping:
         """T, int64, `[*shape]`; from 53 random bits whatever the dtype of the stream, so that long tails are drawn."""
         u = (noise.integers(_GRID, *shape).double() + 0.5) / _GRID
         if self.law == "geometric":
-            return self.certain + 1 + (u.log() / math.log1p(-self.probability)).floor().long()
+            keep = torch.as_tensor(1 - self.probability, dtype=torch.float64, device=u.device)
+            return self.certain + 1 + (u.log() / keep.log()).floor().long()
         tail = self.survival(self.certain + _POISSON_TERMS)[self.certain :].to(u.device)
         return self.certain + (u.unsqueeze(-1) < tail).sum(-1)
+
+
+def settled(
+    law: Stopping, op: Operator, noise: Noise, *, repeats: int, probes: int, steps: int
+) -> tuple[Stopping, int]:
+    """The law with its p, and what a repeat paid for it.
+
+    `norm` takes the operator's bound at no cost. Where there is none each repeat finds its own, by `steps` power
+    iterations on J^T J from a vector of its own: 2 steps - 1 products, billed as `bounds`. Such an estimate lies below
+    ||J||, so p is half of what it would allow; the mean of the estimates is right for every p.
+    """
+    if law.law != "norm":
+        return law, 0
+    if op.bounds.norm is not None:
+        return law.at(op.bounds.norm), 0
+    v = draw(op, noise, "sphere", repeats=repeats, probes=1).mT
+    with op.billing("bounds"):
+        for _ in range(steps - 1):
+            v = op.rmv(op.mv(v / v.norm(dim=-2, keepdim=True)))
+        found = op.mv(v / v.norm(dim=-2, keepdim=True)).norm(dim=-2).double()
+    # The operators of a batch share their cut.
+    found = found.reshape(-1, repeats).amax(0)
+    return law.at((1 + found) / 2).each(probes), 2 * steps - 1
 
 
 def powers(op: Operator, v: Tensor, terms: Tensor) -> Iterator[tuple[int, Tensor]]:
@@ -121,10 +168,14 @@ class Columns:
         order = terms.argsort(descending=True)
         return cls(v=probes[..., order, :].mT, terms=terms[order], back=order.argsort())
 
-    def weights(self, stopping: Stopping) -> list[float]:
-        """(-1)^(k+1) / p_k for k = 1 .. the longest series."""
-        survival = stopping.survival(int(self.terms.max())).tolist()
-        return [(-1) ** k / p for k, p in enumerate(survival)]
+    def weights(self, stopping: Stopping) -> list[float | Tensor]:
+        """(-1)^(k+1) / p_k for k = 1 .. the longest series: a number, or one for each column so long, `[m_k]`."""
+        survival = stopping.survival(int(self.terms.max()))
+        if survival.ndim == 1:
+            return [(-1) ** k / p for k, p in enumerate(survival.tolist())]
+        columns = survival[:, self.back.argsort()]
+        counts = [int((self.terms > k).sum()) for k in range(len(columns))]
+        return [(-1) ** k / p[:count] for k, (p, count) in enumerate(zip(columns, counts, strict=True))]
 
 
 def validate_kind(op: Operator, name: str) -> None:

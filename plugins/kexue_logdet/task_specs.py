@@ -6,6 +6,18 @@ from kexue_bench.api import TaskSpec
 
 FAMILY = "logdet"
 BUDGETS = {"quick": 1024, "standard": 8192, "full": 131072}
+RESIDUAL_COLUMNS = (
+    "estimate",
+    "bias",
+    "variance",
+    "exact-variance",
+    "error",
+    "work-variance",
+    "time",
+    "products",
+    "products-max",
+    "memory",
+)
 
 _GRAM = frozenset({"spd", "bounded", "target", "entries"})
 # The size at which imate's accuracy was published, without reorthogonalisation as there.
@@ -235,16 +247,20 @@ TASKS = (
         family=FAMILY,
         target="kexue_logdet.tasks.residual_block:ResidualBlock",
         summary="I + J of a residual block c S^T tanh(F x), J far from symmetric, products by autodiff.",
-        version=1,
-        offers=frozenset({"residual", "bounded", "variance"}),
+        version=2,
+        offers=frozenset({"residual", "bounded", "bounds", "variance"}),
         suites={
             "quick": ("residual-block[c=[0.5,0.9]]",),
-            "standard": ("residual-block[c=[0.5,0.7,0.9,0.98]]",),
-            "full": ("residual-block[c=[0.5,0.7,0.9,0.98],d=[64,256]]",),
+            "standard": ("residual-block[c=[0.5,0.7,0.9,0.98]]", "residual-block[bounds=none]"),
+            "full": (
+                "residual-block[c=[0.5,0.7,0.9,0.98],d=[64,256]]",
+                "residual-block[c=[0.5,0.7,0.9],bounds=none]",
+            ),
         },
         timed=frozenset({"full"}),
         budgets=BUDGETS | {"standard": 2048},
         dtype="float64",
+        headline=RESIDUAL_COLUMNS,
     ),
 )
 """Every task offers its kind (`spd`, `residual`) and, where it may know a bound of the spectrum, `bounded`.

@@ -10,7 +10,7 @@ import torch
 
 from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold, validate
-from ..roulette import Columns, Stopping, added, powers, validate_kind
+from ..roulette import Columns, Stopping, added, powers, settled, validate_kind
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Noise
@@ -32,8 +32,11 @@ class RussianRoulette:
         probes: number m of probe vectors a repeat, >= 1, each with a T of its own. A repeat costs the sum of its T,
             m (certain + 1 / p) products in the mean (Poisson: m (certain + rate)).
         distribution: law of the probes, as for `power-series`.
-        stopping: `geometric` or `poisson`.
+        stopping: `geometric`; `norm`, the same with p = 1 - c, c the operator's bound of ||J||, so that the variance is
+            finite; or `poisson`.
         rate: mean of T - certain under the Poisson law, > 0.
+        bound_steps: power iterations k for c under `norm` where the operator brings no bound, >= 1: 2 k - 1 products a
+            repeat, and p = (1 - c) / 2, for such a c is too small.
 
     Examples:
         >>> import torch
@@ -55,20 +58,23 @@ class RussianRoulette:
     distribution: str = "rademacher"
     stopping: str = "geometric"
     rate: float = 2.0
+    bound_steps: int = 4
 
     def __post_init__(self) -> None:
+        if self.bound_steps < 1:
+            raise ValueError(f"bound_steps must be >= 1, got {self.bound_steps}")
         validate(self.probes, self.distribution)
         self.law()
 
     def law(self) -> Stopping:
-        """The law of T."""
+        """The law of T; under `norm` its p waits for the operator."""
         return Stopping(law=self.stopping, probability=self.probability, rate=self.rate, certain=self.certain)
 
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""
         validate_kind(op, "russian-roulette")
-        law = self.law()
-        afford(math.ceil(self.probes * law.mean), budget)
+        law, paid = settled(self.law(), op, noise, repeats=repeats, probes=self.probes, steps=self.bound_steps)
+        afford(math.ceil(self.probes * law.mean) + paid, budget)
         probes = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes)
         columns = Columns.of(probes, law.draw(noise, repeats * self.probes))
         weights, total = columns.weights(law), columns.v.new_zeros(columns.v[..., 0, :].shape, dtype=torch.float64)
@@ -82,5 +88,5 @@ class RussianRoulette:
             value=found.value,
             stderr=found.stderr,
             surrogate=fold(total, repeats).value if op.params else None,
-            products=columns.terms[columns.back].view(repeats, -1).sum(1),
+            products=columns.terms[columns.back].view(repeats, -1).sum(1) + paid,
         )

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.func import jacrev, vjp, vmap
 
-from ..contract import Bounds, Operator
+from ..contract import UNBOUNDED, Bounds, Operator
+from .grid_laplacian import TRACKS
 from .residual_variances import residual_sampling
 
 if TYPE_CHECKING:
@@ -31,13 +32,17 @@ class ResidualBlock:
         c: Lipschitz constant, in (0, 1).
         d: number of features, >= 1; n = d.
         budget: products a repeat may spend; 0 means d.
+        bounds: `known` tells c; `none` leaves it to the method to pay for its own.
     """
 
     c: float = 0.9
     d: int = 64
     budget: int = 0
+    bounds: str = "known"
 
     def __post_init__(self) -> None:
+        if self.bounds not in TRACKS:
+            raise ValueError(f"bounds must be one of {', '.join(TRACKS)}, got {self.bounds!r}")
         if not 0 < self.c < 1:
             raise ValueError(f"c must be in (0, 1), got {self.c}; from 1 on x + g(x) need not be invertible")
         if self.d < 1:
@@ -54,6 +59,7 @@ class ResidualBlock:
     def operator(self, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Operator:
         """J = dg/dx at x: `rmv` is a vjp of g, `mv` the vjp of that linear map in its cotangent."""
         g, x = self.block(dtype=dtype, device=device)
+        known = self.bounds == "known"
         # Forward mode would do for `mv`, but its first use loads torch's scripting machinery, seconds in every process.
         pull = vjp(g, x)[1]
         push = vjp(lambda u: vjp(g, x)[1](u)[0], torch.zeros_like(x))[1]
@@ -64,7 +70,7 @@ class ResidualBlock:
             transposed=vmap(lambda v: pull(v)[0], in_dims=1, out_dims=1),
             dtype=dtype,
             device=device,
-            bounds=Bounds(norm=self.c, provenance="proven"),
+            bounds=Bounds(norm=self.c, provenance="proven", origin="orthogonal weights") if known else UNBOUNDED,
         )
 
     def jacobian(self) -> Tensor:

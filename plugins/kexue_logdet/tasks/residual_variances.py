@@ -47,24 +47,40 @@ def residual_sampling(
         budget: products a repeat may spend; 0 means n.
         symbol: gives the symbol of J.
     """
-    problem = sampling(op, truth, method, ctx, budget=budget, exact_variance=lambda: exact_variance(method, symbol()))
+    problem = sampling(
+        op,
+        truth,
+        method,
+        ctx,
+        budget=budget,
+        exact_variance=lambda: exact_variance(method, symbol(), norm=op.bounds.norm),
+    )
     recorded = problem.after
 
     def after(ctx: Context) -> None:
         if recorded is not None:
             recorded(ctx)
-        exact = exact_variance(method, symbol())
+        exact = exact_variance(method, symbol(), norm=op.bounds.norm)
         if exact is not None:
             finite = math.isfinite(exact)
             flags = ("exact",) if finite else ("infinite-variance",)
             ctx.record("exact-variance", exact if finite else math.nan, unit="nats^2", flags=flags)
+            # A value that does not exist is no cell of a table; the radius, which decides, carries the remark there.
+            if isinstance(method, RussianRoulette | NeumannRoulette):
+                ctx.record("spectral-radius", _radius(symbol()), flags=("exact",) if finite else ("infinite-variance",))
 
     batch = BATCH if op.n <= SMALL and not ctx.deterministic else problem.batch
     return replace(problem, after=after, batch=batch)
 
 
-def exact_variance(method: object, symbol: Tensor) -> float | None:
-    """The variance of one repeat, `inf` where it does not exist; None for a method without a closed form."""
+def exact_variance(method: object, symbol: Tensor, *, norm: float | None = None) -> float | None:
+    """The variance of one repeat, `inf` where it does not exist; None for a method without a closed form.
+
+    Args:
+        method: any method.
+        symbol: of J.
+        norm: the bound of ||J|| that a roulette stopping by the norm takes; without one it has no closed form.
+    """
     symbol = symbol if symbol.ndim == 3 else symbol.unsqueeze(0)
     if isinstance(method, Exact):
         return 0.0
@@ -72,7 +88,12 @@ def exact_variance(method: object, symbol: Tensor) -> float | None:
         terms = _terms(symbol, method.degree)
         return float(probe_variance(terms.sum(0), method.distribution)) / method.probes
     if isinstance(method, RussianRoulette | NeumannRoulette):
-        variance = roulette_variance(symbol, method.law(), method.distribution)
+        law = method.law()
+        if law.law == "norm":
+            if norm is None:
+                return None
+            law = law.at(norm)
+        variance = roulette_variance(symbol, law, method.distribution)
         return None if variance is None else variance / method.probes
     return None
 
@@ -119,7 +140,8 @@ def roulette_variance(symbol: Tensor, law: Stopping, distribution: str) -> float
 
 def roulette_parts(symbol: Tensor, law: Stopping, distribution: str) -> tuple[float, float, float] | None:
     """The three parts of a finite variance under the geometric law: of the probe, of the cut, and of both together."""
-    kept = 1 - law.probability
+    p = float(law.probability)
+    kept = 1 - p
     ratio = _radius(symbol) ** 2 / kept
     count = symbol.shape[0] * symbol.shape[-1] + law.certain
     if 0 < ratio < 1:
@@ -135,7 +157,7 @@ def roulette_parts(symbol: Tensor, law: Stopping, distribution: str) -> tuple[fl
         tails[k] += tails[k + 1] * (root if k >= law.certain else 1.0)
     spread, square = probe_variance(tails, distribution), _trace(tails).square()
     cut = slice(law.certain + 1, None)
-    return float(spread[0]), law.probability * float(square[cut].sum()), law.probability * float(spread[cut].sum())
+    return float(spread[0]), p * float(square[cut].sum()), p * float(spread[cut].sum())
 
 
 def partial_exact_trace_variance(symbol: Tensor, law: Stopping, drawn: int) -> float:

@@ -81,6 +81,7 @@ def test_roulette_without_reweighting_fails(task, method):
         (ReferenceMatrix(name="mlp6", c=0.98), RussianRoulette(), "FAIL"),
         (ResidualBlock(c=0.9), NeumannRoulette(), "PASS"),
         (ResidualBlock(c=0.9), NeumannRoulette(probability=0.5), "FAIL"),
+        (ResidualBlock(c=0.98), RussianRoulette(stopping="norm", probes=1), "PASS"),
         (ConvolutionBlock(c=0.9), RussianRoulette(probability=0.5), "PASS"),
         (ReferenceMatrix(name="mod11_6"), RussianRoulette(stopping="poisson"), "FAIL"),
     ],
@@ -94,18 +95,22 @@ def test_finite_variance_is_decided_by_the_spectral_radius(task, method, expecte
 
 @pytest.mark.parametrize("name", ["unbiased", "finite-variance"])
 def test_claims_are_made_where_the_norm_obeys_the_rule(name):
-    """c^2 < 1 - p with the norm c, which bounds rho; never for Poisson, and never asked of SPD tasks."""
+    """c^2 < 1 - p with the norm c, which bounds rho, or p from a norm that is known; never for Poisson or for a norm
+    that the method estimates, and never asked of SPD tasks.
+    """
     spec = next(spec for spec in METHODS if spec.name == "russian-roulette")
     claim = next(claim for claim in spec.claims if claim.name == name)
 
-    def holds(*, p=0.1, stopping="geometric", c=0.9, offers=("residual", "variance")):
+    def holds(*, p=0.1, stopping="geometric", c=0.9, offers=("residual", "variance"), bounds="known"):
         fields = {"probability": p, "stopping": stopping}
-        return conditions.holds(claim.when, fields=fields, task={"c": c}, offers=set(offers))
+        return conditions.holds(claim.when, fields=fields, task={"c": c, "bounds": bounds}, offers=set(offers))
 
     assert holds()
     assert not holds(p=0.19 + 1e-9)
     assert not holds(stopping="poisson")
     assert not holds(c=math.sqrt(0.9) + 1e-9)
+    assert holds(p=0.5, stopping="norm", c=0.98, offers=("residual", "variance", "bounds"))
+    assert not holds(stopping="norm", offers=("residual", "variance", "bounds"), bounds="none")
     assert not conditions.holds(
         claim.when, fields={"probability": 0.1, "stopping": "geometric"}, task={}, offers={"spd"}
     )

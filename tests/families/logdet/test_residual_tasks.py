@@ -125,12 +125,15 @@ def test_every_residual_method_gives_a_gradient(method):
 
 
 def test_exact_variance_is_recorded_and_its_absence_flagged():
-    """A row beside the sampled variance; under the Poisson law it has no value and says why."""
+    """A row beside the sampled variance; under the Poisson law it has no value and says why, as does the spectral
+    radius, .5, which has a cell in the table.
+    """
     geometric = rows(ReferenceMatrix(), RussianRoulette())["exact-variance"]
     assert geometric.value == pytest.approx(exact_variance(RussianRoulette(), ReferenceMatrix().matrix()))
-    poisson = rows(ReferenceMatrix(), RussianRoulette(stopping="poisson"))["exact-variance"]
-    assert poisson.value is None
-    assert poisson.flags == {"infinite-variance"}
+    found = rows(ReferenceMatrix(), RussianRoulette(stopping="poisson"))
+    assert found["exact-variance"].value is None
+    assert found["exact-variance"].flags == found["spectral-radius"].flags == {"infinite-variance"}
+    assert found["spectral-radius"].value == pytest.approx(0.5, abs=1e-3)
 
 
 @pytest.mark.statistical
@@ -246,6 +249,7 @@ def curve(task, method):
         (lambda: ReferenceMatrix(name="x"), "name must be one of cyc6"),
         (lambda: ReferenceMatrix(c=0.0), "c must be in"),
         (lambda: ResidualGradient(c=1.5), "c must be in"),
+        (lambda: ResidualBlock(bounds="some"), "bounds must be one of known, none"),
         (lambda: Density(data="moon"), "data must be one of checkerboard"),
         (lambda: Density(steps=0), "must be >= 1"),
         (lambda: Density(cap=1.0), "cap must be in"),

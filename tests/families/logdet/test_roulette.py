@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from kexue_bench.lab.context import Noise
-from kexue_logdet import Operator
+from kexue_bench.lab.context import Counter, Noise
+from kexue_logdet import Bounds, Operator
 from kexue_logdet.methods.neumann_roulette import NeumannRoulette
 from kexue_logdet.methods.russian_roulette import RussianRoulette
 from kexue_logdet.roulette import Stopping
@@ -186,6 +186,61 @@ def test_products_are_the_drawn_terms(method, matrix):
     assert got.products.min() >= 5 * 3
 
 
+@pytest.mark.parametrize("method", [RussianRoulette, NeumannRoulette])
+def test_stopping_by_the_norm_is_geometric_with_what_it_leaves(method, matrix):
+    """A bound of .7 gives p = .3, number for number and product for product; at no product of its own."""
+    bounded = Operator.of(matrix["mlp6_c0.7"], "residual", bounds=Bounds(norm=0.7, provenance="proven"))
+    got, fixed = (
+        choice.estimate(bounded, 100, Noise.seeded(4, dtype=torch.float64), 9)
+        for choice in (method(stopping="norm"), method(probability=1 - 0.7))
+    )
+    assert torch.equal(got.value, fixed.value)
+    assert torch.equal(got.products, fixed.products)
+
+
+@pytest.mark.parametrize("c", [0.5, 0.7, 0.9, 0.98])
+def test_stopping_by_the_norm_has_a_variance_where_one_half_has_none(c):
+    """c^2 < 1 - p = c for every c below 1; with p = 1/2 the border is c = .7071. On c times the cyclic shift, rho = c;
+    the closed form agrees with that of the fixed p.
+    """
+    shift = c * torch.eye(6, dtype=torch.float64).roll(1, dims=1)
+    found = exact_variance(RussianRoulette(stopping="norm"), shift, norm=c)
+    assert found == pytest.approx(exact_variance(RussianRoulette(probability=1 - c), shift))
+    assert math.isinf(exact_variance(RussianRoulette(probability=0.5), shift)) == (c > 0.7071)
+    assert exact_variance(RussianRoulette(stopping="norm"), shift) is None
+
+
+@pytest.mark.parametrize("method", [RussianRoulette, NeumannRoulette])
+def test_an_unknown_norm_is_paid_for_by_each_repeat(method, matrix):
+    """Three power iterations are five products a repeat, billed as bounds and among those of the sample."""
+    counter = Counter()
+    op = Operator.of(matrix["mlp6_c0.7"], "residual").within(
+        budget=100, repeats=20, counter=counter, in_expectation=True
+    )
+    got = method(stopping="norm", bound_steps=3).estimate(op, 100, Noise.seeded(2, dtype=torch.float64), 20)
+    assert counter.units["bounds"] == 20 * 5
+    assert counter.units["products"] == op.spent == int(got.products.sum())
+
+
+@pytest.mark.statistical
+def test_an_estimated_norm_leaves_the_mean_right():
+    """Each repeat has a p of its own, drawn from its own vector: unbiased all the same. J = diag(-.7, .1, ..), whose
+    |J v| / |v| is anything from .1 to .7; 40,000 repeats, 5 standard errors (false alarm 6e-7).
+    """
+    op = Operator.of(torch.diag(torch.tensor([-0.7] + [0.1] * 5, dtype=torch.float64)), "residual")
+    method = RussianRoulette(stopping="norm", bound_steps=1, probes=2, certain=0)
+    value = method.estimate(op, 1000, Noise.seeded(3, dtype=torch.float64), 40_000).value
+    truth = math.log(0.3) + 5 * math.log(1.1)
+    assert float(value.mean()) == pytest.approx(truth, abs=5 * float(value.std()) / 200)
+
+
+def test_a_norm_of_one_or_more_is_refused(matrix):
+    """No p is left there, and the power series may diverge."""
+    op = Operator.of(2 * matrix["mlp6_c0.7"], "residual", bounds=Bounds(norm=1.4, provenance="proven"))
+    with pytest.raises(ValueError, match=r"needs a norm in \(0, 1\), got 1.4; use golub-kahan-slq"):
+        RussianRoulette(stopping="norm").estimate(op, 100, Noise.seeded(0, dtype=torch.float64), 1)
+
+
 def test_both_give_the_same_value(matrix):
     """The value of neumann-roulette is that of russian-roulette, number for number: only the gradients differ."""
     values = [
@@ -254,9 +309,10 @@ def test_an_spd_operator_is_refused(method):
     ("arguments", "message"),
     [
         ({"probability": 0.0}, r"probability must be in \(0, 1\), got 0.0"),
-        ({"stopping": "fixed"}, "stopping must be one of geometric, poisson"),
+        ({"stopping": "fixed"}, "stopping must be one of geometric, norm, poisson"),
         ({"rate": 0.0}, "rate must be > 0"),
         ({"certain": -1}, "certain must be >= 0"),
+        ({"bound_steps": 0}, "bound_steps must be >= 1"),
     ],
 )
 def test_bad_parameters_say_what_was_got(arguments, message):
