@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kexue_bench.api import Evidence
 from kexue_bench.lab.context import Noise
 
-from .contract import OrthogonalityMethod
+from .contract import Alone, OrthogonalityMethod
 from .targets import polar, targets_of
 
 if TYPE_CHECKING:
@@ -99,14 +99,14 @@ def gradient_matches_value(problem: Sampling, method: object, ctx: Context) -> E
 
 
 def _penalty(method: object, matrix: Tensor) -> tuple[float, Tensor] | None:
-    """Value and gradient at W `[d, k]` of a linear layer that has just seen a batch; None for no penalty."""
+    """Value and gradient at W `[d, k]` of a linear layer that sees a batch; None for no penalty."""
     layer = nn.Linear(*matrix.shape, bias=False, dtype=matrix.dtype)
     inputs = Noise.seeded(1, dtype=matrix.dtype).normal(_SAMPLES, matrix.shape[0])
     with torch.enable_grad():
         layer.weight = nn.Parameter(matrix.mT.clone())
-        session = cast("OrthogonalityMethod", method).attach(targets_of(layer))
-        layer(inputs)
-        value = session.penalty()
+        targets = targets_of(layer)
+        session = cast("OrthogonalityMethod", method).attach(targets, Alone.around(targets))
+        value = session.penalty(dict.fromkeys(session.taps, inputs))
         if value is None:
             return None
         value.sum().backward()

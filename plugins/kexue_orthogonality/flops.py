@@ -163,6 +163,13 @@ def _exponential(a: Shape, *_: Any, **__: Any) -> int:
     return _batched(matrix_exp, a, a[-1])
 
 
+def _convolution_backward(grad: Shape, x: Shape, w: Shape, *rest: Any, **__: Any) -> int:
+    """Each gradient costs as much as the convolution; torch's own formula counts that of a grouped kernel too often."""
+    transposed, mask = rest[4], rest[7]
+    positions = math.prod((x if transposed else grad)[2:])
+    return 2 * grad[0] * positions * math.prod(w) * sum(mask[:2])
+
+
 def _vector(a: Shape, *_: Any, **__: Any) -> int:
     return 2 * math.prod(a)
 
@@ -178,6 +185,7 @@ _TABLE: dict[Any, Callable[..., int]] = {
     _ATEN.linalg_lu_factor_ex: _factor,
     _ATEN.linalg_lu_solve: _lu_solve,
     _ATEN.linalg_matrix_exp: _exponential,
+    _ATEN.convolution_backward: _convolution_backward,
     _ATEN.mv: _vector,
     _ATEN.dot: _vector,
 }

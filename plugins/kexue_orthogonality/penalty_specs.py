@@ -19,6 +19,7 @@ def _penalty(
     *references: str,
     aliases: tuple[str, ...] = (),
     variants: tuple[str, ...] = (),
+    needs: frozenset[str] = frozenset(),
 ) -> MethodSpec:
     """A penalty with `claims` as `name` or `name if condition`, parted by `; `."""
     parted = (claim.partition(" if ") for claim in claims.split("; "))
@@ -32,6 +33,7 @@ def _penalty(
         knobs=(WEIGHTS,),
         aliases=aliases,
         variants=variants,
+        needs=needs,
     )
 
 
@@ -122,6 +124,7 @@ PENALTIES = (
         "stationary-on-orthogonal if estimator == 'exact'",
         "arXiv:2001.01275",
         variants=("som", "som[estimator=split]", "som[estimator=whitened]", "som[estimator=exact]"),
+        needs=frozenset({"inputs"}),
     ),
     _penalty(
         "mhe",

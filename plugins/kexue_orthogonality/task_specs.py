@@ -106,7 +106,6 @@ TASKS = (
         target=f"{_TASKS}.copy_memory:CopyMemory",
         summary="a recurrent network says ten symbols again after a delay; the best without memory is known",
         version=1,
-        offers=_INPUTS,
         suites={
             "standard": ("copy-memory",),
             "full": ("copy-memory[steps=2000]", "copy-memory[delay=100,units=128,steps=2000]"),

@@ -181,8 +181,9 @@ class _Listening(_Exact):
 
     def _listen(self, target: Target) -> RemovableHandle:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            # The last pass counts: an earlier one may have measured something and lost its graph.
             if torch.is_grad_enabled():
-                self._heard.setdefault(target.name, inputs[0])
+                self._heard[target.name] = inputs[0]
 
         return target.module.register_forward_pre_hook(hook)
 

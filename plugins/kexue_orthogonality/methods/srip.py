@@ -79,7 +79,8 @@ class Srip(Penalty):
         """See `OrthogonalityMethod.attach`."""
         if self.solver == "exact":
             return PenaltySession(self, targets)
-        return _Started(self, Session(targets).targets, ctx or Alone.around(targets))
+        targets = Session(targets).targets
+        return _Started(self, targets, ctx or Alone.around(targets))
 
 
 class _Started(PenaltySession):

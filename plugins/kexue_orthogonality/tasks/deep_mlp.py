@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,19 +65,19 @@ class TanhMlp(Mlp):
 
     def forward(self, images: Tensor) -> Tensor:
         """See `Classifier.forward`."""
-        return self.layers[-1](self.outputs(images)[-1])
-
-    def outputs(self, images: Tensor) -> Sequence[Tensor]:
-        """What each hidden layer gives, `[R, N, width]`."""
-        found = [images]
+        x = images
         for layer in list(self.layers)[:-1]:
-            found.append(layer(found[-1]).tanh())
-        return found[1:]
+            x = layer(x).tanh()
+        return self.layers[-1](x)
 
     def gradient_ratio(self, images: Tensor, classes: Tensor) -> Tensor:
         """Norm of the gradient at the first hidden layer over that at the last, `[R]`."""
+        *hidden, last = self.layers
         with torch.enable_grad():
-            outputs = self.outputs(images)
-            loss = nll(self.layers[-1](outputs[-1]), classes).sum()
-            first, last = torch.autograd.grad(loss, [outputs[0], outputs[-1]])
-        return torch.linalg.vector_norm(first, dim=(1, 2)) / torch.linalg.vector_norm(last, dim=(1, 2))
+            outputs = [images]
+            # Not by calling the layers: who listens to them must not take this for a step of the training.
+            for layer in hidden:
+                outputs.append(layer.forward(outputs[-1]).tanh())
+            loss = nll(last.forward(outputs[-1]), classes).sum()
+            near, far = torch.autograd.grad(loss, [outputs[1], outputs[-1]])
+        return torch.linalg.vector_norm(near, dim=(1, 2)) / torch.linalg.vector_norm(far, dim=(1, 2))
