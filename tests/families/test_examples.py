@@ -13,8 +13,9 @@ from kexue_bench.cli.show import split_example
 from kexue_bench.registry import docstring_of
 from kexue_gradients.plugin import kexue_methods as gradients_methods
 from kexue_logdet.plugin import kexue_methods as logdet_methods
+from kexue_orthogonality.plugin import kexue_methods as orthogonality_methods
 
-SPECS = [spec for methods in (gradients_methods, logdet_methods) for spec in methods()]
+SPECS = [spec for methods in (gradients_methods, logdet_methods, orthogonality_methods) for spec in methods()]
 
 
 @pytest.fixture(autouse=True)
