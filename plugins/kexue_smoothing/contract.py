@@ -8,6 +8,7 @@ unless an operator says otherwise (1/K of an inverse temperature K, epsilon of a
     max       largest entry                     (x, softness, dim, mask)                    [*batch]
     argmax    its index, from 0                 (x, softness, dim, mask)                    [*batch]
     one-hot   indicator of the largest entry    (x, softness, dim, mask)                    shape of x
+    sample    the same of x plus Gumbel noise   (x, softness, noise, dim, mask)             shape of x
     cumax     running sum of that indicator     (x, softness, dim, mask)                    shape of x
     top-k     indicator of the k largest        (x, softness, k, dim, mask)                 shape of x
     sort      entries in ascending order        (x, softness, dim, descending)              shape of x
@@ -30,18 +31,18 @@ if TYPE_CHECKING:
 
     from kexue_bench.lab.context import Noise
 
-KINDS = ("max", "argmax", "one-hot", "cumax", "top-k", "sort", "rank", "relu", "abs", "step", "round", "floor")
 SCALARS = frozenset({"relu", "abs", "step", "round", "floor"})
 """Kinds that act on each entry alone."""
-VERTICES = frozenset({"one-hot", "top-k", "cumax"})
+KINDS = ("max", "argmax", "one-hot", "sample", "cumax", "top-k", "sort", "rank", *sorted(SCALARS))
+VERTICES = frozenset({"one-hot", "top-k", "cumax", "sample"})
 """Kinds whose error is the sum of absolute differences; that of the others is the largest one."""
 
 
 class Bound(NamedTuple):
     """The smallest and the largest error that can occur.
 
-    For `max` the error is soft minus hard, with its sign; for the indicators `one-hot`, `top-k` and `cumax` the sum of
-    absolute differences over a row; for all others the largest absolute difference.
+    For `max` the error is soft minus hard, with its sign; for the indicators (`VERTICES`) the sum of absolute
+    differences over a row; for all others the largest absolute difference.
     """
 
     low: float
@@ -75,9 +76,9 @@ class Smoothing(Protocol):
         Args:
             n: entries of a row.
             gap: a distance that the input is known to keep from where the hard function jumps or bends, >= 0; 0 where
-                nothing is known. Largest entry to the next (`max`, `argmax`, `one-hot`, `cumax`), k-th to the next
-                (`top-k`), closest two entries (`rank`), |x| (`relu`, `abs`, `step`), x to the nearest half-integer
-                (`round`) or integer (`floor`); `sort` uses none.
+                nothing is known. Largest entry to the next (`max`, `argmax`, `one-hot`, `cumax`, and `sample` after its
+                noise), k-th to the next (`top-k`), closest two entries (`rank`), |x| (`relu`, `abs`, `step`), x to the
+                nearest half-integer (`round`) or integer (`floor`); `sort` uses none.
             softness: as in `apply`.
             x: one input `[n]`.
             k: of `top-k`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .contract import checked_k
+from .contract import VERTICES, checked_k
 
 
 def hard(kind: str, x: Tensor, *, k: int | None = None, descending: bool = False) -> Tensor:
@@ -15,7 +15,7 @@ def hard(kind: str, x: Tensor, *, k: int | None = None, descending: bool = False
     to even numbers, `floor` is right-continuous. Functions that are constant between jumps have the gradient zero.
 
     Args:
-        kind: one of `KINDS`.
+        kind: one of `KINDS`; for `sample` x holds its noise already.
         x: [*batch, n].
         k: of `top-k`.
         descending: of `sort` and `rank`.
@@ -30,7 +30,7 @@ def hard(kind: str, x: Tensor, *, k: int | None = None, descending: bool = False
             return x.amax(-1)
         case "argmax":
             return x.argmax(-1).to(x.dtype) + nothing.sum(-1)
-        case "one-hot":
+        case "one-hot" | "sample":
             return nothing.scatter_add(-1, x.argmax(-1, keepdim=True), torch.ones_like(x))
         case "cumax":
             return nothing.scatter_add(-1, x.argmax(-1, keepdim=True), torch.ones_like(x)).cumsum(-1)
@@ -64,7 +64,7 @@ def error(kind: str, soft: Tensor, exact: Tensor) -> Tensor:
     difference = (soft - exact).abs()
     if kind in {"max", "argmax"}:
         return difference
-    return difference.sum(-1) if kind in {"one-hot", "cumax", "top-k"} else difference.mean(-1)
+    return difference.sum(-1) if kind in VERTICES else difference.mean(-1)
 
 
 def extent(kind: str, soft: Tensor, exact: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def extent(kind: str, soft: Tensor, exact: Tensor) -> Tensor:
     difference = (soft - exact).abs()
     if kind == "argmax":
         return difference
-    return difference.sum(-1) if kind in {"one-hot", "cumax", "top-k"} else difference.amax(-1)
+    return difference.sum(-1) if kind in VERTICES else difference.amax(-1)
 
 
 def gap(kind: str, x: Tensor, *, k: int | None = None) -> Tensor:

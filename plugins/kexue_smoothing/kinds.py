@@ -112,7 +112,8 @@ class TopKOperator(Operator):
         row = rows(finite_ends(entries, softness), dim=-1, mask=keep)
         few = row.keep.sum(-1, keepdim=True) <= k
         # Rows that need no choice are given one, lest a solver look for what does not exist.
-        safe = torch.where(few, torch.zeros_like(row.below), row.below / softness)
+        scores = (row.below / softness).clamp(min=-torch.finfo(x.dtype).max / 8)
+        safe = torch.where(few, torch.zeros_like(scores), scores)
         chosen = torch.where(few, torch.ones_like(safe), self.choose(safe, k, softness) if k < safe.shape[-1] else safe)
         return row.indicator(chosen).movedim(-1, dim)
 
@@ -206,7 +207,7 @@ class ScalarOperator(Operator):
 class SampleOperator(WeightOperator):
     """A soft indicator of the largest entry of perturbed scores: what it stands for is random, too."""
 
-    kind: str = "one-hot"
+    kind: str = "sample"
     stochastic: ClassVar[bool] = True
 
     @abstractmethod

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from ..contract import KINDS, Bound, Smoothing
 from ..hard_functions import hard
+from .gumbel_softmax import GumbelSoftmax
 from .softmax import Softmax
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +31,7 @@ class Hard:
 
     def of(self, kind: str) -> HardOperator:
         """The operator of a kind."""
-        return HardOperator(kind=kind)
+        return HardSample(kind=kind) if kind == "sample" else HardOperator(kind=kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +59,14 @@ class StraightThrough:
 class HardOperator:
     """A hard function called like a soft one.
 
+    Attributes:
+        adjustable: False: no softness makes its error larger.
+
     Args:
         kind: one of `KINDS`.
     """
 
+    adjustable = False
     kind: str
 
     def __post_init__(self) -> None:
@@ -80,6 +89,21 @@ class HardOperator:
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
         """See `Smoothing.bound`."""
         return Bound(0.0, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardSample(HardOperator):
+    """The indicator of the largest perturbed score: one categorical sample."""
+
+    stochastic = True
+
+    def perturbed(self, x: Tensor, noise: Noise) -> Tensor:
+        """The scores whose largest entry it indicates, shape of x."""
+        return GumbelSoftmax().perturbed(x, noise)
+
+    def apply(self, x: Tensor, *, noise: Noise, softness: float | Tensor = 1.0, dim: int = -1) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]  # samples take noise
+        """The sample along `dim`."""
+        return super().apply(self.perturbed(x, noise), softness=softness, dim=dim)
 
 
 @dataclass(frozen=True, kw_only=True)

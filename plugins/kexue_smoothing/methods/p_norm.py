@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,8 @@ class PNorm(Operator):
 
     Homogeneous in x, so the softness s is a pure number: 1 is the sum, and s < 1 a norm. Its error lies between 0 and
     (n^s - 1) max, reached at ties; `bound` therefore needs to see x. Computed relative to the maximum, so that no power
-    overflows; the gradient of a row of zeros is zero.
+    overflows, and cut at the square root of the largest
+    number; the gradient of a row of zeros is zero.
 
     Examples:
         >>> import torch
@@ -28,6 +30,7 @@ class PNorm(Operator):
     """
 
     kind = "max"
+    nonnegative = True
 
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
         """The norm along `dim`, [*batch].
@@ -45,7 +48,8 @@ class PNorm(Operator):
         peak = torch.where(row.peak > 0, row.peak, 1)
         logs = (entries / peak).clamp(min=tiny).log().masked_fill(entries == 0, -torch.inf)
         some = (entries > 0).any(-1, keepdim=True)
-        norm = torch.exp(softness * torch.logsumexp(torch.where(some, logs, 0) / softness, -1))
+        logarithm = softness * torch.logsumexp(torch.where(some, logs, 0) / softness, -1)
+        norm = torch.exp(logarithm.clamp(max=math.log(torch.finfo(x.dtype).max) / 2))
         above = torch.where(some.squeeze(-1), peak.squeeze(-1) * norm - row.peak.squeeze(-1), 0)
         return row.value(above)
 

@@ -41,7 +41,7 @@ class Perturbed:
         tensor([1., 0., 0., 1.])
     """
 
-    samples: int = 100
+    samples: int = 32
     distribution: str = "normal"
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..contract import Bound, Smoothing
 from ..kinds import TopKOperator
+from .gumbel_softmax import GumbelSoftmax
 from .pairwise_rank import PairwiseRank
 from .simplex_maps import Cumax, Entmax, SoftArgmax
 from .soft_abs import SoftAbs
@@ -24,11 +25,11 @@ class Softmax:
     """Whatever is chosen becomes a softmax over what could be chosen, at temperature s; values are means under it.
 
     So for `max` it is the softmax-weighted mean of the entries (`WeightedMax` at alpha 1), for `one-hot` the softmax,
-    for `argmax` the mean index, for `cumax` the running sum; `sort` has a softmax in every row (`SoftSort`), `rank` one
-    of two in every comparison (`PairwiseRank`); `top-k` a sigmoid between each entry and the threshold; `relu` the mean
-    of x and 0 (`Swish`), `abs` of x and -x (x tanh(x / s)), `step` the sigmoid, `round` and `floor` the mean of the
-    integers (`SoftAssignment`). It is what one writes first, and the baseline of every table. `of(kind)` gives the
-    operator of a kind.
+    for `sample` that of perturbed scores (`GumbelSoftmax`), for `argmax` the mean index, for `cumax` the running sum;
+    `sort` has a softmax in every row (`SoftSort`), `rank` one of two in every comparison (`PairwiseRank`), `top-k` a
+    sigmoid between each entry and the threshold; `relu` is the mean of x and 0 (`Swish`), `abs` of x and -x (x tanh(x /
+    s)), `step` the sigmoid, `round` and `floor` the mean of the integers (`SoftAssignment`). It is what one writes
+    first, and the baseline of every table. `of(kind)` gives the operator of a kind.
 
     Examples:
         >>> import torch
@@ -85,4 +86,5 @@ _OPERATORS: dict[str, Smoothing] = {
     "step": SoftStep(),
     "round": SoftAssignment(),
     "floor": SoftFloorAssignment(),
+    "sample": GumbelSoftmax(),
 }

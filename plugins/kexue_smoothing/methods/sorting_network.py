@@ -99,7 +99,8 @@ def layers(n: int, network: str) -> tuple[tuple[tuple[int, ...], tuple[int, ...]
 
 
 def _phi(d: Tensor, s: float | Tensor) -> Tensor:
-    return torch.sigmoid(d / s / (d.abs() + 1e-10).pow(0.25))
+    # Cut where the sigmoid is 0 or 1, lest infinite steepness meet a slope of zero.
+    return torch.sigmoid((d / s).clamp(-1e30, 1e30) / (d.abs() + 1e-10).pow(0.25))
 
 
 def _optimal(d: Tensor, s: float | Tensor) -> Tensor:

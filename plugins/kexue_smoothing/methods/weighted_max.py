@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import exp
 
 import torch
@@ -64,20 +65,8 @@ class WeightedMax(MaxOperator):
         elif self.alpha == 2:
             worst = 0.5
         else:
-            worst = self._worst(n)
-        return Bound(-softness * self._loss(n, max(worst, least)), 0.0)
-
-    def _worst(self, n: int) -> float:
-        """The distance at which the loss is largest, by thirds: it rises once and falls once."""
-        low, high = 0.0, 1 / (self.alpha - 1)
-        for _ in range(_THIRDS):
-            first, second = (2 * low + high) / 3, (low + 2 * high) / 3
-            low, high = (first, high) if self._loss(n, first) < self._loss(n, second) else (low, second)
-        return (low + high) / 2
-
-    def _loss(self, n: int, u: float) -> float:
-        """Of n - 1 entries all u softnesses below the largest."""
-        return u * simplex.rival_weight(n, u, self.alpha)
+            worst = _worst_distance(n, self.alpha)
+        return Bound(-softness * _loss(n, max(worst, least), self.alpha), 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,3 +105,18 @@ class EntmaxMax(MaxOperator):
         rest = simplex.rival_weight(n, gap / softness, self.alpha)
         p = torch.tensor([1 - rest, *[rest / (n - 1)] * (n - 1)] if n > 1 else [1.0], dtype=torch.float64)
         return Bound(0.0, softness * float(simplex.entropy(p, self.alpha)) - gap * rest if rest else 0.0)
+
+
+def _loss(n: int, u: float, alpha: float) -> float:
+    """Of n - 1 entries all u softnesses below the largest."""
+    return u * simplex.rival_weight(n, u, alpha)
+
+
+@cache
+def _worst_distance(n: int, alpha: float) -> float:
+    """The distance at which the loss is largest, by thirds: it rises once and falls once."""
+    low, high = 0.0, 1 / (alpha - 1)
+    for _ in range(_THIRDS):
+        first, second = (2 * low + high) / 3, (low + 2 * high) / 3
+        low, high = (first, high) if _loss(n, first, alpha) < _loss(n, second, alpha) else (low, second)
+    return (low + high) / 2

@@ -1,0 +1,76 @@
+"""The median of random labels, against always answering their middle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kexue_bench.lab.moments import estimate
+from kexue_bench.lab.protocols import Sampling, Workload
+
+from ..contract import Smoothing, arguments, fitting
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context, Noise
+
+LABELS, MIDDLE, UNIT = 10_000, 4999.5, 1e-4
+_BATCH, ROWS = 4096, 2**20
+"""Rows of a batch and in all: a standard error of .1 %."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConstantMedian:
+    """Squared error, times 1e-4, of always answering 4999.5 for the median of n labels, uniform on 0 .. 9999.
+
+    The task of Grover et al. 2019, arXiv:1903.08850, table 2, and its row "Constant (Simulated)". The median is taken
+    by the method, on labels over 1e4, so that what a soft order does to it is seen beside the hard one, `hard`, which
+    is the printed quantity: 1e4 / (4 (n + 2)) but for the grid of the labels.
+
+    Args:
+        n: labels, odd.
+        softness: of a soft method.
+    """
+
+    n: int = 5
+    softness: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.n % 2 == 0:
+            raise ValueError(f"n must be odd and positive, got {self.n}")
+
+    def truth(self) -> float:
+        """The exact expectation for the hard median, by its distribution over the 10,000 labels."""
+        from scipy import stats
+
+        values = torch.arange(LABELS, dtype=torch.float64)
+        half = self.n // 2
+        # The median is at most v where more than half of the labels are.
+        below = torch.from_numpy(stats.binom.sf(half, self.n, ((values + 1) / LABELS).numpy()))
+        chance = torch.diff(below, prepend=below.new_zeros(1))
+        return float((chance * (values - MIDDLE).square()).sum()) * UNIT
+
+    def evaluate(self, method: object, ctx: Context) -> None:
+        """Record the mean over random rows, to half the accuracy of the printed figures."""
+        operator = fitting(method, "sort")
+
+        def draw(noise: Noise, n: int) -> Tensor:
+            median = self._median(operator, noise, n, ctx.dtype)
+            return (median - MIDDLE).square() * UNIT
+
+        truth = torch.tensor(self.truth(), dtype=torch.float64, device=ctx.device)
+        problem = Sampling(draw=draw, truth=truth, batch=_BATCH)
+        found = estimate(problem, ctx.noise("noise"), precision=None, budget=ROWS)
+        ctx.add(found.measurements(("estimate",)))
+
+    def workload(self, method: object, ctx: Context) -> Workload:
+        """The medians of a batch of rows."""
+        operator, noise = fitting(method, "sort"), ctx.noise("noise")
+        return Workload(call=lambda: self._median(operator, noise.at(0), _BATCH, ctx.dtype), units=_BATCH)
+
+    def _median(self, operator: Smoothing, noise: Noise, n: int, dtype: torch.dtype) -> Tensor:
+        labels = noise.at(0).integers(LABELS, n, self.n).to(dtype) / LABELS
+        keywords = arguments(operator, softness=self.softness, noise=noise.at(1))
+        return operator.apply(labels, **keywords)[:, self.n // 2] * LABELS
