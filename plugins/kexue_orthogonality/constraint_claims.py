@@ -35,7 +35,7 @@ def keeps_determinant(problem: Sampling, method: object, ctx: Context) -> Eviden
     noise = ctx.noise("noise")
     start, goal = noise.normal(MATRICES, 5, 5) / 5**0.5, haar(noise, MATRICES, 5, 5)
     last = _last(_path(method, start, ctx, lambda w: -(goal * w).sum((-2, -1)), rate=0.1))
-    flipped = float((determinant_sign(last) != determinant_sign(start)).double().mean())
+    flipped = float((determinant_sign(last.nan_to_num()) != determinant_sign(start)).double().mean())
     note = f"{flipped:.0%} of {MATRICES} determinants changed their sign in {STEPS} steps"
     return Evidence(claim="keeps-determinant", metric="violation", value=flipped, n=MATRICES, note=note)
 
@@ -44,7 +44,7 @@ def one_lipschitz(problem: Sampling, method: object, ctx: Context) -> Evidence: 
     """No singular value passes 1 from a start of norm about 6, while the loss pulls the matrices to be large."""
     start = 3 * ctx.noise("noise").normal(MATRICES, 8, 5) / 5**0.5
     grow: Callable[[Tensor], Tensor] = lambda w: -w.square().sum((-2, -1)) / 2  # noqa: E731  # one use, named for its effect
-    largest = max(float(torch.linalg.svdvals(w).max()) for w in _path(method, start, ctx, grow, rate=0.01))
+    largest = _worst(_path(method, start, ctx, grow, rate=0.01), lambda w: torch.linalg.svdvals(w).amax(-1))
     note = f"largest singular value {largest:.6g} over {STEPS} steps"
     return _within("one-lipschitz", max(0.0, largest - 1), note, ctx)
 
@@ -54,7 +54,7 @@ def stays_on_manifold(problem: Sampling, method: object, ctx: Context) -> Eviden
     noise = ctx.noise("noise")
     start, goal = noise.normal(MATRICES, 8, 5), noise.normal(MATRICES, 8, 5)
     path = _path(method, start, ctx, lambda w: (w - goal).square().sum((-2, -1)), rate=0.1)
-    worst = max(float(singular_error(w).max()) for w in path)
+    worst = _worst(path, singular_error)
     return _within("stays-on-manifold", worst, f"largest |s - 1| is {worst:.2g} over {STEPS} steps", ctx)
 
 
@@ -64,7 +64,7 @@ def stays_within_radius(problem: Sampling, method: object, ctx: Context) -> Evid
     start, goal = haar(noise, MATRICES, 8, 5), noise.normal(MATRICES, 8, 5)
     hasty: Any = replace(method, lr=10.0)  # pyright: ignore[reportArgumentType]  # methods are dataclasses
     path = _path(hasty, start, ctx, lambda w: (w - goal).square().sum((-2, -1)), rate=0.1)
-    farthest = max(float(torch.linalg.matrix_norm(defect(w)).max()) for w in path)
+    farthest = _worst(path, lambda w: torch.linalg.matrix_norm(defect(w)))
     note = f"|W^T W - I| up to {farthest:.4g} in {STEPS} steps at lr 10, radius {hasty.radius:g}"
     return _within("stays-within-radius", max(0.0, farthest - hasty.radius), note, ctx)
 
@@ -82,7 +82,7 @@ def converges_to_polar(problem: Sampling, method: object, ctx: Context) -> Evide
     changes = {f.name: patient[f.name] for f in fields(method) if f.name in patient}  # pyright: ignore[reportArgumentType]  # the same
     patiently: Any = replace(method, **changes)  # pyright: ignore[reportArgumentType]  # the same
     last = _last(_path(patiently, start, ctx, None, rate=0.125))
-    distance = float((last - polar(start)).abs().max())
+    distance = float((last - polar(start)).abs().nan_to_num(2.0).max())
     note = f"largest entry of W - polar(W_0) is {distance:.2g} after {STEPS} steps"
     return _within("converges-to-polar", distance, note, ctx, factor=CONDITION)
 
@@ -99,6 +99,16 @@ def _path(
             Training.step(training)
         with training.measuring():
             yield training.columns()
+
+
+def _worst(path: Iterator[Tensor], measure: Callable[[Tensor], Tensor]) -> float:
+    """The largest value on the way; at least 2, which no claim allows, where the weights stop being finite."""
+    largest = 0.0
+    for matrix in path:
+        if not bool(matrix.isfinite().all()):
+            return max(largest, 2.0)
+        largest = max(largest, float(measure(matrix).max()))
+    return largest
 
 
 def _last(path: Iterator[Tensor]) -> Tensor:

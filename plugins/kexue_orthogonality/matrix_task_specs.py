@@ -6,7 +6,7 @@ from kexue_bench.api import Knob, MetricSpec, TaskSpec
 
 _FAMILY = "orthogonality"
 _TASKS = "kexue_orthogonality.tasks"
-_ACTIVATIONS = frozenset({"activations"})
+_INPUTS = frozenset({"inputs"})
 _RATE = Knob(field="rate", grid=(0.01, 0.03, 0.1, 0.3, 1.0))
 _COUNTED = ("steps-to-1e-12", "exact-steps", "flops-to-1e-12", "steps-to-1e-6", "flops-to-1e-6", "polar-distance")
 _EXACT = ("soft", "landing[lr=0.5]", "newton-schulz[degree=[3,5]]", "polar-express", "polar-projection")
@@ -34,7 +34,7 @@ TASKS: tuple[TaskSpec, ...] = (
         target=f"{_TASKS}.projection:Projection",
         summary="from matrices of known singular values to the polar factor; steps and operations to 1e-6 and 1e-12",
         version=1,
-        offers=_ACTIVATIONS,
+        offers=_INPUTS,
         suites={
             "quick": ("projection[kappa=[10.0,1000.0,1000000.0]]",),
             "standard": ("projection[kappa=[10.0,1000.0,1000000.0]]",),
@@ -58,18 +58,20 @@ TASKS: tuple[TaskSpec, ...] = (
         target=f"{_TASKS}.projection:Projection",
         summary="the same at a small rate, from norms near the edge of convergence, without full rank, of Gaussians",
         version=1,
-        offers=_ACTIVATIONS,
+        offers=_INPUTS,
         suites={
             "standard": (
                 "hard-projection[kappa=[10.0,1000.0,1000000.0],rate=0.01,steps=700]",
                 "hard-projection[scale=[0.1,1.7,3.0]]",
-                "hard-projection[start=[gaussian,repeated]]",
+                "hard-projection[start=gaussian]",
+                "hard-projection[start=repeated,steps=50]",
                 "hard-projection[d=256]",
             ),
             "full": (
                 "hard-projection[kappa=[10.0,1000.0,1000000.0],rate=0.01,steps=700]",
                 "hard-projection[scale=[0.1,1.7,3.0],d=[64,256]]",
-                "hard-projection[start=[gaussian,repeated],d=[64,256]]",
+                "hard-projection[start=gaussian,d=[64,256]]",
+                "hard-projection[start=repeated,steps=50]",
             ),
         },
         methods={
@@ -86,7 +88,7 @@ TASKS: tuple[TaskSpec, ...] = (
         target=f"{_TASKS}.procrustes:Procrustes",
         summary="min |AW - B| over orthogonal W, whose optimum is known for either sign of the determinant",
         version=1,
-        offers=_ACTIVATIONS,
+        offers=_INPUTS,
         suites={
             "standard": ("procrustes",),
             "full": ("procrustes[n=[5,20]]", "procrustes[n=100,steps=2000]"),
@@ -106,7 +108,7 @@ TASKS: tuple[TaskSpec, ...] = (
         target=f"{_TASKS}.eigenvectors:Eigenvectors",
         summary="principal components and Brockett's function over orthonormal columns, optima in closed form",
         version=1,
-        offers=_ACTIVATIONS,
+        offers=_INPUTS,
         suites={
             "standard": ("eigenvectors[kind=[brockett,pca]]",),
             "full": ("eigenvectors[kind=[brockett,pca]]", "eigenvectors[kind=[brockett,pca],n=100,k=20,steps=2000]"),
@@ -126,7 +128,7 @@ TASKS: tuple[TaskSpec, ...] = (
         target=f"{_TASKS}.frames:Frames",
         summary="more vectors than dimensions: distance from the Welch bound and from tight frames",
         version=1,
-        offers=_ACTIVATIONS,
+        offers=_INPUTS,
         suites={
             "standard": ("frames[d=3,k=[4,6]]", "frames[d=6,k=16]"),
             "full": ("frames[d=3,k=[4,6,7]]", "frames[d=6,k=16]", "frames[d=7,k=28]", "frames[d=16,k=32]"),
@@ -159,7 +161,7 @@ TASKS: tuple[TaskSpec, ...] = (
         target=f"{_TASKS}.convolution:Convolution",
         summary="a 3 x 3 convolution brought near an isometry, judged by its exact singular values",
         version=1,
-        offers=_ACTIVATIONS,
+        offers=_INPUTS,
         suites={
             "standard": ("convolution[stride=[1,2]]",),
             "full": ("convolution[stride=[1,2],outputs=[4,16]]", "convolution[inputs=16,outputs=16,stride=[1,2]]"),

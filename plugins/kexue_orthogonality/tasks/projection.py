@@ -59,7 +59,7 @@ class Projection:
         rate: step of gradient descent on a penalty of weight 1.
         scale: largest singular value.
         start: `dct`; `gaussian`, entries N(0, 1 / d); or `repeated`, `dct` with its first column twice: its rank is
-            k - 1, which no product of matrices can mend.
+            k - 1, which products of matrices mend by nothing but the growth of rounding errors, 1.5 to 3.5 a step.
         steps: largest number of steps.
         tolerance: at which the timed solve ends.
 
