@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .methods.bce import BinaryCrossEntropy
     from .methods.bce_dice import BceDice
     from .methods.cost_sensitive import CostSensitive, Dinkelbach
+    from .methods.cross_entropy import CrossEntropy
     from .methods.double_soft_f1 import DoubleSoftF1
     from .methods.eban_bound import EbanBound
     from .methods.focal import Focal
@@ -43,6 +44,7 @@ _EXPORTS = {
     "BceDice": "methods.bce_dice",
     "BinaryCrossEntropy": "methods.bce",
     "CostSensitive": "methods.cost_sensitive",
+    "CrossEntropy": "methods.cross_entropy",
     "Dinkelbach": "methods.cost_sensitive",
     "DoubleSoftF1": "methods.double_soft_f1",
     "EbanBound": "methods.eban_bound",
@@ -75,6 +77,7 @@ __all__ = [
     "BceDice",
     "BinaryCrossEntropy",
     "CostSensitive",
+    "CrossEntropy",
     "Dinkelbach",
     "DoubleSoftF1",
     "EbanBound",

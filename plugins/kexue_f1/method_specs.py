@@ -38,6 +38,12 @@ def _loss(
 _BASICS = (
     _loss("bce", "bce:BinaryCrossEntropy", "binary cross-entropy: the baseline", _GRADIENT, _INVARIANT),
     _loss(
+        "cross-entropy",
+        "cross_entropy:CrossEntropy",
+        "cross-entropy of the softmax over classes",
+        needs=frozenset({"classes"}),
+    ),
+    _loss(
         "weighted-bce",
         "weighted_bce:WeightedBinaryCrossEntropy",
         "binary cross-entropy with weighted positives",

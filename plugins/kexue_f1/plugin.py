@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from kexue_bench.api import ClaimSpec, FamilySpec, MethodSpec, MetricSpec, ReadingSpec, TaskSpec
+from kexue_bench.api import Case, ClaimSpec, FamilySpec, MethodSpec, MetricSpec, PublishedSpec, ReadingSpec, TaskSpec
 from kexue_bench.hookspecs import hookimpl
 
 from .method_specs import METHODS
-from .task_specs import METRICS, TASKS
+from .mulan_files import missing
+from .published_specs import PUBLISHED
+from .task_specs import DEMONSTRATIONS, DOWNLOADED, METRICS, TASKS
 
 _FAMILY = "f1"
+_LARGEST_PAIRS = 1024
 
 
 @hookimpl
@@ -36,7 +39,7 @@ def kexue_methods() -> list[MethodSpec]:
 @hookimpl
 def kexue_tasks() -> list[TaskSpec]:
     """Frozen batches, populations with a known optimum, data sets, and published demonstrations."""
-    return list(TASKS)
+    return [*TASKS, *DOWNLOADED, *DEMONSTRATIONS]
 
 
 @hookimpl
@@ -84,3 +87,24 @@ def kexue_claims() -> list[ClaimSpec]:
 def kexue_metrics() -> list[MetricSpec]:
     """Metrics beyond the core's."""
     return list(METRICS)
+
+
+@hookimpl
+def kexue_published() -> list[PublishedSpec]:
+    """Figures that were read at their source."""
+    return list(PUBLISHED)
+
+
+@hookimpl
+def kexue_skip(case: Case) -> str | None:
+    """What needs files that are not here, and what compares all positives with all items at once."""
+    if case.family != _FAMILY:
+        return None
+    if case.task.name in {spec.name for spec in DOWNLOADED}:
+        return missing(case.task.name.removesuffix("-f1"))
+    if case.method.name != "smooth-ap" or case.task.name not in {"gaussian-f1", "misspecified-f1"}:
+        return None
+    batch = case.task.params["batch"]
+    if isinstance(batch, int) and 0 < batch <= _LARGEST_PAIRS:
+        return None
+    return f"a step of smooth-ap on more than {_LARGEST_PAIRS:,} items takes a fifth of a second"

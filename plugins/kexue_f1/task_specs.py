@@ -193,6 +193,50 @@ TASKS = (
     ),
 )
 
+DOWNLOADED = tuple(
+    _trained(
+        f"{name}-f1",
+        f"mulan:{name.capitalize()}F1",
+        f"{what}; from files that the user has downloaded",
+        suites={"full": (f"{name}-f1",)},
+        replicates={"quick": 5, "standard": 10, "full": 50},
+        stack=5,
+        offers=frozenset(),
+        headline=("f1", "f1-samples", "f1-micro", "average-precision", "calibration-error", "time"),
+    )
+    for name, what in (
+        ("emotions", "six emotions of 593 pieces of music"),
+        ("yeast", "fourteen functions of 2,417 genes"),
+        ("scene", "six contents of 2,407 photographs"),
+    )
+)
+
+DEMONSTRATIONS = (
+    _trained(
+        "lovasz-demo-binary",
+        "lovasz_demo:LovaszDemoBinary",
+        "ten images of triangles by one bias, the demonstration of the Lovász hinge",
+        suites={"full": ("lovasz-demo-binary",)},
+        methods={"full": ("bce", "lovasz-hinge", "lovasz-softmax")},
+        replicates={"quick": 2, "standard": 3, "full": 10},
+        stack=1,
+        primary="iou",
+        headline=("iou", "time", "memory"),
+    ),
+    _trained(
+        "lovasz-demo-classes",
+        "lovasz_demo:LovaszDemoClasses",
+        "five images of three classes by one convolution, the demonstration of the Lovász-softmax",
+        suites={"full": ("lovasz-demo-classes",)},
+        methods={"full": ("bce", "cross-entropy", "lovasz-softmax")},
+        replicates={"quick": 2, "standard": 3, "full": 10},
+        stack=1,
+        offers=_BINARY | {"classes"},
+        primary="iou",
+        headline=("iou", "time", "memory"),
+    ),
+)
+
 METRICS = (
     MetricSpec(
         name="f1",
@@ -225,6 +269,14 @@ METRICS = (
         heading="calib. error",
         scale="linear",
         summary="mean distance of the loss's probability from the frequency of positives at equal score",
+    ),
+    MetricSpec(
+        name="iou",
+        heading="IoU",
+        unit="%",
+        direction="higher",
+        scale="linear",
+        summary="intersection over union of what is called and what is true, mean over images or classes",
     ),
     MetricSpec(
         name="collapse",

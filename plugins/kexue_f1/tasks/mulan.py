@@ -1,0 +1,197 @@
+"""Multi-label data sets in Mulan's format, from files that the user has downloaded."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from xml.etree import ElementTree as ET
+
+import torch
+
+from kexue_f1.mulan_files import FOLDER, missing
+from kexue_f1.tasks.held_out import HeldOutTask
+from kexue_f1.tasks.linear import check_settings
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context
+    from kexue_f1.tasks.linear import Data
+
+
+def load(name: str, *, items: int, features: int, labels: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A data set in Mulan's format: `name.arff`, with labels named by `name.xml`.
+
+    Where a file `name.arff.sha256` stands beside it, as `sha256sum` writes it, the data must have that sum.
+
+    Args:
+        items: number of items expected.
+        features: number of numeric attributes expected.
+        labels: number of labels expected.
+
+    Returns:
+        Items `[n, d]` and targets `[n, C]`, float64, attributes and labels in the order of the ARFF file.
+
+    Raises:
+        FileNotFoundError: a file is missing; the message says where to get it.
+        ValueError: another checksum, another size, or a file that is not in this format.
+    """
+    if reason := missing(name):
+        raise FileNotFoundError(reason)
+    folder = Path(os.environ[FOLDER])
+    data = (folder / f"{name}.arff").read_bytes()
+    _check_sum(folder / f"{name}.arff.sha256", data)
+    tree = ET.parse(folder / f"{name}.xml")  # noqa: S314  # a file that the user has chosen
+    names = {node.attrib["name"] for node in tree.iter() if "name" in node.attrib}
+    attributes, rows = _parse(f"{name}.arff", data.decode("utf-8", "replace"))
+    unknown = names - set(attributes)
+    if unknown:
+        raise ValueError(f"{name}.xml names labels that {name}.arff has not: {', '.join(sorted(unknown))}")
+    is_label = torch.tensor([attribute in names for attribute in attributes])
+    table = torch.tensor(rows, dtype=torch.float64)
+    x, y = table[:, ~is_label], table[:, is_label]
+    got, expected = (*x.shape, y.shape[1]), (items, features, labels)
+    if got != expected:
+        raise ValueError(f"{name} must have {expected} items, features and labels, got {got}; take the whole data set")
+    if not bool(((y == 0) | (y == 1)).all()):
+        raise ValueError(f"labels in {name}.arff must be 0 or 1")
+    return x, y
+
+
+def _check_sum(file: Path, data: bytes) -> None:
+    if not file.is_file():
+        return
+    expected, found = file.read_text().split()[:1], hashlib.sha256(data).hexdigest()
+    if expected != [found]:
+        raise ValueError(f"{file.stem} must have the SHA-256 sum of {file.name}, got {found}; download it again")
+
+
+def _parse(name: str, text: str) -> tuple[list[str], list[list[float]]]:
+    """Attribute names and rows of a dense ARFF file."""
+    attributes: list[str] = []
+    lines = iter(text.splitlines())
+    for line in lines:
+        words = line.strip()
+        if words.lower().startswith("@attribute"):
+            rest = words[len("@attribute") :].strip()
+            quote = rest[0] if rest[:1] in {"'", '"'} else ""
+            attributes.append(rest[1:].partition(quote)[0] if quote else rest.split()[0])
+        elif words.lower().startswith("@data"):
+            break
+    rows: list[list[float]] = []
+    for row in csv.reader(line for line in lines if line.strip() and not line.startswith("%")):
+        try:
+            values = [float(value) for value in row]
+        except ValueError as error:
+            raise ValueError(f"{name}: every value must be a number, got row {len(rows) + 1}: {error}") from error
+        if len(values) != len(attributes):
+            raise ValueError(f"{name}: row {len(rows) + 1} must have {len(attributes)} values, got {len(values)}")
+        rows.append(values)
+    if not rows:
+        raise ValueError(f"{name} holds no data; it must be a dense ARFF file")
+    return attributes, rows
+
+
+class MulanTask(HeldOutTask):
+    """What the data sets share; each names itself and says how large it is."""
+
+    name: ClassVar[str]
+    size: ClassVar[tuple[int, int, int]]
+
+    def items(self, ctx: Context) -> Data:
+        """The whole data set."""
+        items, features, labels = self.size
+        x, y = load(self.name, items=items, features=features, labels=labels)
+        return x.to(ctx.device, ctx.dtype), y.to(ctx.device, ctx.dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmotionsF1(MulanTask):
+    """Emotions of 593 pieces of music: 72 features, 6 labels, of which an item has 1.9 on average.
+
+    Needs files that the user has downloaded (Trohidis, Tsoumakas, Kalliris and Vlahavas, ISMIR 2008).
+
+    Args:
+        batch: items of a step; 0 for all.
+        steps: optimisation steps.
+        lr: learning rate of Adam.
+
+    Raises:
+        ValueError: a setting outside of its range.
+    """
+
+    name: ClassVar[str] = "emotions"
+    size: ClassVar[tuple[int, int, int]] = (593, 72, 6)
+    batch: int = 32
+    steps: int = 500
+    lr: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
+
+    @property
+    def settings(self) -> tuple[int, int, float]:
+        """Batch, steps and learning rate."""
+        return self.batch, self.steps, self.lr
+
+
+@dataclass(frozen=True, kw_only=True)
+class YeastF1(MulanTask):
+    """Functions of 2,417 genes: 103 features, 14 labels, of which an item has 4.2 on average.
+
+    Needs files that the user has downloaded (Elisseeff and Weston, NIPS 2001).
+
+    Args:
+        batch: items of a step; 0 for all.
+        steps: optimisation steps.
+        lr: learning rate of Adam.
+
+    Raises:
+        ValueError: a setting outside of its range.
+    """
+
+    name: ClassVar[str] = "yeast"
+    size: ClassVar[tuple[int, int, int]] = (2417, 103, 14)
+    batch: int = 32
+    steps: int = 1000
+    lr: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
+
+    @property
+    def settings(self) -> tuple[int, int, float]:
+        """Batch, steps and learning rate."""
+        return self.batch, self.steps, self.lr
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneF1(MulanTask):
+    """Contents of 2,407 photographs: 294 features, 6 labels, of which an item has 1.1 on average.
+
+    Needs files that the user has downloaded (Boutell, Luo, Shen and Brown, Pattern Recognition 2004).
+
+    Args:
+        batch: items of a step; 0 for all.
+        steps: optimisation steps.
+        lr: learning rate of Adam.
+
+    Raises:
+        ValueError: a setting outside of its range.
+    """
+
+    name: ClassVar[str] = "scene"
+    size: ClassVar[tuple[int, int, int]] = (2407, 294, 6)
+    batch: int = 32
+    steps: int = 1000
+    lr: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
+
+    @property
+    def settings(self) -> tuple[int, int, float]:
+        """Batch, steps and learning rate."""
+        return self.batch, self.steps, self.lr
