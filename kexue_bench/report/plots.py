@@ -207,6 +207,8 @@ def curve(panels: Sequence[tuple[Table, Sequence[Curve]]], *, metric: str, unit:
             ax.plot(c.points, c.values, color=colour, marker=marker, ms=3.5, lw=1.2, zorder=3)
             if c.threshold is not None:
                 ax.axvline(c.threshold, color=colour, lw=1.0, ls=":", zorder=1)
+        if ax.get_xscale() == "log":
+            _round_ticks(ax)
         ax.set_xlabel(over)
         _plain(ax.set_ylabel(""), visible(metric) + (f" ({unit})" if unit else ""))
     return page.finish("; ".join(["bands: 95 %", *(f"dashed: {visible(name)}" for name in known)]))
@@ -253,6 +255,15 @@ def _line(
         )
         _plain(text, visible(e.label))
         text.set_path_effects(_halo())
+
+
+def _round_ticks(ax: Axes) -> None:
+    """1, 2 and 5 times powers of ten, written as they are, for axes that span little more than one."""
+    from matplotlib import ticker
+
+    ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_locator(ticker.NullLocator())
 
 
 def _halo() -> list[Any]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .tasks.grid_gradient import GridGradient
     from .tasks.grid_laplacian import GridLaplacian
     from .tasks.ising import Ising
+    from .tasks.kernel_gradient import KernelGradient
     from .tasks.min_matrix import MinMatrix
     from .tasks.rbf_kernel import RBFKernel
     from .tasks.residual_block import ResidualBlock
@@ -48,6 +49,7 @@ _HOMES = {
     "BudgetSweep": "tasks.budget_sweep",
     "GridGradient": "tasks.grid_gradient",
     "Ising": "tasks.ising",
+    "KernelGradient": "tasks.kernel_gradient",
     "MinMatrix": "tasks.min_matrix",
     "Spectrum": "tasks.spectrum",
     "Toeplitz": "tasks.toeplitz",
@@ -85,6 +87,7 @@ __all__ = [
     "InvertibleBlock",
     "InvertibleResNet",
     "Ising",
+    "KernelGradient",
     "KrylovDeflatedSLQ",
     "LogdetMethod",
     "LogdetSample",

@@ -11,6 +11,7 @@ from torch import Tensor
 from .contract import Operator
 
 Function = Callable[[Tensor], Tensor]
+_ROUNDING = 1e-13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +112,15 @@ def radau_quadrature(space: Krylov, node: float, function: Function = torch.log)
         One value for each start vector, `[*batch_shape, m]`, float64; that of the Gauss rule where the space is
         exhausted.
     """
-    shifted = _tridiagonal(space.diagonal - node, space.off)
+    # A Ritz value that has reached the node would leave nothing to divide by; a lower node gives as valid a rule.
+    rounding = _ROUNDING * space.diagonal.amax(-1, keepdim=True)
+    nodes = node - rounding.clamp_max(node / 2)
+    shifted = _tridiagonal(space.diagonal - nodes, space.off)
     end = torch.zeros(*shifted.shape[:-1], 1, dtype=torch.float64, device=shifted.device)
     end[..., -1, 0] = space.residual.square()
     # `_tridiagonal` fills the lower triangle alone.
     symmetric = shifted + shifted.tril(-1).mT
-    last = node + torch.linalg.solve(symmetric, end)[..., -1, 0]
+    last = nodes.squeeze(-1) + torch.linalg.solve(symmetric, end)[..., -1, 0]
     diagonal = torch.cat([space.diagonal, last.unsqueeze(-1)], dim=-1)
     off = torch.cat([space.off, space.residual.unsqueeze(-1)], dim=-1)
     return quadrature(diagonal, off, function)

@@ -106,6 +106,20 @@ TASKS = (
         dtype="float64",
     ),
     TaskSpec(
+        name="large-spectrum",
+        family=FAMILY,
+        target="kexue_logdet.tasks.spectrum:Spectrum",
+        summary="The same spectra at a million rows, matrix-free by fast cosine transforms.",
+        version=1,
+        offers=frozenset({"spd", "bounded", "bounds", "trace", "target"}),
+        suites={
+            "full": ("large-spectrum[name=[slowexp,smallstep],target=[trace,logdet],n=1000000,basis=cosine,budget=60]",)
+        },
+        timed=frozenset(),
+        budgets={"quick": 16, "standard": 16, "full": 16},
+        dtype="float64",
+    ),
+    TaskSpec(
         name="budget-sweep",
         family=FAMILY,
         target="kexue_logdet.tasks.budget_sweep:BudgetSweep",
@@ -239,6 +253,22 @@ TASKS = (
         suites={"standard": ("grid-gradient",), "full": ("grid-gradient[side=[16,64],tau=[1.0,0.01]]",)},
         timed=frozenset(),
         budgets={"standard": 2048, "full": 8192},
+        dtype="float64",
+        headline=("relative-bias", "variance", "cosine", "work-variance", "products", "memory"),
+    ),
+    TaskSpec(
+        name="kernel-gradient",
+        family=FAMILY,
+        target="kexue_logdet.tasks.kernel_gradient:KernelGradient",
+        summary="Gradient of an RBF kernel's log-determinant in length scale and noise; exact by Cholesky.",
+        version=1,
+        offers=frozenset({"spd", "bounded", "gradient"}),
+        suites={
+            "standard": ("kernel-gradient",),
+            "full": ("kernel-gradient[dataset=[iris,wine,breast_cancer],sigma2=[0.1,0.01]]",),
+        },
+        timed=frozenset(),
+        budgets={"quick": 256, "standard": 512, "full": 4096},
         dtype="float64",
         headline=("relative-bias", "variance", "cosine", "work-variance", "products", "memory"),
     ),

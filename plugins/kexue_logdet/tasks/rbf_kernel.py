@@ -44,11 +44,8 @@ class RBFKernel:
 
     def matrix(self, features: Tensor) -> Tensor:
         """K `[n, n]`, float64, of `features` `[n, d]`."""
-        x = features.to(torch.float64)
-        std = x.std(dim=0, correction=0)
-        x = (x - x.mean(dim=0)) / torch.where(std > 0, std, 1.0)
-        kernel = torch.exp(-torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").square() / (2 * x.shape[1]))
-        return kernel + self.sigma2 * torch.eye(len(x), dtype=x.dtype, device=x.device)
+        kernel = torch.exp(-exponents(features))
+        return kernel + self.sigma2 * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)
 
     def problem(self, method: object, ctx: Context) -> Sampling:
         """See `SamplingTask.problem`; eigenvalues are at most the largest row sum (Gershgorin)."""
@@ -56,3 +53,11 @@ class RBFKernel:
         truth = float(2 * torch.linalg.cholesky(kernel).diagonal().log().sum())
         bounds = Bounds(low=self.sigma2, high=float(kernel.sum(dim=1).max()), provenance="proven")
         return sampling(Operator.of(kernel.to(ctx.dtype), "spd", bounds=bounds), truth, method, ctx, budget=self.budget)
+
+
+def exponents(features: Tensor) -> Tensor:
+    """|x_i - x_j|^2 / (2 d) between standardised rows, `[n, n]`, float64, of `features` `[n, d]`."""
+    x = features.to(torch.float64)
+    std = x.std(dim=0, correction=0)
+    x = (x - x.mean(dim=0)) / torch.where(std > 0, std, 1.0)
+    return torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").square() / (2 * x.shape[1])
