@@ -25,6 +25,22 @@ CHOSEN_METHODS = (
     "landing",
     "polar-projection",
 )
+# The penalties and maps that a training of minutes can afford besides.
+MORE_METHODS = (
+    *CHOSEN_METHODS,
+    "double-soft",
+    "off-diagonal",
+    "off-diagonal[gradient=released]",
+    "srip",
+    "mc-entry",
+    "mc-induced",
+    "coherence",
+    "som[estimator=split]",
+    "mhe",
+    "parametrization[map=[matrix_exp,householder]]",
+    "newton-schulz",
+    "muon",
+)
 _RECURRENT = ("none", "orthogonal-init", "soft", "parametrization[map=cayley]", "riemannian-sgd", "landing")
 _AT_THE_START = ("none", "orthogonal-init", "spectral-norm", "parametrization[map=cayley]", "polar-express")
 
@@ -41,7 +57,7 @@ TASKS = (
             "standard": ("digits-mlp",),
             "full": ("digits-mlp", "digits-mlp[steps=4600]"),
         },
-        methods={"quick": CHOSEN_METHODS},
+        methods={"quick": CHOSEN_METHODS, "standard": MORE_METHODS},
         timed=frozenset({"standard", "full"}),
         replicates={"quick": 3, "standard": 10, "full": 20},
         stack=5,
@@ -57,7 +73,7 @@ TASKS = (
         version=1,
         offers=_INPUTS,
         suites={
-            "standard": ("digits-mlp-large",),
+            "standard": ("digits-mlp-large[steps=230]",),
             "full": ("digits-mlp-large", "digits-mlp-large[depth=10]"),
         },
         methods={"standard": CHOSEN_METHODS},
@@ -127,7 +143,7 @@ TASKS = (
         suites={"standard": ("deep-linear",), "full": ("deep-linear", "deep-linear[width=[8,128]]")},
         methods={"standard": _AT_THE_START, "full": _AT_THE_START},
         timed=frozenset({"full"}),
-        budgets={"standard": 1024, "full": 8192},
+        budgets={"standard": 256, "full": 8192},
         dtype="float64",
         primary="mse",
         headline=("estimate", "bias", "variance", "mse"),
@@ -167,7 +183,7 @@ TASKS = (
             "quick": ("none", "orthogonal-init", "spectral-norm", "soft", "srip", "logdet-divergence", "polar-distance")
         },
         knobs=(Knob(field="rate", grid=(0.001, 0.01, 0.03, 0.0625, 0.125, 0.25)),),
-        budgets={"quick": 256, "standard": 2048, "full": 16384},
+        budgets={"quick": 256, "standard": 512, "full": 16384},
         dtype="float64",
         primary="mse",
         headline=("mse", "flops", "memory"),
