@@ -59,6 +59,7 @@ _BLACK_BOX = (
         claims=_UNBIASED,
         cost="2",
         needs=_CLASSES,
+        variants=("disarm-stick-breaking", "disarm-stick-breaking[weighted=true]"),
         aliases=("coupled-categorical",),
     ),
     MethodSpec(

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from kexue_bench.lab.context import Noise
 
+# 1 - 2 p at a common node of two leaves that part is at least 1/3, up to rounding; where they do not part it may be 0,
+# and the estimate is 0 whatever stands there.
+_LEAST_LEFT = 0.3
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tree:
@@ -88,6 +92,36 @@ def coupled_estimate(
     weights = both * (bits - other_bits) * torch.sigmoid(a.abs())
     weights = weights + (passed - both) * (bits - p) - (other_passed - both) * (other_bits - p)
     gradient = tree.onto_logits(logits, distribution.expand((f - f_antithetic) / 2) * weights)
+    return GradSample(gradient=gradient, value=value.mean(0))
+
+
+def weighted_estimate(
+    tree: Tree, distribution: Distribution, objective: Objective, noise: Noise, repeats: int
+) -> GradSample:
+    """RLOO with two draws on the antithetic pair of leaves, weighted as if they were independent.
+
+    `1/2 (f(x) - f(x')) w (x - x')`, w for each variable the product of the probabilities of its two classes over that
+    of the pair: for leaves that part at node i, after m < i common ones, `(1 - p_i) prod_m (1 - p_m)^2 / (1 - 2 p_m)`.
+
+    Args:
+        tree: a stick, its classes in ascending order of their logits, so that p <= 1/3 wherever two classes are to
+            come after; in any other order some pairs of classes never occur, and no weight makes up for them.
+        distribution: classes, `[*batch, L, K]`.
+        objective: f, evaluated twice a repeat.
+        noise: drawn from once.
+        repeats: R.
+    """
+    logits = distribution.logits
+    p = torch.sigmoid(tree.logits(logits))
+    u = noise.uniform(repeats, *logits.shape)[..., 1:]
+    bits, other_bits = below(u, p), below(1 - u, p)
+    pair = torch.stack([tree.leaf(bits), tree.leaf(other_bits)])
+    value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, repeats))
+    f, f_antithetic = value.detach()
+    passed, other_passed = tree.passed(pair)
+    parting = torch.where(bits == other_bits, (1 - p).square() / (1 - 2 * p).clamp_min(_LEAST_LEFT), 1 - p)
+    weight = torch.where(passed * other_passed > 0, parting, 1.0).prod(-1, keepdim=True)
+    gradient = distribution.expand((f - f_antithetic) / 2) * weight * (pair[0] - pair[1])
     return GradSample(gradient=gradient, value=value.mean(0))
 
 

@@ -9,7 +9,7 @@ import torch
 
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
-from .coupled import Tree, coupled_estimate, require_classes
+from .coupled import Tree, coupled_estimate, require_classes, weighted_estimate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,13 +25,17 @@ class DisarmStickBreaking:
 
     Bit i says whether class i is taken, given that none before it was; the bits are coupled as in DisARM, and what the
     classes do not show of them is integrated out. Unbiased in any order of the classes, classes only
-    (arXiv:2106.08056, without importance weights). With two classes it is DisARM.
+    (arXiv:2106.08056). With two classes it is DisARM.
+
+    With importance weights it is `1/2 (f(x) - f(x')) w (x - x')` instead: RLOO on the coupled pair, w the product of
+    both classes' probabilities over that of the pair. The paper has such a version; w was derived anew here.
 
     Args:
         order: `ascending` or `descending` in the logits, or `none`: as the classes stand.
+        weighted: importance weights; for the ascending order alone, in which every pair of classes can occur.
 
     Raises:
-        ValueError: an unknown order.
+        ValueError: an unknown order, or weights in another order than the ascending one.
 
     Examples:
         >>> import torch
@@ -47,10 +51,15 @@ class DisarmStickBreaking:
     """
 
     order: str = "ascending"
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         if self.order not in _ORDERS:
             raise ValueError(f"order must be one of {', '.join(_ORDERS)}, got {self.order!r}")
+        if self.weighted and self.order != "ascending":
+            raise ValueError(
+                f"weighted needs order=ascending, got {self.order!r}; some pairs of classes never occur there"
+            )
 
     def estimate(
         self,
@@ -71,7 +80,8 @@ class DisarmStickBreaking:
         node = torch.arange(rank.shape[-1] - 1, device=rank.device).unsqueeze(-1)
         dtype = distribution.logits.dtype
         tree = Tree(left=(rank > node).to(dtype), right=(rank == node).to(dtype))
-        return coupled_estimate(tree, distribution, objective, noise, repeats)
+        estimated = weighted_estimate if self.weighted else coupled_estimate
+        return estimated(tree, distribution, objective, noise, repeats)
 
     def _rank(self, logits: Tensor) -> Tensor:
         """Place of each class on the stick, `[*batch, L, 1, K]`."""

@@ -159,8 +159,8 @@ def test_arm_has_no_bias(length):
 
 
 @pytest.mark.parametrize("k", [2, 3, 4, 5])
-@pytest.mark.parametrize("cls", [DisarmTree, DisarmStickBreaking])
-def test_coupled_classes_have_no_bias(cls, k):
+@pytest.mark.parametrize("method", [DisarmTree(), DisarmStickBreaking(), DisarmStickBreaking(weighted=True)], ids=repr)
+def test_coupled_classes_have_no_bias(method, k):
     """Exact integral over the uniforms of all nodes: the estimate is constant between their edges p and 1 - p.
 
     Node probabilities are taken from the leaves' by an independent recursion: the mass to the right over the mass.
@@ -168,7 +168,7 @@ def test_coupled_classes_have_no_bias(cls, k):
     law = classes(1, k, seed=k)
     f = objective(law)
     p = law.mean[0].tolist()
-    if cls is DisarmTree:
+    if isinstance(method, DisarmTree):
 
         def nodes(low, high):
             if high - low < 2:
@@ -182,7 +182,19 @@ def test_coupled_classes_have_no_bias(cls, k):
         rising = sorted(p)
         edges = [rising[i] / sum(rising[i:]) for i in range(k - 1)]
     noise = Cells([(0.5,), *[(q, 1 - q) for q in edges]])
-    gradient = cls().estimate(law, f, noise, len(noise.u)).gradient
+    gradient = method.estimate(law, f, noise, len(noise.u)).gradient
+    torch.testing.assert_close(mean(gradient, noise.weights), truth(law, f), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("k", [3, 5])
+def test_weights_of_equal_classes_are_finite(k):
+    """With equal logits the last node has p = 1/2, where two leaves that part never have it in common."""
+    law = Distribution(kind="categorical", logits=torch.zeros(1, k, dtype=DOUBLE))
+    edges = [1 / (k - i) for i in range(k - 1)]
+    noise = Cells([(0.5,), *[(q, 1 - q) for q in edges]])
+    f = objective(law)
+    gradient = DisarmStickBreaking(weighted=True).estimate(law, f, noise, len(noise.u)).gradient
+    assert gradient.isfinite().all()
     torch.testing.assert_close(mean(gradient, noise.weights), truth(law, f), rtol=1e-9, atol=1e-12)
 
 

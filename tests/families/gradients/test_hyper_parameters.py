@@ -43,6 +43,7 @@ from kexue_gradients import (
         (Arms, {"n": 1}, "n must be >= 2, got 1; for a single draw use reinforce"),
         (Stratified, {"n": 1}, "n must be >= 2, got 1"),
         (BitFlip, {"coordinates": 0}, "coordinates must be >= 1, got 0"),
+        (DisarmStickBreaking, {"weighted": True, "order": "none"}, "weighted needs order=ascending, got 'none'"),
         (DisarmStickBreaking, {"order": "abs"}, "order must be one of ascending, descending, none, got 'abs'"),
         (UnorderedSet, {"k": 9}, "k must be in 1 .. 8, got 9"),
         (UnorderedSet, {"estimator": "topk"}, "estimator must be one of unordered-set, sum-and-sample, got 'topk'"),

@@ -60,7 +60,7 @@ EITHER = (
 )
 ONLY = {
     "bernoulli": (Arm(), Arm(pairs=2), Arms(), BitFlip(), Rodeo(n=3)),
-    "categorical": (DisarmTree(), DisarmStickBreaking()),
+    "categorical": (DisarmTree(), DisarmStickBreaking(), DisarmStickBreaking(weighted=True)),
 }
 SHAPES = {"bernoulli": (2, 5, 3), "categorical": (2, 5, 2, 3)}
 LEARNED_CASES = [*((kind, method) for kind in SHAPES for method in LEARNED), ("bernoulli", Rodeo(n=3))]

@@ -59,7 +59,7 @@ SHIFTED = (
     Rebar(eta=0.5),
     Relax(eta=0.0),
 )
-CLASSES = (DisarmTree(), DisarmStickBreaking(), DisarmStickBreaking(order="none"))
+CLASSES = (DisarmTree(), DisarmStickBreaking(), DisarmStickBreaking(order="none"), DisarmStickBreaking(weighted=True))
 ALL = (
     *BLACK_BOX_BITS,
     *SHIFTED,
