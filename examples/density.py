@@ -81,6 +81,8 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=8)
     parser.add_argument("--out", default="", metavar="FILE")
     options = parser.parse_args()
+    # Matrices of 64 x 64: two threads would wait for each other most of the time.
+    torch.set_num_threads(1)
     flow = train(options.data, METHODS[options.method], steps=options.steps, blocks=options.blocks)
     test = densities.draw(options.data, 5000, Noise.seeded(2))
     with torch.no_grad():
