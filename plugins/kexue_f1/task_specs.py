@@ -40,6 +40,7 @@ _WIDER = (
     "zlpr",
     "aucm",
 )
+_GRID = (*_FIRST, "tversky", "eban-bound", "ema-soft-f1", "anyloss-f1[steepness=10.0]")
 _TIMED = ("bce", "weighted-bce", "soft-f1", "bce-dice", "sigmoid-f1", "lovasz-hinge", "global-soft-f1")
 
 
@@ -96,7 +97,7 @@ TASKS = (
             ),
         },
         timed=frozenset({"full"}),
-        budgets={"quick": 2**14, "standard": 2**17, "full": 2**20},
+        budgets={"quick": 2**14, "standard": 2**16, "full": 2**20},
         primary="relative-bias",
         headline=(
             "relative-bias",
@@ -120,9 +121,10 @@ TASKS = (
                 "gaussian-f1[prior=0.01,batch=0,steps=100,lr=0.1]",
             ),
             "standard": (
-                "gaussian-f1[d=[1.0,2.0,3.0],prior=[0.5,0.1,0.01],steps=2000]",
-                "gaussian-f1[prior=0.01,batch=[4,16,256,0],steps=2000]",
-                "gaussian-f1[prior=0.1,batch=[16,0],steps=2000]",
+                "gaussian-f1[d=[1.0,2.0,3.0],prior=[0.5,0.1,0.01],steps=1000]",
+                "gaussian-f1[prior=0.01,batch=[4,16,256],steps=1000]",
+                "gaussian-f1[prior=0.1,batch=16,steps=1000]",
+                "gaussian-f1[prior=[0.1,0.01],batch=0,steps=300,lr=0.1]",
             ),
             "full": (
                 "gaussian-f1[d=[0.5,1.0,1.5,2.0,3.0,4.0],prior=[0.5,0.1,0.01],steps=2000]",
@@ -130,9 +132,9 @@ TASKS = (
                 "gaussian-f1[dimensions=1,prior=[0.1,0.01],batch=[16,64,0],steps=2000]",
             ),
         },
-        methods={"quick": _FIRST, "standard": _WIDER},
+        methods={"quick": _FIRST, "standard": _GRID},
         replicates={"quick": 10, "standard": 20, "full": 50},
-        stack=10,
+        stack=20,
         headline=_EXACT_SCORES,
     ),
     _trained(
@@ -140,12 +142,12 @@ TASKS = (
         "gaussian:MisspecifiedF1",
         "positives on two sides: the likeliest linear score is not the best for F1, whatever its threshold",
         suites={
-            "standard": ("misspecified-f1[steps=2000]",),
+            "standard": ("misspecified-f1[steps=1000]",),
             "full": ("misspecified-f1[prior=[0.1,0.01],batch=[16,64,0],steps=2000]",),
         },
         methods={"standard": _WIDER},
         replicates={"standard": 20, "full": 50},
-        stack=10,
+        stack=20,
         headline=_EXACT_SCORES,
     ),
     _trained(
@@ -154,12 +156,12 @@ TASKS = (
         "malignant against benign, nearly separable: a check that a loss works, not a ranking",
         suites={
             "quick": ("breast-cancer-f1[steps=200]",),
-            "standard": ("breast-cancer-f1[steps=1000]",),
+            "standard": ("breast-cancer-f1[steps=500]",),
             "full": ("breast-cancer-f1[steps=1000,batch=[8,32,0]]",),
         },
         methods={"quick": _TIMED, "standard": _WIDER},
         replicates={"quick": 5, "standard": 50, "full": 100},
-        stack=10,
+        stack=25,
         timed=frozenset({"quick", "standard", "full"}),
     ),
     _trained(
@@ -169,7 +171,7 @@ TASKS = (
         suites={"standard": ("digits-f1",), "full": ("digits-f1[digit=[0,1,2,3,4,5,6,7,8,9]]",)},
         methods={"standard": _WIDER},
         replicates={"standard": 50, "full": 100},
-        stack=10,
+        stack=25,
     ),
     _trained(
         "wine-f1",
@@ -178,7 +180,7 @@ TASKS = (
         suites={"standard": ("wine-f1",), "full": ("wine-f1[cultivar=[0,1,2]]",)},
         methods={"standard": _WIDER},
         replicates={"standard": 50, "full": 100},
-        stack=10,
+        stack=25,
     ),
     _trained(
         "multilabel-f1",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 POINTS = ("halfway", "bayes")
 ITEMS = 20_000
 _DRAWS = 256
+_NOTHING = 1e-3
+"""Share of the size of a batch's gradient below which the gradient on all data is that of its quantiles only."""
 _CERTAIN = 50.0
 """A logit that every link takes for certain in single precision."""
 
@@ -89,7 +91,7 @@ class MinibatchF1:
             batch=_DRAWS,
             inputs=(x, y),
             metrics=("relative-bias", "variance", "mse", "cosine")
-            if draws.informative
+            if draws.points_somewhere(ctx.noise("order"))
             else ("bias", "variance", "mse"),
             losses={
                 "zero-gradient": lambda gradient: (gradient.abs().amax(1) == 0).to(gradient.dtype),
@@ -141,11 +143,11 @@ class Draws:
         self._last = self.task.batches(noise, n)
         return self.gradient(*self._last)
 
-    @property
-    def informative(self) -> bool:
-        """Whether the gradient on all data is not zero, so that a bias relative to it exists."""
+    def points_somewhere(self, noise: Noise) -> bool:
+        """Whether the gradient on all data is more than rounding, so that a bias relative to it exists."""
         x, y = self.all_data
-        return bool(self.gradient(x.unsqueeze(0), y.unsqueeze(0)).abs().max() > 0)
+        sizes = self.gradient(*self.task.batches(noise, _DRAWS)).norm(dim=1)
+        return bool(self.gradient(x.unsqueeze(0), y.unsqueeze(0)).norm() > _NOTHING * sizes.mean())
 
     def gradient(self, x: Tensor, y: Tensor) -> Tensor:
         """Gradient of the loss of each row `[n, B]` by its own (w, b): `[n, 2]`."""
