@@ -10,7 +10,7 @@ import torch
 
 from ..blocks import need_logdet
 from ..contract import LogdetSample, Operator, afford
-from ..probes import draw, fold, validate
+from ..probes import draw, fold, population, validate
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Noise
@@ -61,7 +61,8 @@ class PowerSeries:
         for k in range(1, self.degree + 1):
             power = op.mv(power) if scale is None else op.mv(power) / scale - power
             total = total + (v * power).sum(-2, dtype=torch.float64) * ((-1) ** (k + 1) / k)
-        return fold(total if scale is None else total + op.n * math.log(scale), repeats)
+        values = total if scale is None else total + op.n * math.log(scale)
+        return fold(values, repeats, population=population(op, self.distribution))
 
 
 def _scale(op: Operator) -> float | None:

@@ -18,6 +18,7 @@ from ..methods.neumann_roulette import NeumannRoulette
 from ..methods.power_series import PowerSeries
 from ..methods.russian_roulette import RussianRoulette
 from ..roulette import Stopping
+from ..variances import mean_variance, probe_variance
 from .sampling import sampling
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def exact_variance(method: object, symbol: Tensor, *, norm: float | None = None)
         return 0.0
     if isinstance(method, PowerSeries):
         terms = _terms(symbol, method.degree)
-        return float(probe_variance(terms.sum(0), method.distribution)) / method.probes
+        return mean_variance(terms.sum(0), method.distribution, method.probes)
     if isinstance(method, RussianRoulette | NeumannRoulette):
         law = method.law()
         if law.law == "norm":
@@ -96,33 +97,6 @@ def exact_variance(method: object, symbol: Tensor, *, norm: float | None = None)
         variance = roulette_variance(symbol, law, method.distribution)
         return None if variance is None else variance / method.probes
     return None
-
-
-def probe_variance(b: Tensor, distribution: str) -> Tensor:
-    """Variance of v^T B v for one probe, B not necessarily symmetric.
-
-    With S = (B + B^T) / 2, F = ||S||_F^2, t = tr B, D = sum_i B_ii^2: rademacher 2 (F - D), gaussian 2 F, sphere of
-    radius sqrt(n) 2 n / (n + 2) (F - t^2 / n).
-
-    Args:
-        b: `[*batch, W, c, c]`, symbols.
-        distribution: law of the probe.
-
-    Returns:
-        `[*batch]`, float64.
-    """
-    n = b.shape[-1] * b.shape[-3]
-    half = (b + b.mH) / 2
-    f = half.abs().square().sum((-3, -2, -1))
-    if distribution == "rademacher":
-        # The diagonal of a circulant block is the same at every place: the mean over the frequencies.
-        diagonal = b.diagonal(dim1=-2, dim2=-1).mean(-2)
-        return 2 * (f - b.shape[-3] * diagonal.real.square().sum(-1))
-    if distribution == "gaussian":
-        return 2 * f
-    if distribution == "sphere":
-        return 2 * n / (n + 2) * (f - _trace(b).square() / n)
-    raise ValueError(f"no closed form for probes of distribution {distribution!r}")
 
 
 def roulette_variance(symbol: Tensor, law: Stopping, distribution: str) -> float | None:

@@ -13,9 +13,9 @@ from kexue_logdet.roulette import Stopping
 from kexue_logdet.tasks.residual_variances import (
     exact_variance,
     partial_exact_trace_variance,
-    probe_variance,
     roulette_parts,
 )
+from kexue_logdet.variances import probe_variance
 
 # One Rademacher probe: (p, certain) -> variance, and the part that an exact trace would leave. By the closed form
 # Var(v^T R_1 v) + sum_k (1/p_k - 1/p_(k-1)) E (v^T R_k v)^2, and by enumerating all 64 sign vectors and every T.
