@@ -64,7 +64,7 @@ def verdict(check, task, method, **options):
         (LOGDET, SLQ(steps=8)),
         (LOGDET, Chebyshev(degree=12)),
         (LOGDET, PowerSeries(degree=8)),
-        (LOGDET, PowerSeries(degree=8, probes=6, distribution="orthogonal")),
+        (LOGDET, PowerSeries(degree=4, probes=6, distribution="orthogonal")),
         (LOGDET, OneProbeSLQ(rank=5, steps=6)),
     ],
 )
