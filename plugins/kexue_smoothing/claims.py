@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,13 +37,11 @@ def error_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  #
     worst, count, declared = 0.0, 0, False
     for low, high, found, _, softness in _bounds(problem, ctx):
         unit = max(1.0, softness)
-        worst = max(worst, float(torch.maximum(low - found, found - high).amax()) / unit)
+        worst = _largest(worst, float(torch.maximum(low - found, found - high).amax()) / unit)
         count, declared = count + len(found), True
     if not declared:
         return _evidence("error-bound", None, "no bound is declared")
-    return _evidence(
-        "error-bound", max(0.0, worst), f"largest excess over the declared bound among {count} inputs", n=count
-    )
+    return _evidence("error-bound", worst, f"largest excess over the declared bound among {count} inputs", n=count)
 
 
 def tight_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
@@ -76,7 +75,7 @@ def vertex_exact(problem: Sampling, method: object, ctx: Context) -> Evidence:  
         exact = (high <= 0) & (low >= 0)
         count += int(exact.sum())
         if bool(exact.any()):
-            worst = max(worst, float(found[exact].abs().amax()))
+            worst = _largest(worst, float(found[exact].abs().amax()))
     if not count:
         return _evidence("vertex-exact", 1.0, "no input has a declared error of zero")
     return _evidence("vertex-exact", worst, f"largest error among {count} inputs where none is declared", n=count)
@@ -111,7 +110,7 @@ def gradient_matches_value(problem: Sampling, method: object, ctx: Context) -> E
         given = (slope * along).sum(1)
         # Third derivatives are of the order of softness^-3, and the odd input on a kink has none.
         scale = 1 + given.abs() + weight.abs().reshape(len(x), -1).sum(1) * (STEP**2 / softness**3) / SLOPE_TOLERANCE
-        worst = max(worst, float(((found - given).abs() / scale).sort().values[:-1].amax()))
+        worst = _largest(worst, float(((found - given).abs() / scale).sort().values[:-1].amax()))
         count += len(x)
     note = f"largest difference to central differences among {count} directions"
     return _evidence("gradient-matches-value", worst, note, n=count, tolerance=SLOPE_TOLERANCE)
@@ -119,15 +118,15 @@ def gradient_matches_value(problem: Sampling, method: object, ctx: Context) -> E
 
 def unit_interval(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
     """Whether all weights lie between 0 and 1."""
-    worst = max(float(torch.maximum(-value, value - 1).amax()) for value in _values(problem, ctx))
-    return _evidence("unit-interval", max(0.0, worst), f"weights leave [0, 1] by {max(0.0, worst):.2g}")
+    worst = _largest(*(float(torch.maximum(-value, value - 1).amax()) for value in _values(problem, ctx)))
+    return _evidence("unit-interval", worst, f"weights leave [0, 1] by {worst:.2g}")
 
 
 def sums_to_k(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
     """Whether the weights of a row sum to what is chosen: k, or 1."""
     operator, _ = _operator(problem)
     wanted = K if operator.kind == "top-k" else 1
-    worst = max(float((value.sum(-1) - wanted).abs().amax()) for value in _values(problem, ctx))
+    worst = _largest(*(float((value.sum(-1) - wanted).abs().amax()) for value in _values(problem, ctx)))
     return _evidence("sums-to-k", worst, f"sums miss {wanted} by up to {worst:.2g}")
 
 
@@ -149,8 +148,8 @@ def monotone(problem: Sampling, method: object, ctx: Context) -> Evidence:  # no
         x = battery(operator, n, K, softness, ctx.fork("battery", index).noise("noise")).requires_grad_()
         with torch.enable_grad():
             (slope,) = torch.autograd.grad(applied(operator, x, softness, K, noise).sum(), x)
-        worst = max(worst, float(-slope.amin()))
-    return _evidence("monotone", max(0.0, worst), f"the most negative derivative is {min(0.0, -worst):.2g}")
+        worst = _largest(worst, float(-slope.amin()))
+    return _evidence("monotone", worst, f"the most negative derivative is {min(0.0, -worst):.2g}")
 
 
 def symmetric(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
@@ -162,7 +161,7 @@ def symmetric(problem: Sampling, method: object, ctx: Context) -> Evidence:  # n
     for softness in SOFTNESSES:
         value, moved = (applied(operator, entries, softness, K, noise) for entries in (x, x[:, turned]))
         follows = operator.kind not in {"max", "sort"}
-        worst = max(worst, float((moved - (value[:, turned] if follows else value)).abs().amax()))
+        worst = _largest(worst, float((moved - (value[:, turned] if follows else value)).abs().amax()))
     return _evidence("symmetric", worst, f"another order of the entries changes the value by {worst:.2g}", n=len(x))
 
 
@@ -272,9 +271,9 @@ def _one_sided(claim: str, problem: Sampling, ctx: Context, *, side: int) -> Evi
     for index, softness in enumerate(SOFTNESSES):
         x = battery(operator, n, K, softness, ctx.fork("battery", index).noise("noise"))
         above = applied(operator, x, softness, K, noise) - hard(operator.kind, x, k=K)
-        worst = max(worst, float((-side * above).amax()))
+        worst = _largest(worst, float((-side * above).amax()))
         count += len(x)
-    return _evidence(claim, max(0.0, worst), f"largest error on the wrong side among {count} inputs", n=count)
+    return _evidence(claim, worst, f"largest error on the wrong side among {count} inputs", n=count)
 
 
 def _stochastic(claim: str, problem: Sampling, ctx: Context, *, sums: tuple[int, ...]) -> Evidence:
@@ -286,10 +285,15 @@ def _stochastic(claim: str, problem: Sampling, ctx: Context, *, sums: tuple[int,
     for index, softness in enumerate(SOFTNESSES):
         x = battery(operator, n, K, softness, ctx.fork("battery", index).noise("noise"))
         p = matrix(x, softness=softness)
-        worst = max(worst, float(-p.amin()), *(float((p.sum(dim) - 1).abs().amax()) for dim in sums))
+        worst = _largest(worst, float(-p.amin()), *(float((p.sum(dim) - 1).abs().amax()) for dim in sums))
         order = (p @ x.unsqueeze(-1)).squeeze(-1)
-        worst = max(worst, float((order - operator.apply(x, softness=softness)).abs().amax()))
+        worst = _largest(worst, float((order - operator.apply(x, softness=softness)).abs().amax()))
     return _evidence(claim, worst, f"signs, sums and the order it gives are wrong by up to {worst:.2g}")
+
+
+def _largest(*values: float) -> float:
+    """The largest violation, at least 0; one that is no number is larger than all."""
+    return min(max(0.0, *(sys.float_info.max if math.isnan(value) else value for value in values)), sys.float_info.max)
 
 
 def _evidence(claim: str, value: float | None, note: str, *, n: int = 1, tolerance: float = ROUNDING) -> Evidence:

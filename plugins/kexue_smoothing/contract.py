@@ -93,8 +93,10 @@ def checked_softness(softness: float | Tensor, dtype: torch.dtype) -> float | Te
     """The softness itself; a tensor is taken as it is, since looking at it would wait for its device.
 
     Raises:
-        ValueError: it is not positive, not finite, or too small for the dtype.
+        ValueError: it is not positive, not finite, or too small for the dtype, or that is not floating.
     """
+    if not dtype.is_floating_point:
+        raise ValueError(f"x must be floating, got {dtype}; write x.float()")
     if isinstance(softness, Tensor):
         return softness
     tiny = torch.finfo(dtype).tiny

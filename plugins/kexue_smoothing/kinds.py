@@ -188,8 +188,6 @@ class ScalarOperator(Operator):
     def apply(self, x: Tensor, *, softness: float | Tensor) -> Tensor:
         """The soft function of each entry, shape of x."""
         softness = checked_softness(softness, x.dtype)
-        if not x.is_floating_point():
-            raise ValueError(f"x must be floating, got {x.dtype}; write x.float()")
         t = x / softness
         far = t.abs() >= self.reach
         near = torch.where(far, 0, t)

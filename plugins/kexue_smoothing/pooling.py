@@ -9,6 +9,7 @@ from torch import Tensor
 def blocks(v: Tensor) -> Tensor:
     """Block number of each entry in the non-decreasing least-squares fit of each row; int64 [*batch, n].
 
+    Blocks of equal means are pooled, too: on that kink the derivative is that of the side where they are one.
     Whole runs of violating blocks are pooled in one round, which is pooling adjacent violators in another order and so
     ends at the same solution.
     """
@@ -19,7 +20,7 @@ def blocks(v: Tensor) -> Tensor:
         level = means.gather(-1, number)
         violated = start.clone()
         violated[..., 0] = False
-        violated[..., 1:] &= level[..., 1:] < level[..., :-1]
+        violated[..., 1:] &= level[..., 1:] <= level[..., :-1]
         if not bool(violated.any()):
             return number
         start = start & ~violated

@@ -30,8 +30,6 @@ class RoundOperator(Operator):
     def apply(self, x: Tensor, *, softness: float | Tensor) -> Tensor:
         """The soft function of each entry, shape of x."""
         softness = checked_softness(softness, x.dtype)
-        if not x.is_floating_point():
-            raise ValueError(f"x must be floating, got {x.dtype}; write x.float()")
         # From here on the dtype holds integers only.
         large = x.abs() >= 1 / torch.finfo(x.dtype).eps
         safe = torch.where(large, 0, x) - self.shift

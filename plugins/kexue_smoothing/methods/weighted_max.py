@@ -98,7 +98,9 @@ class EntmaxMax(MaxOperator):
         p = simplex.weights(row.below / softness, self.alpha)
         below = row.below.masked_fill(~row.keep, 0)
         value = (p * below).sum(-1) + softness * simplex.entropy(p.detach(), self.alpha)
-        return value.detach() + (p * (below - below.detach())).sum(-1)
+        step = below - below.detach()
+        # Halved, since the product has both factors' derivatives in its second one.
+        return value.detach() + (p.detach() * step + (p - p.detach()) * step / 2).sum(-1)
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
         """See `Smoothing.bound`."""

@@ -1,0 +1,42 @@
+"""Reference values and contexts that the tests of this family share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from kexue_bench.api import Case, Instance
+from kexue_bench.lab.context import Context
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_worker():
+    """One thread and no grad, as a worker runs a case."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def context():
+    """Make a context for a task by name; keywords go to the case."""
+
+    def make(task="max", params=None, **case):
+        instance = Instance(name=task, target="module:Class", params=params or {})
+        method = Instance(name="method", target="module:Class")
+        settings = {"family": "smoothing", "task_version": 1, "stage": "evaluate", "dtype": "float64"} | case
+        settings.setdefault("options", {"budget": 2048, "precision": 0.05})
+        return Context(Case(task=instance, method=method, **settings))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """Values of the catalogue; the file states their derivation."""
+    return json.loads((Path(__file__).parent / "reference.json").read_text())
