@@ -63,7 +63,9 @@ class SomEstimates:
         """See `SamplingTask.problem`."""
         gaussian = ctx.noise("data").normal(self.d, self.k) / self.d**0.5
         weight = polar(gaussian) if self.weights == "orthogonal" else gaussian
-        exact = SelfOrthogonality(estimator="exact").value(weight.double())
+        angles = SelfOrthogonality(estimator="exact").value(weight.double())
+        # At right angles it is 0, and rounding is no part of the truth.
+        exact = torch.zeros_like(angles) if self.weights == "orthogonal" else angles
         scale = getattr(method, "weight", 1.0) or 1.0
 
         def draw(noise: Noise, n: int) -> Tensor:
