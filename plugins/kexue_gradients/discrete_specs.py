@@ -189,6 +189,7 @@ _DIFFERENTIATING = (
         claims=_UNBIASED,
         cost="n",
         needs=_BITS | {"differentiable"},
+        knobs=(Knob(field="rate", grid=(0.001, 0.003, 0.01, 0.03, 0.1)),),
     ),
     MethodSpec(
         name="gumbel-rao",

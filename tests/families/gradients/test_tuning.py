@@ -63,6 +63,7 @@ LEARNED = {
     "rebar": {"temperature", "eta", "rate"},
     "relax": {"temperature", "rate"},
     "double-cv": {"rate"},
+    "rodeo": {"rate"},
     "nvil": {"rate"},
 }
 TRIALS = 8
