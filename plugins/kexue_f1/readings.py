@@ -10,7 +10,7 @@ from torch import Tensor
 from kexue_f1.contract import Probability
 from kexue_f1.metrics import best_threshold
 
-_STEPS, _FAR = 80, 64.0
+_STEPS, _FAR = 60, 64.0
 
 
 @dataclass(frozen=True, kw_only=True)

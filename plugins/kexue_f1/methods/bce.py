@@ -25,7 +25,7 @@ class BinaryCrossEntropy(BatchLoss):
         >>> loss, _ = BinaryCrossEntropy().loss(logits, targets)
         >>> loss.backward()
         >>> round(loss.item(), 4)
-        0.3142
+        0.3141
     """
 
     def value(self, z: Tensor, y: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class Zlpr(BatchLoss):
         >>> loss, _ = Zlpr().loss(logits, targets)
         >>> loss.backward()
         >>> round(loss.item(), 4)
-        0.8954
+        0.8961
     """
 
     def loss(self, logits: Tensor, targets: Tensor, state: object = None) -> tuple[Tensor, object]:

@@ -205,8 +205,9 @@ class MisspecifiedF1(PopulationTask):
 
     Negatives are standard normal; of the positives 60 % lie about (2.5, 0) with deviation 1 and 40 % about (-2, 1) with
     deviation 1/2, further coordinates are noise. The linear score of maximum likelihood serves both groups and its best
-    threshold gives an F1 of .381; the best linear classifier gives up one group and has .514. So this is where a tuned
-    threshold alone does not win. `f1-regret` is against the best linear classifier, found by search.
+    threshold gives an F1 of .381; the best linear classifier gives up one group and has .514. So a tuned threshold
+    alone does not win; losses that are not convex may settle on the worse group. `f1-regret` is against the best linear
+    classifier, found by search.
 
     Args:
         prior: share of positives, in (0, 1).
