@@ -7,8 +7,8 @@ from kexue_bench.api import Claimed, ClaimSpec, Knob, MethodSpec
 _FAMILY = "orthogonality"
 _METHODS = "kexue_orthogonality.methods"
 
-# One grid for all: what a weight of 1 means differs between penalties by four powers of ten.
-WEIGHTS = Knob(field="weight", grid=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0))
+# One grid for all: what a weight means differs between penalties by powers of ten.
+WEIGHTS = Knob(field="weight", grid=(1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1))
 
 
 def _penalty(
