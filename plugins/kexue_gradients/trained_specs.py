@@ -108,7 +108,7 @@ TRAINED_TASKS = (
         },
         suites=dict.fromkeys(("standard", "full"), ("double-cv-toy[repeats=[1,2]]",)),
         timed=frozenset({"full"}),
-        replicates={"standard": 10, "full": 10},
+        replicates={"standard": 5, "full": 10},
         stack=10,
         primary="objective",
         headline=("objective", "coordinate-variance", "time", "evaluations", "memory"),

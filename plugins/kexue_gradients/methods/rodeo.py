@@ -57,8 +57,8 @@ class Rodeo:
 
     n: int = 2
     hidden: int = 20
-    rate: float = 0.01
-    warmup: int = 200
+    rate: float = 0.02
+    warmup: int = 50
 
     def __post_init__(self) -> None:
         if self.n < 2:
