@@ -68,7 +68,6 @@ METHODS = (
         claims=(Claimed(name="upper-bound"), _ERROR_BAR),
         cost="rank + steps * probes",
         needs=frozenset({"spd", "bounded"}),
-        variants=("preconditioned-slq", "preconditioned-slq[rank=40,probes=1]"),
     ),
     MethodSpec(
         name="one-probe-slq",
