@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from kexue_f1.populations import Part, Population, best_gaussian_f1, posterior_logit
-from kexue_f1.tasks.linear import FULL, F1Training, as_labels, check_settings, labelled, thresholds, training
+from kexue_f1.tasks.linear import FULL, F1Training, check_settings, labelled, repeated, thresholds, training
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,6 @@ ITEMS = 10_000
 _COLLAPSED = 0.1
 """Share of the best F1 below which a classifier counts as calling nothing positive."""
 _SATURATED = 8.0
-_OFTEN = 0.01
 
 
 class PopulationTask:
@@ -100,39 +99,37 @@ class PopulationTask:
         """Name what went wrong where nothing is called positive although the loss itself asks for something else.
 
         `collapse` is 1 for a replicate whose own threshold gives less than a tenth of the best F1 while its loss, on
-        all training data, is smaller at the best linear rule. Such a training was misled by its batches: by those
-        without positives if their gradient pushes scores down (`empty-batch-collapse`), else it found no gradient
-        (`stalled`).
+        all training data, is smaller at the best linear rule. Where the mean loss of batches is smaller at the trained
+        weights all the same, batches have led it there: `empty-batch-collapse`. Else the training did not get to what
+        all data and batches agree on: `short-of-own-optimum`.
         """
-        method, model, state = training.method, training.score, training.state
+        method, model, batch = training.method, training.score, self.settings[0]
         rule = (model.x.double() @ weight.squeeze(0).to(model.x.device) + bias.to(model.x.device)).to(model.x)
-        found = _whole_loss(method, model.scores(model.x), model.y, state)
-        wanted = _whole_loss(method, _SATURATED * rule, model.y, state)
-        collapsed = (share < _COLLAPSED) & (wanted < found).to(share.device)
-        batch, prior = self.settings[0], self.population.prior
+        trained, wanted = model.scores(model.x), _SATURATED * rule
+        refresh = getattr(method, "refresh", lambda scores, y, state: state)  # noqa: ARG005  # the contract's arguments
+
+        def preferred(size: int) -> Tensor:
+            """Whether the mean loss of batches of a size is smaller at the rule than at the trained weights, `[R]`."""
+            losses = [
+                _mean_loss(method, scores, model.y, refresh(scores, model.y, training.state), size)
+                for scores in (wanted, trained)
+            ]
+            return (losses[0] < losses[1]).to(share.device)
+
+        collapsed = (share < _COLLAPSED) & preferred(model.y.shape[1])
         flags: tuple[str, ...] = ()
         if bool(collapsed.any()):
-            empty = batch != FULL and (1 - prior) ** batch > _OFTEN
-            down = empty and _pushes_down(training, batch)
-            flags = ("empty-batch-collapse",) if down else ("stalled",)
+            misled = batch != FULL and bool((collapsed & ~preferred(batch)).any())
+            flags = ("empty-batch-collapse",) if misled else ("short-of-own-optimum",)
         ctx.record("collapse", collapsed.double(), flags=flags)
 
 
-def _whole_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object) -> Tensor:
-    refresh = getattr(method, "refresh", None)
-    state = state if refresh is None else refresh(scores, y, state)
-    return method.loss(scores, y, state)[0]
-
-
-def _pushes_down(training: F1Training, batch: int) -> bool:
-    """Whether a batch of negatives has a gradient that lowers the scores, in any replicate."""
-    model = training.score
-    negatives = as_labels(model.y)[:, :, 0].argsort(dim=1, stable=True)[:, :batch]
-    scores = model.scores(model.x).detach().gather(1, negatives).requires_grad_()
-    with torch.enable_grad():
-        value, _ = training.method.loss(scores, torch.zeros_like(scores), training.state)
-        (gradient,) = torch.autograd.grad(value.sum(), scores)
-    return bool((gradient.sum(1) > 0).any())
+def _mean_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object, size: int) -> Tensor:
+    """Mean loss of the disjoint batches of a size, `[R]`; an item that is left over is in none."""
+    count = y.shape[1] // size
+    batches, targets = (part[:, : count * size].reshape(-1, size) for part in (scores, y))
+    values, _ = method.loss(batches, targets, repeated(state, count))
+    return values.view(-1, count).mean(1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -175,6 +175,15 @@ def training(
     )
 
 
+def repeated(state: Any, n: int) -> Any:
+    """State of R problems as that of R n, each n times in a row: tensors along their first axis, in tuples too."""
+    if isinstance(state, Tensor):
+        return state.repeat_interleave(n, dim=0)
+    if isinstance(state, tuple):
+        return tuple(repeated(part, n) for part in state)
+    return state
+
+
 def as_labels(values: Tensor) -> Tensor:
     """`[R, N]` or `[R, N, C]` as `[R, N, C]`, which is what readings are given."""
     return values if values.ndim == 3 else values.unsqueeze(2)

@@ -12,6 +12,7 @@ from torch import Tensor
 from kexue_bench.lab.protocols import Sampling
 from kexue_f1.metrics import f1
 from kexue_f1.populations import best_minibatch_f1, searched_gaussian_f1
+from kexue_f1.tasks.linear import repeated
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context, Noise
@@ -190,12 +191,3 @@ class Draws:
         assert self._last is not None
         assert len(self._last[0]) == len(gradient)
         return self._last
-
-
-def repeated(state: Any, n: int) -> Any:
-    """State of one problem as that of n: tensors are expanded along their first axis, in tuples too."""
-    if isinstance(state, Tensor):
-        return state.expand(n, *state.shape[1:])
-    if isinstance(state, tuple):
-        return tuple(repeated(part, n) for part in state)
-    return state
