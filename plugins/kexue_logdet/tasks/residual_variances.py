@@ -117,7 +117,7 @@ def roulette_parts(symbol: Tensor, law: Stopping, distribution: str) -> tuple[fl
     p = float(law.probability)
     kept = 1 - p
     ratio = _radius(symbol) ** 2 / kept
-    count = symbol.shape[0] * symbol.shape[-1] + law.certain
+    count = symbol.shape[-1] + law.certain
     if 0 < ratio < 1:
         count += law.certain + math.ceil(math.log(_NEGLIGIBLE) / math.log(ratio))
     if count > _MOST_TERMS:
