@@ -12,7 +12,7 @@ import torch
 from scipy import linalg
 
 from kexue_bench.lab.context import Counter, Noise
-from kexue_logdet import SLQ, Bounds, BudgetError, OneProbeSLQ, Operator, PowerSeries
+from kexue_logdet import SLQ, Bounds, Operator
 from kexue_logdet.blocks import probe_blocks
 from kexue_logdet.lanczos import apply, krylov, quadrature, radau_quadrature
 from kexue_logdet.methods.chebyshev import Chebyshev
@@ -23,11 +23,9 @@ from kexue_logdet.methods.na_hutchpp import NAHutchPP
 from kexue_logdet.methods.preconditioned_slq import PreconditionedSLQ
 from kexue_logdet.methods.xnystrace import XNysTrace
 from kexue_logdet.methods.xtrace import XTrace
-from kexue_logdet.nystrom import precondition
 from kexue_logdet.spectrum import interval
 from kexue_logdet.tasks.grid_gradient import GridGradient
 from kexue_logdet.tasks.grid_laplacian import GridLaplacian
-from kexue_logdet.tasks.residual_variances import exact_variance
 from kexue_logdet.tasks.spectrum import Spectrum
 from kexue_logdet.variances import hutchinson_variance, one_probe_variance
 
@@ -110,21 +108,6 @@ def test_orthogonal_probes_have_the_finite_population_factor(matrix):
     assert hutchinson_variance(method, matrix["mod11_6"]) == pytest.approx(0.0405625)
     values = run(method, Operator.of(matrix["mod11_6"], "spd", target="trace"), repeats=20_000)[0].value
     assert float(values.var()) == pytest.approx(0.0405625, rel=4 * math.sqrt(5 / 20_000))
-
-
-@pytest.mark.statistical
-def test_closed_variances_take_orthogonal_probes_of_power_series_too(matrix):
-    """Two of six orthogonal probes on bidiag6 cut after 3 terms: sphere / 2 x 4 / 5 of the cut series, by 20,000 runs
-    within 4 standard errors (kurtosis below 6); six of them have none.
-    """
-    j = matrix["bidiag6"]
-    method = PowerSeries(degree=3, probes=2, distribution="orthogonal")
-    series = j - j @ j / 2 + j @ j @ j / 3
-    want = one_probe_variance(series, "sphere") / 2 * 4 / 5
-    assert exact_variance(method, j) == pytest.approx(want, rel=1e-12)
-    values = run(method, Operator.of(j, "residual"), repeats=20_000)[0].value
-    assert float(values.var()) == pytest.approx(want, rel=4 * math.sqrt(5 / 20_000))
-    assert exact_variance(PowerSeries(degree=3, probes=6, distribution="orthogonal"), j) == 0
 
 
 def test_n_orthogonal_probes_are_exact(matrix):
@@ -302,48 +285,6 @@ def test_xnystrace_is_its_definition():
         terms.append((a - rest).trace() + scale * omega[:, i] @ rest @ omega[:, i])
     sample, _ = run(XNysTrace(vectors=tests), op)
     assert float(sample.value) == pytest.approx(float(torch.stack(terms).mean()), rel=1e-8)
-
-
-def test_one_probe_is_the_preconditioned_rule_where_one_will_do():
-    """With a tolerance that every first probe meets it is PreconditionedSLQ with one Gaussian probe, draw for draw, and
-    its bar is sqrt(2 v^T log(B)^2 v) by the dense remainder.
-    """
-    a = 0.5 * torch.eye(30, dtype=torch.float64) + spread(30)
-    op = Operator.of(a, "spd", bounds=Bounds(low=0.5, provenance="exact"))
-    one, spent = run(OneProbeSLQ(rank=4, steps=30, tolerance=1e6), op, repeats=3)
-    other, _ = run(PreconditionedSLQ(rank=4, steps=30, probes=1, distribution="gaussian"), op, repeats=3)
-    torch.testing.assert_close(one.value, other.value, rtol=1e-12, atol=0)
-    assert spent == 34
-    assert one.products.tolist() == [34] * 3
-    stream = noise()
-    known = precondition(op, stream, rank=4, repeats=3, name="t")
-    v = probe_blocks(op, stream, "gaussian", repeats=3, probes=1)
-    for r in range(3):
-        u, grown = known.vectors[r], known.values[r]
-        p = (u * grown) @ u.mT + 0.5 * torch.eye(30, dtype=torch.float64)
-        assert float(known.logdet[r]) == pytest.approx(float(p.logdet()), rel=1e-10)
-        theta, basis = torch.linalg.eigh(p)
-        root = (basis * theta.rsqrt()) @ basis.mT
-        values, vectors = torch.linalg.eigh(root @ a @ root)
-        weights = (vectors.mT @ v[r, :, 0]).square()
-        assert float(one.value[r]) == pytest.approx(float(p.logdet() + (weights * values.log()).sum()), rel=1e-9)
-        assert float(one.stderr[r]) == pytest.approx(
-            math.sqrt(2 * float((weights * values.log() ** 2).sum())), rel=1e-7
-        )
-
-
-def test_more_probes_are_taken_only_where_the_bar_asks_for_them():
-    """At a tolerance near one probe's error some repeats stop at once and some go on; each pays for its own."""
-    op = Operator.of(0.5 * torch.eye(40, dtype=torch.float64) + spread(40, 0.8), "spd", bounds=Bounds(low=0.5))
-    method = OneProbeSLQ(rank=5, steps=8, most=4, tolerance=0.9)
-    sample, spent = run(method, op, repeats=60)
-    counts = (sample.products - 5) / 8
-    assert set(counts.tolist()) >= {1.0, 2.0}
-    assert spent == pytest.approx(float(sample.products.double().mean()))
-    assert int(sample.products.max()) <= 5 + 8 * 4
-    assert bool((sample.stderr[counts == 1] <= 0.9).all())
-    with pytest.raises(BudgetError):
-        run(method, op, budget=36)
 
 
 @pytest.mark.statistical
