@@ -184,8 +184,16 @@ TASKS: tuple[TaskSpec, ...] = (
         summary="odd polynomials on singular values: error, range, and the published figures of Polar Express and Muon",
         version=1,
         suites={
-            "standard": ("sign-iteration[steps=[10,11,17]]", "sign-iteration[low=0.01,steps=5]"),
-            "full": ("sign-iteration[steps=[10,11,17]]", "sign-iteration[low=[0.01,0.001,0.0001],steps=[5,12]]"),
+            "standard": (
+                "sign-iteration[steps=[10,11,17]]",
+                "sign-iteration[low=0.001,steps=8]",
+                "sign-iteration[low=0.01,steps=5]",
+            ),
+            "full": (
+                "sign-iteration[steps=[10,11,17]]",
+                "sign-iteration[low=0.001,steps=8]",
+                "sign-iteration[low=[0.01,0.001,0.0001],steps=[5,12]]",
+            ),
         },
         methods={
             "standard": (

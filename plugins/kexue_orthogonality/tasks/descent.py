@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -134,6 +135,12 @@ def haar(noise: Noise, replicates: int, d: int, k: int) -> Tensor:
 def gap(value: Tensor, optimum: float) -> Tensor:
     """Distance of a value from the least one, no smaller than rounding allows to tell."""
     return (value - optimum).clamp_min(torch.finfo(value.dtype).eps * abs(optimum))
+
+
+def record_exact(ctx: Context, metric: str, value: float, **labels: Any) -> None:
+    """Record a value without chance: its interval is a point; NaN where the method diverged."""
+    interval = None if math.isnan(value) else (value, value)
+    ctx.record(metric, value, interval=interval, flags=("exact",), **labels)
 
 
 def check_run(*, steps: int, rate: float) -> None:

@@ -21,7 +21,7 @@ from ..methods.soft import DoubleSoft, Soft
 from ..polynomials import Polynomial, evaluate, scaled
 from ..targets import polar
 from .cosine_bases import dct2, dct4
-from .descent import descend, determinant_sign, singular_error
+from .descent import descend, determinant_sign, record_exact, singular_error
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -100,19 +100,19 @@ class Projection:
             ctx.record("singular-error", error, point=step)
             if error <= min(TOLERANCES.values()) or not math.isfinite(error):
                 break
-        _record(ctx, "singular-error", errors[-1])
-        _record(ctx, "polar-distance", float(torch.linalg.matrix_norm(last - self._nearest(start))))
+        record_exact(ctx, "singular-error", errors[-1])
+        record_exact(ctx, "polar-distance", float(torch.linalg.matrix_norm(last - self._nearest(start))))
         for index, (name, tolerance) in enumerate(TOLERANCES.items()):
             taken = next((step for step, error in enumerate(errors) if error <= tolerance), None)
             if taken is None:
                 continue
-            _record(ctx, f"steps-to-{name}", taken)
+            record_exact(ctx, f"steps-to-{name}", taken)
             apart = ctx.fork("cost", index)
-            _record(ctx, f"flops-to-{name}", count(lambda n=taken, c=apart: self._solve(method, start, c, n)))
+            record_exact(ctx, f"flops-to-{name}", count(lambda n=taken, c=apart: self._solve(method, start, c, n)))
         if (exact := self._exact(method, start)) is not None:
-            _record(ctx, "exact-steps", exact)
+            record_exact(ctx, "exact-steps", exact)
         if self.d == self.k:
-            _record(ctx, "determinant", float(determinant_sign(last) * determinant_sign(start)))
+            record_exact(ctx, "determinant", float(determinant_sign(last) * determinant_sign(start)))
 
     def workload(self, method: object, ctx: Context) -> Workload:
         """A whole solve to `tolerance`, or of all `steps` where it is not reached."""
@@ -185,12 +185,6 @@ class _Iterated(Protocol):
 def _error(matrix: Tensor) -> float:
     """Largest |s - 1|, NaN where the matrix is not finite."""
     return float(singular_error(matrix)) if bool(matrix.isfinite().all()) else math.nan
-
-
-def _record(ctx: Context, metric: str, value: float) -> None:
-    """A value without chance: its interval is a point; NaN where the method diverged."""
-    interval = None if math.isnan(value) else (value, value)
-    ctx.record(metric, value, interval=interval, flags=("exact",))
 
 
 def _recursion(values: Tensor, polynomials: Iterator[Polynomial], limit: int) -> int | None:

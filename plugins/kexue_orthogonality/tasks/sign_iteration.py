@@ -13,6 +13,7 @@ from torch import Tensor
 from kexue_bench.lab.protocols import Workload
 
 from ..polynomials import JORDAN, NEWTON_SCHULZ, Polynomial, evaluate
+from .descent import record_exact
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -64,24 +65,26 @@ class SignIteration:
         errors = [float((1 - s).abs().max()) for s in values]
         for step in range(self.steps + 1):
             ctx.record("sign-error", errors[step], point=step)
-        ctx.record("sign-error", errors[self.steps])
-        ctx.record("sigma-low", float(values[self.steps].min()))
-        ctx.record("sigma-high", float(values[self.steps].max()))
+        record_exact(ctx, "sign-error", errors[self.steps])
+        record_exact(ctx, "sigma-low", float(values[self.steps].min()))
+        record_exact(ctx, "sigma-high", float(values[self.steps].max()))
         others = [float((1 - s).abs().max()) for s in self._run(repeat(JORDAN), max(self.steps, _LONG), ctx)]
         behind = [step for step, (own, other) in enumerate(zip(errors, others, strict=True)) if own >= other]
         if behind[-1] + 1 < len(errors):
-            ctx.record("below-jordan", behind[-1] + 1)
+            record_exact(ctx, "below-jordan", behind[-1] + 1)
         safety = float(getattr(method, "safety", 1.0))
         if safety > 1:
             point = torch.ones((), dtype=torch.float64)
             for _ in range(_LONG):
                 point = evaluate(NEWTON_SCHULZ[5], point / safety)
-            ctx.record("fixed-point", float(point))
+            record_exact(ctx, "fixed-point", float(point))
         for step, polynomial in zip(range(_PRINTED), _sequence(method), strict=False):
             # The limit at the end of a sequence carries no safety factor.
             factor = 1.0 if polynomial in NEWTON_SCHULZ.values() else safety
             for power, coefficient in enumerate(polynomial):
-                ctx.record("coefficient", coefficient * factor ** (2 * power + 1), term=f"{'abcd'[power]}{step + 1}")
+                record_exact(
+                    ctx, "coefficient", coefficient * factor ** (2 * power + 1), term=f"{'abcd'[power]}{step + 1}"
+                )
 
     def workload(self, method: object, ctx: Context) -> Workload:
         """All `steps` on all values."""
