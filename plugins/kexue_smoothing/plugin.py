@@ -5,7 +5,7 @@ from __future__ import annotations
 from kexue_bench.api import ClaimSpec, FamilySpec, MethodSpec, MetricSpec, PublishedSpec, TaskSpec
 from kexue_bench.hookspecs import hookimpl
 
-from . import method_specs, published_specs, task_specs
+from . import method_specs, published_specs, task_specs, trained_specs
 
 FAMILY = method_specs.FAMILY
 
@@ -35,7 +35,7 @@ def kexue_methods() -> list[MethodSpec]:
 @hookimpl
 def kexue_tasks() -> list[TaskSpec]:
     """Tasks in the order of their tables."""
-    return [*task_specs.TASKS, *published_specs.TASKS]
+    return [*task_specs.TASKS, *trained_specs.TASKS, *published_specs.TASKS]
 
 
 @hookimpl
@@ -73,7 +73,7 @@ def kexue_claims() -> list[ClaimSpec]:
 @hookimpl
 def kexue_metrics() -> list[MetricSpec]:
     """Metrics beyond the core's."""
-    return [*task_specs.METRICS, *published_specs.METRICS]
+    return [*task_specs.METRICS, *trained_specs.METRICS, *published_specs.METRICS]
 
 
 @hookimpl

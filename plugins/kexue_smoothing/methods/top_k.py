@@ -238,7 +238,7 @@ class SinkhornTopK(TopKOperator):
         tensor([0.6225, 0.3775, 0.1824, 0.8176])
     """
 
-    iterations: int = 50
+    iterations: int = 20
 
     def __post_init__(self) -> None:
         if self.iterations < 1:

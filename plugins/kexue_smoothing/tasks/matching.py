@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SOFTEST, HARDEST = 1e3, 1e-5
 """Softnesses between which the matching one is looked for."""
+STRIDE = 4.0
+"""Ratio of neighbours where the first crossing from the soft side is looked for."""
 BISECTIONS, STEPS, PRECISION = 6, 40, 1e-4
 """Bisections before the secant rule, most steps of both, and the relative distance to the level that will do."""
 CALIBRATION, BATCH, TIMED = 512, 256, 64
@@ -189,6 +191,14 @@ class Bench:
 
         low, high = math.log(HARDEST), math.log(SOFTEST)
         below, above = excess(low), excess(high)
+        # Gradients of jumps are met by ever fewer rows as they grow, in the end by none: the first crossing counts.
+        while sign < 0 < above and high - math.log(STRIDE) > low:
+            at = high - math.log(STRIDE)
+            below = excess(at)
+            if below < 0:
+                low = at
+            else:
+                high, above = at, below
         if not below < 0 < above:
             raise ValueError(
                 f"no softness between {HARDEST:g} and {SOFTEST:g} gives {type(self.operator).__name__} a mean "
