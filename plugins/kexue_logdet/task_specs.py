@@ -47,7 +47,7 @@ TASKS = (
             ),
         },
         timed=frozenset({"full"}),
-        budgets=BUDGETS | {"standard": 1024},
+        budgets=BUDGETS | {"standard": 512},
         dtype="float64",
     ),
     TaskSpec(
@@ -184,7 +184,7 @@ TASKS = (
             ),
         },
         timed=frozenset(),
-        budgets={"standard": 512, "full": 4096},
+        budgets={"standard": 256, "full": 4096},
         dtype="float64",
     ),
     TaskSpec(
@@ -240,7 +240,7 @@ TASKS = (
         offers=frozenset({"spd", "bounded"}),
         suites={"standard": ("min-matrix",), "full": ("min-matrix[n=[100,1000]]",)},
         timed=frozenset(),
-        budgets={"standard": 2048, "full": 8192},
+        budgets={"standard": 1024, "full": 8192},
         dtype="float64",
     ),
     TaskSpec(
@@ -252,7 +252,7 @@ TASKS = (
         offers=frozenset({"spd", "bounded", "gradient"}),
         suites={"standard": ("grid-gradient",), "full": ("grid-gradient[side=[16,64],tau=[1.0,0.01]]",)},
         timed=frozenset(),
-        budgets={"standard": 2048, "full": 8192},
+        budgets={"standard": 1024, "full": 8192},
         dtype="float64",
         headline=("relative-bias", "variance", "cosine", "work-variance", "products", "memory"),
     ),
