@@ -118,7 +118,7 @@ TASKS = (
         suites={
             "quick": (
                 "gaussian-f1[prior=[0.1,0.01],steps=200]",
-                "gaussian-f1[prior=0.01,batch=0,steps=100,lr=0.1]",
+                "gaussian-f1[prior=0.01,batch=0,steps=60,lr=0.15]",
             ),
             "standard": (
                 "gaussian-f1[d=[1.0,2.0,3.0],prior=[0.5,0.1,0.01],steps=1000]",
