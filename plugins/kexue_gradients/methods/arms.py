@@ -10,6 +10,8 @@ import torch
 from kexue_gradients.contract import Distribution, GradSample, Objective
 from kexue_gradients.laws import below
 
+from .draws import weighted_sum
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -69,10 +71,9 @@ class Arms:
         x = (below(u, rarer) - below(-distribution.logits, torch.zeros_like(rarer))).abs()
         value = objective.value(x.flatten(0, 1)).unflatten(0, (repeats, self.n))
         f = value.detach()
-        centred = distribution.expand(f - f.mean(1, keepdim=True))
-        # The centred values sum to zero, so p drops out of the sum of scores.
-        gradient = (centred * x).sum(1) / (self.n - 1) * self._weight(rarer)
-        return GradSample(gradient=gradient, value=value.mean(1))
+        weights = distribution.expand((f - f.mean(1, keepdim=True)) / (self.n - 1))
+        # The weights sum to zero, so p drops out of the sum of scores.
+        return GradSample(gradient=weighted_sum(weights, x) * self._weight(rarer), value=value.mean(1))
 
     def _weight(self, q: Tensor) -> Tensor:
         """`q (1 - q) / (q - P(both are the rarer state))`, which is `p (1 - p) / (p - P11)`; q <= 1/2."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
+from .draws import weighted_sum
 from .learning import Learned, descend, learned, scalar
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class DoubleCv:
         cross = (others * score).flatten(-distribution.event_dims).sum(-1)
 
         def leave_one_out(values: Tensor) -> Tensor:
-            return (distribution.expand(values - values.mean(1, keepdim=True)) * score).sum(1) / (self.n - 1)
+            # The weights sum to zero, so E x drops out of the sum of scores.
+            return weighted_sum(distribution.expand((values - values.mean(1, keepdim=True)) / (self.n - 1)), x)
 
         expected = distribution.jacobian(distribution.mean, slope.mean(1))
         return leave_one_out(f), leave_one_out(cross) - expected, value.mean(1)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
+from .draws import weighted_sum
+
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Noise
 
@@ -55,6 +57,6 @@ class Rloo:
         x = distribution.sample(noise, repeats, self.n)
         value = objective.value(x.flatten(0, 1)).unflatten(0, (repeats, self.n))
         f = value.detach()
-        centred = distribution.expand(f - f.mean(1, keepdim=True))
-        # The centred values sum to zero, so E x drops out of the sum of scores.
-        return GradSample(gradient=(centred * x).sum(1) / (self.n - 1), value=value.mean(1))
+        weights = distribution.expand((f - f.mean(1, keepdim=True)) / (self.n - 1))
+        # The weights sum to zero, so E x drops out of the sum of scores.
+        return GradSample(gradient=weighted_sum(weights, x), value=value.mean(1))
