@@ -174,7 +174,7 @@ TASKS = (
         version=1,
         offers=_INPUTS,
         suites={
-            "quick": ("gaussian-projection[d=8,k=5,steps=3]",),
+            "quick": ("gaussian-projection[d=8,k=5,steps=2]",),
             "standard": ("gaussian-projection",),
             "full": ("gaussian-projection", "gaussian-projection[d=64,k=64]"),
         },
