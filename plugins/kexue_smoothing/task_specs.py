@@ -56,7 +56,7 @@ _SAME = "at one mean"
 
 TASKS = (
     _task(
-        "max", "Max", f"Largest of 16 uniform entries, {_SAME} absolute error.", _MAX, levels=(0.01, 0.002),
+        "max", "Max", f"Largest of n uniform entries, {_SAME} absolute error.", _MAX, levels=(0.01, 0.002),
         sizes=(256,),
     ),
     _task(
@@ -64,31 +64,31 @@ TASKS = (
         levels=(0.005, 0.001),
     ),
     _task(
-        "argmax", "Argmax", f"Index of the largest of 16 normal entries, {_SAME} error in places.",
+        "argmax", "Argmax", f"Index of the largest of n normal entries, {_SAME} error in places.",
         frozenset({"argmax"}), levels=(0.1, 0.02), sizes=(256,),
     ),
     _task(
-        "one-hot", "OneHot", f"Indicator of the largest of 16 normal entries, {_SAME} sum of errors.",
+        "one-hot", "OneHot", f"Indicator of the largest of n normal entries, {_SAME} sum of errors.",
         _LINEAR["one-hot"], levels=(0.1, 0.02), sizes=(256,),
     ),
     _task(
-        "sample", "Sample", f"Sample of 16 categories with normal logits, {_SAME} sum of errors.",
+        "sample", "Sample", f"Sample of n categories with normal logits, {_SAME} sum of errors.",
         frozenset({"sample"}), levels=(0.1, 0.02),
     ),
     _task(
-        "cumax", "CumulativeMax", f"Step at the largest of 16 normal entries, {_SAME} sum of errors.",
+        "cumax", "CumulativeMax", f"Step at the largest of n normal entries, {_SAME} sum of errors.",
         frozenset({"cumax"}), levels=(0.2, 0.05),
     ),
     _task(
-        "top-k", "TopK", f"Mask of the 4 largest of 16 normal entries, {_SAME} sum of errors.",
+        "top-k", "TopK", f"Mask of the k largest of n normal entries, {_SAME} sum of errors.",
         _LINEAR["top-k"], levels=(0.2, 0.05), sizes=(256,), timed="standard full",
     ),
     _task(
-        "sort", "Sort", f"16 normal entries in order, {_SAME} absolute error of an entry.",
+        "sort", "Sort", f"Normal entries in order, {_SAME} absolute error of an entry.",
         frozenset({"sort"}), levels=(0.01, 0.002), sizes=(128,),
     ),
     _task(
-        "rank", "Rank", f"Ranks of 16 normal entries, {_SAME} absolute error of a rank.",
+        "rank", "Rank", f"Ranks of n normal entries, {_SAME} absolute error of a rank.",
         _LINEAR["rank"], levels=(0.05, 0.01), sizes=(256,), timed="quick full",
     ),
     *(

@@ -30,7 +30,6 @@ class GumbelSoftmax(SampleOperator):
     Examples:
         >>> import torch
         >>> from kexue_bench.lab.context import Noise
-        >>> from kexue_smoothing import GumbelSoftmax
         >>> x = torch.zeros(2, 3)
         >>> GumbelSoftmax().apply(x, softness=0.5, noise=Noise.seeded(0)).sum().item()
         2.0

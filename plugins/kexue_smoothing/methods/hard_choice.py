@@ -24,7 +24,6 @@ class Hard:
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import Hard
         >>> Hard().of("rank").apply(torch.tensor([5.0, 1.0, 2.0]))
         tensor([3., 1., 2.])
     """
@@ -42,7 +41,6 @@ class StraightThrough:
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import StraightThrough
         >>> with torch.enable_grad():
         ...     x = torch.tensor([5.0, 1.0, 2.0], requires_grad=True)
         ...     StraightThrough().of("rank").apply(x, softness=1.0)[1].backward()

@@ -22,7 +22,6 @@ class LogSumExp(MaxOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import LogSumExp
         >>> x = torch.tensor([1.0, 2.0, 0.5])
         >>> round(LogSumExp().apply(x, softness=0.2).item(), 4)
         2.0015
@@ -47,7 +46,6 @@ class Mellowmax(MaxOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import Mellowmax
         >>> x = torch.tensor([1.0, 2.0, 0.5])
         >>> round(Mellowmax().apply(x, softness=0.2).item(), 4)
         1.7817

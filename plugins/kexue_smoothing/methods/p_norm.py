@@ -24,7 +24,6 @@ class PNorm(Operator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import PNorm
         >>> round(PNorm().apply(torch.tensor([3.0, 4.0]), softness=0.5).item(), 4)
         5.0
     """

@@ -27,7 +27,6 @@ class PairMax(MaxOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import PairMax
         >>> round(PairMax().apply(torch.tensor([1.0, 1.5]), softness=0.5).item(), 4)
         1.4207
     """

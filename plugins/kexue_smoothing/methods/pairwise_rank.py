@@ -22,7 +22,6 @@ class PairwiseRank(RankOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import PairwiseRank
         >>> PairwiseRank().apply(torch.tensor([0.3, 1.2, -0.5, 0.9]), softness=0.1)
         tensor([2.0023, 3.9525, 1.0003, 3.0450])
     """

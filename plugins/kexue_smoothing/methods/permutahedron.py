@@ -26,7 +26,6 @@ class FastSoftSort(SortOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import FastSoftSort
         >>> FastSoftSort().apply(torch.tensor([5.0, 1.0, 2.0]), softness=1.0)
         tensor([1.6667, 2.6667, 3.6667])
     """
@@ -63,7 +62,6 @@ class FastSoftRank(RankOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import FastSoftRank
         >>> FastSoftRank().apply(torch.tensor([5.0, 1.0, 2.0]), softness=2.0)
         tensor([3.0000, 1.2500, 1.7500])
     """

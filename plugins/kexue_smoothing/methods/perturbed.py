@@ -35,7 +35,6 @@ class Perturbed:
     Examples:
         >>> import torch
         >>> from kexue_bench.lab.context import Noise
-        >>> from kexue_smoothing import Perturbed
         >>> x = torch.tensor([3.0, 2.0, 1.0, 4.0])
         >>> Perturbed(samples=100).of("top-k").apply(x, softness=0.1, k=2, noise=Noise.seeded(0))
         tensor([1., 0., 0., 1.])

@@ -27,7 +27,6 @@ class Entmax(OneHotOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import Entmax
         >>> x = torch.tensor([-2.0, 0.0, 0.5])
         >>> Entmax(alpha=1.5).apply(x, softness=1.0)
         tensor([0.0000, 0.3260, 0.6740])
@@ -58,7 +57,6 @@ class Sparsemax(Entmax):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import Sparsemax
         >>> Sparsemax().apply(torch.tensor([-2.0, 0.0, 0.5]), softness=1.0)
         tensor([0.0000, 0.2500, 0.7500])
     """
@@ -82,7 +80,6 @@ class SoftArgmax(ArgmaxOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import SoftArgmax
         >>> x = torch.tensor([1.0, 2.0, 0.5, -1.0, 1.9])
         >>> round(SoftArgmax().apply(x, softness=0.2).item(), 4)
         2.1237
@@ -114,7 +111,6 @@ class Cumax(CumaxOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import Cumax
         >>> Cumax().apply(torch.tensor([0.5, 1.0, -1.0, 2.0]), softness=1.0)
         tensor([0.1360, 0.3602, 0.3905, 1.0000])
     """

@@ -27,7 +27,6 @@ class SoftAbs(ScalarOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import SoftAbs
         >>> round(SoftAbs(law="root").apply(torch.tensor(-3.0), softness=4.0).item(), 4)
         5.0
     """

@@ -23,7 +23,6 @@ class SoftSort(MatrixSortOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import SoftSort
         >>> x = torch.tensor([0.3, 1.2, -0.5, 0.9])
         >>> SoftSort().apply(x, softness=0.1)
         tensor([-0.4997,  0.3013,  0.9128,  1.1857])
@@ -49,7 +48,6 @@ class NeuralSort(MatrixSortOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import NeuralSort
         >>> x = torch.tensor([0.3, 1.2, -0.5, 0.9])
         >>> NeuralSort().apply(x, softness=0.1, descending=True)
         tensor([ 1.1858,  0.9128,  0.3012, -0.4997])

@@ -45,7 +45,6 @@ class Softplus(ReluOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import Softplus
         >>> round(Softplus().apply(torch.tensor(0.0), softness=0.1).item(), 5)
         0.06931
     """
@@ -70,7 +69,6 @@ class Swish(ReluOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import Swish
         >>> round(Swish().apply(torch.tensor(1.0), softness=1.0).item(), 4)
         0.7311
     """
@@ -95,7 +93,6 @@ class Gelu(ReluOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import Gelu
         >>> round(Gelu().apply(torch.tensor(1.0), softness=1.0).item(), 4)
         0.8413
     """
@@ -121,7 +118,6 @@ class Squareplus(ReluOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import Squareplus
         >>> Squareplus().apply(torch.tensor(0.0), softness=0.1).item()
         0.05000000074505806
     """

@@ -51,7 +51,6 @@ class SoftRound(RoundOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import SoftRound
         >>> round(SoftRound().apply(torch.tensor(0.3), softness=0.2).item(), 4)
         0.114
     """
@@ -74,7 +73,6 @@ class SoftAssignment(RoundOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import SoftAssignment
         >>> round(SoftAssignment().apply(torch.tensor(0.3), softness=0.2).item(), 4)
         0.1189
     """
@@ -103,7 +101,6 @@ class SoftFloor(SoftRound):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import SoftFloor
         >>> round(SoftFloor().apply(torch.tensor(1.8), softness=0.2).item(), 4)
         1.114
     """
@@ -118,7 +115,6 @@ class SoftFloorAssignment(SoftAssignment):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import SoftFloorAssignment
         >>> round(SoftFloorAssignment().apply(torch.tensor(1.8), softness=0.2).item(), 4)
         1.1189
     """

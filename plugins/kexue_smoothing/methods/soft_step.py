@@ -28,7 +28,6 @@ class SoftStep(ScalarOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import SoftStep
         >>> round(SoftStep().apply(torch.tensor(1.0), softness=0.5).item(), 4)
         0.8808
     """

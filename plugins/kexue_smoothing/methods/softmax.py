@@ -33,7 +33,6 @@ class Softmax:
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import Softmax
         >>> Softmax().of("one-hot").apply(torch.tensor([-2.0, 0.0, 0.5]), softness=1.0)
         tensor([0.0486, 0.3592, 0.5922])
     """
@@ -57,7 +56,6 @@ class ThresholdSigmoid(TopKOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import ThresholdSigmoid
         >>> ThresholdSigmoid().apply(torch.tensor([3.0, 2.0, 1.0, 4.0]), softness=1.0, k=2)
         tensor([0.6225, 0.3775, 0.1824, 0.8176])
     """

@@ -34,7 +34,6 @@ class SortingNetwork(MatrixSortOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import SortingNetwork
         >>> x = torch.tensor([0.3, 1.2, -0.5, 0.9])
         >>> SortingNetwork(law="cauchy").apply(x, softness=0.1)
         tensor([-0.4048,  0.3316,  0.8672,  1.1060])

@@ -89,7 +89,6 @@ class LapSum(ThresholdTopK):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import LapSum
         >>> LapSum().apply(torch.tensor([3.0, 2.0, 1.0, 4.0]), softness=1.0, k=2)
         tensor([0.6967, 0.3033, 0.1116, 0.8884])
     """
@@ -140,7 +139,6 @@ class LogisticTopK(ThresholdTopK):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import LogisticTopK
         >>> LogisticTopK().apply(torch.tensor([3.0, 2.0, 1.0, 4.0]), softness=1.0, k=2)
         tensor([0.6225, 0.3775, 0.1824, 0.8176])
     """
@@ -166,7 +164,6 @@ class ProjectionTopK(ThresholdTopK):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import ProjectionTopK
         >>> ProjectionTopK().apply(torch.tensor([3.0, 2.0, 1.0, 4.0]), softness=2.0, k=2)
         tensor([0.7500, 0.2500, 0.0000, 1.0000])
     """
@@ -196,7 +193,6 @@ class IterativeTopK(TopKOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import IterativeTopK
         >>> IterativeTopK().apply(torch.tensor([3.0, 2.0, 1.0, 4.0]), softness=1.0, k=2)
         tensor([0.5841, 0.2399, 0.0917, 1.0843])
     """
@@ -233,7 +229,6 @@ class SinkhornTopK(TopKOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import SinkhornTopK
         >>> SinkhornTopK().apply(torch.tensor([3.0, 2.0, 1.0, 4.0]), softness=2.0, k=2)
         tensor([0.6225, 0.3775, 0.1824, 0.8176])
     """

@@ -39,7 +39,6 @@ class WeightedMax(MaxOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import WeightedMax
         >>> x = torch.tensor([1.0, 2.0, 0.5])
         >>> round(WeightedMax(alpha=1).apply(x, softness=0.5).item(), 4)
         1.8228
@@ -83,7 +82,6 @@ class EntmaxMax(MaxOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_smoothing import EntmaxMax
         >>> EntmaxMax().apply(torch.tensor([1.0, 2.0, 1.9]), softness=0.2).item()
         2.012500047683716
     """
