@@ -91,7 +91,7 @@ METHODS: tuple[MethodSpec, ...] = (
         family=_FAMILY,
         target=f"{_METHODS}.muon:Muon",
         summary="an optimizer: its updates are made orthogonal, its weights are not",
-        references=("repository KellerJordan/Muon", "doi:10.1137/0708036"),
+        references=("repository KellerJordan/Muon",),
         knobs=(_RATES,),
     ),
     MethodSpec(
