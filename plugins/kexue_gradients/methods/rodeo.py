@@ -57,7 +57,7 @@ class Rodeo:
 
     n: int = 2
     hidden: int = 20
-    rate: float = 0.02
+    rate: float = 0.01
     warmup: int = 50
 
     def __post_init__(self) -> None:

@@ -274,6 +274,26 @@ def test_truth_of_the_simplex_quadratic(build, context, point):
 # -- claims without a number -------------------------------------------------------------------------------------------
 
 
+def log_ratio(build, point, temperature, noise, n):
+    """`log10` of the variance of the straight-through estimator over that of 100 relaxations, from n draws each."""
+    task = build("simplex-quadratic", point=point)
+    law = task.distribution(torch.float32, torch.device("cpu"))
+    plain, rao = (
+        float(method.estimate(law, task.objective(law), noise, n).gradient.var(0).sum())
+        for method in (StGumbelSoftmax(temperature=temperature), GumbelRao(temperature=temperature, draws=100))
+    )
+    return math.log10(plain / rao)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("point", [0, 12, 17])
+def test_gumbel_rao_lies_below_where_it_is_printed(build, point):
+    """More so at low temperature; 2^10 draws: a relative error near 6 %, .03 in log10, against steps of .1 and more."""
+    low, middle, high = (log_ratio(build, point, t, Noise.seeded(24), 2**10) for t in (0.1, 0.5, 1.0))
+    assert low > middle > high > 0
+
+
+@pytest.mark.slow
 @pytest.mark.statistical
 def test_gumbel_rao_lies_below_at_every_point_of_the_simplex(build):
     """At each of the 36 points, more so at low temperature; 2^11 draws, 100 relaxations each.
@@ -284,15 +304,7 @@ def test_gumbel_rao_lies_below_at_every_point_of_the_simplex(build):
     noise, n = Noise.seeded(22), 2**11
     medians = []
     for temperature, least, median in ((0.1, 0.756, 0.825), (0.5, 0.209, 0.242), (1.0, 0.07, 0.096)):
-        ratios = []
-        for point in range(len(POINTS)):
-            task = build("simplex-quadratic", point=point)
-            law = task.distribution(torch.float32, torch.device("cpu"))
-            plain, rao = (
-                float(method.estimate(law, task.objective(law), noise.at(point), n).gradient.var(0).sum())
-                for method in (StGumbelSoftmax(temperature=temperature), GumbelRao(temperature=temperature, draws=100))
-            )
-            ratios.append(math.log10(plain / rao))
+        ratios = [log_ratio(build, point, temperature, noise.at(point), n) for point in range(len(POINTS))]
         assert min(ratios) == pytest.approx(least, abs=0.07)
         assert np.median(ratios) == pytest.approx(median, abs=0.04)
         assert min(ratios) > 0
