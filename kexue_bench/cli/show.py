@@ -106,6 +106,7 @@ def _method_lines(spec: MethodSpec, example: str) -> list[str]:
         *([f"aliases: {', '.join(spec.aliases)}"] if spec.aliases else []),
         *([f"claims: {', '.join(claims)}"] if claims else []),
         *([f"needs a task that offers: {', '.join(sorted(spec.needs))}"] if spec.needs else []),
+        *([f"needs the package {spec.requires}: {spec.install or 'install it yourself'}"] if spec.requires else []),
         *([f"cost of a call: {spec.cost}"] if spec.cost else []),
         *(f"knob of --tune: {knob.field} in {', '.join(f'{value:g}' for value in knob.grid)}" for knob in spec.knobs),
         *(f"reference: {reference}" for reference in spec.references),

@@ -51,8 +51,8 @@ class LinearOperatorLogdet:
         >>> from kexue_bench.lab.context import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
-        >>> op = Operator.of(torch.eye(50, dtype=torch.float64), "spd")
-        >>> sample = LinearOperatorLogdet().estimate(op, budget=200, noise=noise, repeats=4)  # doctest: +SKIP
+        >>> op = Operator.of(torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64)), "spd")
+        >>> sample = LinearOperatorLogdet().estimate(op, budget=200, noise=noise, repeats=4)
     """
 
     steps: int = 19
@@ -126,8 +126,8 @@ class CoLALogdet:
         >>> from kexue_bench.lab.context import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
-        >>> op = Operator.of(torch.eye(50, dtype=torch.float64), "spd")
-        >>> sample = CoLALogdet().estimate(op, budget=2000, noise=noise, repeats=4)  # doctest: +SKIP
+        >>> op = Operator.of(torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64)), "spd")
+        >>> sample = CoLALogdet().estimate(op, budget=2000, noise=noise, repeats=4)
     """
 
     steps: int = 20
@@ -169,7 +169,7 @@ class Imate:
         >>> from kexue_bench.lab.context import Noise
         >>> from kexue_logdet import GridLaplacian
         >>> noise = Noise.seeded(0, dtype=torch.float64)
-        >>> sample = Imate().estimate(GridLaplacian().operator(), 60, noise, repeats=4)  # doctest: +SKIP
+        >>> sample = Imate().estimate(GridLaplacian().operator(), 60, noise, repeats=4)
     """
 
     steps: int = 20
@@ -222,8 +222,9 @@ class Curvlinops:
         >>> from kexue_bench.lab.context import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
-        >>> op = Operator.of(torch.eye(80, dtype=torch.float64), "spd", target="trace")
-        >>> sample = Curvlinops().estimate(op, budget=60, noise=noise, repeats=4)  # doctest: +SKIP
+        >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 80, dtype=torch.float64))
+        >>> op = Operator.of(matrix, "spd", target="trace")
+        >>> sample = Curvlinops().estimate(op, budget=60, noise=noise, repeats=4)
     """
 
     vectors: int = 60
