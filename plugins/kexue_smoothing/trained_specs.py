@@ -20,7 +20,7 @@ def _task(name: str, cls: str, summary: str, metrics: tuple[str, ...]) -> TaskSp
         suites={"standard": (name,), "full": (f"{name}[steps=1000]",)},
         methods=dict.fromkeys(("standard", "full"), names_for(_OFFERS)),
         timed=frozenset({"full"}),
-        replicates={"quick": 5, "standard": 10, "full": 20},
+        replicates={"quick": 5, "standard": 5, "full": 20},
         stack=5,
         primary=metrics[0],
         headline=(*metrics, "time", "memory"),
