@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ..tables import Reproduction, Table
 from . import numbers
-from .layout import Column, Part, line, total_width, wrap
+from .layout import Column, Part, clip, clip_middle, line, total_width, wrap
 
 STYLES = {"reproduced": "green", "not reproduced": "red"}
 
@@ -17,21 +17,25 @@ def beside(table: Table, width: int, sign: Callable[[str], str]) -> list[Text]:
     """Lines of one table's published figures; empty where it has none.
 
     Args:
-        width: columns of the terminal; the metric, then the accepted range give way where they do not fit.
+        width: columns of the terminal; the metric, the accepted range and the printed figure give way in this order.
         sign: makes foreign text safe for the encoding at hand.
     """
     items = table.published
     if not items:
         return []
     columns = [
-        _column("  published", [sign(subject(item)) for item in items], indent="  "),
+        _column(
+            "  published",
+            [clip_middle(sign(subject(item)), max(width // 3, 20), sign("…")) for item in items],
+            indent="  ",
+        ),
         _column("metric", [sign(item.spec.metric) for item in items]),
-        _column("there", [sign(there(item)) for item in items], align="r"),
+        _column("there", [clip(sign(there(item)), max(width // 4, 12), sign("…")) for item in items], align="r"),
         _column("accepted", [sign(accepted(item)) for item in items]),
         _column("here", [sign(here(item)) for item in items], align="r"),
         _column("", [item.verdict for item in items], styles=[STYLES.get(item.verdict, "yellow") for item in items]),
     ]
-    for header in ("metric", "accepted"):
+    for header in ("metric", "accepted", "there"):
         if total_width(columns) > width:
             columns = [column for column in columns if column.header != header]
     out = [Text(), line([column.heading() for column in columns])]

@@ -117,6 +117,19 @@ def test_the_report_shows_there_and_here(width):
     assert SOURCE in below
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_long_names_give_way_to_the_verdict(width):
+    """A label and a statement longer than a line are cropped; what is here and what it means stand whole."""
+    long = method("an-estimator-with-a-long-name", parameter=1234567, other=7654321)
+    book = Book(baseline=BASE)
+    book.sampled(TOY, BASE, [2.0, 2.2, 2.1, 2.0])
+    book.sampled(TOY, long, [1.0, 1.1, 1.0, 1.2])
+    known = figure(of=long, against=BASE, value=None, low=0.1, high=0.9, statement="lower at every point " * 4)
+    lines = [Text.plain for Text in render(read(known, of=book.run()), width=width).renderables]
+    assert max(map(len, lines)) <= width
+    assert any(line.endswith("reproduced") for line in lines)
+
+
 def test_flat_rows_hold_both_figures():
     """What `export --what published` writes."""
     (row,) = read(figure()).published()
