@@ -68,7 +68,9 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--isolation", choices=["case", "worker", "none"], default="case", help="a process for each (case)"
     )
-    how.add_argument("--resume", metavar="RUN", help="replay what is finished in RUN (latest) and run the rest")
+    how.add_argument(
+        "--resume", metavar="RUN", help="replay what is finished and run the rest: of the latest run, or =RUN"
+    )
     how.add_argument("--retry-failed", action="store_true", help="with --resume: run failed cases again")
     how.add_argument("--case", default="", metavar="KEY", help="only the cases whose key starts with KEY")
     how.add_argument("-n", "--dry-run", action="store_true", help="print the plan and stop")

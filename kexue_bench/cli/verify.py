@@ -27,7 +27,7 @@ NEGATIVE = 1
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `verify`."""
-    parser.add_argument("methods", nargs="*", metavar="METHOD", help="selectors (every method)")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help="families, or selectors of methods (everything)")
     parser.add_argument("--family", action="append", default=[], help="only this family")
     parser.add_argument("--format", choices=["table", "json"], default="table", help="table or json (table)")
     parser.add_argument("--all", action="store_true", help="also print the claims that passed")
@@ -38,11 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Run the checks, print what they found and return the exit code."""
-    args.method, args.stage = [*args.method, *args.methods], ["verify"]
+    known = options.load(args)[0].families
+    families = [*args.family, *(word for word in args.what if word in known)]
+    args.method, args.stage = [*args.method, *(word for word in args.what if word not in known)], ["verify"]
     if args.dry_run:
-        print_plan(session.plan_only(args, args.family))
+        print_plan(session.plan_only(args, families))
         return 0
-    finished = session.run_session(args, args.family)
+    finished = session.run_session(args, families)
     findings = read_findings(finished.run.plan, finished.run.outcomes)
     if args.format == "json":
         _print_json(findings, finished.run)

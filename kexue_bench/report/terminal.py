@@ -28,6 +28,8 @@ STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "equivalent": "
 _QUIET = {"unsupported", "skipped", "cancelled"}
 _MARKS: dict[Verdict, str] = {"undecided": "?", "untestable": "?", "equivalent": "="}
 _NARROWEST_LABEL = 16
+_NAMED = 8
+"""Methods named of those that were not meant to run for one reason; `-m` and the HTML page name the others."""
 _ENOUGH = 4
 """The interval of the verdict gives way when fewer columns than this stand beside it."""
 
@@ -234,7 +236,8 @@ class _Page:
             kinds.setdefault((row.status, row.reason), []).append(row.label)
         out: list[Text] = []
         for (status, reason), labels in kinds.items():
-            text = self.foreign(f"{status}{f' ({reason})' if reason else ''}: {', '.join(labels)}")
+            names = ", ".join(labels[:_NAMED]) + (f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else "")
+            text = self.foreign(f"{status}{f' ({reason})' if reason else ''}: {names}")
             out += [
                 Text(f"  {line}", style="dim", no_wrap=True, overflow="ignore")
                 for line in textwrap.wrap(text, self.width - 2, subsequent_indent="  ")

@@ -54,6 +54,13 @@ def test_one_call_passes_every_honest_method_and_fails_every_mutant(verify):
     assert undecided <= {"finite-variance"}
 
 
+def test_a_word_that_names_a_family_is_one(verify):
+    """`verify logdet exact` is one family and one of its methods."""
+    out = verify("logdet", "exact", "-t", "grid-laplacian[side=8]", "-n").out
+    assert "logdet" in out
+    assert "gradients" not in out
+
+
 def test_every_kind_of_claim_has_a_mutant():
     """A check that cannot fail is a defect: each claim that the core can check is broken by somebody."""
     assert {spec.name for spec in CORE_CLAIMS} <= set(mutants().values())
