@@ -51,7 +51,10 @@ def start(tmp_path):
         started.append(process)
         return process
 
+    # A shell's background jobs ignore the interrupt from birth, and so would what these tests start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield start
+    signal.signal(signal.SIGINT, before)
     for process in started:
         process.kill()
         process.communicate()

@@ -62,7 +62,10 @@ def driver(chaos, tmp_path):
             time.sleep(0.05)
         return process
 
+    # A shell's background jobs ignore the interrupt from birth, and so would what these tests start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield driver
+    signal.signal(signal.SIGINT, before)
     for process in started:
         process.kill()
         process.communicate()
