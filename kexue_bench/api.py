@@ -149,6 +149,8 @@ class TaskSpec:
         dtype: the dtype it is defined in, unless `--dtype` says otherwise.
         primary: the metric that decides which method is best here; empty means the family's precision metric.
         headline: columns of its table where they differ from the family's.
+        baseline: selector of the method that ratios refer to here, where the family's baseline makes no sense; a
+            baseline that the user names goes before both.
         points: what the points of its curves count, where they are no steps of a training (`products`).
     """
 
@@ -168,6 +170,7 @@ class TaskSpec:
     dtype: str = "float32"
     primary: str = ""
     headline: tuple[str, ...] = ()
+    baseline: str = ""
     points: str = "steps"
 
 

@@ -216,7 +216,8 @@ class _Reader:
         direction = self.policy.spec(primary.split("[")[0]).direction
         order = sorted(range(len(variants)), key=lambda i: _rank(variants[i], units[i].get(primary), direction))
         variants, units = [variants[i] for i in order], [units[i] for i in order]
-        chosen = self._find_baseline(first.family, variants)
+        measured = [variant for variant, row in zip(variants, units, strict=True) if row]
+        chosen = self._find_baseline(first.family, self._own_baseline(spec, measured), variants)
         control = self._control(place)
         judged = judge(
             units,
@@ -291,15 +292,22 @@ class _Reader:
             return wanted
         return next((key for key, metric in keys.items() if metric == wanted), next(iter(keys)))
 
-    def _find_baseline(self, family: str, variants: Sequence[_Variant]) -> int | None:
+    def _own_baseline(self, spec: TaskSpec | None, measured: Sequence[_Variant]) -> str | None:
+        """The baseline that the task declares, where it was measured and the run had none of its user's choice."""
+        if spec is None or any(run.plan.request.get("baseline") for run in self.runs):
+            return None
+        return spec.baseline if any(spec.baseline in {v.method.label, v.method.name} for v in measured) else None
+
+    def _find_baseline(self, family: str, own: str | None, variants: Sequence[_Variant]) -> int | None:
         """The row that ratios refer to, in the first run that has it."""
-        if self.baseline is not None:
-            found = [i for i, v in enumerate(variants) if self.baseline == v.method.label]
-            found = found or [i for i, v in enumerate(variants) if self.baseline == v.method.name]
+        named = self.baseline if self.baseline is not None else own
+        if named is not None:
+            found = [i for i, v in enumerate(variants) if named == v.method.label]
+            found = found or [i for i, v in enumerate(variants) if named == v.method.name]
             found = [i for i in found if not variants[i].search] or found
             if len({variants[i].identity for i in found}) > 1:
                 labels = " or ".join(sorted(variants[i].method.label for i in found))
-                raise UsageError("the baseline names several methods", got=repr(self.baseline), do=f"write {labels}")
+                raise UsageError("the baseline names several methods", got=repr(named), do=f"write {labels}")
         else:
             wanted = [_identity(b) for run in self.runs if (b := run.plan.baselines.get(family)) is not None]
             found = [i for w in wanted[:1] for i, v in enumerate(variants) if v.identity == w]

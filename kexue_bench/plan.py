@@ -45,13 +45,15 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         baseline = _baseline(request, registry, family)
         # Claims are checked method by method: nothing refers to a baseline.
         compared = any(stage != "verify" for stage in request.stages)
-        if compared and methods and tasks and not any(selectors.same(baseline, method) for method in methods):
-            methods = (baseline, *methods)
-            added.append(baseline.label)
         if methods and tasks:
             baselines[family.name] = baseline
         for task in tasks if methods else ():
-            cell = _cell(request, registry, family, task, methods, baseline)
+            reference = _own_baseline(request, registry, family, task) or baseline
+            here = methods
+            if compared and not any(selectors.same(reference, method) for method in methods):
+                here = (reference, *methods)
+                added.append(reference.label)
+            cell = _cell(request, registry, family, task, here, reference)
             cells.append(replace(cell, tunings=tune_cases(cell, request, registry)))
     if not cells:
         raise UsageError(
@@ -196,6 +198,21 @@ def _baseline(request: Request, registry: Registry, family: FamilySpec) -> Insta
     if len(found) != 1:
         raise UsageError(
             f"the baseline of family {family.name!r} must be one method",
+            got=", ".join(instance.label for instance in found) or f"none for {text!r}",
+            do="choose one with --baseline",
+        )
+    return found[0]
+
+
+def _own_baseline(request: Request, registry: Registry, family: FamilySpec, task: Instance) -> Instance | None:
+    """The baseline that a task declares for itself, unless the user names one."""
+    text = registry.tasks[family.name, task.name].baseline
+    if not text or request.baseline:
+        return None
+    found = selectors.unique(_select_methods(text, registry, family.name, registry.methods_of(family.name)))
+    if len(found) != 1:
+        raise UsageError(
+            f"the baseline of task {task.name!r} must be one method",
             got=", ".join(instance.label for instance in found) or f"none for {text!r}",
             do="choose one with --baseline",
         )

@@ -96,8 +96,10 @@ def _frozen(
     timed: frozenset[str] = frozenset({"full"}),
     headline: tuple[str, ...] = (),
     methods: Mapping[str, tuple[str, ...]] | None = None,
+    baseline: str = "",
 ) -> TaskSpec:
     return TaskSpec(
+        baseline=baseline,
         name=name,
         family="gradients",
         target=f"{_TASKS}.{target}",
@@ -262,6 +264,7 @@ FROZEN_TASKS = (
         "iwae_toy:IwaeToy",
         "importance-weighted bound of n samples of three bits, exact over all tuples",
         offers=frozenset({"multi-sample"}),
+        baseline="vimco[baseline=none]",
         suites={
             "quick": ("iwae-toy",),
             "standard": ("iwae-toy[samples=[2,4]]",),

@@ -86,6 +86,7 @@ TASKS = (
     ),
     TaskSpec(
         name="spectrum",
+        baseline="hutchinson",
         family=FAMILY,
         target="kexue_logdet.tasks.spectrum:Spectrum",
         summary="The six spectra of XTrace with random eigenvectors: tr A, or log det(I + A).",

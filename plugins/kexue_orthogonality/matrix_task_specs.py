@@ -30,6 +30,7 @@ _DESCENTS = (
 TASKS: tuple[TaskSpec, ...] = (
     TaskSpec(
         name="projection",
+        baseline="soft",
         family=_FAMILY,
         target=f"{_TASKS}.projection:Projection",
         summary="from matrices of known singular values to the polar factor; steps and operations to 1e-6 and 1e-12",
@@ -54,6 +55,7 @@ TASKS: tuple[TaskSpec, ...] = (
     ),
     TaskSpec(
         name="hard-projection",
+        baseline="soft",
         family=_FAMILY,
         target=f"{_TASKS}.projection:Projection",
         summary="the same at a small rate, from norms near the edge of convergence, without full rank, of Gaussians",

@@ -128,6 +128,24 @@ def test_counters_are_compared_by_arithmetic_and_cost_no_test():
     assert (effect.value, effect.verdict, effect.p) == (2.0, "worse", None)
 
 
+def test_ratios_refer_to_the_baseline_of_the_task_where_it_has_one():
+    """Its own, where that was measured; the family's else; and whatever the reader names before both."""
+    book = Book(baseline=BASE)
+    for of, scale in ((BASE, 1.0), (RIVAL, 0.5), (THIRD, 0.25)):
+        book.sampled(TOY, of, scale * gamma(1))
+    run = book.run()
+    tasks = dict(stored.TASKS)
+
+    def against(own, **options):
+        tasks["gradients", "toy"] = replace(stored.TASKS["gradients", "toy"], baseline=own)
+        comparison = compare([run], metrics=stored.METRICS, families=stored.FAMILIES, tasks=tasks, **options)
+        return comparison.tables[0].baseline
+
+    assert against("rloo") == RIVAL.label
+    assert against("") == against("absent") == BASE.label
+    assert against("rloo", baseline="disarm") == "disarm"
+
+
 def test_two_constants_are_compared_as_numbers():
     """Thousands of equal draws on both sides: 2 is worse than 1, and 1 + 1e-7 is 1 up to the rounding of float32."""
     flat = frozenset({"degenerate"})

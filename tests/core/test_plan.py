@@ -57,6 +57,7 @@ def registry(tmp_path, monkeypatch):
             budgets={"full": 10, "standard": 10},
             timed=frozenset(),
         ),
+        task("own", baseline="good[n=4]", timed=frozenset(), budgets={"full": 10}),
         task("lost", suites={"full": ("lost",)}, methods={"standard": ("godo",)}, timed=frozenset()),
         task("elsewhere", family="other", suites={"quick": ("elsewhere",)}, budgets={"quick": 10}, timed=frozenset()),
     )
@@ -119,6 +120,17 @@ def test_a_left_out_baseline_is_added_and_marked(registry):
     assert plan.added == ("base",)
     assert plan.baselines["toy"].name == "base"
     assert set(plan.baselines) == {"toy"}
+
+
+def test_a_task_may_name_its_own_baseline(registry):
+    """It is added and timed twice where the family's would be; what the user names goes before both."""
+
+    def twice(**more):
+        plan = build_plan(Request(tasks=("own",), methods=("exact",), suite="full", **more), registry)
+        return plan.added, {case.method.label for case in plan.cases if case.copy == 1}
+
+    assert twice() == (("good[n=4]",), {"good[n=4]"})
+    assert twice(baseline="good") == (("good",), {"good"})
 
 
 def test_keys_do_not_depend_on_order_or_labels(registry):
