@@ -159,6 +159,8 @@ def test_claims_that_do_not_fit_follow_in_a_further_matrix(width):
     matrices = text[text.index("\n\n") :]
     assert [matrices.count(name.partition("-")[2]) for name in names] == [1] * len(names)
     assert matrices.count("second") == 1
+    assert matrices.count("promise-") == len(names)
+    assert "…" not in matrices
 
 
 def test_names_of_strangers_cannot_act_on_the_terminal():

@@ -84,6 +84,8 @@ def test_against_another_method_the_intervals_divide():
     (table,) = read().tables
     ends = [row.cells["mse"] for row in table.rows]
     assert item.high == pytest.approx(max(a.high / b.low for a in ends for b in ends if a is not b))
+    above, below = sorted(ends, key=lambda cell: -cell.value)
+    assert item.low == pytest.approx(above.low / below.high)
     assert item.verdict == "reproduced"
 
 

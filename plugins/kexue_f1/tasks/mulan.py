@@ -99,6 +99,17 @@ class MulanTask(HeldOutTask):
 
     name: ClassVar[str]
     size: ClassVar[tuple[int, int, int]]
+    batch: int
+    steps: int
+    lr: float
+
+    def __post_init__(self) -> None:
+        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
+
+    @property
+    def settings(self) -> tuple[int, int, float]:
+        """Batch, steps and learning rate."""
+        return self.batch, self.steps, self.lr
 
     def items(self, ctx: Context) -> Data:
         """The whole data set."""
@@ -128,14 +139,6 @@ class EmotionsF1(MulanTask):
     steps: int = 500
     lr: float = 0.01
 
-    def __post_init__(self) -> None:
-        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
-
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        return self.batch, self.steps, self.lr
-
 
 @dataclass(frozen=True, kw_only=True)
 class YeastF1(MulanTask):
@@ -158,14 +161,6 @@ class YeastF1(MulanTask):
     steps: int = 1000
     lr: float = 0.01
 
-    def __post_init__(self) -> None:
-        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
-
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        return self.batch, self.steps, self.lr
-
 
 @dataclass(frozen=True, kw_only=True)
 class SceneF1(MulanTask):
@@ -187,11 +182,3 @@ class SceneF1(MulanTask):
     batch: int = 32
     steps: int = 1000
     lr: float = 0.01
-
-    def __post_init__(self) -> None:
-        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
-
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        return self.batch, self.steps, self.lr
