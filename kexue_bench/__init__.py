@@ -29,8 +29,8 @@ if TYPE_CHECKING:
         ReporterSpec,
         TaskSpec,
     )
-    from .hookspecs import hookimpl
-    from .results import Run, load_run
+    from .catalog.hookspecs import hookimpl
+    from .store.results import Run, load_run
 
 _EXPORTS = {
     "__version__": "_version",

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import get_args
 
-from ..results import Run, load_run
-from ..stats import Correction
+from ..analysis.stats import Correction
+from ..store.results import Run, load_run
 from . import options, session
 from .output import FORMATS, check_reading_options, print_comparison
 from .plan_view import print_plan

@@ -19,14 +19,14 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from ..analysis.comparison import compare
+from ..analysis.tables import Table
 from ..api import SCHEMA, Case, Outcome, Plan
-from ..comparison import compare
-from ..engines import Engine
-from ..plan import PRECISION, Request, build_plan
-from ..plugins import load_plugins
-from ..registry import Registry
-from ..results import Run, RunWriter, load_run
-from ..tables import Table
+from ..catalog.plugins import load_plugins
+from ..catalog.registry import Registry
+from ..plan.plan import PRECISION, Request, build_plan
+from ..run.engines import Engine
+from ..store.results import Run, RunWriter, load_run
 from . import options
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _checks(args: argparse.Namespace) -> Iterator[diagnosis.Check]:
-    from ..engines.local import LocalEngine
+    from ..run.engines.local import LocalEngine
     from ..selfcheck import diagnosis
 
     record = next(record for record in load_plugins([PLUGIN]) if record.load == PLUGIN)
@@ -152,7 +152,7 @@ class _Stopwatch:
 
 def _run(plan: Plan, engine: Engine, root: Path) -> tuple[Run, float]:
     """Run a plan and read it back, with the seconds from its first outcome to its last."""
-    from ..runner import run
+    from ..run.runner import run
 
     writers: list[RunWriter] = []
 

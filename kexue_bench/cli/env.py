@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from ..environment import capture
+from ..store.environment import capture
 from . import options
 
 

@@ -6,11 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..comparison import compare
+from ..analysis.comparison import compare
+from ..analysis.published import figures
 from ..errors import ResultsError, UsageError
-from ..published import figures
 from ..report.export import FORMATS, render_rows, write_rows
-from ..results import load_run
+from ..store.results import load_run
 from . import options
 
 WHAT = ("comparison", "frame", "published")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 
+from ..catalog.plugins import load_plugins
+from ..catalog.registry import Registry
 from ..errors import UnknownNameError
-from ..plugins import load_plugins
-from ..registry import Registry
 
 
 def run_plugin_command(verb: str, arguments: Sequence[str], core_verbs: Sequence[str] | dict[str, str]) -> int:

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..catalog.registry import Field, Registry, fields_of
+from ..catalog.selectors import text
 from ..errors import PluginError
-from ..registry import Field, Registry, fields_of
 from ..report.text import visible
-from ..results import list_runs
-from ..selectors import text
+from ..store.results import list_runs
 from . import options
 
 NAMES = 2

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import get_args
 
 from ..api import STAGES, SUITES, Stage
+from ..catalog.plugins import Hooks, load_plugins
+from ..catalog.registry import Registry
 from ..errors import UsageError
-from ..plan import Request
-from ..plugins import Hooks, load_plugins
-from ..registry import Registry
+from ..plan.plan import Request
 
 
 def add_plugin_options(parser: argparse.ArgumentParser) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from ..analysis.comparison import Comparison, check_levels, compare
+from ..analysis.published import figures
 from ..api import FamilySpec, TaskSpec
-from ..comparison import Comparison, check_levels, compare
-from ..published import figures
-from ..registry import Registry
+from ..catalog.registry import Registry
 from ..report.text import visible
-from ..results import Run
+from ..store.results import Run
 
 Spec = TypeVar("Spec", FamilySpec, TaskSpec)
 FORMATS = ("table", "json", "csv", "md", "latex", "html")

@@ -6,12 +6,12 @@ import argparse
 import fnmatch
 from pathlib import Path
 
+from ..analysis.comparison import Table, compare
 from ..api import MetricSpec
-from ..comparison import Table, compare
+from ..catalog.registry import Registry
 from ..errors import UsageError
-from ..registry import Registry
 from ..report import curves, plots
-from ..results import Run, load_run
+from ..store.results import Run, load_run
 from . import options
 
 

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..plugins import REGISTRATION, load_plugins
-from ..registry import Registry
+from ..catalog.plugins import REGISTRATION, load_plugins
+from ..catalog.registry import Registry
 from ..report.text import visible
 from . import options
 

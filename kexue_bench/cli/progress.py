@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..api import COMPLETE, Case, Outcome, Plan
-from ..plugins import Hooks
+from ..catalog.plugins import Hooks
 from ..report.text import visible
 
 

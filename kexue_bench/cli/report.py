@@ -6,7 +6,7 @@ import argparse
 
 from ..errors import ResultsError
 from ..files import write_atomic
-from ..results import load_run
+from ..store.results import load_run
 from . import options
 from .compare import add_reading_options
 from .output import page, print_comparison, read

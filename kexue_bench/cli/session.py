@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..api import COMPLETE, Outcome, Plan
-from ..environment import capture, fingerprints
+from ..catalog.plugins import Hooks
+from ..catalog.registry import Registry
 from ..errors import UsageError
-from ..plan import build_plan
-from ..plugins import Hooks
-from ..registry import Registry
+from ..plan.plan import build_plan
 from ..report.text import visible
-from ..results import Run, RunWriter, list_runs, load_run
+from ..store.environment import capture, fingerprints
+from ..store.results import Run, RunWriter, list_runs, load_run
 from . import options
 from .progress import progress_display
 from .story import failures
 
 if TYPE_CHECKING:
-    from ..engines.local import LocalEngine
-    from ..engines.ray import RayEngine
+    from ..run.engines.local import LocalEngine
+    from ..run.engines.ray import RayEngine
 
 INCOMPLETE = 3
 SAME = ("machine", "cpu", "python", "packages")
@@ -63,8 +63,8 @@ def run_session(
         UsageError: the request makes no sense; nothing was written.
         ResultsError: the results folder cannot be written.
     """
-    from ..runner import run, why_again
-    from ..signals import stop_on_signals
+    from ..run.runner import run, why_again
+    from ..run.signals import stop_on_signals
 
     registry, hooks = options.load(args)
     check(args, registry)
@@ -128,10 +128,10 @@ def run_session(
 def make_engine(args: argparse.Namespace) -> LocalEngine | RayEngine:
     """The engine of a command line; neither is imported before it is asked for."""
     if args.engine == "ray":
-        from ..engines.ray import RayEngine
+        from ..run.engines.ray import RayEngine
 
         return RayEngine(address=args.address, isolation=args.isolation, threads=args.threads, memory_limit=args.memory)
-    from ..engines.local import LocalEngine
+    from ..run.engines.local import LocalEngine
 
     return LocalEngine(
         workers=args.jobs or os.cpu_count() or 1,

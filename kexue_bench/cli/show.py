@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.text import Text
 
 from ..api import MethodSpec, TaskSpec
+from ..catalog.registry import Registry, docstring_of, exports_of, fields_of
+from ..catalog.selectors import text
 from ..errors import UsageError
-from ..registry import Registry, docstring_of, exports_of, fields_of
 from ..report.text import visible
-from ..results import list_runs, load_run
-from ..selectors import text
+from ..store.results import list_runs, load_run
 from . import options
 from .story import story
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ..api import COMPLETE, Case, Outcome
 from ..report.text import visible
-from ..results import Run
+from ..store.results import Run
 
 RERUN = ("compare", "run", "verify")
 """Verbs that take `--case`."""

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from ..api import SCHEMA, Evidence
-from ..claims import ALPHA, Finding, read_findings
-from ..codec import encode
+from ..catalog.core_claims import ALPHA, Finding, read_findings
 from ..report.verification import Verification
-from ..results import Run
+from ..store.codec import encode
+from ..store.results import Run
 from . import options, session
 from .plan_view import print_plan
 

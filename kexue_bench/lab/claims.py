@@ -14,7 +14,7 @@ from scipy import special
 from torch import Tensor
 
 from kexue_bench.api import Evidence
-from kexue_bench.claims import ALPHA, decide
+from kexue_bench.catalog.core_claims import ALPHA, decide
 
 from . import intervals, moments, state
 from .protocols import Sampling

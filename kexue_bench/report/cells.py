@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from ..tables import Cell
+from ..analysis.tables import Cell
 from . import numbers
 
 NOTHING = 1e-9

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .. import stats
+from ..analysis import stats
+from ..analysis.tables import Row, Table
 from ..api import Measurement, Outcome, Plan
-from ..tables import Row, Table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from functools import cache
 
 import jinja2
 
-from ..tables import Cell, Comparison, Row, Summary, Table
+from ..analysis.tables import Cell, Comparison, Row, Summary, Table
 from . import numbers
 from .cells import NOTHING, is_truth, value_and_spread, verdict_and_size
 from .remarks import legend, remarks

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..analysis.tables import Table
 from ..errors import UsageError
-from ..tables import Table
 from .curves import Curve, Estimator, Gap, leads
 from .text import visible
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..selectors import text
-from ..tables import Comparison, Row, Table
+from ..analysis.tables import Comparison, Row, Table
+from ..catalog.selectors import text
 from . import numbers
 from .cells import effect_size, has_spread
 from .text import visible

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rich.text import Text
 
-from ..tables import Reproduction, Table
+from ..analysis.tables import Reproduction, Table
 from . import numbers
 from .layout import Column, Part, clip, clip_middle, line, total_width, wrap
 

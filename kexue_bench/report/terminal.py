@@ -15,8 +15,8 @@ from rich.cells import cell_len, chop_cells
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..stats import Verdict
-from ..tables import Cell, Comparison, Row, Summary, Table
+from ..analysis.stats import Verdict
+from ..analysis.tables import Cell, Comparison, Row, Summary, Table
 from . import numbers
 from .cells import NOTHING, is_counted, is_seconds, is_truth, value_and_spread, verdict_and_size
 from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from ..claims import ALPHA, GENERAL, Finding
+from ..catalog.core_claims import ALPHA, GENERAL, Finding
 from .layout import clip_middle
 from .text import visible
 

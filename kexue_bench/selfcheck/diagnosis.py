@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from scipy import special
 
+from ..analysis.tables import Cell, Row, Table
 from ..report.numbers import percent, seconds
-from ..results import Run
-from ..tables import Cell, Row, Table
+from ..store.results import Run
 
 LEVEL = 0.05
 """Of the tests whose false alarms are counted."""

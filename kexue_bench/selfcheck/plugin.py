@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kexue_bench.api import Claimed, FamilySpec, MethodSpec, TaskSpec
-from kexue_bench.hookspecs import hookimpl
+from ..api import Claimed, FamilySpec, MethodSpec, TaskSpec
+from ..catalog.hookspecs import hookimpl
 
 FAMILY = "selfcheck"
 _WORK = "kexue_bench.selfcheck.work"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from kexue_bench.lab.protocols import Sampling, Workload
+from ..lab.protocols import Sampling, Workload
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Context, Noise
+    from ..lab.context import Context, Noise
 
 _BLOCK = bytes(2**18)
 _BATCH = 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kexue_bench.api import Case, ClaimSpec, FamilySpec, MethodSpec, MetricSpec, PublishedSpec, ReadingSpec, TaskSpec
-from kexue_bench.hookspecs import hookimpl
+from kexue_bench.catalog.hookspecs import hookimpl
 
 from .method_specs import METHODS
 from .mulan_files import missing

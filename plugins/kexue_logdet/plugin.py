@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kexue_bench.api import Case, ClaimSpec, FamilySpec, MethodSpec, MetricSpec, PublishedSpec, TaskSpec
-from kexue_bench.hookspecs import hookimpl
+from kexue_bench.catalog.hookspecs import hookimpl
 
 from . import competitor_specs, method_specs, published_specs, residual_specs, skips, task_specs
 

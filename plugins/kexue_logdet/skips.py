@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kexue_bench.api import Case, Scalar
-from kexue_bench.conditions import amount
+from kexue_bench.catalog.conditions import amount
 
 from . import competitor_specs
 from .method_specs import GRADIENTS, INVERSES, METHODS, TRACES

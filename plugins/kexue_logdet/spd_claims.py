@@ -9,7 +9,7 @@ import torch
 from scipy import special
 
 from kexue_bench.api import Evidence
-from kexue_bench.claims import ALPHA
+from kexue_bench.catalog.core_claims import ALPHA
 
 from .tasks.sampling import Draws
 

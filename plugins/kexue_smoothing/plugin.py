@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kexue_bench.api import ClaimSpec, FamilySpec, MethodSpec, MetricSpec, PublishedSpec, TaskSpec
-from kexue_bench.hookspecs import hookimpl
+from kexue_bench.catalog.hookspecs import hookimpl
 
 from . import method_specs, published_specs, task_specs, trained_specs
 

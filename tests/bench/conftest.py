@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from kexue_bench.engines.server import environment
+from kexue_bench.run.engines.server import environment
 
 
 def pytest_configure(config):

@@ -15,13 +15,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from kexue_bench import runner
+from kexue_bench.analysis.comparison import Comparison, compare
 from kexue_bench.api import Case, Instance, Job, Outcome, Plan
-from kexue_bench.comparison import Comparison, compare
-from kexue_bench.engines.local import LocalEngine
+from kexue_bench.catalog.metrics import CORE_METRICS
 from kexue_bench.lab import intervals
-from kexue_bench.metrics import CORE_METRICS
-from kexue_bench.results import RunWriter
+from kexue_bench.run import runner
+from kexue_bench.run.engines.local import LocalEngine
+from kexue_bench.store.results import RunWriter
 
 HERE = Path(__file__).parent
 CORE = HERE.parent / "core"

@@ -20,15 +20,16 @@ import pytest
 import torch
 from pebble import ProcessPool
 
-from kexue_bench import codec, runner
 from kexue_bench.api import Case, Instance, Job, Plan
-from kexue_bench.engines.local import LocalEngine
 from kexue_bench.lab.context import Context, Noise
 from kexue_bench.lab.moments import estimate
 from kexue_bench.lab.protocols import Workload
 from kexue_bench.lab.timing import MemberTimes, time_group
-from kexue_bench.results import RunWriter
-from kexue_bench.worker import run_job
+from kexue_bench.run import runner
+from kexue_bench.run.engines.local import LocalEngine
+from kexue_bench.run.worker import run_job
+from kexue_bench.store import codec
+from kexue_bench.store.results import RunWriter
 from kexue_gradients.methods.disarm import Disarm
 from kexue_gradients.methods.reinforce import Reinforce
 from kexue_gradients.methods.rloo import Rloo

@@ -11,10 +11,10 @@ from time import perf_counter
 
 import pytest
 
-from kexue_bench import codec
 from kexue_bench.api import Case, Instance, Job, Measurement, Outcome, Plan, Series
 from kexue_bench.files import Files
-from kexue_bench.results import RunWriter, load_run
+from kexue_bench.store import codec
+from kexue_bench.store.results import RunWriter, load_run
 
 COUNT = 2000
 

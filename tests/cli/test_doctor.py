@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from kexue_bench.analysis.tables import Cell, Control, Row, Table
+from kexue_bench.analysis.verdicts import Effect
 from kexue_bench.api import Instance
 from kexue_bench.selfcheck import diagnosis
-from kexue_bench.tables import Cell, Control, Row, Table
-from kexue_bench.verdicts import Effect
 
 
 def cell(metric, value=1.0, effect=None):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from kexue_bench.plugins import load_plugins
-from kexue_bench.registry import Registry
+from kexue_bench.catalog.plugins import load_plugins
+from kexue_bench.catalog.registry import Registry
 
 
 @pytest.mark.parametrize("kind", ["methods", "tasks", "families", "metrics"])

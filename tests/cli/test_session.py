@@ -18,7 +18,7 @@ from kexue_bench.cli import options
 from kexue_bench.cli.main import VERBS
 from kexue_bench.cli.session import plan_only
 from kexue_bench.cli.story import rerun_command
-from kexue_bench.results import Run, list_runs, load_run
+from kexue_bench.store.results import Run, list_runs, load_run
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "tests" / "plugins"

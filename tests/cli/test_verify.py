@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from kexue_bench.api import Case, Evidence, Instance, Outcome
-from kexue_bench.claims import CORE_CLAIMS, Finding, decide
+from kexue_bench.catalog.core_claims import CORE_CLAIMS, Finding, decide
 from kexue_bench.report.verification import Verification
 
 PLUGINS = Path(__file__).parents[1] / "plugins"

@@ -9,9 +9,9 @@ import importlib.util
 import pytest
 import torch
 
+from kexue_bench.catalog.registry import docstring_of
 from kexue_bench.cli import show
 from kexue_bench.cli.show import split_example
-from kexue_bench.registry import docstring_of
 from kexue_f1.plugin import kexue_methods as f1_methods
 from kexue_gradients.plugin import kexue_methods as gradients_methods
 from kexue_logdet.plugin import kexue_methods as logdet_methods

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from kexue_bench.plugins import load_plugins
-from kexue_bench.registry import Registry
+from kexue_bench.catalog.plugins import load_plugins
+from kexue_bench.catalog.registry import Registry
 
 MODULES = [f"kexue_{name}.plugin" for name in ("f1", "gradients", "logdet", "orthogonality", "smoothing")]
 

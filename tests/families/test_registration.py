@@ -1,9 +1,9 @@
 import pytest
 
-from kexue_bench.plan import Request, build_plan
-from kexue_bench.plugins import load_plugins
-from kexue_bench.published import figures
-from kexue_bench.registry import Registry
+from kexue_bench.analysis.published import figures
+from kexue_bench.catalog.plugins import load_plugins
+from kexue_bench.catalog.registry import Registry
+from kexue_bench.plan.plan import Request, build_plan
 
 
 @pytest.fixture(scope="module")

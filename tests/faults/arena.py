@@ -18,12 +18,12 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from kexue_bench import codec
 from kexue_bench.api import Case, Instance, Job, Measurement, Outcome, Plan
-from kexue_bench.engines import Delivery
 from kexue_bench.files import Files
-from kexue_bench.results import Run, RunWriter, list_runs, load_run
-from kexue_bench.runner import run
+from kexue_bench.run.engines import Delivery
+from kexue_bench.run.runner import run
+from kexue_bench.store import codec
+from kexue_bench.store.results import Run, RunWriter, list_runs, load_run
 
 FINGERPRINT = "f0"
 

@@ -13,14 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kexue_bench import journal, selectors
 from kexue_bench.api import Case, Instance, Measurement, Outcome
+from kexue_bench.catalog import selectors
+from kexue_bench.catalog.conditions import holds
+from kexue_bench.catalog.registry import Field
 from kexue_bench.cli import options
-from kexue_bench.codec import CodecError, decode, dumps, loads
-from kexue_bench.conditions import holds
 from kexue_bench.errors import UsageError
-from kexue_bench.registry import Field
-from kexue_bench.results import RunWriter, load_run
+from kexue_bench.store import journal
+from kexue_bench.store.codec import CodecError, decode, dumps, loads
+from kexue_bench.store.results import RunWriter, load_run
 
 FIELDS = (
     Field(name="n", type="int", default=2),

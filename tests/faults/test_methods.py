@@ -11,13 +11,13 @@ import psutil
 import pytest
 
 from kexue_bench.api import Case, Instance, Job, Outcome, Plan
-from kexue_bench.engines import processes, server
-from kexue_bench.engines.local import LocalEngine
-from kexue_bench.results import RunWriter, load_run
-from kexue_bench.runner import run
+from kexue_bench.run.engines import processes, server
+from kexue_bench.run.engines.local import LocalEngine
+from kexue_bench.run.runner import run
+from kexue_bench.store.results import RunWriter, load_run
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
-PRELOAD = ("kexue_bench.worker", "kexue_bench.lab.stages", "kexue_bench.lab.training")
+PRELOAD = ("kexue_bench.run.worker", "kexue_bench.lab.stages", "kexue_bench.lab.training")
 LIMIT = 2.0
 MEMORY = 700_000_000
 

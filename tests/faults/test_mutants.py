@@ -26,90 +26,90 @@ class Mutant:
 
 MUTANTS = {
     "no fsync": Mutant(
-        file="journal.py",
+        file="store/journal.py",
         old="            self._files.fsync(self._fd)\n        except OSError",
         new="        except OSError",
-        caught="test_journal.py::test_a_crash_that_loses_unsynced_data_loses_nothing_acknowledged",
+        caught="store/test_journal.py::test_a_crash_that_loses_unsynced_data_loses_nothing_acknowledged",
     ),
     "a failed fsync is retried": Mutant(
-        file="journal.py",
+        file="store/journal.py",
         old="            self._files.fsync(self._fd)\n        except OSError",
         new="            with contextlib.suppress(OSError):\n                self._files.fsync(self._fd)\n"
         "            self._files.fsync(self._fd)\n        except OSError",
-        caught="test_journal.py::test_a_failed_fsync_is_never_retried",
+        caught="store/test_journal.py::test_a_failed_fsync_is_never_retried",
     ),
     "goes on after a failure": Mutant(
-        file="journal.py",
+        file="store/journal.py",
         old="        if self._broken:\n",
         new="        if not payloads and self._broken:\n",
-        caught="test_journal.py::test_a_failed_fsync_is_never_retried",
+        caught="store/test_journal.py::test_a_failed_fsync_is_never_retried",
     ),
     "no seal": Mutant(
-        file="journal.py",
+        file="store/journal.py",
         old="                self._seal()\n",
         new="",
-        caught="test_journal.py::test_sealing_keeps_the_torn_bytes",
+        caught="store/test_journal.py::test_sealing_keeps_the_torn_bytes",
     ),
     "no checksum": Mutant(
-        file="journal.py",
+        file="store/journal.py",
         old="if zlib.crc32(memoryview(piece)[head.end() :]) != int(head[1], 16):",
         new="if not piece:",
-        caught="test_journal.py::test_every_single_bit_flip_is_detected",
+        caught="store/test_journal.py::test_every_single_bit_flip_is_detected",
     ),
     "a strict reader": Mutant(
-        file="journal.py",
+        file="store/journal.py",
         old='            notes.append(Note(kind="damaged", line=number, text=record))',
         new="            raise ResultsError(record)",
-        caught="test_journal.py::test_runs_of_nul_cost_only_the_line_they_hit",
+        caught="store/test_journal.py::test_runs_of_nul_cost_only_the_line_they_hit",
     ),
     "no lock": Mutant(
-        file="journal.py",
+        file="store/journal.py",
         old="            locked = self._files.lock(fd)\n",
         new="            locked = True\n",
-        caught="test_journal.py::test_a_second_writer_is_refused_at_once_and_told_who_holds_the_run",
+        caught="store/test_journal.py::test_a_second_writer_is_refused_at_once_and_told_who_holds_the_run",
     ),
     "half a line is left behind": Mutant(
-        file="journal.py",
+        file="store/journal.py",
         old='b"\\n" + data if self._dirty else data',
         new="data",
-        caught="test_journal.py::test_an_interrupted_append_does_not_spoil_the_next",
+        caught="store/test_journal.py::test_an_interrupted_append_does_not_spoil_the_next",
     ),
     "short writes are not noticed": Mutant(
         file="files.py",
         old="        rest = rest[taken:]",
         new="        rest = rest[:0]",
-        caught="test_journal.py::test_no_fault_at_any_call_loses_what_was_acknowledged",
+        caught="store/test_journal.py::test_no_fault_at_any_call_loses_what_was_acknowledged",
     ),
     "links are followed": Mutant(
         file="files.py",
         old='getattr(os, "O_NOFOLLOW", 0)',
         new="0",
-        caught="test_journal.py::test_links_are_not_followed",
+        caught="store/test_journal.py::test_links_are_not_followed",
     ),
     "run.json is written in place": Mutant(
         file="files.py",
         old="    temporary = path.with_name(",
         new="    path.write_bytes(data[:3])\n    temporary = path.with_name(",
-        caught="test_journal.py::test_an_atomic_write_is_old_or_new",
+        caught="store/test_journal.py::test_an_atomic_write_is_old_or_new",
     ),
     "told before it is stored": Mutant(
-        file="runner.py",
+        file="run/runner.py",
         old="            self._tell(self._writer.append(outcomes))",
         new="            self._tell(outcomes)\n            self._writer.append(outcomes)",
-        caught="test_runner.py::test_an_outcome_is_told_after_it_is_stored",
+        caught="run/test_runner.py::test_an_outcome_is_told_after_it_is_stored",
     ),
     "an unescaped cell": Mutant(
         file="report/text.py",
         old="    if text.isascii() and text.isprintable():",
         new="    if text.isascii():",
-        caught="test_text.py::test_what_acts_or_hides_becomes_its_escape",
+        caught="report/test_text.py::test_what_acts_or_hides_becomes_its_escape",
     ),
     "a breadcrumb in pieces": Mutant(
-        file="crumb.py",
+        file="run/crumb.py",
         old="        self._times[_STAMP] = time.monotonic()\n        self._words[_MEMBER] = member",
         new="        import struct\n\n        struct.pack_into('=d', self._map, 8, time.monotonic())\n"
         "        self._words[_MEMBER] = member",
-        caught="test_local_engine.py::test_a_breadcrumb_is_never_read_half_written",
+        caught="run/engines/test_local.py::test_a_breadcrumb_is_never_read_half_written",
     ),
 }
 
@@ -123,16 +123,17 @@ def test_a_broken_harness_is_noticed(tmp_path, name):
     source = target.read_text(encoding="utf-8")
     assert source.count(mutant.old) == 1, "the mutant no longer fits the source"
     target.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
-    tests = tmp_path / "tests" / "core"
-    tests.mkdir(parents=True)
     file, _, test = mutant.caught.partition("::")
-    for part in ("conftest.py", "stored.py", file):
-        shutil.copy(ROOT / "tests" / "core" / part, tests)
+    for part in ("conftest.py", "support", file):
+        copy = tmp_path / "tests" / part
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if part == "support" else shutil.copy)(ROOT / "tests" / part, copy)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/core/{file}", "-k", test],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/{file}", "-k", test],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path), "PYTEST_ADDOPTS": ""},
+        env=os.environ
+        | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{tmp_path / 'tests' / 'support'}", "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         timeout=120,

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from ... import codec
 from ...api import SCHEMA
 from ...errors import ResultsError
+from ...store import codec
 from .table import Plain, Rows, columns_and_rows
 
 # Columns that the tidy frame holds as text, because cells of a frame must be comparable.

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ... import codec
+from ...store import codec
 from ..text import visible
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from kexue_bench import claims
+from kexue_bench.catalog import core_claims as claims
+from kexue_bench.catalog.plugins import load_plugins
+from kexue_bench.catalog.registry import Registry
 from kexue_bench.lab import stages
-from kexue_bench.plan import Request, build_plan
-from kexue_bench.plugins import load_plugins
-from kexue_bench.registry import Registry
+from kexue_bench.plan.plan import Request, build_plan
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 

@@ -11,8 +11,8 @@ import sys
 import pytest
 
 import kexue_gradients
-from kexue_bench import conditions, selectors
-from kexue_bench.registry import docstring_of, fields_of
+from kexue_bench.catalog import conditions, selectors
+from kexue_bench.catalog.registry import docstring_of, fields_of
 from kexue_gradients import plugin
 
 METHODS = {spec.name: spec for spec in plugin.kexue_methods()}

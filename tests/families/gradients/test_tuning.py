@@ -8,13 +8,13 @@ from collections import defaultdict
 
 import pytest
 
-from kexue_bench import codec
 from kexue_bench.api import FamilySpec, Instance, MethodSpec, MetricSpec, Outcome, TaskSpec
-from kexue_bench.plan import Request, build_plan
-from kexue_bench.plugins import PluginRecord
-from kexue_bench.registry import Registry, fields_of
-from kexue_bench.tuning import search
-from kexue_bench.worker import run_job
+from kexue_bench.catalog.plugins import PluginRecord
+from kexue_bench.catalog.registry import Registry, fields_of
+from kexue_bench.plan.plan import Request, build_plan
+from kexue_bench.plan.tuning import search
+from kexue_bench.run.worker import run_job
+from kexue_bench.store import codec
 from kexue_gradients import plugin
 from kexue_gradients.method_specs import METHODS
 from kexue_gradients.methods.rloo import Rloo

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kexue_bench.api import Case, Instance
-from kexue_bench.claims import decide
+from kexue_bench.catalog.core_claims import decide
 from kexue_bench.lab.context import Context, Counter, Noise
 from kexue_logdet import Bounds, BudgetError, GridLaplacian, Operator, Spectrum
 from kexue_logdet.claims import small_determinant

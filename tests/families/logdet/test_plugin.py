@@ -6,12 +6,12 @@ import importlib
 import pytest
 import torch
 
-from kexue_bench import selectors
 from kexue_bench.api import Case, Instance
-from kexue_bench.conditions import amount
+from kexue_bench.catalog import selectors
+from kexue_bench.catalog.conditions import amount
+from kexue_bench.catalog.metrics import CORE_METRICS
+from kexue_bench.catalog.registry import fields_of
 from kexue_bench.lab.context import Noise
-from kexue_bench.metrics import CORE_METRICS
-from kexue_bench.registry import fields_of
 from kexue_logdet import Bounds, Operator, plugin
 from kexue_logdet.method_specs import TRACES
 

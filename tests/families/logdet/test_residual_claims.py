@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from kexue_bench import conditions
 from kexue_bench.api import Case, Instance
-from kexue_bench.claims import decide
+from kexue_bench.catalog import conditions
+from kexue_bench.catalog.core_claims import decide
 from kexue_bench.lab import claims
 from kexue_bench.lab.context import Context
 from kexue_logdet.methods.golub_kahan_slq import GolubKahanSLQ

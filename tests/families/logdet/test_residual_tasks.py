@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from kexue_bench import selectors
 from kexue_bench.api import Case, Instance
+from kexue_bench.catalog import selectors
+from kexue_bench.catalog.registry import fields_of
 from kexue_bench.lab import stages
 from kexue_bench.lab.context import Context
-from kexue_bench.registry import fields_of
-from kexue_bench.worker import build
+from kexue_bench.run.worker import build
 from kexue_logdet import Exact, LogdetSample, PowerSeries
 from kexue_logdet.method_specs import METHODS as SHARED
 from kexue_logdet.methods.golub_kahan_slq import GolubKahanSLQ

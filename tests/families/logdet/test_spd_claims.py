@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kexue_bench.api import Case, Instance
-from kexue_bench.claims import decide
+from kexue_bench.catalog.core_claims import decide
 from kexue_bench.lab import claims
 from kexue_bench.lab.context import Context
 from kexue_logdet import SLQ, OneProbeSLQ, PowerSeries, PreconditionedSLQ, ResidualBlock

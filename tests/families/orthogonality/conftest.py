@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from kexue_bench.api import Case, Instance
+from kexue_bench.catalog.registry import fields_of
 from kexue_bench.lab.context import Context
-from kexue_bench.registry import fields_of
 from kexue_orthogonality import plugin
 
 

@@ -266,7 +266,7 @@ def test_an_orthogonal_flattened_kernel_is_no_orthogonal_convolution(run, stride
 
 def test_every_published_figure_of_matrices_is_reproduced(run):
     """Each value lies in its accepted range: Polar Express's coefficients and figure 4, its safety, Muon's range."""
-    from kexue_bench import selectors
+    from kexue_bench.catalog import selectors
     from kexue_orthogonality.published_specs import PUBLISHED
 
     cache = {}

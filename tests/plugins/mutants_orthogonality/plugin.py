@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kexue_bench.api import Claimed, MethodSpec
-from kexue_bench.hookspecs import hookimpl
+from kexue_bench.catalog.hookspecs import hookimpl
 
 _ALL = ("gradient-matches-value", "zero-on-orthogonal", "zero-only-on-orthogonal", "left-invariant", "right-invariant")
 

@@ -1,0 +1,1 @@
+"""What it means: from outcomes to tables, verdicts and reproductions."""

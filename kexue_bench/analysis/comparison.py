@@ -1,0 +1,411 @@
+"""Run(s) -> Comparison: the statistical reading of stored outcomes, one table for each task, device and dtype."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ..api import Case, FamilySpec, Instance, MetricSpec, Outcome, TaskSpec
+from ..errors import UnknownNameError, UsageError
+from . import stats
+from .aggregate import summarize
+from .published import Figure, reproductions
+from .stats import Correction
+from .tables import Aggregate, Cell, Comparison, Control, Failure, Row, RunLike, Summary, Table
+from .units import Entry, Units, collect, column_key, contrast, product
+from .verdicts import Policy, judge
+
+__all__ = [
+    "Aggregate",
+    "Cell",
+    "Comparison",
+    "Control",
+    "Failure",
+    "Row",
+    "RunLike",
+    "Summary",
+    "Table",
+    "check_levels",
+    "compare",
+]
+
+READ = frozenset({"evaluate", "time"})
+"""Stages that make tables; claims are read by `verify`, tuning feeds `evaluate`."""
+Identity = tuple[object, ...]
+
+
+def compare(
+    runs: Sequence[RunLike],
+    *,
+    metrics: Mapping[str, MetricSpec],
+    families: Mapping[str, FamilySpec],
+    tasks: Mapping[tuple[str, str], TaskSpec],
+    margin: float = 0.05,
+    alpha: float = 0.05,
+    correction: Correction = "holm",
+    baseline: str | None = None,
+    published: Sequence[Figure] = (),
+) -> Comparison:
+    """Read one or more runs.
+
+    Args:
+        runs: at least one; the first one holds the baseline where several do.
+        metrics: name -> spec.
+        families: name -> spec.
+        tasks: (family, name) -> spec.
+        margin: ratios within 1 + margin, either way, do not matter.
+        alpha: level of the corrected tests of one table.
+        correction: how the tests of one table are corrected for their number.
+        baseline: label or bare name of a method; None takes the plan's own.
+        published: figures to show beside ours, of any family.
+
+    Raises:
+        UsageError: no run, a margin or level that makes no sense, or a baseline that names several methods.
+        UnknownNameError: a baseline that no run holds.
+    """
+    if not runs:
+        raise UsageError("there is no run to compare", do="`kexue-bench list runs` shows what is stored")
+    check_levels(margin=margin, alpha=alpha)
+    policy = Policy(
+        margin=margin, alpha=alpha, correction=correction, spec=lambda name: metrics.get(name) or MetricSpec(name=name)
+    )
+    reader = _Reader(
+        runs=tuple(runs), families=families, tasks=tasks, baseline=baseline, policy=policy, published=tuple(published)
+    )
+    tables = tuple(reader.table(place) for place in reader.places)
+    if baseline is not None and tables and not any(table.baseline for table in tables):
+        labels = {row.label for table in tables for row in table.rows} | {
+            row.method.name for table in tables for row in table.rows
+        }
+        raise UnknownNameError("baseline", baseline, labels)
+    return Comparison(
+        runs=tuple(run.path.name for run in runs),
+        tables=tables,
+        summaries=tuple(
+            summarize(
+                name,
+                families.get(name),
+                tables=[table for table in tables if table.family == name],
+                outcomes=[outcome for _, case, outcome in reader.cases if case.family == name],
+                policy=policy,
+            )
+            for name in reader.family_names
+        ),
+        metrics=metrics,
+        margin=margin,
+        alpha=alpha,
+        correction=correction,
+        added=tuple(dict.fromkeys(label for run in runs for label in run.plan.added)),
+    )
+
+
+def check_levels(**levels: float) -> None:
+    """Refuse a margin or a level that makes no sense.
+
+    Raises:
+        UsageError: one that does not lie between 0 and 1.
+    """
+    for name, value in levels.items():
+        if not 0 < value < 1:
+            raise UsageError(f"{name} must lie between 0 and 1", got=str(value), do="write 5% or 0.05")
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Variant:
+    """What the runs hold of one method on one task, where their results agree."""
+
+    run: int
+    method: Instance
+    cases: tuple[tuple[int, Case, Outcome], ...]
+
+    @property
+    def identity(self) -> Identity:
+        """Rows of one method have equal ones; tuned it is another."""
+        return _identity(self.method, self.search)
+
+    @property
+    def search(self) -> str:
+        """Key of the tuning that chose its fields; empty where nothing did."""
+        return str(self.cases[0][1].options.get("tuned", ""))
+
+    def stages(self) -> Mapping[str, Mapping[str, str]]:
+        """Stage -> key -> fingerprint."""
+        out: dict[str, dict[str, str]] = {}
+        for _, case, outcome in self.cases:
+            out.setdefault(case.stage, {})[case.key] = outcome.fingerprint
+        return out
+
+    @property
+    def mark(self) -> Identity:
+        """Rows with unequal marks measured different things."""
+        case = self.cases[0][1]
+        return case.task_version, case.seed, case.threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    """The cases of all runs, ordered by the table they belong to."""
+
+    runs: tuple[RunLike, ...]
+    families: Mapping[str, FamilySpec]
+    tasks: Mapping[tuple[str, str], TaskSpec]
+    baseline: str | None
+    policy: Policy
+    published: tuple[Figure, ...]
+
+    @cached_property
+    def cases(self) -> tuple[tuple[int, Case, Outcome], ...]:
+        """(run, case, outcome) of every planned case; a case that left no trace is `lost`."""
+        out = []
+        for index, run in enumerate(self.runs):
+            settled = {outcome.key: outcome for outcome in run.plan.settled}
+            for case in run.plan.cases:
+                found = run.outcomes.get(case.key) or settled.get(case.key)
+                lost = Outcome(
+                    key=case.key, status="lost", phase=case.stage, reason="the run ended before this case did"
+                )
+                out.append((index, case, found or lost))
+        return tuple(out)
+
+    @cached_property
+    def family_names(self) -> tuple[str, ...]:
+        """Families in planned order."""
+        return tuple(dict.fromkeys(case.family for _, case, _ in self.cases))
+
+    @cached_property
+    def places(self) -> Mapping[Identity, tuple[tuple[int, Case, Outcome], ...]]:
+        """Table -> its cases; tables of one family stand together."""
+        found: dict[Identity, list[tuple[int, Case, Outcome]]] = {}
+        for item in self.cases:
+            case = item[1]
+            if case.stage in READ:
+                place = (case.family, case.task.name, tuple(sorted(case.task.params.items())), case.device, case.dtype)
+                found.setdefault(place, []).append(item)
+        order = {name: i for i, name in enumerate(self.family_names)}
+        return {place: tuple(found[place]) for place in sorted(found, key=lambda p: order[str(p[0])])}
+
+    def variants(self, place: Identity) -> list[_Variant]:
+        """One for each method; several where runs hold different results of the same method."""
+        out: dict[Identity, list[_Variant]] = {}
+        for index in range(len(self.runs)):
+            mine: dict[Identity, list[tuple[int, Case, Outcome]]] = {}
+            for item in self.places[place]:
+                if item[0] == index and item[1].copy == 0:
+                    mine.setdefault(_identity(item[1].method, str(item[1].options.get("tuned", ""))), []).append(item)
+            for identity, cases in mine.items():
+                known = out.setdefault(identity, [])
+                new = _Variant(run=index, method=cases[0][1].method, cases=tuple(cases))
+                if not known or not _merge(known, new):
+                    known.append(new)
+        return [variant for known in out.values() for variant in known]
+
+    def table(self, place: Identity) -> Table:
+        """Read one table."""
+        variants = self.variants(place)
+        first = self.places[place][0][1]
+        family = self.families.get(first.family)
+        spec = self.tasks.get((first.family, first.task.name))
+        units = [self._units(variant) for variant in variants]
+        primary = self._primary(units, spec, family)
+        direction = self.policy.spec(primary.split("[")[0]).direction
+        order = sorted(range(len(variants)), key=lambda i: _rank(variants[i], units[i].get(primary), direction))
+        variants, units = [variants[i] for i in order], [units[i] for i in order]
+        measured = [variant for variant, row in zip(variants, units, strict=True) if row]
+        chosen = self._find_baseline(first.family, self._own_baseline(spec, measured), variants)
+        control = self._control(place)
+        judged = judge(
+            units,
+            [variant.mark for variant in variants],
+            baseline=chosen,
+            primary=primary,
+            gate=2 * abs(control.value) if control is not None else math.inf,
+            policy=self.policy,
+        )
+        several = Counter(variant.identity for variant in variants)
+        rows = []
+        for i, variant in enumerate(variants):
+            cells = {
+                key: replace(_cell(u), effect=judged.effects[i].get(key), rank_group=judged.groups[i].get(key, ""))
+                for key, u in units[i].items()
+            }
+            row = self._row(variant, cells, suffix=several[variant.identity] > 1)
+            against = variants[chosen].mark if chosen is not None else variant.mark
+            rows.append(
+                replace(row, star=judged.stars[i], is_baseline=i == chosen, incomparable=_unlike(variant.mark, against))
+            )
+        headline = (spec.headline if spec and spec.headline else family.headline if family else ()) or tuple(
+            dict.fromkeys(u.metric for row in units for u in row.values())
+        )
+        return Table(
+            family=first.family,
+            task=first.task,
+            summary=spec.summary if spec else "",
+            device=first.device,
+            dtype=first.dtype,
+            threads=tuple(sorted({case.threads for _, case, _ in self.places[place]})),
+            seeds=tuple(sorted({case.seed for _, case, _ in self.places[place]})),
+            primary=primary,
+            columns=tuple(dict.fromkeys(k for m in headline for row in units for k, u in row.items() if u.metric == m)),
+            baseline=rows[chosen].label if chosen is not None else "",
+            rows=tuple(rows),
+            control=_as_control(control),
+            timed=any("time" in row for row in units),
+            tests=judged.tests,
+            detectable=_detectable(rows),
+            published=reproductions(
+                self.published, (first.family, first.task), rows, lambda name: self.policy.spec(name).scale
+            ),
+        )
+
+    def _units(self, variant: _Variant) -> dict[str, Units]:
+        """Column -> units of one method, derived ones included; `evaluate` wins where both stages record a metric."""
+        columns: dict[str, list[Entry]] = {}
+        for run, case, outcome in sorted(variant.cases, key=lambda item: item[1].stage):
+            for m in outcome.measurements:
+                if m.point is None:
+                    entry = Entry(run=run, case=case, outcome=outcome, measurement=m)
+                    columns.setdefault(column_key(m), []).append(entry)
+        out: dict[str, Units] = {}
+        for key, entries in columns.items():
+            stage = entries[0].case.stage
+            same_stage = [e for e in entries if e.case.stage == stage]
+            planned = frozenset(r for _, case, _ in variant.cases if case.stage == stage for r in case.replicates)
+            found = collect(same_stage, self.policy.spec(entries[0].measurement.metric), planned)
+            if found is not None:
+                out[key] = found
+        mse = out.get("mse")
+        if mse is not None and "time" in out and "time-variance" not in out:
+            out["time-variance"] = product("time-variance", "s", mse, out["time"])
+        return out
+
+    def _primary(self, units: Sequence[Mapping[str, Units]], spec: TaskSpec | None, family: FamilySpec | None) -> str:
+        """The column that decides; the first labelled one of its metric where it comes with labels only."""
+        keys = {key: u.metric for row in units for key, u in row.items()}
+        wanted = (spec.primary if spec else "") or (family.precision_metric if family else "")
+        if wanted in keys or not keys:
+            return wanted
+        return next((key for key, metric in keys.items() if metric == wanted), next(iter(keys)))
+
+    def _own_baseline(self, spec: TaskSpec | None, measured: Sequence[_Variant]) -> str | None:
+        """The baseline that the task declares, where it was measured and the run had none of its user's choice."""
+        if spec is None or any(run.plan.request.get("baseline") for run in self.runs):
+            return None
+        return spec.baseline if any(spec.baseline in {v.method.label, v.method.name} for v in measured) else None
+
+    def _find_baseline(self, family: str, own: str | None, variants: Sequence[_Variant]) -> int | None:
+        """The row that ratios refer to, in the first run that has it."""
+        named = self.baseline if self.baseline is not None else own
+        if named is not None:
+            found = [i for i, v in enumerate(variants) if named == v.method.label]
+            found = found or [i for i, v in enumerate(variants) if named == v.method.name]
+            found = [i for i in found if not variants[i].search] or found
+            if len({variants[i].identity for i in found}) > 1:
+                labels = " or ".join(sorted(variants[i].method.label for i in found))
+                raise UsageError("the baseline names several methods", got=repr(named), do=f"write {labels}")
+        else:
+            wanted = [_identity(b) for run in self.runs if (b := run.plan.baselines.get(family)) is not None]
+            found = [i for w in wanted[:1] for i, v in enumerate(variants) if v.identity == w]
+        return min(found, key=lambda i: variants[i].run, default=None)
+
+    def _control(self, place: Identity) -> stats.Contrast | None:
+        """The method that was timed twice against its copy, within groups, whoever the baseline of this report is."""
+        timed = [item for item in self.places[place] if item[1].stage == "time"]
+        twice = {(run, _identity(case.method)) for run, case, _ in timed if case.copy == 1}
+        sides: list[Units | None] = []
+        for copy in (1, 0):
+            entries = [
+                Entry(run=run, case=case, outcome=outcome, measurement=m)
+                for run, case, outcome in timed
+                if case.copy == copy and (run, _identity(case.method, str(case.options.get("tuned", "")))) in twice
+                for m in outcome.measurements
+                if m.metric == "time"
+            ]
+            sides.append(collect(entries, self.policy.spec("time"), frozenset()) if entries else None)
+        return contrast(*sides)
+
+    def _row(self, variant: _Variant, cells: Mapping[str, Cell], *, suffix: bool) -> Row:
+        failures = tuple(
+            Failure(key=c.key, stage=c.stage, status=o.status, phase=o.phase, reason=o.reason, replicates=c.replicates)
+            for _, c, o in sorted(variant.cases, key=lambda item: item[1].stage)
+            if o.status != "ok"
+        )
+        worst = failures[0] if failures else None
+        name = self.runs[variant.run].path.name
+        chosen = next((o.chosen for _, _, o in variant.cases if o.chosen), {})
+        own = {key: value for key, value in chosen.items() if key in variant.method.params}
+        search = self.runs[variant.run].outcomes.get(variant.search)
+        best = [m for m in search.measurements if "chosen" in m.flags] if search is not None else []
+        return Row(
+            method=replace(variant.method, params={**variant.method.params, **own}),
+            chosen=chosen,
+            edges=tuple(key for key in chosen if any(f"edge-{key}" in m.flags for m in best)),
+            trials=len(search.measurements) if search is not None else 0,
+            search=variant.search,
+            label=(variant.method.label or variant.method.name) + (f" @{name.split('-')[0]}" if suffix else ""),
+            run=name,
+            status=worst.status if worst else "ok",
+            reason=worst.reason if worst else "",
+            key=worst.key if worst else variant.cases[0][1].key,
+            cells=cells,
+            failures=failures,
+            stops=frozenset(o.stop for _, _, o in variant.cases if o.stop),
+        )
+
+
+def _identity(method: Instance, search: str = "") -> Identity:
+    return method.name, tuple(sorted(method.params.items())), search
+
+
+def _merge(known: list[_Variant], new: _Variant) -> bool:
+    """Fold a later run's cases into what is known, where they are the same or complete it."""
+    ours, theirs = known[-1].stages(), new.stages()
+    shared = set(ours) & set(theirs)
+    if any(ours[stage] != theirs[stage] for stage in shared):
+        return False
+    more = tuple(item for item in new.cases if item[1].stage not in shared)
+    known[-1] = replace(known[-1], cases=known[-1].cases + more)
+    return True
+
+
+def _unlike(mark: Identity, baseline: Identity) -> str:
+    names = ("task version", "seed", "threads")
+    return ", ".join(f"{name} {a} against {b}" for name, a, b in zip(names, mark, baseline, strict=True) if a != b)
+
+
+def _rank(variant: _Variant, units: Units | None, direction: str) -> tuple[object, ...]:
+    """Best first; then rows of partial sets, diverged ones last of them; then rows without a value."""
+    label = variant.method.label
+    if units is None:
+        unsupported = all(outcome.status in {"unsupported", "skipped"} for _, _, outcome in variant.cases)
+        return 3 if unsupported else 2, 0.0, label
+    value = -units.value if direction == "higher" else units.value if direction == "lower" else 0.0
+    return int(units.partial) + int("diverged" in units.flags) * 0.5, value, label
+
+
+def _cell(u: Units) -> Cell:
+    return Cell(
+        key=u.key, metric=u.metric, value=u.value, low=u.low, high=u.high, n=u.n, unit=u.unit, flags=u.flags,
+        stage=u.stage, case_key=u.case_key, exact=u.exact, labels=u.labels,
+    )  # fmt: skip
+
+
+def _as_control(found: stats.Contrast | None) -> Control | None:
+    if found is None:
+        return None
+    low, high = found.interval()
+    return Control(ratio=math.exp(found.value), low=math.exp(low), high=math.exp(high), n=found.n)
+
+
+def _detectable(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        for key, cell in row.cells.items():
+            if cell.effect is not None and cell.effect.detectable is not None:
+                found.setdefault(key, []).append(cell.effect.detectable)
+    return {key: (min(values), max(values)) for key, values in found.items()}

@@ -1,0 +1,144 @@
+"""Published figures beside ours: which case stands for which figure, and whether ours reproduces it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..api import Instance, MethodSpec, PublishedSpec, Scale, TaskSpec
+from ..catalog import selectors
+from ..catalog.registry import Registry, fields_of
+from ..errors import KexueError, UsageError
+from .tables import Cell, Reproduction, Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A published figure with its selectors resolved.
+
+    Args:
+        against: the method whose value divides (on a linear scale: is subtracted); None where the figure is a value.
+    """
+
+    spec: PublishedSpec
+    task: Instance
+    method: Instance
+    against: Instance | None = None
+
+
+def figures(registry: Registry) -> tuple[tuple[Figure, ...], tuple[str, ...]]:
+    """Every registered figure whose names resolve, and one note for each that does not."""
+    found: list[Figure] = []
+    notes: list[str] = []
+    for spec in registry.published.values():
+        try:
+            found.append(resolve(spec, registry))
+        except KexueError as error:
+            notes.append(f"published figure {spec.family}/{spec.name}: {error}")
+    return tuple(found), tuple(notes)
+
+
+def resolve(spec: PublishedSpec, registry: Registry) -> Figure:
+    """The instances that a figure's selectors stand for.
+
+    Raises:
+        UsageError: a selector stands for several instances, or a range is empty.
+        UnknownNameError: a name that nobody registered.
+    """
+    if spec.low is not None and spec.high is not None and not spec.low <= spec.high:
+        raise UsageError("the accepted range is empty", got=f"[{spec.low:g}, {spec.high:g}]")
+    against = _one(spec.against, spec.family, registry.methods_of(spec.family), "method", registry)
+    task = _one(spec.task, spec.family, registry.tasks_of(spec.family), "task", registry)
+    method = _one(spec.method, spec.family, registry.methods_of(spec.family), "method", registry)
+    if task is None or method is None:
+        raise UsageError("a published figure needs a task and a method", got=repr((spec.task, spec.method)))
+    return Figure(spec=spec, task=task, method=method, against=against)
+
+
+def _one(
+    text: str, family: str, specs: Mapping[str, MethodSpec] | Mapping[str, TaskSpec], kind: str, registry: Registry
+) -> Instance | None:
+    if not text:
+        return None
+    selector = selectors.parse(text)
+    name = registry.real_name(family, selector.name) if kind == "method" else selector.name
+    if name not in specs:
+        raise registry.unknown(kind, selector.name, specs)
+    target = specs[name].target
+    source = registry.owner(kind, (family, name))
+    instances = selectors.expand(selector, name=name, target=target, source=source, fields=fields_of(target), kind=kind)
+    if len(instances) != 1:
+        raise UsageError(f"a published figure belongs to one {kind}", got=repr(text))
+    return instances[0]
+
+
+def reproductions(
+    known: Iterable[Figure], table: tuple[str, Instance], rows: Sequence[Row], scale: Callable[[str], Scale]
+) -> tuple[Reproduction, ...]:
+    """How the rows of one table stand to the figures of its task, in order of registration.
+
+    A figure whose method has no row was not asked for and is left out; one whose row failed is `not measured`.
+
+    Args:
+        table: family and task.
+        scale: of a metric: a figure of two methods is a ratio on the log scale and a difference on the linear one.
+    """
+    family, task = table
+    return tuple(
+        _reproduction(figure, row, rows, scale(figure.spec.metric.partition("[")[0]))
+        for figure in known
+        if figure.spec.family == family and selectors.same(figure.task, task)
+        for row in rows
+        if not row.search and selectors.same(row.method, figure.method)
+    )
+
+
+def _reproduction(figure: Figure, row: Row, rows: Sequence[Row], scale: Scale) -> Reproduction:
+    interval = _ours(figure, row, rows, scale)
+    missing = Reproduction(spec=figure.spec, run=row.run, label=row.label)
+    if interval is None or not all(math.isfinite(end) for end in interval):
+        return missing
+    value, low, high = interval
+    least = -math.inf if figure.spec.low is None else figure.spec.low
+    most = math.inf if figure.spec.high is None else figure.spec.high
+    if least <= low and high <= most:
+        verdict = "reproduced"
+    elif high < least or low > most:
+        verdict = "not reproduced"
+    else:
+        verdict = "undecided"
+    return replace(missing, value=value, low=low, high=high, verdict=verdict)
+
+
+def _ours(figure: Figure, row: Row, rows: Sequence[Row], scale: Scale) -> tuple[float, float, float] | None:
+    """Our figure with its interval."""
+    cell = row.cells.get(figure.spec.metric)
+    if cell is None or figure.against is None:
+        return _interval(cell)
+    other = next(
+        (r for r in rows if r.run == row.run and not r.search and selectors.same(r.method, figure.against)), None
+    )
+    if other is None:
+        return None
+    if other.is_baseline and cell.effect is not None:
+        # Paired, so narrower than the two intervals apart.
+        return cell.effect.value, cell.effect.low, cell.effect.high
+    mine, theirs = _interval(cell), _interval(other.cells.get(figure.spec.metric))
+    if mine is None or theirs is None:
+        return None
+    if scale == "linear":
+        return mine[0] - theirs[0], mine[1] - theirs[2], mine[2] - theirs[1]
+    if theirs[1] <= 0:
+        return None
+    return mine[0] / theirs[0], mine[1] / theirs[2], mine[2] / theirs[1]
+
+
+def _interval(cell: Cell | None) -> tuple[float, float, float] | None:
+    if cell is None:
+        return None
+    return (
+        cell.value,
+        cell.low if cell.low is not None else cell.value,
+        cell.high if cell.high is not None else cell.value,
+    )

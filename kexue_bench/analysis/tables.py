@@ -1,0 +1,327 @@
+"""What a comparison holds: tables of rows of cells, summaries, and the same as flat rows of plain data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ..api import SCHEMA, Instance, MetricSpec, Outcome, Plan, PublishedSpec, Scalar
+from .stats import Correction, Verdict
+from .verdicts import Effect
+
+
+class RunLike(Protocol):
+    """What a comparison needs of a stored run."""
+
+    @property
+    def path(self) -> Path:
+        """Its folder; the name is what rows print."""
+        ...
+
+    @property
+    def plan(self) -> Plan:
+        """Every planned case."""
+        ...
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """Key -> what became of the case."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One number of a table: a method in a column, with its 95 % interval and how it stands to the baseline.
+
+    Args:
+        key: the column: a metric with its labels, `f1[reading=tuned]`.
+        n: draws, replicates or processes behind the value.
+        effect: against the baseline; None without one, or for a metric that has no better side.
+        rank_group: letters; rows that share one were not told apart.
+    """
+
+    key: str
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+    flags: frozenset[str]
+    stage: str
+    case_key: str
+    exact: bool
+    labels: Mapping[str, str] = field(default_factory=dict)
+    effect: Effect | None = None
+    rank_group: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A planned case that did not end `ok`."""
+
+    key: str
+    stage: str
+    status: str
+    phase: str
+    reason: str
+    replicates: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One method of a table.
+
+    Args:
+        label: what is printed; with ` @run` where several runs hold the same method with different results.
+        status: `ok`, or the status of the first case that did not end well.
+        reason: its reason.
+        key: key of that case, for `kexue-bench show`; of the first case where all is well.
+        star: best in the primary column, or not shown to be worse than the best.
+        incomparable: why this row cannot be compared with the baseline; empty where it can.
+        stops: why sampling stopped.
+        chosen: what tuning chose for it: field of the method, or `task.` and a field of the task -> value.
+        edges: those of `chosen` that are the smallest or largest value tried: a better one may lie beyond.
+        trials: trials that the choice was made from.
+        search: key of the tuning that chose its fields; empty where nothing did.
+    """
+
+    method: Instance
+    label: str
+    run: str
+    status: str
+    reason: str
+    key: str
+    cells: Mapping[str, Cell]
+    failures: tuple[Failure, ...] = ()
+    star: bool = False
+    is_baseline: bool = False
+    incomparable: str = ""
+    stops: frozenset[str] = frozenset()
+    chosen: Mapping[str, Scalar] = field(default_factory=dict)
+    edges: tuple[str, ...] = ()
+    trials: int = 0
+    search: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """The baseline timed against a copy of itself: a ratio that ought to be 1."""
+
+    ratio: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """A published figure beside ours.
+
+    Args:
+        label: the row it belongs to.
+        value: ours; None where it was not measured.
+        low: lower end of its 95 % interval; equal to the value where that is exact.
+        verdict: by the whole interval: inside the accepted range, outside of it, or across its end.
+    """
+
+    spec: PublishedSpec
+    run: str
+    label: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    verdict: Literal["reproduced", "not reproduced", "undecided", "not measured"] = "not measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One task on one device in one dtype.
+
+    Args:
+        primary: the column that decides which method is best.
+        columns: headline columns that hold at least one value, in order.
+        baseline: label of the baseline's row; empty where it has none.
+        control: the A/A control; None where nothing was timed twice.
+        timed: whether any row holds seconds.
+        tests: tests under one correction.
+        detectable: column -> smallest and largest detectable effect over its rows.
+        published: published figures of this task, beside ours.
+    """
+
+    family: str
+    task: Instance
+    summary: str
+    device: str
+    dtype: str
+    threads: tuple[int, ...]
+    seeds: tuple[int, ...]
+    primary: str
+    columns: tuple[str, ...]
+    baseline: str
+    rows: tuple[Row, ...]
+    control: Control | None
+    timed: bool
+    tests: int
+    detectable: Mapping[str, tuple[float, float]]
+    published: tuple[Reproduction, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregate:
+    """One method over all tasks of a family in one column.
+
+    Args:
+        ratio: geometric mean of the ratios to the baseline; None unless every task has one.
+        tasks: tasks on which the ratio exists.
+        of: tasks on which it should.
+    """
+
+    label: str
+    metric: str
+    ratio: float | None
+    low: float | None
+    high: float | None
+    tasks: int
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A family at a glance; `statuses` counts every planned case, whatever its stage.
+
+    Args:
+        verdicts: label -> verdicts in the primary columns over all tasks.
+        stars: label -> tasks on which it is among the best.
+    """
+
+    family: str
+    title: str
+    tasks: int
+    planned: int
+    statuses: Mapping[str, int]
+    aggregates: tuple[Aggregate, ...]
+    verdicts: Mapping[str, Mapping[Verdict, int]]
+    stars: Mapping[str, int]
+
+    def met(self, label: str) -> int:
+        """Tasks that a method was meant to run on."""
+        return sum(count for verdict, count in self.verdicts[label].items() if verdict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Everything a report prints."""
+
+    runs: tuple[str, ...]
+    tables: tuple[Table, ...]
+    summaries: tuple[Summary, ...]
+    metrics: Mapping[str, MetricSpec]
+    margin: float
+    alpha: float
+    correction: Correction
+    added: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    schema: str = field(default=SCHEMA, init=False)
+
+    def spec(self, metric: str) -> MetricSpec:
+        """The spec of a metric; one that nobody registered is lower-is-better on the log scale."""
+        return self.metrics.get(metric) or MetricSpec(name=metric)
+
+    def published(self) -> list[dict[str, object]]:
+        """One flat row of plain JSON data for each published figure that stands beside one of ours."""
+        return [
+            {
+                "run": item.run,
+                "family": table.family,
+                "task": table.task.label or table.task.name,
+                "name": item.spec.name,
+                "method": item.label,
+                "against": item.spec.against,
+                "metric": item.spec.metric,
+                "published": item.spec.value,
+                "statement": item.spec.statement,
+                "accepted_low": item.spec.low,
+                "accepted_high": item.spec.high,
+                "value": _finite(item.value),
+                "ci_low": _finite(item.low),
+                "ci_high": _finite(item.high),
+                "verdict": item.verdict,
+                "source": item.spec.source,
+            }
+            for table in self.tables
+            for item in table.published
+        ]
+
+    def rows(self) -> list[dict[str, object]]:
+        """One flat row of plain JSON data for each (task, method, metric), and one for each method without a result."""
+        return [line for table in self.tables for row in table.rows for line in _lines(table, row)]
+
+
+def _lines(table: Table, row: Row) -> Iterable[dict[str, object]]:
+    head: dict[str, object] = {
+        "run": row.run,
+        "key": row.key,
+        "family": table.family,
+        "task": table.task.name,
+        "task_params": dict(table.task.params),
+        "method": row.method.name,
+        "method_params": dict(row.method.params),
+        "label": row.label,
+        "stage": "",
+        "claim": "",
+        "replicate": None,
+        "copy": 0,
+        "labels": {},
+        "device": table.device,
+        "dtype": table.dtype,
+        "threads": table.threads[0],
+    }
+    tail: dict[str, object] = {"status": row.status, "reason": row.reason, "stop": " ".join(sorted(row.stops))}
+    empty = Cell(
+        key="", metric="", value=math.nan, low=None, high=None, n=0, unit="", flags=frozenset(), stage="",
+        case_key=row.key, exact=False,
+    )  # fmt: skip
+    for cell in row.cells.values() or (empty,):
+        effect = cell.effect
+        kind = effect.kind if effect else ""
+        values = [_finite(v) for v in (effect.value, effect.low, effect.high)] if effect else [None] * 3
+        ratio = values if kind == "ratio" else [None] * 3
+        difference = values if kind == "difference" else [None] * 3
+        yield {
+            **head,
+            "key": cell.case_key,
+            "stage": cell.stage,
+            "labels": dict(cell.labels),
+            "metric": cell.metric,
+            "value": _finite(cell.value),
+            "ci_low": _finite(cell.low),
+            "ci_high": _finite(cell.high),
+            "n": cell.n,
+            "unit": cell.unit,
+            "flags": sorted(cell.flags),
+            **tail,
+            "verdict": effect.verdict if effect else "",
+            "baseline": table.baseline,
+            **dict(zip(("ratio", "ratio_low", "ratio_high"), ratio, strict=True)),
+            **dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True)),
+            **dict(zip(("bootstrap_low", "bootstrap_high"), _bootstrap(effect), strict=True)),
+            "p": effect.p if effect else None,
+            "p_adjusted": effect.adjusted if effect else None,
+            "detectable": _finite(effect.detectable) if effect else None,
+            "pairing_gain": _finite(effect.gain) if effect and effect.paired else None,
+            "rank_group": cell.rank_group,
+            "best": row.star and cell.key == table.primary,
+        }
+
+
+def _bootstrap(effect: Effect | None) -> tuple[float | None, float | None]:
+    ends = effect.bootstrap if effect is not None else None
+    return (_finite(ends[0]), _finite(ends[1])) if ends is not None else (None, None)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

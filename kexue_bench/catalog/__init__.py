@@ -1,0 +1,1 @@
+"""What exists: hooks, plugins, names, conditions, metrics and claims; nothing here imports torch."""

@@ -1,0 +1,132 @@
+"""The claims that the core can check for methods of every family, and how evidence becomes PASS, FAIL or UNDECIDED."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ..api import Case, ClaimSpec, Evidence, Outcome, Plan
+
+ALPHA = 1e-4
+"""Level of one claim's test: a constant, so that what is verified beside a claim never changes its verdict."""
+
+Verdict = Literal["PASS", "FAIL", "UNDECIDED"]
+
+_CHECKS = "kexue_bench.lab.claims"
+
+CORE_CLAIMS: tuple[ClaimSpec, ...] = (
+    ClaimSpec(
+        name="unbiased",
+        target=f"{_CHECKS}:unbiased",
+        summary="the mean of the draws is the truth",
+    ),
+    ClaimSpec(
+        name="finite-variance",
+        target=f"{_CHECKS}:finite_variance",
+        summary="the variance exists, by a closed form or an enumeration of the task: sampling cannot establish it",
+    ),
+    ClaimSpec(
+        name="deterministic",
+        target=f"{_CHECKS}:deterministic",
+        summary="other noise gives the same bits",
+    ),
+    ClaimSpec(
+        name="declared-cost",
+        target=f"{_CHECKS}:declared_cost",
+        summary="the counted work of a draw is the declared one",
+    ),
+    ClaimSpec(
+        name="repeatable",
+        target=f"{_CHECKS}:repeatable",
+        summary="the same noise gives the same bits",
+        always=True,
+    ),
+    ClaimSpec(
+        name="own-stream",
+        target=f"{_CHECKS}:own_stream",
+        summary="the global generators are neither used nor seeded",
+        always=True,
+    ),
+    ClaimSpec(
+        name="pure",
+        target=f"{_CHECKS}:pure",
+        summary="inputs and global settings are left as they were",
+        always=True,
+    ),
+    ClaimSpec(
+        name="shape-and-dtype",
+        target=f"{_CHECKS}:shape_and_dtype",
+        summary="draws have the shape of the truth, the asked dtype and device",
+        always=True,
+    ),
+    ClaimSpec(
+        name="finite",
+        target=f"{_CHECKS}:finite",
+        summary="every draw is a finite number",
+        always=True,
+    ),
+    ClaimSpec(
+        name="independent-rows",
+        target=f"{_CHECKS}:independent_rows",
+        summary="a batch of R draws is R single draws in law: rows are uncorrelated",
+        always=True,
+    ),
+)
+
+
+GENERAL: frozenset[str] = frozenset(spec.name for spec in CORE_CLAIMS if spec.always)
+"""What every method promises by taking part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One claim of one method on one task, read.
+
+    Args:
+        case: what was checked.
+        outcome: what became of it; None where it is missing.
+        evidence: None where there is none.
+        verdict: `PASS`, `FAIL` or `UNDECIDED`; where the check did not end, the status of its outcome, or `missing`.
+    """
+
+    case: Case
+    outcome: Outcome | None
+    evidence: Evidence | None
+    verdict: str
+
+    @property
+    def tested(self) -> bool:
+        """Whether a test was made, which can fail by chance; the others are identities."""
+        return self.evidence is not None and self.evidence.p is not None
+
+
+def read_findings(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[Finding, ...]:
+    """Every claim of a run with its verdict, in order of the plan."""
+    findings = []
+    for case in plan.cases:
+        if case.stage != "verify":
+            continue
+        outcome = outcomes.get(case.key)
+        evidence = next((m for m in outcome.measurements if isinstance(m, Evidence)), None) if outcome else None
+        status = outcome.status if outcome else "missing"
+        verdict = decide(evidence) if evidence is not None and status == "ok" else status
+        findings.append(Finding(case=case, outcome=outcome, evidence=evidence, verdict=verdict))
+    return tuple(findings)
+
+
+def decide(evidence: Evidence, *, alpha: float = ALPHA) -> Verdict:
+    """Read the evidence of one claim.
+
+    A test that rejects is a FAIL. One that does not is a PASS only if it would have caught a violation that matters.
+    Where no test applies, the measured violation itself is compared with the tolerance.
+    """
+    if evidence.value is None:
+        return "UNDECIDED"
+    if evidence.p is None:
+        return "PASS" if evidence.value <= evidence.tolerance else "FAIL"
+    if evidence.p < alpha:
+        return "FAIL"
+    if evidence.detectable is not None and evidence.detectable <= evidence.tolerance:
+        return "PASS"
+    return "UNDECIDED"

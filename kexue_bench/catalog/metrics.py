@@ -1,0 +1,44 @@
+"""The metrics that the core itself records or derives; families register theirs beside them."""
+
+from __future__ import annotations
+
+from ..api import MetricSpec
+
+CORE_METRICS: tuple[MetricSpec, ...] = (
+    MetricSpec(name="estimate", direction="target", scale="linear", summary="mean of the draws of a scalar estimator"),
+    MetricSpec(name="bias", scale="linear", summary="norm of (mean - truth), debiased for the noise of the mean"),
+    MetricSpec(
+        name="relative-bias", heading="rel. bias", scale="linear", summary="bias divided by the norm of the truth"
+    ),
+    MetricSpec(name="variance", summary="trace of the covariance of one draw"),
+    MetricSpec(name="mse", summary="mean of |draw - truth|^2: variance plus squared bias"),
+    MetricSpec(
+        name="cosine", direction="higher", scale="linear", summary="cosine of the mean of the draws with the truth"
+    ),
+    MetricSpec(
+        name="work-variance",
+        heading="work-var",
+        summary="mse times the work of one draw: equal at any way of averaging, so it compares methods of unequal cost",
+    ),
+    MetricSpec(name="time-variance", heading="time-var", unit="s", summary="mse times the seconds of one draw"),
+    MetricSpec(
+        name="time",
+        unit="s",
+        summary="seconds a unit (a draw, a step): geometric mean over processes of interleaved rounds",
+    ),
+    MetricSpec(
+        name="first-call",
+        unit="s",
+        direction="target",
+        summary="seconds of the first call in a fresh process, set-up and compilation included; never a verdict",
+    ),
+    MetricSpec(
+        name="device-memory",
+        unit="B",
+        summary="peak bytes of the device's allocator during one call, beyond those before",
+    ),
+    MetricSpec(name="memory", unit="B", summary="peak bytes of tensors allocated in one call, a unit"),
+    MetricSpec(
+        name="score", direction="higher", scale="linear", summary="what tuning maximises: the score of one trial"
+    ),
+)

@@ -1,0 +1,202 @@
+"""Find, load and record plugins, so that a broken one costs only itself.
+
+Every plugin gets a pluggy manager of its own: an import error, a misspelt hook or a bad return value stays inside its
+`PluginRecord`. Only `plugin.py` modules are imported here; the targets that their specs name are imported in workers.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Literal, TypeVar, cast
+
+import pluggy
+
+from .. import api
+from ..errors import PluginError, UsageError
+from . import hookspecs
+
+REGISTRATION: dict[str, type] = {
+    "kexue_families": api.FamilySpec,
+    "kexue_methods": api.MethodSpec,
+    "kexue_tasks": api.TaskSpec,
+    "kexue_metrics": api.MetricSpec,
+    "kexue_claims": api.ClaimSpec,
+    "kexue_readings": api.ReadingSpec,
+    "kexue_published": api.PublishedSpec,
+    "kexue_reporters": api.ReporterSpec,
+    "kexue_commands": api.CommandSpec,
+}
+
+Spec = TypeVar("Spec")
+PluginStatus = Literal["ok", "blocked", "broken"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginRecord:
+    """What became of one plugin.
+
+    Args:
+        name: entry-point name, or the module for `-p`.
+        origin: `module` it was loaded from.
+        distribution: `name version` of the distribution; empty for `-p`.
+        status: `ok`, `blocked` (by `-p no:NAME`) or `broken`.
+        reason: why it is not `ok`.
+        specs: kind of spec -> what the plugin registered.
+        manager: the plugin's own hook manager; None unless `ok`.
+        load: what a worker imports so that targets of this plugin resolve.
+    """
+
+    name: str
+    origin: str
+    distribution: str = ""
+    status: PluginStatus = "ok"
+    reason: str = ""
+    specs: Mapping[type, tuple[object, ...]] = field(default_factory=dict)
+    manager: pluggy.PluginManager | None = None
+    load: str = ""
+
+    def of(self, kind: type[Spec]) -> tuple[Spec, ...]:
+        """What the plugin registered of one kind."""
+        return cast("tuple[Spec, ...]", self.specs.get(kind, ()))
+
+
+def load_plugins(extra: Sequence[str] = ()) -> tuple[PluginRecord, ...]:
+    """Load every installed plugin and those named by `-p`.
+
+    Args:
+        extra: values of `-p`: a module or a `.py` file to load, or `no:NAME` to block an installed plugin.
+
+    Raises:
+        UsageError: `no:NAME` names no installed plugin.
+        PluginError: a plugin that was asked for by `-p` cannot be loaded.
+    """
+    blocked = [value.removeprefix("no:") for value in extra if value.startswith("no:")]
+    wanted = [value for value in extra if not value.startswith("no:")]
+    records: list[PluginRecord] = []
+    for point in _entry_points():
+        distribution = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+        known = PluginRecord(name=point.name, origin=point.value, distribution=distribution, load=point.module)
+        if point.name in blocked:
+            records.append(replace(known, status="blocked", reason=f"blocked by -p no:{point.name}"))
+        elif any(record.name == point.name for record in records):
+            records.append(replace(known, status="broken", reason=f"a plugin named {point.name!r} exists already"))
+        else:
+            records.append(_load(point.load, known))
+    if unknown := set(blocked) - {record.name for record in records}:
+        raise UsageError(
+            "-p no:NAME needs the name of an installed plugin",
+            got=repr(min(unknown)),
+            do=f"installed: {', '.join(record.name for record in records) or 'none'}",
+        )
+    for value in dict.fromkeys(wanted):
+        known = PluginRecord(name=Path(value).stem, origin=value, load=value)
+        record = _load(partial(import_module_or_file, value), known)
+        if record.status == "broken":
+            raise PluginError(f"the plugin {value!r} of -p cannot be loaded: {record.reason}")
+        records.append(record)
+    return tuple(records)
+
+
+def import_module_or_file(name: str) -> ModuleType:
+    """Import a module by its dotted name, or a single `.py` file under the name of its stem.
+
+    Desk and workers load `-p` plugins by this function, so that a target `my_plugin:Half` means the same to both.
+    """
+    if not name.endswith(".py"):
+        return importlib.import_module(name)
+    path = Path(name).resolve()
+    if not path.is_file():
+        raise ModuleNotFoundError(f"no file {name}")
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None:
+        if Path(getattr(loaded, "__file__", None) or "").resolve() == path:
+            return loaded
+        raise ImportError(f"a module named {path.stem!r} is loaded already; rename the file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
+    return module
+
+
+def _entry_points() -> list[importlib.metadata.EntryPoint]:
+    points = importlib.metadata.entry_points(group=hookspecs.PROJECT)
+    return sorted(dict.fromkeys(points), key=lambda point: (point.name, point.value))
+
+
+def _load(importer: Callable[[], object], known: PluginRecord) -> PluginRecord:
+    """Import a plugin, check its hooks and collect what it registers."""
+
+    def broken(reason: str) -> PluginRecord:
+        return replace(known, status="broken", reason=reason)
+
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(importer(), name=known.name)
+        manager.check_pending()
+    # A plugin may raise anything at import, `sys.exit` included; none of it may end the program.
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - strangers' code may raise anything
+        return broken(_reason(error))
+    specs: dict[type, tuple[object, ...]] = {}
+    for hook, kind in REGISTRATION.items():
+        try:
+            returned = [spec for part in getattr(manager.hook, hook)() for spec in part]
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the same
+            return broken(f"{hook} failed: {_reason(error)}")
+        for spec in returned:
+            if not isinstance(spec, kind):
+                return broken(f"{hook} must return a sequence of {kind.__name__}, got {type(spec).__name__}")
+        specs[kind] = tuple(returned)
+    return replace(known, specs=specs, manager=manager)
+
+
+def _reason(error: BaseException) -> str:
+    """One line: what happened, in words a plugin's author understands."""
+    text = " ".join(str(error).split()) or "no message"
+    if isinstance(error, pluggy.PluginValidationError):
+        if "unknown hook" in text:
+            return f"misspelt hook: {text}"
+        return f"wrong signature: {text}"
+    if isinstance(error, ImportError):
+        return f"import error: {text}"
+    if isinstance(error, SystemExit):
+        return f"import error: it called sys.exit({text})"
+    return f"{type(error).__name__}: {text}"
+
+
+class Hooks:
+    """Calls a hook in every loaded plugin; an error of one plugin is collected and costs only that plugin's answer."""
+
+    def __init__(self, records: Iterable[PluginRecord]) -> None:
+        self._records = [record for record in records if record.manager is not None]
+        self.errors: list[str] = []
+
+    def call(self, hook: str, **arguments: object) -> list[tuple[str, object]]:
+        """Every plugin's answer as (plugin name, answer); plugins without the hook answer nothing."""
+        answers: list[tuple[str, object]] = []
+        for record in self._records:
+            caller = getattr(record.manager.hook, hook)  # pyright: ignore[reportOptionalMemberAccess]  # filtered above
+            if not caller.get_hookimpls():
+                continue
+            try:
+                answer = caller(**arguments)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the same
+                self.errors.append(f"plugin {record.name}: {hook} failed: {_reason(error)}")
+                continue
+            answers.append((record.name, answer))
+        return answers

@@ -1,0 +1,270 @@
+"""Names -> specs, with provenance: who registered what, which names collide, and what a name may have meant."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..api import (
+    ClaimSpec,
+    CommandSpec,
+    FamilySpec,
+    MethodSpec,
+    MetricSpec,
+    PublishedSpec,
+    ReadingSpec,
+    ReporterSpec,
+    Scalar,
+    TaskSpec,
+)
+from ..errors import PluginError, UnknownNameError
+from .core_claims import CORE_CLAIMS
+from .metrics import CORE_METRICS
+from .plugins import PluginRecord
+
+Key = tuple[str, str]
+"""(family, name)."""
+Member = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | PublishedSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A hyper-parameter of a target, read from its source without importing it.
+
+    Args:
+        type: `int`, `float`, `str` or `bool`.
+        default: its literal default; None where it must be given.
+        doc: its line in the class docstring's Args.
+    """
+
+    name: str
+    type: str
+    default: Scalar | None
+    doc: str = ""
+
+
+class Registry:
+    """Every spec of every loaded plugin.
+
+    A plugin whose name collides with an earlier one loses only that name: the collision is recorded against it in
+    `problems`, and the first registration stands.
+
+    Args:
+        records: loaded plugins, in order of precedence.
+    """
+
+    def __init__(self, records: Sequence[PluginRecord]) -> None:
+        self.records = tuple(records)
+        self.problems: dict[str, list[str]] = {}
+        self.families: dict[str, FamilySpec] = {}
+        self.methods: dict[Key, MethodSpec] = {}
+        self.tasks: dict[Key, TaskSpec] = {}
+        self.claims: dict[Key, ClaimSpec] = {("", spec.name): spec for spec in CORE_CLAIMS}
+        self.readings: dict[Key, ReadingSpec] = {}
+        self.published: dict[Key, PublishedSpec] = {}
+        self.metrics: dict[str, MetricSpec] = {spec.name: spec for spec in CORE_METRICS}
+        self.reporters: dict[str, ReporterSpec] = {}
+        self.commands: dict[str, CommandSpec] = {}
+        self._owners: dict[tuple[str, object], str] = {("metric", name): "the core" for name in self.metrics}
+        self._owners |= {("claim", key): "the core" for key in self.claims}
+        self._aliases: dict[Key, str] = {}
+        loaded = [record for record in self.records if record.status == "ok"]
+        for record in loaded:
+            for spec in record.of(FamilySpec):
+                self._add("family", self.families, spec.name, spec, record)
+        for record in loaded:
+            self._add_members(record)
+        for record in loaded:
+            self._check_claimed(record)
+
+    def _add_members(self, record: PluginRecord) -> None:
+        members: list[tuple[str, dict[Key, Any], Iterable[Member]]] = [
+            ("method", self.methods, record.of(MethodSpec)),
+            ("task", self.tasks, record.of(TaskSpec)),
+            ("claim", self.claims, record.of(ClaimSpec)),
+            ("reading", self.readings, record.of(ReadingSpec)),
+            ("published figure", self.published, record.of(PublishedSpec)),
+        ]
+        for kind, table, specs in members:
+            for spec in specs:
+                if spec.family not in self.families and not (kind == "claim" and not spec.family):
+                    self._problem(record, f"{kind} {spec.name!r}: its family {spec.family!r} is not registered")
+                else:
+                    self._add(kind, table, (spec.family, spec.name), spec, record)
+        for spec in record.of(MethodSpec):
+            for alias in spec.aliases:
+                if (spec.family, alias) in self.methods or (spec.family, alias) in self._aliases:
+                    self._problem(record, f"alias {alias!r} of method {spec.name!r} is taken already")
+                else:
+                    self._aliases[spec.family, alias] = spec.name
+        for spec in record.of(MetricSpec):
+            self._add("metric", self.metrics, spec.name, spec, record)
+        for spec in record.of(ReporterSpec):
+            self._add("reporter", self.reporters, spec.name, spec, record)
+        for spec in record.of(CommandSpec):
+            self._add("command", self.commands, spec.name, spec, record)
+
+    def _check_claimed(self, record: PluginRecord) -> None:
+        for spec in record.of(MethodSpec):
+            for claimed in spec.claims:
+                if self.claim(spec.family, claimed.name) is None:
+                    self._problem(record, f"method {spec.name!r} claims {claimed.name!r}, which nobody can check")
+
+    def _add(self, kind: str, table: dict[Any, Any], key: str | Key, spec: object, record: PluginRecord) -> None:
+        owner = self._owners.get((kind, key))
+        if owner is not None:
+            name = key if isinstance(key, str) else "/".join(key)
+            self._problem(record, f"duplicate name: {kind} {name!r} is registered by {owner} already")
+            return
+        table[key] = spec
+        self._owners[kind, key] = record.name
+
+    def _problem(self, record: PluginRecord, text: str) -> None:
+        self.problems.setdefault(record.name, []).append(text)
+
+    def owner(self, kind: str, key: object) -> str:
+        """Name of the plugin that registered it."""
+        return self._owners.get((kind, key), "")
+
+    def family(self, name: str) -> FamilySpec:
+        """The family of that name.
+
+        Raises:
+            UnknownNameError: no loaded plugin registered it; a broken plugin that might own it is named.
+        """
+        if name not in self.families:
+            raise UnknownNameError("family", name, self.families, hint=self._broken_hint())
+        return self.families[name]
+
+    def claim(self, family: str, name: str) -> ClaimSpec | None:
+        """The check of a claim: the family's own, or else the general one."""
+        return self.claims.get((family, name)) or self.claims.get(("", name))
+
+    def methods_of(self, family: str) -> Mapping[str, MethodSpec]:
+        """Name -> method of one family, in order of registration."""
+        return {name: spec for (owner, name), spec in self.methods.items() if owner == family}
+
+    def tasks_of(self, family: str) -> Mapping[str, TaskSpec]:
+        """Name -> task of one family, in order of registration."""
+        return {name: spec for (owner, name), spec in self.tasks.items() if owner == family}
+
+    def real_name(self, family: str, method: str) -> str:
+        """The method's name, an alias resolved."""
+        return self._aliases.get((family, method), method)
+
+    def aliases_of(self, family: str) -> Mapping[str, str]:
+        """Alias -> method name of one family."""
+        return {alias: name for (owner, alias), name in self._aliases.items() if owner == family}
+
+    def _broken_hint(self) -> str:
+        broken = [record.name for record in self.records if record.status != "ok"]
+        return f"not loaded: {', '.join(broken)} (see `kexue-bench plugins`)" if broken else ""
+
+    def unknown(self, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+        """The error for a name that nobody registered, with near names and the broken plugins that might own it."""
+        return UnknownNameError(kind, name, known, hint=self._broken_hint())
+
+
+@cache
+def fields_of(target: str) -> tuple[Field, ...]:
+    """Hyper-parameters of `module:Class`, read from the class body by `ast`; nothing of it is imported.
+
+    A target declares every field in its own body, with a plain annotation and a literal default.
+
+    Raises:
+        PluginError: the module or class cannot be found, or a field is not readable this way.
+    """
+    module, _, name = target.partition(":")
+    for node in _module_tree(module).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            docs = _argument_docs(ast.get_docstring(node) or "")
+            return tuple(
+                _field(target, item, docs)
+                for item in node.body
+                if isinstance(item, ast.AnnAssign)
+                and isinstance(item.target, ast.Name)
+                and "ClassVar" not in ast.unparse(item.annotation)
+            )
+    raise PluginError(f"the target {target!r} names no class of its module", do="write `module:Class`")
+
+
+@cache
+def docstring_of(target: str) -> str:
+    """The class docstring of `module:Class`, read without importing it."""
+    module, _, name = target.partition(":")
+    for node in _module_tree(module).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return ast.get_docstring(node) or ""
+    return ""
+
+
+@cache
+def exports_of(module: str) -> frozenset[str]:
+    """The names in a module's literal `__all__`, read without importing it; empty where it has none."""
+    for node in _module_tree(module).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]:
+            try:
+                return frozenset(ast.literal_eval(node.value))
+            except (ValueError, TypeError):
+                return frozenset()
+    return frozenset()
+
+
+@cache
+def _module_tree(module: str) -> ast.Module:
+    return ast.parse(source_file(module).read_text(encoding="utf-8"))
+
+
+def source_file(module: str) -> Path:
+    """The source file of a module; its parent packages are imported, the module itself is not.
+
+    Raises:
+        PluginError: there is no such module, or it has no Python source.
+    """
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PluginError(f"the module {module!r} of a target cannot be found: {error}") from error
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        raise PluginError(f"the module {module!r} of a target cannot be found as Python source")
+    return Path(spec.origin)
+
+
+def _field(target: str, node: ast.AnnAssign, docs: Mapping[str, str]) -> Field:
+    name, kind = node.target.id, ast.unparse(node.annotation)  # pyright: ignore[reportAttributeAccessIssue]  # a Name, checked by the caller
+    if kind not in {"int", "float", "str", "bool"}:
+        raise PluginError(f"field {name!r} of {target} must be annotated int, float, str or bool", got=kind)
+    default: Scalar | None = None
+    if node.value is not None:
+        try:
+            default = ast.literal_eval(node.value)
+        except ValueError as error:
+            raise PluginError(
+                f"the default of field {name!r} of {target} must be a literal", got=ast.unparse(node.value)
+            ) from error
+        if kind == "float" and isinstance(default, int):
+            default = float(default)
+    return Field(name=name, type=kind, default=default, doc=docs.get(name, ""))
+
+
+def _argument_docs(docstring: str) -> dict[str, str]:
+    """Name -> text of the `Args:` section of a Google-style docstring."""
+    docs: dict[str, str] = {}
+    inside, current = False, ""
+    for line in docstring.splitlines():
+        text = line.strip()
+        if text == "Args:":
+            inside = True
+        elif inside and text and not line.startswith(" "):
+            break
+        elif inside and line.startswith("        ") and current:
+            docs[current] += " " + text
+        elif inside and ":" in text:
+            current, _, rest = text.partition(":")
+            docs[current] = rest.strip()
+    return docs

@@ -1,0 +1,184 @@
+"""`name[param=value,other=[a,b]]` -> instances: globs matched, values coerced to declared types, grids expanded."""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..api import Instance, Scalar
+from ..errors import UnknownNameError, UsageError
+from .registry import Field
+
+_BOOLEANS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selector:
+    """A parsed selector.
+
+    Args:
+        family: the part before `/`; empty where none was written.
+        name: a name or a glob (`st-*`).
+        params: parameter -> the values written for it; more than one makes a grid.
+    """
+
+    family: str = ""
+    name: str
+    params: Mapping[str, tuple[str, ...]]
+
+    @property
+    def is_glob(self) -> bool:
+        """Whether the name may match several specs."""
+        return any(c in self.name for c in "*?[")
+
+
+def parse(text: str) -> Selector:
+    """Parse one selector.
+
+    >>> parse("rloo[n=[2,4]]").params
+    {'n': ('2', '4')}
+
+    Raises:
+        UsageError: brackets do not match, or a parameter is not `name=value`.
+    """
+    head, bracket, rest = text.strip().partition("[")
+    family, slash, name = head.rpartition("/")
+    if not name or (slash and not family):
+        raise UsageError("a selector needs a name", got=repr(text), do="write name or name[param=value]")
+    if not bracket:
+        if "]" in name:
+            raise UsageError("a selector has a closing bracket without an opening one", got=repr(text))
+        return Selector(family=family, name=name, params={})
+    if not rest.endswith("]"):
+        raise UsageError("a selector must end with ]", got=repr(text), do="quote it: shells read [ and ] as globs")
+    params: dict[str, tuple[str, ...]] = {}
+    for part in split(rest[:-1]):
+        key, equals, value = part.partition("=")
+        key, value = key.strip(), value.strip()
+        if not equals or not key or not value:
+            raise UsageError(f"in {text!r} a parameter must be written name=value", got=repr(part))
+        if key in params:
+            raise UsageError(f"in {text!r} the parameter {key!r} is given twice", do=f"write {key}=[a,b] for a grid")
+        grid = value.startswith("[") and value.endswith("]")
+        values = split(value[1:-1]) if grid else [value]
+        if not values:
+            raise UsageError(f"in {text!r} the parameter {key!r} has no value")
+        params[key] = tuple(_unquote(item.strip()) for item in values)
+    return Selector(family=family, name=name, params=params)
+
+
+def split(text: str) -> list[str]:
+    """Split at the commas outside brackets and quotes; `-m 'rloo[n=[2,4]],disarm'` holds two selectors."""
+    parts, depth, quote, current = [], 0, "", ""
+    for c in text:
+        if quote:
+            quote = "" if c == quote else quote
+        elif c in "'\"":
+            quote = c
+        elif c in "[]":
+            depth += 1 if c == "[" else -1
+        if c == "," and depth == 0 and not quote:
+            parts.append(current)
+            current = ""
+        else:
+            current += c
+    if depth or quote:
+        raise UsageError("brackets or quotes do not match", got=repr(text))
+    parts.append(current)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def matches(selector: Selector, names: Iterable[str]) -> list[str]:
+    """Those names that the selector's name or glob stands for, in the given order."""
+    if selector.is_glob:
+        return [name for name in names if fnmatch.fnmatchcase(name, selector.name)]
+    return [name for name in names if name == selector.name]
+
+
+def expand(
+    selector: Selector, *, name: str, target: str, source: str, fields: Sequence[Field], kind: str
+) -> tuple[Instance, ...]:
+    """Every instance a selector stands for: the grid's product, defaults filled in.
+
+    Args:
+        kind: `method` or `task`, for messages.
+
+    Raises:
+        UsageError: unknown parameter, a value of the wrong type, or a parameter without default left out.
+    """
+    by_name = {field.name: field for field in fields}
+    for key in selector.params:
+        if key not in by_name:
+            raise UnknownNameError(f"parameter of {kind} {name!r}", key, by_name)
+    for field in fields:
+        if field.default is None and field.name not in selector.params:
+            raise UsageError(
+                f"{kind} {name!r} needs the parameter {field.name!r}", do=f"write {name}[{field.name}=...]"
+            )
+    grid = [
+        [coerce(value, by_name[key], where=f"{kind} {name!r}") for value in values]
+        for key, values in selector.params.items()
+    ]
+    instances = []
+    for values in itertools.product(*grid):
+        given = dict(zip(selector.params, values, strict=True))
+        params = {field.name: given.get(field.name, field.default) for field in fields}
+        shown = [key for key in params if key in given]
+        label = f"{name}[{','.join(f'{key}={text(params[key])}' for key in shown)}]" if shown else name
+        instances.append(Instance(name=name, params=params, target=target, source=source, label=label))  # pyright: ignore[reportArgumentType]  # a missing default was refused above
+    return tuple(instances)
+
+
+def coerce(value: str, field: Field, *, where: str) -> Scalar:
+    """A written value as the field's declared type; `1` for a float is 1.0.
+
+    Raises:
+        UsageError: it is no value of that type.
+    """
+    try:
+        if field.type == "str":
+            return value
+        if field.type == "bool":
+            return _BOOLEANS[value.lower()]
+        if field.type == "int":
+            return int(value)
+        number = float(value)
+        if not math.isnan(number):
+            return number
+    except (KeyError, ValueError):
+        pass
+    raise UsageError(f"parameter {field.name!r} of {where} must be of type {field.type}", got=repr(value))
+
+
+def text(value: Scalar | None) -> str:
+    """A value as it is written in a selector."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    if isinstance(value, str) and (not value or value != value.strip() or any(c in value for c in ",[]='\" ")):
+        quote = '"' if "'" in value else "'"
+        return f"{quote}{value}{quote}"
+    return str(value)
+
+
+def unique(instances: Iterable[Instance]) -> tuple[Instance, ...]:
+    """Instances without repeats: `rloo` and `rloo[n=2]` are one; the first label stands."""
+    seen: dict[tuple[str, tuple[tuple[str, Scalar], ...]], Instance] = {}
+    for instance in instances:
+        seen.setdefault((instance.name, tuple(sorted(instance.params.items()))), instance)
+    return tuple(seen.values())
+
+
+def same(one: Instance, other: Instance) -> bool:
+    """Whether two instances are one thing, whatever their labels."""
+    return one.name == other.name and dict(one.params) == dict(other.params)
+
+
+def _unquote(text: str) -> str:
+    if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
+    return text

@@ -1,0 +1,1 @@
+"""What will run: requests become cases, and cases become jobs."""

@@ -1,0 +1,262 @@
+"""The cases of one task: what each stage asks of every method that meets it there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..api import STAGES, SUITES, Case, FamilySpec, Instance, MethodSpec, Scalar, Stage, TaskSpec
+from ..catalog import conditions
+from ..catalog.registry import Registry
+from ..errors import UsageError
+from . import tuning
+
+PRECISION = {"quick": 0.05, "standard": 0.02, "full": 0.01}
+PROCESSES = {"quick": 5, "standard": 10, "full": 20}
+ROUNDS = {"quick": 60, "standard": 100, "full": 100}
+SAMPLE_SECONDS = 0.002
+GROUP_SECONDS = {"quick": 1.5, "standard": 6.0, "full": 30.0}
+"""Seconds of samples after which a process of a timing group begins no further round."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a user asked for, before any name is resolved.
+
+    Args:
+        families: names; empty means every family.
+        methods: selectors of `-m`; empty means the suite's.
+        tasks: selectors of `-t`; empty means the suite's.
+        suite: quick, standard or full.
+        stages: stages to run.
+        replicates: seeds of trained tasks and repetitions of sampling tasks; None leaves it to the suite.
+        precision: relative half-width at which sampling stops; None leaves it to the suite.
+        budget: largest number of draws of a sampling case; None leaves it to the task.
+        processes: processes of a timing group; None leaves it to the suite.
+        rigorous: time in twice the suite's processes and rounds.
+        baseline: selector of the baseline; empty means the family's.
+        dtype: empty means the task's own.
+        tune: trials of each method on each task; 0 shows methods untuned only.
+    """
+
+    families: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    suite: str = "quick"
+    stages: tuple[Stage, ...] = STAGES
+    replicates: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+    dtype: str = ""
+    threads: int = 1
+    precision: float | None = None
+    budget: int | None = None
+    processes: int | None = None
+    rigorous: bool = False
+    baseline: str = ""
+    tune: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values no plan can be made of."""
+        if self.suite not in SUITES:
+            raise UsageError(f"--suite must be one of {', '.join(SUITES)}", got=repr(self.suite))
+        for name in ("replicates", "budget", "processes", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name} must be at least 1", got=str(value))
+        if self.tune < 0 or (self.tune == 0 and "tune" in self.stages):
+            raise UsageError("tuning needs a number of trials, at least 1", got=str(self.tune), do="write --tune 6")
+        if self.budget is not None and self.budget < 2:
+            raise UsageError("--budget must be at least 2 draws, or no spread can be measured", got=str(self.budget))
+        if self.precision is not None and not 0 < self.precision < 1:
+            raise UsageError("--precision must lie between 0 and 1", got=str(self.precision), do="write 2% or 0.02")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One task instance with every method that meets it there."""
+
+    family: FamilySpec
+    spec: TaskSpec
+    task: Instance
+    methods: tuple[Instance, ...]
+    baseline: Instance | None
+    timed: bool
+    tunings: tuple[Case, ...] = ()
+
+
+def evaluate_cases(cell: Cell, request: Request, registry: Registry) -> list[Case]:
+    """One case for each method, tuned ones too, and block of replicates."""
+    if "evaluate" not in request.stages:
+        return []
+    replicates = request.replicates or cell.spec.replicates.get(request.suite, 1)
+    blocks = [
+        tuple(range(start, min(start + cell.spec.stack, replicates))) for start in range(0, replicates, cell.spec.stack)
+    ]
+    return [
+        _case(
+            cell,
+            request,
+            method,
+            stage="evaluate",
+            replicates=block,
+            options=_sampling_options(cell, request, registry.methods[cell.family.name, method.name])
+            | _readings(cell, registry)
+            | more,
+        )
+        for method, more in _contenders(cell)
+        for block in blocks
+    ]
+
+
+def _contenders(cell: Cell) -> list[tuple[Instance, dict[str, Scalar]]]:
+    """Every method as it was asked for, then those that are tuned, with the option that names the search."""
+    tuned: list[tuple[Instance, dict[str, Scalar]]] = [(case.method, {"tuned": case.key}) for case in cell.tunings]
+    return [(method, {}) for method in cell.methods] + tuned
+
+
+def tune_cases(cell: Cell, request: Request, registry: Registry) -> tuple[Case, ...]:
+    """One case for each method that has something to turn here; each makes exactly as many trials."""
+    if not request.tune or not {"tune", "evaluate", "time"} & set(request.stages):
+        return ()
+    cases: dict[str, Case] = {}
+    for method in cell.methods:
+        spec = registry.methods[cell.family.name, method.name]
+        search = tuning.search(method, cell.task, spec, cell.spec, request.tune)
+        if search is None or spec.needs - cell.spec.offers:
+            continue
+        options: dict[str, Scalar] = {"trials": request.tune, "points": json.dumps(search.trials)}
+        if cell.spec.budgets:
+            # All trials together draw as much as one evaluation may, and each as much as the other.
+            budget = request.budget or cell.spec.budgets[request.suite]
+            options |= {"metric": cell.family.precision_metric, "budget": max(2, budget // request.tune)}
+            options |= {"work": cell.family.work} if cell.family.work else {}
+            options |= _declared(spec)
+        case = _case(cell, request, search.method, stage="tune", replicates=(0,), options=options)
+        # Two selectors of one method that differ in a knob only start the same search.
+        cases.setdefault(case.key, case)
+    return tuple(cases.values())
+
+
+def _sampling_options(cell: Cell, request: Request, method: MethodSpec) -> dict[str, Scalar]:
+    if not cell.spec.budgets:
+        return {}
+    options: dict[str, Scalar] = {
+        "precision": request.precision or PRECISION[request.suite],
+        "budget": request.budget or cell.spec.budgets[request.suite],
+    }
+    if cell.family.work:
+        options["work"] = cell.family.work
+    return options | _declared(method)
+
+
+def _readings(cell: Cell, registry: Registry) -> dict[str, Scalar]:
+    """Name -> target of every reading of the family, as JSON: a trained score is measured under all of them."""
+    found = {name: spec.target for (family, name), spec in registry.readings.items() if family == cell.family.name}
+    return {"readings": json.dumps(found)} if found and not cell.spec.budgets else {}
+
+
+def _declared(method: MethodSpec) -> dict[str, Scalar]:
+    """What a worker must know of a method's claims: a deterministic one is called once, not sampled."""
+    deterministic = any(claim.name == "deterministic" and not claim.when for claim in method.claims)
+    return {"deterministic": True} if deterministic else {}
+
+
+def verify_cases(cell: Cell, request: Request, registry: Registry, *, promises: bool) -> Iterable[list[Case]]:
+    """For each method, one case a claim: those it declares where they hold, and those that all must keep.
+
+    Args:
+        promises: check what all must keep here; in a suite, once a task is enough, whatever its parameters.
+    """
+    if not cell.spec.budgets:
+        return
+    everybody = [
+        spec.name
+        for spec in registry.claims.values()
+        if spec.always and promises and spec.family in {"", cell.family.name}
+    ]
+    budget = request.budget or cell.spec.budgets[request.suite]
+    for method in cell.methods:
+        spec = registry.methods[cell.family.name, method.name]
+        scope = {"fields": method.params, "task": cell.task.params, "offers": cell.spec.offers}
+        declared = [claim.name for claim in spec.claims if conditions.holds(claim.when, **scope)]
+        costs: dict[str, Scalar] = {}
+        if spec.cost and cell.family.work:
+            declared.append("declared-cost")
+            costs = {"work": cell.family.work, "declared": conditions.amount(spec.cost, **scope)}
+        cases = []
+        for name in dict.fromkeys([*declared, *everybody]):
+            check = registry.claim(cell.family.name, name)
+            if check is None:
+                raise UsageError(f"method {method.name!r} claims {name!r}, which nobody can check")
+            options = {"check": check.target, "budget": budget, **(costs if name == "declared-cost" else {})}
+            cases.append(
+                _case(
+                    cell,
+                    request,
+                    method,
+                    stage="verify",
+                    replicates=(0,),
+                    options=options | _declared(spec),
+                    claim=name,
+                )
+            )
+        yield cases
+
+
+def time_cases(cell: Cell, request: Request, registry: Registry, process: int) -> list[Case]:
+    """One process of a timing group: every method, and a copy of the baseline as the A/A control."""
+    options: dict[str, Scalar] = {
+        "rounds": ROUNDS[request.suite] * (1 + request.rigorous),
+        "sample": SAMPLE_SECONDS,
+        "seconds": GROUP_SECONDS[request.suite] * (1 + request.rigorous),
+    }
+    members = [(method, 0, more) for method, more in _contenders(cell)]
+    if cell.baseline is not None:
+        members.append((cell.baseline, 1, {}))
+    return [
+        _case(
+            cell,
+            request,
+            method,
+            stage="time",
+            replicates=(process,),
+            options=options | _declared(registry.methods[cell.family.name, method.name]) | more,
+            copy=copy,
+        )
+        for method, copy, more in members
+    ]
+
+
+def _case(
+    cell: Cell,
+    request: Request,
+    method: Instance,
+    *,
+    stage: Stage,
+    replicates: tuple[int, ...],
+    options: Mapping[str, Scalar],
+    copy: int = 0,
+    claim: str = "",
+) -> Case:
+    return Case(
+        family=cell.family.name,
+        task=cell.task,
+        task_version=cell.spec.version,
+        method=method,
+        stage=stage,
+        claim=claim,
+        replicates=replicates,
+        copy=copy,
+        device=request.device,
+        dtype=request.dtype or cell.spec.dtype,
+        threads=request.threads,
+        seed=request.seed,
+        options=options,
+    )
+
+
+def processes_of(request: Request) -> int:
+    """How many processes a timing group has."""
+    return request.processes or PROCESSES[request.suite] * (1 + request.rigorous)

@@ -1,0 +1,269 @@
+"""Methods x tasks x stages x replicates -> ordered cases, grouped into jobs.
+
+The plan is made without importing a target: what a method needs and a task offers decides `unsupported` here, and every
+planned cell has its case, so nothing can go missing later without being seen.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+
+from ..api import Case, FamilySpec, Instance, Job, MethodSpec, Outcome, Plan, TaskSpec
+from ..catalog import selectors
+from ..catalog.plugins import Hooks
+from ..catalog.registry import Registry, fields_of
+from ..errors import UsageError
+from .cases import (
+    PRECISION,
+    PROCESSES,
+    ROUNDS,
+    Cell,
+    Request,
+    evaluate_cases,
+    processes_of,
+    time_cases,
+    tune_cases,
+    verify_cases,
+)
+
+__all__ = ["PRECISION", "PROCESSES", "ROUNDS", "Request", "build_plan"]
+
+
+def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None) -> Plan:
+    """Resolve every name of the request and lay out its cases.
+
+    Raises:
+        UsageError: a name, a parameter or an option makes no sense, or nothing was selected.
+    """
+    families = _families(request, registry)
+    cells, baselines, added = [], {}, []
+    for family in families:
+        methods = _methods(request, registry, family)
+        tasks = _tasks(request, registry, family)
+        baseline = _baseline(request, registry, family)
+        # Claims are checked method by method: nothing refers to a baseline.
+        compared = any(stage != "verify" for stage in request.stages)
+        if methods and tasks:
+            baselines[family.name] = baseline
+        for task in tasks if methods else ():
+            reference = _own_baseline(request, registry, family, task) or baseline
+            here = methods
+            if compared and not any(selectors.same(reference, method) for method in methods):
+                here = (reference, *methods)
+                added.append(reference.label)
+            cell = _cell(request, registry, family, task, here, reference)
+            cells.append(replace(cell, tunings=tune_cases(cell, request, registry)))
+    if not cells:
+        raise UsageError(
+            "nothing is selected: no method meets a task", do="see `kexue-bench list methods` and `list tasks`"
+        )
+    # Trainings take longest: started first, they leave no idle core at the end.
+    cells.sort(key=lambda cell: bool(cell.spec.budgets))
+    settled: list[tuple[Case, Outcome]] = []
+    jobs: list[Job] = []
+    for cell in cells:
+        cases, refused = _screen(cell, cell.tunings, registry, hooks)
+        settled.extend(refused)
+        jobs.extend(Job(cases=(case,)) for case in cases)
+    for cell in cells:
+        cases, refused = _screen(cell, evaluate_cases(cell, request, registry), registry, hooks)
+        settled.extend(refused)
+        jobs.extend(Job(cases=(case,)) for case in cases)
+    checked: set[tuple[str, str]] = set()
+    for cell in cells if "verify" in request.stages else ():
+        task = (cell.family.name, cell.task.name)
+        promises = bool(request.tasks) or request.suite != "quick" or task not in checked
+        checked.add(task)
+        for cases in verify_cases(cell, request, registry, promises=promises):
+            run, refused = _screen(cell, cases, registry, hooks)
+            settled.extend(refused)
+            # The claims of one method share a process; a death names its claim and the others run again.
+            jobs.extend([Job(cases=run)] if run else [])
+    for cell in cells:
+        for process in range(processes_of(request) if cell.timed and "time" in request.stages else 0):
+            cases, refused = _screen(cell, time_cases(cell, request, registry, process), registry, hooks)
+            settled.extend(refused)
+            if cases:
+                group = f"{cell.family.name}/{cell.task.label}/{request.device}"
+                jobs.append(Job(cases=cases, exclusive=True, group=group))
+    return Plan(
+        jobs=tuple(jobs),
+        settled=tuple(outcome for _, outcome in settled),
+        settled_cases=tuple(case for case, _ in settled),
+        baselines=baselines,
+        added=tuple(dict.fromkeys(added)),
+        request={key: value for key, value in asdict(request).items() if value not in (None, (), "", False)},
+    )
+
+
+def _families(request: Request, registry: Registry) -> list[FamilySpec]:
+    if request.families:
+        return [registry.family(name) for name in dict.fromkeys(request.families)]
+    return list(registry.families.values())
+
+
+def _methods(request: Request, registry: Registry, family: FamilySpec) -> tuple[Instance, ...]:
+    if request.methods:
+        return _named_methods(request.methods, request, registry, family)
+    specs = registry.methods_of(family.name)
+    texts = [text for spec in specs.values() if not _absent(spec) for text in (spec.variants or (spec.name,))]
+    return selectors.unique(
+        instance for text in texts for instance in _select_methods(text, registry, family.name, specs)
+    )
+
+
+def _named_methods(
+    values: Sequence[str], request: Request, registry: Registry, family: FamilySpec
+) -> tuple[Instance, ...]:
+    """The methods of a family that selectors name; each must name one somewhere."""
+    _check_known(values, "method", request, registry)
+    specs = registry.methods_of(family.name)
+    texts = [text for value in values for text in selectors.split(value)]
+    return selectors.unique(
+        instance for text in texts for instance in _select_methods(text, registry, family.name, specs)
+    )
+
+
+def _select_methods(text: str, registry: Registry, family: str, specs: Mapping[str, MethodSpec]) -> Iterable[Instance]:
+    selector = selectors.parse(text)
+    if selector.family not in {"", family}:
+        return
+    names = selectors.matches(selector, [*specs, *registry.aliases_of(family)])
+    for name in dict.fromkeys(registry.real_name(family, name) for name in names):
+        yield from _expand(selector, specs[name], "method", registry)
+
+
+def _tasks(request: Request, registry: Registry, family: FamilySpec) -> tuple[Instance, ...]:
+    specs = registry.tasks_of(family.name)
+    if not request.tasks:
+        texts = [text for spec in specs.values() for text in spec.suites.get(request.suite, ())]
+    else:
+        _check_known(request.tasks, "task", request, registry)
+        texts = [text for value in request.tasks for text in selectors.split(value)]
+    found = []
+    for text in texts:
+        selector = selectors.parse(text)
+        if selector.family in {"", family.name}:
+            for name in selectors.matches(selector, specs):
+                found.extend(_expand(selector, specs[name], "task", registry))
+    return selectors.unique(found)
+
+
+def _expand(
+    selector: selectors.Selector, spec: MethodSpec | TaskSpec, kind: str, registry: Registry
+) -> tuple[Instance, ...]:
+    return selectors.expand(
+        selector,
+        name=spec.name,
+        target=spec.target,
+        source=registry.owner(kind, (spec.family, spec.name)),
+        fields=fields_of(spec.target),
+        kind=kind,
+    )
+
+
+def _check_known(texts: Sequence[str], kind: str, request: Request, registry: Registry) -> None:
+    """Every written selector must match something in at least one chosen family."""
+    families = [family.name for family in _families(request, registry)]
+    for text in (part for value in texts for part in selectors.split(value)):
+        selector = selectors.parse(text)
+        chosen = [name for name in families if selector.family in {"", name}]
+        if selector.family and not chosen:
+            raise registry.unknown("family", selector.family, families)
+        names = [
+            name
+            for family in chosen
+            for name in (
+                [*registry.methods_of(family), *registry.aliases_of(family)]
+                if kind == "method"
+                else registry.tasks_of(family)
+            )
+        ]
+        if not selectors.matches(selector, names):
+            raise registry.unknown(kind, selector.name, names)
+
+
+def _baseline(request: Request, registry: Registry, family: FamilySpec) -> Instance:
+    specs = registry.methods_of(family.name)
+    text = request.baseline or family.baseline
+    found = selectors.unique(_select_methods(text, registry, family.name, specs))
+    if not found and request.baseline:
+        # With several families, --baseline belongs to the one that has the method.
+        everywhere = [name for other in _families(request, registry) for name in registry.methods_of(other.name)]
+        if not selectors.matches(selectors.parse(text), everywhere):
+            raise registry.unknown("baseline method", selectors.parse(text).name, everywhere)
+        found = selectors.unique(_select_methods(family.baseline, registry, family.name, specs))
+    if len(found) != 1:
+        raise UsageError(
+            f"the baseline of family {family.name!r} must be one method",
+            got=", ".join(instance.label for instance in found) or f"none for {text!r}",
+            do="choose one with --baseline",
+        )
+    return found[0]
+
+
+def _own_baseline(request: Request, registry: Registry, family: FamilySpec, task: Instance) -> Instance | None:
+    """The baseline that a task declares for itself, unless the user names one."""
+    text = registry.tasks[family.name, task.name].baseline
+    if not text or request.baseline:
+        return None
+    found = selectors.unique(_select_methods(text, registry, family.name, registry.methods_of(family.name)))
+    if len(found) != 1:
+        raise UsageError(
+            f"the baseline of task {task.name!r} must be one method",
+            got=", ".join(instance.label for instance in found) or f"none for {text!r}",
+            do="choose one with --baseline",
+        )
+    return found[0]
+
+
+def _cell(
+    request: Request,
+    registry: Registry,
+    family: FamilySpec,
+    task: Instance,
+    methods: tuple[Instance, ...],
+    baseline: Instance,
+) -> Cell:
+    spec = registry.tasks[family.name, task.name]
+    # What a suite leaves out to save time is verified all the same.
+    texts = () if request.methods or request.stages == ("verify",) else spec.methods.get(request.suite, ())
+    if texts:
+        methods = selectors.unique((baseline, *_named_methods(texts, request, registry, family)))
+    return Cell(
+        family=family,
+        spec=spec,
+        task=task,
+        methods=methods,
+        baseline=next((method for method in methods if selectors.same(method, baseline)), None),
+        timed=bool(request.tasks) or request.suite in spec.timed,
+    )
+
+
+def _screen(
+    cell: Cell, cases: Sequence[Case], registry: Registry, hooks: Hooks | None
+) -> tuple[tuple[Case, ...], list[tuple[Case, Outcome]]]:
+    """Split cases into those to run and those whose outcome is known already."""
+    run, settled = [], []
+    for case in cases:
+        spec = registry.methods[cell.family.name, case.method.name]
+        missing = sorted(spec.needs - cell.spec.offers)
+        answers = hooks.call("kexue_skip", case=case) if hooks is not None and not missing else []
+        reason = next((f"{answer} (plugin {name})" for name, answer in answers if answer), "")
+        if missing or _absent(spec):
+            text = f"needs a task that offers: {', '.join(missing)}" if missing else _absent(spec)
+            settled.append((case, Outcome(key=case.key, status="unsupported", phase="plan", reason=text)))
+        elif reason:
+            settled.append((case, Outcome(key=case.key, status="skipped", phase="plan", reason=reason)))
+        else:
+            run.append(case)
+    return tuple(run), settled
+
+
+def _absent(spec: MethodSpec) -> str:
+    """Why a method cannot run on this machine whatever the task; empty where it can. Imports nothing."""
+    if not spec.requires or importlib.util.find_spec(spec.requires) is not None:
+        return ""
+    return f"needs the package {spec.requires}, which is not installed" + (f": {spec.install}" if spec.install else "")

@@ -1,0 +1,134 @@
+"""What tuning tries: the same number of trials for every method, spread over the product grid of its knobs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..api import Instance, Knob, MethodSpec, Scalar, TaskSpec
+from ..catalog import selectors
+from ..catalog.registry import fields_of
+from ..errors import PluginError
+
+TASK = "task."
+"""Prefix of a knob that turns a field of the task."""
+Point = Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Every trial of one method on one task.
+
+    Args:
+        method: with its knobs at their defaults; its label ends in `(tuned)`.
+        trials: the point of each trial in order; one that comes back is a repetition on streams of its own.
+    """
+
+    method: Instance
+    trials: tuple[Point, ...]
+
+
+def search(method: Instance, task: Instance, spec: MethodSpec, task_spec: TaskSpec, trials: int) -> Search | None:
+    """The trials of a method: over its own knobs and the task's together; None where nothing turns.
+
+    The task's knobs (a learning rate) are turned for everybody: a method that has knobs of its own would else compete
+    at a learning rate that nobody chose for it. Values that a selector gave to a knob are left to the search.
+
+    Raises:
+        PluginError: a knob names no numeric field, or a value that its type refuses.
+    """
+    grids = {knob.field: _values(knob, method) for knob in spec.knobs}
+    grids |= {TASK + knob.field: _values(knob, task) for knob in task_spec.knobs}
+    if not grids:
+        return None
+    start = _defaults(method, spec.knobs)
+    # A task's own fields make its table, so that what was asked for stays the first trial.
+    first = start | {TASK + knob.field: task.params[knob.field] for knob in task_spec.knobs}
+    return Search(method=_tuned(method, start), trials=spread(grids, trials, first=first))
+
+
+def spread(grids: Mapping[str, Sequence[Scalar]], trials: int, *, first: Point) -> tuple[Point, ...]:
+    """`trials` points of a product grid: `first` if it lies on it, then evenly spread; a smaller grid starts again."""
+    axes = list(grids.values())
+    found: dict[tuple[Scalar, ...], None] = {}
+    if all(first[name] in grid for name, grid in grids.items()):
+        found[tuple(first[name] for name in grids)] = None
+    step = 0
+    while len(found) < min(trials, math.prod(map(len, axes))):
+        found[tuple(axis[i] for axis, i in zip(axes, _cell(step, axes), strict=True))] = None
+        step += 1
+    points = [dict(zip(grids, values, strict=True)) for values in found][:trials]
+    return tuple(points[i % len(points)] for i in range(trials))
+
+
+def repetitions(trials: Sequence[Point]) -> tuple[int, ...]:
+    """How often the point of each trial came before."""
+    seen: Counter[tuple[Scalar, ...]] = Counter()
+    out = []
+    for point in trials:
+        out.append(seen[tuple(point.values())])
+        seen[tuple(point.values())] += 1
+    return tuple(out)
+
+
+def edges(trials: Sequence[Point], chosen: Point) -> tuple[str, ...]:
+    """Knobs whose chosen value is the smallest or largest of those that were tried: a better one may lie beyond."""
+    tried = {name: {point[name] for point in trials} for name in chosen}
+    return tuple(
+        name
+        for name, value in chosen.items()
+        if len(tried[name]) > 1 and value in {min(tried[name], key=float), max(tried[name], key=float)}
+    )
+
+
+def apply(instance: Instance, chosen: Point, *, task: bool) -> Instance:
+    """The instance with what was chosen for it: the task's fields, or the method's."""
+    own = {k.removeprefix(TASK): v for k, v in chosen.items() if k.startswith(TASK) == task}
+    return replace(instance, params={**instance.params, **own}) if own else instance
+
+
+def describe(chosen: Point) -> str:
+    """`temperature=0.5, task.lr=0.003`."""
+    return ", ".join(f"{name}={selectors.text(value)}" for name, value in chosen.items())
+
+
+def _cell(step: int, axes: Sequence[Sequence[Scalar]]) -> list[int]:
+    """Place of a step in the grid: multiples of irrational shares, which fill every box evenly and leave none out."""
+    ratio = 2.0
+    for _ in range(32):
+        # The root of x^(d+1) = x + 1: the golden ratio for one axis, its kin for more.
+        ratio = (1 + ratio) ** (1 / (len(axes) + 1))
+    return [int(len(axis) * ((0.5 + step * ratio ** -(j + 1)) % 1)) for j, axis in enumerate(axes)]
+
+
+def _values(knob: Knob, owner: Instance) -> tuple[Scalar, ...]:
+    kind = next((field.type for field in fields_of(owner.target) if field.name == knob.field), "")
+    if kind == "float":
+        return tuple(float(value) for value in knob.grid)
+    if kind == "int" and all(value == int(value) for value in knob.grid):
+        return tuple(int(value) for value in knob.grid)
+    raise PluginError(
+        f"the knob {knob.field!r} of {owner.name!r} must name a field of type float or int with a grid of that type",
+        got=f"{kind or 'no such field'} and {list(knob.grid)}",
+    )
+
+
+def _defaults(instance: Instance, knobs: Sequence[Knob]) -> dict[str, Scalar]:
+    """Declared defaults of the knobs; the instance's own value where there is none."""
+    declared = {field.name: field.default for field in fields_of(instance.target)}
+    found = {knob.field: declared.get(knob.field) for knob in knobs}
+    return {name: instance.params[name] if value is None else value for name, value in found.items()}
+
+
+def _tuned(method: Instance, defaults: Point) -> Instance:
+    """The method with its knobs put back, named by what else was asked for."""
+    declared = {field.name: field.default for field in fields_of(method.target)}
+    shown = [
+        f"{name}={selectors.text(value)}"
+        for name, value in method.params.items()
+        if name not in defaults and value != declared.get(name)
+    ]
+    label = method.name + (f"[{','.join(shown)}]" if shown else "")
+    return replace(method, params={**method.params, **defaults}, label=f"{label} (tuned)")

@@ -1,0 +1,312 @@
+"""The engine of one machine: pebble on a fork server, a process for every job, each of which may die in any way.
+
+A supervisor thread keeps the deadlines and the memory limit itself, sees every death within 50 ms, and replaces what
+does not recover. pebble owns the processes and kills them, since it alone may do so without leaving a lock behind.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Literal, Self
+
+from . import Delivery, entry, processes, server
+from .slots import Slot, Ticket
+
+Isolation = Literal["case", "worker", "none"]
+POLL = 0.05
+"""Seconds between two looks at running jobs."""
+START_LIMIT = 120.0
+"""Seconds a worker may take until it begins a job; the first one waits for the server's imports."""
+
+
+class LocalEngine:
+    """Runs jobs on this machine.
+
+    Args:
+        workers: jobs at once.
+        isolation: `case` gives every job a fresh process; `worker` reuses processes, except for exclusive jobs and
+            after a job that left a setting changed or died; `none` runs in this process, without limits, to debug.
+        threads: what the numerical libraries of the workers are told at their start.
+        memory_limit: resident bytes a worker may have, which it is also refused to ask for at once; None takes a fair
+            share of the machine, and refuses nothing.
+        preload: modules that the fork server imports once; never a plugin's.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int = 2,
+        isolation: Isolation = "case",
+        threads: int = 1,
+        memory_limit: int | None = None,
+        preload: Sequence[str] = server.PRELOAD,
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"workers must be >= 1, got {workers}")
+        self.isolation: Isolation = isolation
+        self._workers = workers
+        self._threads = threads
+        self._refused_above = memory_limit or 0
+        self._memory_limit = memory_limit or int(0.8 * processes.memory_available() / workers)
+        self._preload = tuple(preload)
+        self._lock = threading.RLock()
+        self._queue: deque[Ticket] = deque()
+        self._slots: list[Slot] = []
+        self._numbers = count()
+        self._folder: Path | None = None
+        self._supervisor: threading.Thread | None = None
+        self._closed = False
+        self._stopping = False
+        self._wake_read, self._wake_write = -1, -1
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs run at once."""
+        return 1 if self.isolation == "none" else self._workers
+
+    def start(self) -> None:
+        """Start the fork server and the first workers in the background."""
+        if self.isolation == "none":
+            return
+        with self._lock:
+            if self._supervisor is not None or self._closed:
+                return
+            server.ensure(threads=self._threads, preload=self._preload)
+            self._folder = Path(tempfile.mkdtemp(prefix="kexue-bench-"))
+            (self._folder / entry.WORKERS).mkdir()
+            self._wake_read, self._wake_write = os.pipe()
+            os.set_blocking(self._wake_read, False)
+            os.set_blocking(self._wake_write, False)
+            self._supervisor = threading.Thread(target=self._supervise, name="kexue-bench-supervisor", daemon=True)
+            self._supervisor.start()
+
+    def submit(self, text: str, *, limit: float | None, members: int = 1, exclusive: bool = False) -> Future[Delivery]:
+        """Queue a job; see `Engine.submit`."""
+        ticket = Ticket(text=text, limit=limit, members=members, exclusive=exclusive)
+        if self.isolation == "none":
+            return self._run_here(ticket)
+        if self._closed:
+            raise RuntimeError("the engine is closed")
+        self.start()
+        self._queue.append(ticket)
+        if self._stopping:
+            self._drain()
+        self._wake()
+        return ticket.future
+
+    def stop(self) -> None:
+        """End everything now; what was running is delivered as `cancelled`."""
+        with self._lock:
+            self._stopping = True
+            for slot in self._slots:
+                slot.condemn("cancelled", "the run was stopped")
+        self._drain()
+        self._wake()
+
+    def close(self) -> None:
+        """Release every process and the scratch folder."""
+        with self._lock:
+            if self._closed:
+                return
+        self.stop()
+        end = time.monotonic() + 5.0
+        while time.monotonic() < end and any(slot.ticket is not None for slot in self._slots):
+            time.sleep(0.01)
+        with self._lock:
+            self._closed = True
+            slots, self._slots = self._slots, []
+        self._wake()
+        if self._supervisor is not None:
+            self._supervisor.join(5)
+        for slot in slots:
+            if slot.ticket is not None:
+                slot.kill()
+        closing = [threading.Thread(target=slot.end, daemon=True) for slot in slots]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join(5)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- dispatch -----------------------------------------------------------------------------------------------------
+
+    def _run_here(self, ticket: Ticket) -> Future[Delivery]:
+        import importlib
+
+        begun = time.monotonic()
+        answer = importlib.import_module("kexue_bench.run.worker").run_job(ticket.text)
+        ticket.future.set_result(Delivery(status="ok", text=answer, seconds=time.monotonic() - begun))
+        return ticket.future
+
+    def _drain(self) -> None:
+        with suppress(IndexError):
+            while True:
+                _deliver(
+                    self._queue.popleft(), Delivery(status="cancelled", reason="the run was stopped before it began")
+                )
+
+    def _pump(self) -> None:
+        """Give waiting jobs to free slots, in order; an exclusive one waits until it is alone."""
+        with self._lock:
+            while self._queue and not self._closed and not self._stopping:
+                ticket = self._queue[0]
+                busy = [slot for slot in self._slots if slot.ticket is not None]
+                alone = ticket.exclusive or any(s.ticket is not None and s.ticket.exclusive for s in busy)
+                if (alone and busy) or len(busy) >= self._workers:
+                    return
+                self._queue.popleft()
+                if ticket.tries == 0 and not ticket.future.set_running_or_notify_cancel():
+                    continue
+                self._send(ticket)
+
+    def _send(self, ticket: Ticket) -> None:
+        fresh = ticket.exclusive or self.isolation == "case"
+        if ticket.exclusive:
+            # Idle workers and the threads that tend them would be neighbours of the timing.
+            for slot in [s for s in self._slots if not s.fresh] + [s for s in self._slots if s.fresh][1:]:
+                self._discard(slot)
+        while True:
+            slot = self._free_slot(fresh=fresh, spare=not ticket.exclusive)
+            try:
+                slot.send(ticket)
+            except RuntimeError:
+                self._discard(slot)
+                continue
+            return
+
+    def _free_slot(self, *, fresh: bool, spare: bool) -> Slot:
+        """The slot that has been free longest, so that its next worker is up already.
+
+        With fresh processes there is one slot more than jobs at once: while a job runs, the slot before it gets its
+        next worker.
+        """
+        most = self._workers + 1 if fresh and spare else 1 if fresh else self._workers
+        mine = [slot for slot in self._slots if slot.fresh == fresh]
+        while len(mine) < most:
+            mine.append(self._new_slot(fresh=fresh))
+        return min((slot for slot in mine if slot.ticket is None), key=lambda slot: slot.freed)
+
+    def _new_slot(self, *, fresh: bool) -> Slot:
+        if self._folder is None:
+            raise RuntimeError("the engine has not been started")
+        slot = Slot(
+            self._folder / f"slot-{next(self._numbers)}", fresh=fresh, wake=self._wake, memory=self._refused_above
+        )
+        self._slots.append(slot)
+        slot.warm()
+        return slot
+
+    def _discard(self, slot: Slot) -> None:
+        with suppress(ValueError):
+            self._slots.remove(slot)
+        slot.close()
+
+    # -- supervision --------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        with suppress(OSError):
+            os.write(self._wake_write, b"x")
+
+    def _supervise(self) -> None:
+        looked = 0.0
+        while not self._closed:
+            poll = select.poll()
+            poll.register(self._wake_read, select.POLLIN)
+            with self._lock:
+                active = bool(self._slots)
+                for slot in self._slots:
+                    if slot.pidfd is not None and slot.ticket is not None and not slot.verdict:
+                        poll.register(slot.pidfd, select.POLLIN)
+            ready = poll.poll(POLL * 1000 if active else None)
+            with suppress(OSError):
+                os.read(self._wake_read, 4096)
+            died = any(fd != self._wake_read for fd, _ in ready)
+            due = died or time.monotonic() - looked > POLL / 2
+            if due:
+                looked = time.monotonic()
+            self._look_at_slots(due=due)
+            self._pump()
+            if died:
+                # A dead worker stays readable until pebble has noticed as well.
+                time.sleep(0.005)
+
+    def _look_at_slots(self, *, due: bool) -> None:
+        """Accept answers; where `due`, or pebble has given up on a job, look at what became of its process."""
+        deliveries: list[tuple[Ticket, Delivery]] = []
+        with self._lock:
+            now = time.monotonic()
+            for slot in list(self._slots):
+                if due:
+                    slot.tidy(now)
+                if slot.ticket is None:
+                    continue
+                answer = slot.answer()
+                if answer is not None:
+                    deliveries.append((slot.ticket, self._accept(slot, answer)))
+                elif (due or slot.ended) and slot.look(now, start_limit=START_LIMIT, memory_limit=self._memory_limit):
+                    ticket, delivery = slot.ticket, slot.autopsy()
+                    self._bury(slot)
+                    if delivery.status == "lost" and ticket.tries < 2 and not self._stopping:
+                        self._queue.appendleft(ticket)
+                    else:
+                        deliveries.append((ticket, delivery))
+        for ticket, delivery in deliveries:
+            _deliver(ticket, delivery)
+
+    def _accept(self, slot: Slot, answer: tuple[str, str, tuple[str, ...]]) -> Delivery:
+        text, error, changed = answer
+        if error:
+            delivery = replace(slot.autopsy(), status="crashed", reason=error)
+        else:
+            delivery = Delivery(status="ok", text=text, seconds=slot.seconds())
+        slot.release()
+        if (changed or error) and not slot.fresh:
+            self._discard(slot)
+        return delivery
+
+    def _bury(self, slot: Slot) -> None:
+        """After a death: nothing that the dead one started lives on, and a pool that did not recover is replaced."""
+        pid, source = slot.pid, slot.server
+        # What a worker wrote into the pipe instead of an answer would be read as the answer of the next one.
+        spoiled = not pid or slot.unheard or not slot.healthy
+        slot.release()
+        slot.leaving = 0
+        if pid:
+            processes.kill_group(pid)
+        if source:
+            processes.kill_orphans(source, self._known())
+        if spoiled:
+            self._discard(slot)
+
+    def _known(self) -> set[int]:
+        if self._folder is None:
+            return set()
+        return {int(path.name) for path in (self._folder / entry.WORKERS).iterdir()}
+
+
+def _deliver(ticket: Ticket, delivery: Delivery) -> None:
+    if ticket.future.cancelled():
+        return
+    with suppress(Exception):
+        ticket.future.set_result(delivery)

@@ -1,0 +1,43 @@
+"""Who listens to a run: what it tells, where it stores, and what may stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ..api import Case, Outcome, Plan
+
+
+class Observer(Protocol):
+    """Hears what happened after it is safe on disk."""
+
+    def started(self, plan: Plan) -> None:
+        """Before the first case."""
+        ...
+
+    def finished(self, outcome: Outcome, case: Case) -> None:
+        """One outcome more, replayed ones included."""
+        ...
+
+    def done(self, path: str) -> None:
+        """After the last; `path` is the run folder."""
+        ...
+
+
+class Writer(Protocol):
+    """Where outcomes are stored: `results.RunWriter`."""
+
+    path: Path
+
+    def append(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Store with one write and one fsync; what was stored may be told."""
+        ...
+
+
+class StopToken(Protocol):
+    """`threading.Event`, or `signals.Stop`."""
+
+    def is_set(self) -> bool:
+        """Whether the run shall end."""
+        ...

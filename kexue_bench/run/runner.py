@@ -1,0 +1,396 @@
+"""Drives an engine over the jobs of a plan: what is known is replayed, what ends is stored, then told.
+
+Every planned case ends as exactly one outcome, whatever becomes of the process that ran it. Jobs that may share the
+machine run first, several at once; exclusive ones (timing) follow, one at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
+from typing import cast
+
+from ..api import Case, Instance, Job, Outcome, Plan, Status
+from ..errors import UsageError
+from ..store import codec
+from .engines import Delivery, Engine
+from .listeners import Observer, StopToken, Writer
+
+GRACE = 10.0
+"""Seconds that running jobs get after a stop was asked for."""
+TICK = 0.1
+"""Seconds between two looks at the stop token."""
+UNFINISHED: frozenset[Status] = frozenset({"cancelled", "lost"})
+"""Not results of the case: always run again."""
+RETRIED: frozenset[Status] = frozenset({"failed", "invalid", "timeout", "out-of-memory", "crashed"})
+"""Run again on request only, since they would end the same way."""
+
+
+def why_again(outcome: Outcome | None, fingerprint: str, *, retry_failed: bool = False) -> str:
+    """Why a case must run although an earlier run had it: empty where that outcome still holds."""
+    if outcome is None:
+        return "new"
+    if outcome.fingerprint != fingerprint:
+        return "code or libraries changed"
+    if outcome.status in UNFINISHED or (retry_failed and outcome.status in RETRIED):
+        return outcome.status
+    return ""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A job with what is left of it to run.
+
+    Args:
+        restarts: how often a member's death made the others begin anew.
+        losses: how often the machinery lost it, which is no member's fault.
+    """
+
+    job: Job
+    attempt: int
+    restarts: int = 0
+    losses: int = 0
+
+
+def run(
+    plan: Plan,
+    *,
+    engine: Engine,
+    open_writer: Callable[[], Writer],
+    previous: Mapping[str, Outcome] | None = None,
+    carry: bool = False,
+    timeout: float | None = None,
+    fingerprints: Mapping[str, str] | None = None,
+    plugins: Sequence[str] = (),
+    sys_path: Sequence[str] = (),
+    observer: Observer | None = None,
+    stop: StopToken | None = None,
+    retry_failed: bool = False,
+    grace: float = GRACE,
+) -> Mapping[str, Outcome]:
+    """Run what is not known yet.
+
+    Args:
+        plan: what to run.
+        engine: where; the caller closes it.
+        open_writer: called once, after every instance could be built, so that a wrong request leaves nothing on disk.
+        previous: outcomes of an earlier run; those of equal key and fingerprint are replayed.
+        carry: the earlier run has another folder, so that replayed outcomes are stored in this one as well.
+        timeout: seconds a case may take.
+        fingerprints: key -> hash of the code that the outcome depends on.
+        plugins: what workers load before they import a target.
+        sys_path: further folders that workers import from.
+        observer: is told.
+        stop: ends the run: no new jobs, running ones get `grace` seconds and are `cancelled` then.
+        retry_failed: run failed, crashed and timed-out cases of the earlier run again.
+        grace: seconds.
+
+    Returns:
+        Key -> outcome, replayed ones included; cases that a stop left unbegun are missing.
+
+    Raises:
+        UsageError: a method or task refuses its parameters.
+        ResultsError: an outcome could not be stored.
+    """
+    return _Run(
+        plan=plan,
+        engine=engine,
+        previous=previous or {},
+        timeout=timeout,
+        fingerprints=fingerprints or {},
+        common={"plugins": list(plugins), "sys_path": list(sys_path)},
+        observer=observer,
+        stop=stop,
+        retry_failed=retry_failed,
+        grace=grace,
+    ).go(open_writer, carry=carry)
+
+
+class _Run:
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        engine: Engine,
+        previous: Mapping[str, Outcome],
+        timeout: float | None,
+        fingerprints: Mapping[str, str],
+        common: dict[str, object],
+        observer: Observer | None,
+        stop: StopToken | None,
+        retry_failed: bool,
+        grace: float,
+    ) -> None:
+        self._plan, self._engine, self._previous = plan, engine, previous
+        self._timeout, self._fingerprints, self._common = timeout, fingerprints, common
+        self._observer, self._stop, self._grace = observer, stop, grace
+        self._retry_failed = retry_failed
+        self._outcomes: dict[str, Outcome] = {}
+        self._stopped_at: float | None = None
+
+    def go(self, open_writer: Callable[[], Writer], *, carry: bool) -> Mapping[str, Outcome]:
+        replayed, works = self._split()
+        broken: dict[str, Outcome] = {}
+        if works:
+            self._engine.start()
+            broken = self._resolve(works)
+        self._writer = open_writer()
+        self._common["details"] = str(self._writer.path / "details")
+        if self._observer is not None:
+            self._observer.started(self._plan)
+        self._tell(replayed if not carry else self._writer.append(replayed))
+        settled = [o for o in self._plan.settled if o.key not in self._outcomes]
+        self._store([*settled, *broken.values()])
+        left = (self._without(work, broken) for work in works)
+        works = [work for work in left if work.job.cases]
+        self._drive([work for work in works if not work.job.exclusive])
+        self._drive([work for work in works if work.job.exclusive])
+        if self._observer is not None:
+            self._observer.done(str(self._writer.path))
+        return self._outcomes
+
+    # -- what is left to do -------------------------------------------------------------------------------------------
+
+    def _known(self, case: Case) -> Outcome | None:
+        """The earlier outcome of a case, where it still holds."""
+        outcome = self._previous.get(case.key)
+        why = why_again(outcome, self._fingerprints.get(case.key, ""), retry_failed=self._retry_failed)
+        return None if why else outcome
+
+    def _split(self) -> tuple[list[Outcome], list[_Work]]:
+        """Outcomes to replay, and jobs to run.
+
+        Ratios need common rounds, so a timing job with one member missing runs as a whole; members that failed before
+        stay as they are.
+        """
+        replayed = [o for o in self._plan.settled if self._previous.get(o.key) == o]
+        works = []
+        for job in self._plan.jobs:
+            known = {case.key: outcome for case in job.cases if (outcome := self._known(case)) is not None}
+            if job.exclusive and len(known) < len(job.cases):
+                known = {key: outcome for key, outcome in known.items() if outcome.status in RETRIED}
+            replayed.extend(known.values())
+            cases = tuple(case for case in job.cases if case.key not in known)
+            if cases:
+                attempts = [self._previous[case.key].attempt for case in cases if case.key in self._previous]
+                works.append(_Work(replace(job, cases=cases), attempt=max(attempts, default=0) + 1))
+        return replayed, works
+
+    @staticmethod
+    def _without(work: _Work, outcomes: Mapping[str, Outcome]) -> _Work:
+        cases = tuple(case for case in work.job.cases if case.key not in outcomes)
+        return replace(work, job=replace(work.job, cases=cases))
+
+    def _resolve(self, works: Sequence[_Work]) -> dict[str, Outcome]:
+        """Build every instance once, in a worker: a refusal is the user's error, a death is rows of that instance."""
+        users: dict[str, list[tuple[Case, int]]] = {}
+        instances: dict[str, Instance] = {}
+        for work in works:
+            for case in work.job.cases:
+                for instance in (case.task, case.method):
+                    identity = codec.dumps([instance.target, instance.params])
+                    instances[identity] = instance
+                    users.setdefault(identity, []).append((case, work.attempt))
+        found: dict[str, Outcome] = {}
+        devices = sorted({case.device for work in works for case in work.job.cases})
+        left = list(instances)
+        while left:
+            delivery = self._await(
+                self._engine.submit(
+                    codec.dumps(
+                        {
+                            "kind": "resolve",
+                            "instances": [instances[i] for i in left],
+                            "devices": devices,
+                            **self._common,
+                        }
+                    ),
+                    limit=self._timeout,
+                    members=len(left),
+                )
+            )
+            if delivery.status == "ok":
+                try:
+                    answer = cast("dict[str, list[dict[str, object]]]", codec.unseal(delivery.text))
+                except codec.CodecError:
+                    return found
+                if answer["refused"]:
+                    raise UsageError("\n".join(f"{entry['label']}: {entry['message']}" for entry in answer["refused"]))
+                guilty: list[tuple[str, Status, str, str]] = [
+                    (left[cast("int", e["index"])], cast("Status", e["status"]), str(e["reason"]), str(e["trace"]))
+                    for e in answer["broken"]
+                ]
+                left = []
+            elif delivery.member is not None and delivery.status not in UNFINISHED:
+                status = cast("Status", delivery.status)
+                guilty = [(left.pop(delivery.member), status, delivery.reason, delivery.trace)]
+            else:
+                # Nothing is known about any of them; their cases will say for themselves.
+                return found
+            for identity, status, reason, trace in guilty:
+                for case, attempt in users[identity]:
+                    found.setdefault(
+                        case.key, self._outcome(case, attempt, status, "resolve", reason=reason, trace=trace)
+                    )
+        return found
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def _drive(self, works: Sequence[_Work]) -> None:
+        """Run jobs until none is left or a stop is asked for."""
+        waiting = deque(works)
+        flight: dict[Future[Delivery], _Work] = {}
+        while waiting or flight:
+            self._give_up(waiting, idle=not flight)
+            if self._stopping():
+                waiting.clear()
+                for future in [future for future in flight if future.cancel()]:
+                    del flight[future]
+            # One job more than run at once keeps a worker from waiting for the disk.
+            while len(flight) <= self._engine.capacity and (work := next(filter(self._ready, waiting), None)):
+                waiting.remove(work)
+                flight[self._submit(work)] = work
+            ready, _ = wait(flight, timeout=TICK, return_when=FIRST_COMPLETED)
+            ended: list[Outcome] = []
+            for future in ready:
+                outcomes, rest = self._read(flight.pop(future), future.result())
+                ended.extend(outcomes)
+                if rest is not None and not self._stopping():
+                    waiting.appendleft(rest)
+            self._store(ended)
+
+    def _search(self, case: Case) -> Outcome | None:
+        """What became of the tuning that a case uses; None while it is at work, or where the case uses none."""
+        return self._outcomes.get(str(case.options.get("tuned", "")))
+
+    def _ready(self, work: _Work) -> bool:
+        return all("tuned" not in case.options or self._search(case) is not None for case in work.job.cases)
+
+    def _give_up(self, waiting: deque[_Work], *, idle: bool) -> None:
+        """End the cases whose tuning ended without a choice, or never will end, as their tuning did."""
+        ended: dict[str, Outcome] = {}
+        for work in waiting:
+            for case in work.job.cases:
+                search = self._search(case)
+                if search is not None and not search.chosen:
+                    reason = f"its tuning ended so (kexue-bench show {search.key})"
+                    ended[case.key] = self._outcome(case, work.attempt, search.status, "tune", reason=reason)
+                elif search is None and "tuned" in case.options and idle and not any(map(self._ready, waiting)):
+                    ended[case.key] = self._outcome(case, work.attempt, "lost", "tune", reason="its tuning is missing")
+        if ended:
+            left = [self._without(work, ended) for work in waiting]
+            waiting.clear()
+            waiting.extend(work for work in left if work.job.cases)
+            self._store(list(ended.values()))
+
+    def _submit(self, work: _Work) -> Future[Delivery]:
+        keys = [case.key for case in work.job.cases]
+        text = codec.dumps(
+            {
+                "kind": "run",
+                "job": work.job,
+                "attempt": work.attempt,
+                "chosen": {case.key: search.chosen for case in work.job.cases if (search := self._search(case))},
+                "fingerprints": {key: self._fingerprints[key] for key in keys if key in self._fingerprints},
+                **self._common,
+            }
+        )
+        return self._engine.submit(text, limit=self._timeout, members=len(keys), exclusive=work.job.exclusive)
+
+    def _await(self, future: Future[Delivery]) -> Delivery:
+        while not wait([future], timeout=TICK).done:
+            if self._stopping():
+                future.cancel()
+        return Delivery(status="cancelled") if future.cancelled() else future.result()
+
+    def _stopping(self) -> bool:
+        """Whether a stop was asked for; ends the running jobs once the grace is over."""
+        if self._stop is None or not self._stop.is_set():
+            return False
+        now = time.monotonic()
+        if self._stopped_at is None:
+            self._stopped_at = now
+        elif now - self._stopped_at > self._grace:
+            self._engine.stop()
+        return True
+
+    def _read(self, work: _Work, delivery: Delivery) -> tuple[list[Outcome], _Work | None]:
+        """The outcomes of a delivery, and what has to run again because a neighbour died.
+
+        A timing that lost a member starts anew, since the rounds of the dead process cannot be paired with later ones.
+        """
+        cases = work.job.cases
+        if delivery.status == "ok":
+            try:
+                return self._decode(work, delivery.text), None
+            except codec.CodecError as error:
+                delivery = replace(delivery, status="lost", reason=f"the worker's answer cannot be read: {error}")
+
+        def end(case: Case) -> Outcome:
+            return self._outcome(
+                case,
+                work.attempt,
+                delivery.status,
+                delivery.phase,
+                reason=delivery.reason,
+                trace=delivery.trace,
+                seconds=delivery.seconds,
+            )
+
+        if delivery.status == "lost" and not work.losses:
+            # An attempt for the ledger: the next one has a higher number and wins.
+            return [end(case) for case in cases], replace(work, attempt=work.attempt + 1, losses=1)
+        member = delivery.member
+        if len(cases) == 1 or delivery.status in UNFINISHED or (member is None and work.restarts):
+            return [end(case) for case in cases], None
+        again = replace(work, restarts=work.restarts + 1)
+        if member is None:
+            return [], again
+        guilty = end(cases[member])
+        return [guilty], self._without(again, {guilty.key: guilty})
+
+    def _decode(self, work: _Work, text: str) -> list[Outcome]:
+        answer = codec.unseal(text)
+        if not isinstance(answer, dict) or not isinstance(answer.get("outcomes"), list):
+            raise codec.CodecError("no outcomes")
+        outcomes = [codec.decode(Outcome, data) for data in answer["outcomes"]]
+        if [o.key for o in outcomes] != [case.key for case in work.job.cases]:
+            raise codec.CodecError("outcomes of other cases")
+        if any(o.attempt != work.attempt for o in outcomes):
+            raise codec.CodecError("outcomes of another attempt")
+        return outcomes
+
+    def _outcome(
+        self,
+        case: Case,
+        attempt: int,
+        status: Status,
+        phase: str = "",
+        *,
+        reason: str = "",
+        trace: str = "",
+        seconds: float = 0.0,
+    ) -> Outcome:
+        return Outcome(
+            key=case.key,
+            status=status,
+            attempt=attempt,
+            phase=phase,
+            reason=reason,
+            trace=trace,
+            seconds=round(seconds, 6),
+            fingerprint=self._fingerprints.get(case.key, ""),
+        )
+
+    def _store(self, outcomes: Sequence[Outcome]) -> None:
+        if outcomes:
+            self._tell(self._writer.append(outcomes))
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            self._outcomes[outcome.key] = outcome
+            if self._observer is not None:
+                self._observer.finished(outcome, self._plan.by_key[outcome.key])

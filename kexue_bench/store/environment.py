@@ -1,0 +1,239 @@
+"""Where a run was made, and what code made an outcome; neither imports torch nor a plugin's target.
+
+`capture` is provenance for a reader. `fingerprint` is the hash by which a resume finds what must run again: it changes
+with the sources of a case's task and method, with the numerical libraries and with the machine.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib import metadata
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+from ..api import Case
+
+# Raised by hand whenever `kexue_bench.lab` may give another number for the same case.
+LAB_VERSION = 1
+
+PACKAGES = (
+    "kexue-bench",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "pyarrow",
+    "pluggy",
+    "pebble",
+    "rich",
+    "ray",
+)
+NUMERICAL = ("torch", "numpy", "scipy")
+THREAD_VARIABLES = (
+    *("OMP_NUM_THREADS", "OMP_DYNAMIC", "OMP_PROC_BIND", "OMP_SCHEDULE", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"),
+    *("MKL_NUM_THREADS", "MKL_DYNAMIC", "MKL_CBWR", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
+    *("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES"),
+)
+
+
+# -- provenance -------------------------------------------------------------------------------------------------------
+
+
+def capture(folder: Path | None = None) -> Mapping[str, object]:
+    """What a reader must know about this machine and its software, as plain data.
+
+    It names no user, no host and no path. `memory` is in bytes; `packages` holds the versions of what is installed;
+    `git` is the commit of the repository at `folder` (by default the current one) and whether tracked files differ
+    from it, and empty outside of repositories; `threads` holds the variables that decide how libraries use the cores.
+    """
+    return {
+        "machine": platform.machine(),
+        "cpu": cpu_model(),
+        "cores": _cores(),
+        "memory": _memory(),
+        "os": f"{platform.system()} {platform.release()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": {name: version for name in PACKAGES if (version := package_version(name))},
+        "git": _git(folder or Path.cwd()),
+        "threads": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
+    }
+
+
+@cache
+def cpu_model() -> str:
+    """The processor's name as the system gives it; empty where it gives none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip().lower() in ("model name", "cpu model", "hardware"):
+            return value.strip()
+    if sys.platform == "darwin":
+        return _output(["sysctl", "-n", "machdep.cpu.brand_string"], Path("/"))
+    return platform.processor()
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 0
+
+
+def package_version(name: str) -> str:
+    """Version of an installed distribution; empty where it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _git(folder: Path) -> dict[str, object]:
+    commit = _output(["git", "rev-parse", "HEAD"], folder)
+    if not commit:
+        return {}
+    changes = _output(["git", "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no"], folder)
+    return {"commit": commit, "dirty": bool(changes)}
+
+
+def _output(command: list[str], folder: Path) -> str:
+    """What a short command prints; empty when it is missing, fails or takes longer than 10 s."""
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, stdin=subprocess.DEVNULL, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode("utf-8", "replace").strip()
+
+
+# -- fingerprints -----------------------------------------------------------------------------------------------------
+
+
+def fingerprint(case: Case) -> str:
+    """16 hex digits over everything but the case's own identity that its numbers depend on.
+
+    They cover the source files of the task's, the method's and the readings' modules, of the modules in the same
+    package which these import (statically, all the way), `LAB_VERSION`, the versions of torch, numpy and scipy, and the
+    processor. Files are found without importing anything. A module without a file counts as `missing`.
+    """
+    return fingerprints((case,))[case.key]
+
+
+def fingerprints(cases: Iterable[Case]) -> Mapping[str, str]:
+    """Key -> fingerprint for many cases; each source file is read once."""
+    sources: dict[str, str] = {}
+    closures: dict[str, str] = {}
+    ground = [
+        f"lab {LAB_VERSION}",
+        *(f"{name} {package_version(name)}" for name in NUMERICAL),
+        platform.machine(),
+        cpu_model(),
+    ]
+    out: dict[str, str] = {}
+    for case in cases:
+        parts = list(ground)
+        readings = json.loads(str(case.options.get("readings", "{}")))
+        for target in (case.task.target, case.method.target, *readings.values()):
+            module = target.partition(":")[0]
+            if module not in closures:
+                closures[module] = _closure_digest(module, sources)
+            parts.append(closures[module])
+        out[case.key] = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return out
+
+
+def module_files(module: str) -> Mapping[str, Path]:
+    """`module` and every module of its top-level package that it imports, directly or not -> source file.
+
+    Imports are read from the syntax tree, those inside functions and conditions included; the `__init__` of a package
+    counts only where a name is taken from it. Modules without a file are left out.
+    """
+    found: dict[str, Path] = {}
+    waiting = [module]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        spec = _find(name)
+        if spec is None or not spec.origin or not Path(spec.origin).is_file():
+            continue
+        found[name] = Path(spec.origin)
+        if spec.origin.endswith(".py"):
+            package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
+            waiting.extend(_imports(found[name], package, name.partition(".")[0]))
+    return dict(sorted(found.items()))
+
+
+def _closure_digest(module: str, sources: dict[str, str]) -> str:
+    digest = hashlib.sha256(module.encode())
+    files = module_files(module)
+    for name, path in files.items():
+        if name not in sources:
+            sources[name] = hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+        digest.update(f"\n{name} {sources[name]}".encode())
+    return digest.hexdigest() if files else f"{module} missing"
+
+
+def _find(name: str) -> ModuleSpec | None:
+    """The spec of a module, found without importing it or, as `importlib.util.find_spec` would, its parents."""
+    first, *rest = name.split(".")
+    try:
+        spec = importlib.util.find_spec(first)
+    except (ImportError, ValueError):
+        return None
+    path = first
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        path += f".{part}"
+        spec = PathFinder.find_spec(path, list(spec.submodule_search_locations))
+    return spec
+
+
+def _imports(file: Path, package: str, top: str) -> Iterator[str]:
+    """Names of modules below `top` that the source imports; a name taken from a package may be one of its modules."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == top)
+        elif isinstance(node, ast.ImportFrom):
+            base = _base(node, package)
+            if base.partition(".")[0] != top:
+                continue
+            for alias in node.names:
+                module = f"{base}.{alias.name}"
+                yield module if _find(module) is not None else base
+
+
+def _base(node: ast.ImportFrom, package: str) -> str:
+    """The absolute name of what a `from` statement imports from."""
+    if not node.level:
+        return node.module or ""
+    parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join([*parents, node.module] if node.module else parents)

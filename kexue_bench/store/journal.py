@@ -1,0 +1,369 @@
+"""The byte layer of a run: one append-only file of checked lines, one writer, any number of readers.
+
+A line is ASCII JSON, `{"crc":"8 hex digits","v":1,"seq":N,"outcome":{...}}`; the CRC-32 covers everything after its own
+comma, so a changed bit, a splice and a cut are all seen. What `append` has returned for is on the disk. A reader never
+raises on content: a line that is not good is counted and named, and good records inside a fused line are recovered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import socket
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, NoReturn, Self, cast
+
+from ..errors import ResultsError
+from ..files import OS_FILES, Files, reason_of, write_all
+from . import codec
+
+VERSION = 1
+MAX_LINE = 4 << 20
+MAX_PAYLOAD = MAX_LINE - 256
+LOCK_NAME = "run.lock"
+
+_MARK = b'{"crc":"'
+_HEAD = re.compile(rb'\{"crc":"([0-9a-f]{8})",')
+_ENVELOPE = re.compile(rb'"v":([1-9][0-9]{0,8}),"seq":([1-9][0-9]{0,14}),')
+_SKIP = 1 << 20
+_BLANK = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+
+NoteKind = Literal["torn tail", "damaged", "duplicate", "newer schema", "converted"]
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One good line: its number in the file (from 1), its sequence number and its outcome as plain data."""
+
+    line: int
+    seq: int
+    data: object
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Note:
+    """Something about a line that is not simply good."""
+
+    kind: NoteKind
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Everything that a journal holds: its good records in the order of the file, and what was wrong with the rest."""
+
+    records: tuple[Record, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def read(path: Path) -> Reading:
+    """Read a journal, whatever is in it; a file that does not exist is an empty journal.
+
+    Raises:
+        ResultsError: the file cannot be opened or read at all, or is no plain file.
+    """
+    records: list[Record] = []
+    notes: list[Note] = []
+    seen: set[bytes] = set()
+    try:
+        if not path.exists():
+            return Reading()
+        if not path.is_file():
+            raise ResultsError("a journal must be a plain file", got=repr(str(path)))
+        with path.open("rb") as stream:
+            for number, raw, ended in _lines(stream):
+                line = raw.rstrip(_BLANK) if ended else raw
+                line = line.removeprefix(_BOM) if number == 1 else line
+                if not line:
+                    continue
+                if ended and len(raw) - len(line) > 1:
+                    notes.append(Note(kind="converted", line=number, text="blanks around the record"))
+                if len(line) > MAX_LINE:
+                    notes.append(Note(kind="damaged", line=number, text=f"longer than {MAX_LINE} bytes"))
+                    continue
+                good, found = _classify(line, number, ended)
+                notes.extend(found)
+                for record, digest in good:
+                    if digest in seen:
+                        notes.append(Note(kind="duplicate", line=number, text=f"repeats record {record.seq}"))
+                    else:
+                        seen.add(digest)
+                        records.append(record)
+    except OSError as error:
+        raise ResultsError(f"the journal {str(path)!r} cannot be read", got=reason_of(error)) from error
+    return Reading(records=tuple(records), notes=tuple(notes))
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
+    """Number, bytes and whether a newline ended them; what exceeds `MAX_LINE` is read over, not kept."""
+    number = 0
+    while raw := stream.readline(MAX_LINE + 3):
+        number += 1
+        ended = raw.endswith(b"\n")
+        if not ended and len(raw) > MAX_LINE + 2:
+            while (rest := stream.readline(_SKIP)) and not rest.endswith(b"\n"):
+                pass
+            ended = bool(rest)
+        yield number, raw, ended
+
+
+def _classify(line: bytes, number: int, ended: bool) -> tuple[list[tuple[Record, bytes]], list[Note]]:
+    """Good records of one line, with their digests, and notes on everything else in it."""
+    good: list[tuple[Record, bytes]] = []
+    notes: list[Note] = []
+    # Inside a record every quote of a text is escaped, so the mark can only stand where a record begins.
+    pieces = [line] if line.startswith(_MARK) and line.find(_MARK, 1) < 0 else _split(line)
+    for piece in pieces:
+        record = _parse(piece, number)
+        if isinstance(record, Record):
+            good.append((record, hashlib.blake2b(piece, digest_size=16).digest()))
+        elif isinstance(record, Note):
+            notes.append(record)
+        elif not ended and piece is pieces[-1]:
+            notes.append(Note(kind="torn tail", line=number, text=f"{len(piece)} bytes of an unfinished record"))
+        else:
+            notes.append(Note(kind="damaged", line=number, text=record))
+    return good, notes
+
+
+def _split(line: bytes) -> list[bytes]:
+    head, *tails = line.split(_MARK)
+    return ([head] if head else []) + [_MARK + tail for tail in tails]
+
+
+def _check(piece: bytes) -> tuple[int, int] | str:
+    """Version and sequence number of an intact line, or what is wrong with it."""
+    head = _HEAD.match(piece)
+    if head is None:
+        return "not a record of a journal"
+    if zlib.crc32(memoryview(piece)[head.end() :]) != int(head[1], 16):
+        return "the checksum does not match the content"
+    envelope = _ENVELOPE.match(piece, head.end())
+    if envelope is None:
+        return "the checksum is right but the envelope is not ours"
+    return int(envelope[1]), int(envelope[2])
+
+
+def _parse(piece: bytes, number: int) -> Record | Note | str:
+    checked = _check(piece)
+    if isinstance(checked, str):
+        return checked
+    version, seq = checked
+    if version > VERSION:
+        return Note(kind="newer schema", line=number, text=f"version {version}, this program reads {VERSION}")
+    try:
+        text = piece.decode("ascii")
+        data = cast("dict[str, object]", codec.loads(text) if '"$f"' in text else _DECODER.decode(text))
+    except (ValueError, RecursionError):
+        return "the checksum is right but the text is not strict JSON"
+    return Record(line=number, seq=seq, data=data.get("outcome"))
+
+
+def _no_constant(token: str) -> NoReturn:
+    raise ValueError(f"the token {token} is not JSON")
+
+
+# The checksum has kept accidents out already, so the quick scanner is enough where no number is tagged.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+
+class Journal:
+    """The one writer of a journal. Opening takes the lock of the folder and seals a torn tail.
+
+    Args:
+        path: the file; created when missing. The lock is `run.lock` beside it.
+        files: the calls that reach the disk.
+
+    Attributes:
+        durable: the sequence number up to which everything is known to be on the disk.
+        notes: what a user should know about this writer (a sealed tail, a file system without locks).
+
+    Raises:
+        ResultsError: another process writes here, the folder cannot be written, or the journal is of a newer version.
+    """
+
+    def __init__(self, path: Path, *, files: Files = OS_FILES) -> None:
+        self.path = path
+        self.notes: tuple[str, ...] = ()
+        self._files = files
+        self._stack = contextlib.ExitStack()
+        self._dirty = False
+        self._broken = ""
+        try:
+            with contextlib.ExitStack() as stack:
+                self._take_lock(stack)
+                self._fd = files.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+                stack.callback(os.close, self._fd)
+                files.fsync_dir(path.parent)
+                self.durable = self._seq = _last_seq(path)
+                self._seal()
+                self._stack = stack.pop_all()
+        except OSError as error:
+            raise ResultsError(
+                f"the journal {str(path)!r} cannot be opened for writing",
+                got=reason_of(error),
+                do="free the disk or its permissions, or choose another folder with --output",
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def append(self, payloads: Sequence[str]) -> int:
+        """Append one line for each payload in one write, and return when they are on the disk.
+
+        Args:
+            payloads: strict ASCII JSON, each at most `MAX_PAYLOAD` bytes.
+
+        Returns:
+            The sequence number of the last line.
+
+        Raises:
+            ResultsError: the disk refused; the message names the last durable record, what could not be stored lies in
+                a rescue file, and every later append fails too: after a failed fsync nothing may be assumed.
+        """
+        if self._broken:
+            raise ResultsError(self._broken, do="start again with --resume")
+        if not payloads:
+            return self.durable
+        if (longest := max(map(len, payloads))) > MAX_PAYLOAD:
+            raise ValueError(f"a payload may have {MAX_PAYLOAD} bytes, got {longest}")
+        lines: list[bytes] = []
+        for payload in payloads:
+            self._seq += 1
+            body = b'"v":%d,"seq":%d,"outcome":%s}' % (VERSION, self._seq, payload.encode("ascii"))
+            lines.append(b'%s%08x",%s\n' % (_MARK, zlib.crc32(body), body))
+        data = b"".join(lines)
+        try:
+            self._check_place()
+            # An interrupt may have left half a line behind; a newline keeps it from spoiling the next one.
+            text = b"\n" + data if self._dirty else data
+            self._dirty = True
+            write_all(self._files, self._fd, text)
+            self._files.fsync(self._fd)
+        except OSError as error:
+            self._broken = f"the journal {str(self.path)!r} is on the disk up to record {self.durable} only"
+            raise ResultsError(self._broken, got=reason_of(error), do=_rescue(data)) from error
+        self._dirty = False
+        self.durable = self._seq
+        return self.durable
+
+    def close(self) -> None:
+        """Give the lock back; what was appended is on the disk already."""
+        self._stack.close()
+
+    def _check_place(self) -> None:
+        here, there = os.fstat(self._fd), self.path.stat()
+        if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+            raise OSError("the file was replaced by another while it was being written")
+
+    def _take_lock(self, stack: contextlib.ExitStack) -> None:
+        fd = self._files.open(self.path.parent / LOCK_NAME, os.O_RDWR | os.O_CREAT)
+        stack.callback(os.close, fd)
+        try:
+            locked = self._files.lock(fd)
+        except BlockingIOError as error:
+            holder = os.read(fd, 200).decode("utf-8", "replace").strip()
+            raise ResultsError(
+                f"another process writes to the run {self.path.parent.name!r}",
+                got=repr(holder) if holder else "",
+                do="wait for it to end or stop it; the lock goes with the process",
+            ) from error
+        if not locked:
+            self.notes += ("this file system has no locks: let no second process write here",)
+            return
+        # For the message above alone; emptied again so that a published folder names no machine.
+        os.ftruncate(fd, 0)
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.write(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        stack.callback(os.ftruncate, fd, 0)
+
+    def _seal(self) -> None:
+        """Set a tail without newline aside in `outcomes.torn-N` and end it, so that it cannot spoil the next line."""
+        size = os.fstat(self._fd).st_size
+        if size == 0 or _read_at(self._fd, 1, size - 1) == b"\n":
+            return
+        start = _tail_start(self._fd, size)
+        copy_path, copy = self._new_file(f"{self.path.stem}.torn-{self._seq + 1}")
+        try:
+            for offset in range(start, size, _SKIP):
+                write_all(self._files, copy, _read_at(self._fd, min(_SKIP, size - offset), offset))
+            self._files.fsync(copy)
+        finally:
+            os.close(copy)
+        self._files.fsync_dir(self.path.parent)
+        write_all(self._files, self._fd, b"\n")
+        self._files.fsync(self._fd)
+        self.notes += (f"an unfinished last line of {size - start} bytes was set aside in {copy_path.name}",)
+
+    def _new_file(self, name: str) -> tuple[Path, int]:
+        for attempt in range(1000):
+            path = self.path.parent / (name if attempt == 0 else f"{name}.{attempt}")
+            with contextlib.suppress(FileExistsError):
+                return path, self._files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        raise OSError(f"too many files named {name}")
+
+
+def _last_seq(path: Path) -> int:
+    """The highest sequence number among intact lines, found without reading their JSON."""
+    last = 0
+    with path.open("rb") as stream:
+        for number, raw, _ in _lines(stream):
+            for piece in _split(raw.rstrip(_BLANK)):
+                checked = _check(piece)
+                if isinstance(checked, str):
+                    continue
+                version, seq = checked
+                if version > VERSION:
+                    raise ResultsError(
+                        f"the journal {str(path)!r} was written by a newer kexue-bench",
+                        got=f"version {version} in line {number}",
+                        do="upgrade to continue this run; reading it is still possible",
+                    )
+                last = max(last, seq)
+    return last
+
+
+def _tail_start(fd: int, size: int) -> int:
+    """Offset just behind the last newline."""
+    end = size
+    while end > 0:
+        begin = max(0, end - _SKIP)
+        found = _read_at(fd, end - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
+
+
+def _read_at(fd: int, size: int, offset: int) -> bytes:
+    os.lseek(fd, offset, os.SEEK_SET)
+    return os.read(fd, size)
+
+
+def _rescue(data: bytes) -> str:
+    """Put records that could not be stored into the temporary folder and say where, or that even this failed."""
+    try:
+        fd, name = tempfile.mkstemp(prefix="kexue-bench-", suffix=".jsonl")
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(data)
+    except OSError:
+        return "free the disk and start again with --resume; the cases in flight will run once more"
+    return f"free the disk and start again with --resume; what was not stored lies in {name}"

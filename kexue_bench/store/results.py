@@ -1,0 +1,397 @@
+"""Stored runs: find, list, read and write `results/<NNNN>-<utc>-<name>/`.
+
+`run.json` says what was asked, `outcomes.jsonl` what became of it. A run is written by one process and read as data:
+JSON and nothing else. Reading never fails on a damaged journal; what could not be read is counted in `Run.notes`.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Self
+
+from ..api import Case, Outcome, Plan
+from ..errors import ResultsError, UnknownNameError, UsageError
+from ..files import OS_FILES, Files, reason_of
+from . import codec, journal
+from .folder import JOURNAL_FILE, RUN_FILE, Head, make_folder, parse_name, read_head
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_ROOT = Path("results")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """What the name of a run folder says, and what is inside where it is asked for.
+
+    Args:
+        created: UTC, `20261122T071500Z`.
+    """
+
+    path: Path
+    number: int
+    name: str
+    created: str
+
+    @property
+    def planned(self) -> int:
+        """Number of planned cases; 0 where `run.json` cannot be read."""
+        return self._counts[0]
+
+    @property
+    def outcomes(self) -> int:
+        """Number of cases that have an outcome, those settled without running included."""
+        return self._counts[1]
+
+    @cached_property
+    def _counts(self) -> tuple[int, int]:
+        try:
+            run = load_run(self.path)
+        except ResultsError:
+            return 0, 0
+        return len(run.plan.cases), len(run.outcomes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A stored run.
+
+    Args:
+        path: its folder.
+        number: the number its folder carries; 0 for a folder of another name.
+        name: the name it was given.
+        plan: everything that was planned.
+        environment: where it ran.
+        command: the command that made it; empty when it was made from Python.
+        outcomes: key -> outcome with the highest attempt, in the order of the plan, settled cases included.
+        ledger: every stored outcome of every attempt, in the order of writing.
+        notes: what a reader must know: damaged lines, conflicts, cases without an outcome.
+    """
+
+    path: Path
+    number: int = 0
+    name: str = ""
+    plan: Plan
+    environment: Mapping[str, object]
+    command: tuple[str, ...] = ()
+    outcomes: Mapping[str, Outcome]
+    ledger: tuple[Outcome, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def missing(self) -> tuple[Case, ...]:
+        """Planned cases that no outcome was stored for: the run was interrupted, or is still at work."""
+        return tuple(case for key, case in self.plan.by_key.items() if key not in self.outcomes)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each measurement, in the order of the plan.
+
+        The columns are `run key family task task_params method method_params stage claim replicate copy labels device
+        dtype threads metric value ci_low ci_high n unit flags status reason step seconds`.
+
+        `task_params`, `method_params` and `labels` are JSON objects as text with sorted keys, `flags` words separated
+        by blanks. `value`, `ci_low`, `ci_high` are float64 with NaN for what does not exist; `replicate` and `step` are
+        nullable integers. A case without a measurement has one row with an empty `metric` and `n` 0. `seconds` is given
+        for points of a curve: `step` times the median measured `time` of the same method on the same task.
+        """
+        from .frame import to_frame
+
+        return to_frame((self,))
+
+
+# -- finding and reading ----------------------------------------------------------------------------------------------
+
+
+def list_runs(root: Path = DEFAULT_ROOT) -> tuple[RunInfo, ...]:
+    """The runs below `root`, oldest first; a missing `root` holds none.
+
+    Raises:
+        ResultsError: `root` cannot be read.
+    """
+    found: list[RunInfo] = []
+    try:
+        for path in root.iterdir():
+            if (parsed := parse_name(path)) and (path / RUN_FILE).is_file():
+                number, created, name = parsed
+                found.append(RunInfo(path=path, number=number, name=name, created=created))
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise ResultsError(f"the results folder {str(root)!r} cannot be read", got=reason_of(error)) from error
+    return tuple(sorted(found, key=lambda info: (info.number, info.created, info.name)))
+
+
+def find_run(ref: str | Path, root: Path = DEFAULT_ROOT) -> Path:
+    """The folder that `ref` means: `0003` or `3`, `latest`, `latest~1`, the name of a folder, or a path.
+
+    Raises:
+        UsageError: no such run, or two runs carry the number.
+        ResultsError: the path exists and is no run folder.
+    """
+    text = str(ref)
+    if isinstance(ref, str) and re.fullmatch("[0-9]{1,9}", text):
+        runs = list_runs(root)
+        same = [info for info in runs if info.number == int(text)]
+        if len(same) > 1:
+            names = " and ".join(info.path.name for info in same)
+            raise UsageError(f"the number {text} is carried by two runs", got=names, do="name one by its path")
+        if not same:
+            raise _unknown(text, runs, root)
+        return same[0].path
+    if isinstance(ref, str) and (match := re.fullmatch(r"latest(?:~([0-9]{1,9}))?", text)):
+        runs, back = list_runs(root), int(match[1] or 0)
+        if back >= len(runs):
+            raise _unknown(text, runs, root)
+        return runs[-1 - back].path
+    for path in (Path(ref), root / ref):
+        try:
+            if (path / RUN_FILE).is_file():
+                return path
+            if path.name in {RUN_FILE, JOURNAL_FILE} and (path.parent / RUN_FILE).is_file():
+                return path.parent
+            if path.is_dir():
+                raise ResultsError(f"{str(path)!r} is no run: it has no {RUN_FILE}", do="see `kexue-bench list runs`")
+        except (OSError, ValueError):  # a name that no file can have
+            break
+    raise _unknown(text, list_runs(root), root)
+
+
+def load_run(ref: str | Path, root: Path = DEFAULT_ROOT) -> Run:
+    """Read a run; `ref` as in `find_run`.
+
+    Raises:
+        UsageError: no such run.
+        ResultsError: `run.json` is damaged, foreign or of a newer version, or a file cannot be read. Damage inside the
+            journal is never an error: it is counted in `notes`.
+    """
+    path = find_run(ref, root)
+    parsed = parse_name(path.absolute())
+    with _collection_paused():
+        head = read_head(path)
+        stored = journal.read(path / JOURNAL_FILE)
+        decoded, unfit = _decode(stored.records)
+        winners, ledger, conflicts = _settle(decoded)
+        known = head.plan.by_key
+    found = {outcome.key: outcome for outcome in head.plan.settled} | winners
+    outcomes = {key: found[key] for key in known if key in found}
+    notes = _journal_notes(stored.notes)
+    if unfit:
+        notes.append(f"{JOURNAL_FILE}: {_lines(unfit)} intact but no outcome of this version")
+    if conflicts:
+        notes.append(f"{conflicts} cases have different outcomes for one attempt; the first one counts")
+    if len(found) > len(outcomes):
+        notes.append(f"{len(found) - len(outcomes)} outcomes belong to no planned case and are left out")
+    if len(outcomes) < len(known):
+        notes.append(f"{len(known) - len(outcomes)} of {len(known)} planned cases have no outcome")
+    return Run(
+        path=path,
+        number=parsed[0] if parsed else 0,
+        name=head.name,
+        plan=head.plan,
+        environment=head.environment,
+        command=head.command,
+        outcomes=MappingProxyType(outcomes),
+        ledger=ledger,
+        notes=tuple(notes),
+    )
+
+
+def schema(name: str) -> Mapping[str, object]:
+    """The JSON Schema of `run` (run.json), `outcome` (one line of the journal) or `rows` (`--format json`)."""
+    file = resources.files("kexue_bench.store").joinpath("schemas", f"{name}.schema.json")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _collection_paused() -> Iterator[None]:
+    """Without the cycle collector, which would look through everything read so far again and again: half of the time.
+
+    What is read holds no cycles.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _decode(records: Iterable[journal.Record]) -> tuple[list[tuple[int, Outcome]], list[int]]:
+    """Outcomes with their sequence numbers, in the order of writing, and the lines that are none."""
+    decoded: list[tuple[int, Outcome]] = []
+    unfit: list[int] = []
+    for record in sorted(records, key=lambda record: record.seq):
+        try:
+            decoded.append((record.seq, codec.decode(Outcome, record.data)))
+        except codec.CodecError:
+            unfit.append(record.line)
+    return decoded, unfit
+
+
+def _settle(decoded: Iterable[tuple[int, Outcome]]) -> tuple[dict[str, Outcome], tuple[Outcome, ...], int]:
+    """The outcome that counts for each key, all different ones, and how many cases contradict themselves."""
+    attempts: dict[tuple[str, int], list[tuple[int, Outcome]]] = {}
+    for seq, outcome in decoded:
+        attempts.setdefault((outcome.key, outcome.attempt), []).append((seq, outcome))
+    winners: dict[str, Outcome] = {}
+    kept: list[tuple[int, Outcome]] = []
+    conflicts: set[str] = set()
+    for (key, _), same in sorted(attempts.items(), key=lambda item: item[0]):
+        different: dict[str, tuple[int, Outcome]] = {}
+        for seq, outcome in same:
+            different.setdefault(codec.dumps(outcome) if len(same) > 1 else "", (seq, outcome))
+        # The text decides between equal numbers, so that the order of lines in the file does not.
+        ranked = [different[text] for text in sorted(different, key=lambda text: (different[text][0], text))]
+        if len(ranked) > 1:
+            conflicts.add(key)
+        winners[key] = ranked[0][1]
+        kept.extend(ranked)
+    kept.sort(key=lambda entry: entry[0])
+    return winners, tuple(outcome for _, outcome in kept), len(conflicts)
+
+
+def _journal_notes(notes: Sequence[journal.Note]) -> list[str]:
+    lines: dict[str, list[int]] = {}
+    for note in notes:
+        lines.setdefault(note.kind, []).append(note.line)
+    reading = {
+        "torn tail": "{} unfinished (a writer is at work, or was killed) and ignored",
+        "damaged": "{} damaged and ignored",
+        "duplicate": "{} repeated",
+        "newer schema": "{} written by a newer kexue-bench and ignored",
+        "converted": "{} changed by an editor or a transfer, content intact",
+    }
+    return [f"{JOURNAL_FILE}: {reading[kind].format(_lines(numbers))}" for kind, numbers in sorted(lines.items())]
+
+
+def _lines(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+    return f"{len(numbers)} line{'s' if len(numbers) > 1 else ''} ({shown})"
+
+
+def _unknown(ref: str, runs: Sequence[RunInfo], root: Path) -> UsageError:
+    if not runs:
+        return UsageError(f"there is no run {ref!r}: {str(root)!r} holds none", do="make one with `kexue-bench run`")
+    latest = runs[-1]
+    known = {f"{info.number:04}" for info in runs} | {info.path.name for info in runs} | {"latest"}
+    return UnknownNameError("run", ref, known, hint=f"the latest is {latest.number:04} ({latest.name})")
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+
+class RunWriter:
+    """The one writer of the run folder `path`; made by `create` or `open`.
+
+    Attributes:
+        path: the folder.
+        number: its number.
+        notes: what a user should know about this writer, as in `Journal.notes`.
+    """
+
+    def __init__(self, path: Path, *, files: Files = OS_FILES) -> None:
+        self.path = path
+        parsed = parse_name(path.absolute())
+        self.number = parsed[0] if parsed else 0
+        self._journal = journal.Journal(path / JOURNAL_FILE, files=files)
+        self.notes = self._journal.notes
+
+    @classmethod
+    def create(
+        cls,
+        root: Path,
+        *,
+        name: str,
+        plan: Plan,
+        environment: Mapping[str, object],
+        command: Sequence[str] = (),
+        files: Files = OS_FILES,
+    ) -> Self:
+        """Make the next run folder below `root`, which is made too.
+
+        Raises:
+            ResultsError: the folder cannot be written; nothing half-written is left.
+        """
+        head = Head(name=name, plan=plan, environment=environment, command=tuple(command))
+        try:
+            path = make_folder(root, head, files)
+        except OSError as error:
+            raise ResultsError(
+                f"the results folder {str(root)!r} cannot be written",
+                got=reason_of(error),
+                do="free the disk or its permissions, or choose another folder with --output",
+            ) from error
+        try:
+            return cls(path, files=files)
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+
+    @classmethod
+    def open(cls, path: Path, *, files: Files = OS_FILES) -> Self:
+        """Continue the run in the folder `path`.
+
+        Raises:
+            ResultsError: it is no run folder of this version, another process writes to it, or it cannot be written.
+        """
+        read_head(path)
+        return cls(path, files=files)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def append(self, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
+        """Store outcomes with one write and one fsync; when it returns they are on the disk and may be told.
+
+        Returns:
+            What was stored: the outcomes, where one too large for a line stands as `invalid` with the reason.
+
+        Raises:
+            ResultsError: the disk refused; see `Journal.append`.
+        """
+        stored: list[Outcome] = []
+        payloads: list[str] = []
+        for outcome in outcomes:
+            payload, kept = codec.dumps(outcome), outcome
+            if len(payload) > journal.MAX_PAYLOAD:
+                kept = _too_large(outcome, len(payload))
+                payload = codec.dumps(kept)
+            stored.append(kept)
+            payloads.append(payload)
+        self._journal.append(payloads)
+        return tuple(stored)
+
+    def close(self) -> None:
+        """Let other processes write."""
+        self._journal.close()
+
+
+def _too_large(outcome: Outcome, size: int) -> Outcome:
+    reason = (
+        f"{len(outcome.measurements)} measurements take {size} bytes, an outcome may have {journal.MAX_PAYLOAD}; "
+        "record summaries and store vectors as details"
+    )
+    return Outcome(
+        key=outcome.key,
+        attempt=outcome.attempt,
+        status="invalid",
+        phase=outcome.phase,
+        reason=reason,
+        seconds=outcome.seconds,
+        fingerprint=outcome.fingerprint,
+    )

@@ -1,0 +1,181 @@
+import numpy as np
+import pytest
+import stored
+from rich.console import Console
+
+from kexue_bench.analysis.comparison import compare
+from kexue_bench.analysis.published import Figure, figures, resolve
+from kexue_bench.api import FamilySpec, Instance, MethodSpec, PublishedSpec, TaskSpec
+from kexue_bench.catalog.plugins import PluginRecord
+from kexue_bench.catalog.registry import Registry
+from kexue_bench.errors import UnknownNameError, UsageError
+from kexue_bench.report.terminal import render
+
+Book, method = stored.Book, stored.method
+
+TOY = Instance(name="toy", params={"bits": 1}, target="x:Y", label="toy[bits=1]")
+BASE, RIVAL = method("reinforce"), method("rloo", n=2)
+SOURCE = "A. Author, arXiv 0000.00000, Table 1"
+
+
+def figure(of=RIVAL, task=TOY, against=None, **fields):
+    known = {"name": "toy-rloo", "metric": "mse", "value": 0.25, "low": 0.24, "high": 0.26, "source": SOURCE}
+    known |= {"against": against.label if against else "", **fields}
+    spec = PublishedSpec(family="gradients", task=task.label, method=of.label, **known)
+    return Figure(spec=spec, task=task, method=of, against=against)
+
+
+def run():
+    book = Book(baseline=BASE)
+    units = np.random.default_rng(1).gamma(400.0, 1 / 400.0, 96)
+    book.sampled(TOY, BASE, units)
+    book.sampled(TOY, RIVAL, 0.25 * units)
+    return book.run()
+
+
+def read(*known, of=None):
+    return compare([of or run()], metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, published=known)
+
+
+def only(comparison):
+    ((item,),) = [table.published for table in comparison.tables]
+    return item
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.2, 0.3, "reproduced"),
+        (None, 0.3, "reproduced"),
+        (0.3, 0.4, "not reproduced"),
+        (None, 0.2, "not reproduced"),
+        (0.25, 0.4, "undecided"),
+    ],
+)
+def test_a_verdict_is_by_the_whole_interval(low, high, verdict):
+    """Inside of the accepted range, outside of it, or across its end: the mse is .25 with about 1 % around it."""
+    item = only(read(figure(low=low, high=high)))
+    assert item.low < 0.25 < item.high
+    assert item.verdict == verdict
+
+
+def test_an_exact_value_needs_no_interval():
+    """`evaluations` is counted: 1 lies in [1, 1]."""
+    item = only(read(figure(metric="evaluations", value=1.0, low=1.0, high=1.0)))
+    assert (item.value, item.low, item.high, item.verdict) == (1.0, 1.0, 1.0, "reproduced")
+
+
+def test_against_the_baseline_the_paired_ratio_counts():
+    """Units in fixed proportion: the paired ratio is .25 without spread, the intervals apart are 1 % wide each."""
+    item = only(read(figure(against=BASE, low=0.2499, high=0.2501)))
+    assert item.verdict == "reproduced"
+
+
+def test_against_another_method_the_intervals_divide():
+    """1 / .25 = 4, and the quotient's interval holds the quotients of all ends."""
+    item = only(read(figure(of=BASE, against=RIVAL, value=4.0, low=3.0, high=5.0)))
+    assert item.value == pytest.approx(4)
+    (table,) = read().tables
+    ends = [row.cells["mse"] for row in table.rows]
+    assert item.high == pytest.approx(max(a.high / b.low for a in ends for b in ends if a is not b))
+    above, below = sorted(ends, key=lambda cell: -cell.value)
+    assert item.low == pytest.approx(above.low / below.high)
+    assert item.verdict == "reproduced"
+
+
+def test_a_figure_of_another_task_or_method_is_left_out():
+    """Its protocol is not this one: neither other parameters nor a method that was not asked for."""
+    other = Instance(name="toy", params={"bits": 200}, target="x:Y", label="toy[bits=200]")
+    (table,) = read(figure(task=other), figure(of=method("disarm"))).tables
+    assert table.published == ()
+
+
+def test_a_failed_row_is_not_measured():
+    """A method that crashed keeps its figure, without one of ours."""
+    book = Book(baseline=BASE)
+    book.sampled(TOY, BASE, np.ones(8))
+    book.outcome(book.case(TOY, RIVAL), status="crashed", phase="evaluate", reason="SIGSEGV")
+    item = only(read(figure(), of=book.run()))
+    assert (item.value, item.verdict) == (None, "not measured")
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_the_report_shows_there_and_here(width):
+    """Under the table: the method, the printed figure, ours, the verdict, the source; no line beyond the width."""
+    console = Console(width=width, record=True, file=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(render(read(figure()), width=width))
+    text = captured.get()
+    assert max(map(len, text.splitlines())) <= width
+    below = text[text.index("published") :]
+    assert "0.25" in below
+    assert "reproduced" in below
+    assert SOURCE in below
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_long_names_give_way_to_the_verdict(width):
+    """A label and a statement longer than a line are cropped; what is here and what it means stand whole."""
+    long = method("an-estimator-with-a-long-name", parameter=1234567, other=7654321)
+    book = Book(baseline=BASE)
+    book.sampled(TOY, BASE, [2.0, 2.2, 2.1, 2.0])
+    book.sampled(TOY, long, [1.0, 1.1, 1.0, 1.2])
+    known = figure(of=long, against=BASE, value=None, low=0.1, high=0.9, statement="lower at every point " * 4)
+    lines = [Text.plain for Text in render(read(known, of=book.run()), width=width).renderables]
+    assert max(map(len, lines)) <= width
+    assert any(line.endswith("reproduced") for line in lines)
+
+
+def test_flat_rows_hold_both_figures():
+    """What `export --what published` writes."""
+    (row,) = read(figure()).published()
+    assert row["published"] == pytest.approx(0.25)
+    assert row["value"] == pytest.approx(0.25, rel=0.02)
+    assert (row["verdict"], row["source"], row["method"]) == ("reproduced", SOURCE, RIVAL.label)
+
+
+def registry(*published):
+    family = FamilySpec(
+        name="toys", title="", summary="", contract="", precision_metric="mse", baseline="reinforce", headline=()
+    )
+    target = "kexue_gradients.methods.rloo:Rloo"
+    own = MethodSpec(name="rloo", family="toys", target=target, summary="", aliases=("loo",))
+    task = TaskSpec(name="toy", family="toys", target=target, summary="", version=1)
+    specs = {FamilySpec: (family,), MethodSpec: (own,), TaskSpec: (task,), PublishedSpec: published}
+    return Registry([PluginRecord(name="toys", origin="toys", specs=specs)])
+
+
+def spec(**fields):
+    known = {"name": "one", "family": "toys", "task": "toy", "method": "rloo", "metric": "mse", "source": SOURCE}
+    return PublishedSpec(**{**known, **fields})
+
+
+def test_selectors_resolve_with_their_defaults():
+    """`rloo` and its alias are the instance with every default filled in."""
+    found = resolve(spec(method="loo[n=4]"), registry())
+    assert found.method.params["n"] == 4
+    assert found.method.name == "rloo"
+    assert resolve(spec(), registry()).method.params["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "words"),
+    [
+        ({"method": "rlo"}, UnknownNameError, "rloo"),
+        ({"task": "toi"}, UnknownNameError, "toy"),
+        ({"method": "rloo[n=[2,4]]"}, UsageError, "one method"),
+        ({"low": 2.0, "high": 1.0}, UsageError, "range is empty"),
+    ],
+)
+def test_a_figure_that_names_nothing_is_refused(fields, kind, words):
+    """A name that nobody registered, several instances, an empty range."""
+    with pytest.raises(kind, match=words):
+        resolve(spec(**fields), registry())
+
+
+def test_a_bad_figure_costs_only_itself():
+    """The others stand; the note names the figure."""
+    found, notes = figures(registry(spec(), spec(name="two", method="rlo")))
+    assert [item.spec.name for item in found] == ["one"]
+    assert len(notes) == 1
+    assert "toys/two" in notes[0]

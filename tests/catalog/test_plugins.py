@@ -1,0 +1,110 @@
+"""plugins: each is loaded alone, and a broken one costs only itself."""
+
+import sys
+import textwrap
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from kexue_bench import FamilySpec
+from kexue_bench.catalog import plugins
+from kexue_bench.catalog.plugins import Hooks, load_plugins
+from kexue_bench.errors import PluginError, UsageError
+
+GOOD = """
+    from kexue_bench import FamilySpec, MethodSpec, hookimpl
+    @hookimpl
+    def kexue_families():
+        return [FamilySpec(name="{name}", title="T", summary="s", contract="a:B", precision_metric="mse",
+                           baseline="m", headline=("mse",))]
+"""
+
+
+@pytest.fixture
+def installed(monkeypatch, tmp_path):
+    """Install plugin modules from source text: name -> code."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def install(**sources):
+        points = []
+        for name, source in sources.items():
+            (tmp_path / f"{name}_module.py").write_text(textwrap.dedent(source))
+            sys.modules.pop(f"{name}_module", None)
+            points.append(EntryPoint(name=name, value=f"{name}_module", group="kexue_bench"))
+        monkeypatch.setattr(plugins, "_entry_points", lambda: points)
+        return points
+
+    return install
+
+
+def record(name):
+    return next(r for r in load_plugins() if r.name == name)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("raise RuntimeError('no GPU here')", "RuntimeError: no GPU here"),
+        ("import a_module_that_is_not_there", "import error: No module named"),
+        ("import sys; sys.exit(7)", "sys.exit"),
+        ("def broken(:", "SyntaxError"),
+        ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_metods(): return []", "misspelt hook"),
+        ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_methods(x): return []", "wrong signature"),
+        ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_methods(): return ['rloo']", "sequence of MethodSpec"),
+        ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_methods(): return 3", "kexue_methods failed"),
+        (
+            "from kexue_bench import hookimpl\n@hookimpl\ndef kexue_methods(): raise KeyError('x')",
+            "kexue_methods failed",
+        ),
+    ],
+)
+def test_a_broken_plugin_costs_only_itself(installed, source, reason):
+    """Whatever a plugin does wrong, its neighbours are loaded and it is listed with the reason."""
+    installed(aaa=source, good=GOOD.format(name="g"))
+    assert record("aaa").status == "broken"
+    assert reason in record("aaa").reason
+    assert record("good").of(FamilySpec)[0].name == "g"
+
+
+def test_second_plugin_of_a_name_is_broken(installed):
+    """Two distributions with one entry-point name: the second says so."""
+    points = installed(good=GOOD.format(name="g"))
+    points.append(EntryPoint(name="good", value="good_module2", group="kexue_bench"))
+    assert [r.status for r in load_plugins()] == ["ok", "broken"]
+
+
+def test_blocking_needs_an_installed_name(installed):
+    """-p no:NAME blocks, and a typing error in NAME is not ignored."""
+    installed(good=GOOD.format(name="g"))
+    assert load_plugins(["no:good"])[0].status == "blocked"
+    with pytest.raises(UsageError, match="installed plugin"):
+        load_plugins(["no:godo"])
+
+
+def test_a_file_is_loaded_by_p(installed, tmp_path):
+    """A single file is a plugin, under the name of its stem, and loading it twice is loading it once."""
+    installed()
+    path = tmp_path / "my_plugin_file.py"
+    path.write_text(textwrap.dedent(GOOD.format(name="mine")))
+    (found,) = load_plugins([str(path), str(path)])
+    assert (found.name, found.load) == ("my_plugin_file", str(path))
+    del sys.modules["my_plugin_file"]
+
+
+def test_a_plugin_that_was_asked_for_must_load(installed, tmp_path):
+    """A broken -p plugin is a usage error, not a silent gap."""
+    installed()
+    (tmp_path / "bad_one.py").write_text("raise ValueError('half')")
+    with pytest.raises(PluginError, match="half"):
+        load_plugins([str(tmp_path / "bad_one.py")])
+    with pytest.raises(PluginError, match="not_there"):
+        load_plugins(["not_there"])
+
+
+def test_an_observer_that_raises_costs_only_its_answer(installed):
+    """Hooks of other plugins are still called, and the error is collected with the plugin's name."""
+    skip = "from kexue_bench import hookimpl\n@hookimpl\ndef kexue_skip(case): {}"
+    installed(bad=skip.format("raise RuntimeError('boom')"), fine=skip.format("return 'no GPU'"))
+    hooks = Hooks(load_plugins())
+    assert hooks.call("kexue_skip", case=None) == [("fine", "no GPU")]
+    assert hooks.errors == ["plugin bad: kexue_skip failed: RuntimeError: boom"]

@@ -1,0 +1,146 @@
+"""registry: names, provenance, collisions, and hyper-parameters read without importing."""
+
+import sys
+import textwrap
+
+import pytest
+
+from kexue_bench.api import ClaimSpec, FamilySpec, MethodSpec, MetricSpec, TaskSpec
+from kexue_bench.catalog.plugins import REGISTRATION, PluginRecord
+from kexue_bench.catalog.registry import Registry, docstring_of, fields_of
+from kexue_bench.errors import PluginError, UnknownNameError
+
+
+def family(name="f", baseline="m"):
+    return FamilySpec(
+        name=name, title=name, summary="", contract="", precision_metric="mse", baseline=baseline, headline=("mse",)
+    )
+
+
+def method(name="m", **more):
+    return MethodSpec(name=name, family="f", target="a:B", summary="", **more)
+
+
+def plugin(name, **specs):
+    full = {kind: tuple(specs.get(hook.removeprefix("kexue_"), ())) for hook, kind in REGISTRATION.items()}
+    return PluginRecord(name=name, origin=name, specs=full)
+
+
+def test_the_first_registration_of_a_name_stands():
+    """A later plugin loses only the colliding name, and the collision is recorded against it."""
+    registry = Registry(
+        [plugin("one", families=[family()], methods=[method()]), plugin("two", methods=[method(), method("other")])]
+    )
+    assert registry.owner("method", ("f", "m")) == "one"
+    assert registry.owner("method", ("f", "other")) == "two"
+    assert registry.problems == {"two": ["duplicate name: method 'f/m' is registered by one already"]}
+
+
+def test_families_are_known_whatever_the_order_of_plugins():
+    """A plugin may extend a family whose plugin comes later in the alphabet."""
+    registry = Registry([plugin("a", methods=[method()]), plugin("z", families=[family()])])
+    assert list(registry.methods_of("f")) == ["m"]
+
+
+def test_a_method_of_an_unknown_family_is_a_problem():
+    """It is named, not silently dropped."""
+    registry = Registry([plugin("a", methods=[method()])])
+    assert "its family 'f' is not registered" in registry.problems["a"][0]
+
+
+def test_aliases_resolve_and_collide_like_names():
+    """An alias stands for its method; a taken alias is recorded."""
+    registry = Registry(
+        [plugin("a", families=[family()], methods=[method("reinmax", aliases=("zgr",)), method("x", aliases=("zgr",))])]
+    )
+    assert registry.real_name("f", "zgr") == "reinmax"
+    assert "alias 'zgr'" in registry.problems["a"][0]
+
+
+def test_unknown_names_suggest_near_ones_and_name_broken_plugins():
+    """A typing error gets its correction; a plugin that failed to load is named since it may own the name."""
+    registry = Registry(
+        [plugin("a", families=[family("gradients")]), PluginRecord(name="bad", origin="", status="broken")]
+    )
+    with pytest.raises(UnknownNameError, match=r"did you mean gradients.*not loaded: bad"):
+        registry.family("gradient")
+
+
+def test_core_metrics_cannot_be_replaced():
+    """`time` means the same in every table."""
+    registry = Registry([plugin("a", metrics=[MetricSpec(name="time", unit="ms"), MetricSpec(name="elbo")])])
+    assert registry.metrics["time"].unit == "s"
+    assert "elbo" in registry.metrics
+    assert "registered by the core" in registry.problems["a"][0]
+
+
+def test_general_claims_need_no_family():
+    """A claim with an empty family belongs to every family."""
+    registry = Registry([plugin("a", claims=[ClaimSpec(name="pure", target="a:b", summary="")])])
+    assert ("", "pure") in registry.claims
+    assert (
+        Registry([plugin("a", tasks=[TaskSpec(name="t", family="no", target="a:B", summary="", version=1)])]).tasks
+        == {}
+    )
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write a module that must not be imported, and return its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(source, name):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n" + textwrap.dedent(source))
+        return name
+
+    yield write
+    fields_of.cache_clear()
+
+
+def test_fields_are_read_without_importing(module):
+    """Name, type, literal default and the Args line come from the source alone."""
+    name = module(
+        '''
+        class Half:
+            """Half of it.
+
+            Args:
+                n: how many,
+                    at least two.
+                t: temperature.
+            """
+            n: int = 2
+            t: float = 1
+            kind: str
+            KINDS: "ClassVar[int]" = 3
+        ''',
+        "unimported_one",
+    )
+    n, t, kind = fields_of(f"{name}:Half")
+    assert (n.type, n.default, n.doc) == ("int", 2, "how many, at least two.")
+    assert t.default == 1.0
+    assert isinstance(t.default, float)
+    assert kind.default is None
+    assert docstring_of(f"{name}:Half").startswith("Half of it.")
+    assert name not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("class A:\n    n: int = 1 + x", "literal"),
+        ("class A:\n    n: list = None", "annotated int, float, str or bool"),
+        ("class B: ...", "names no class"),
+    ],
+)
+def test_unreadable_targets_say_why(module, source, message):
+    """A computed default, a rich annotation or a missing class is explained to the author."""
+    name = module(source, f"unreadable_{abs(hash(source))}")
+    with pytest.raises(PluginError, match=message):
+        fields_of(f"{name}:A")
+
+
+def test_a_missing_module_is_a_plugin_error():
+    """The target's module is named."""
+    with pytest.raises(PluginError, match="no_such_package"):
+        fields_of("no_such_package.half:Half")

@@ -1,0 +1,110 @@
+"""selectors: `name[param=value]` -> instances."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kexue_bench.catalog.registry import Field
+from kexue_bench.catalog.selectors import coerce, expand, matches, parse, same, split, text, unique
+from kexue_bench.errors import UnknownNameError, UsageError
+
+FIELDS = (
+    Field(name="n", type="int", default=2),
+    Field(name="t", type="float", default=1.0),
+    Field(name="baseline", type="str", default="none"),
+    Field(name="exact", type="bool", default=False),
+)
+
+
+def instances(selector):
+    return expand(parse(selector), name="m", target="a:B", source="p", fields=FIELDS, kind="method")
+
+
+def test_defaults_are_filled_in():
+    """A bare name holds every declared field at its default."""
+    (instance,) = instances("m")
+    assert instance.params == {"n": 2, "t": 1.0, "baseline": "none", "exact": False}
+    assert instance.label == "m"
+
+
+def test_a_grid_is_a_product():
+    """Two values of one and two of another parameter make four instances."""
+    found = instances("m[n=[2,4],t=[1,.5]]")
+    assert [(i.params["n"], i.params["t"]) for i in found] == [(2, 1.0), (2, 0.5), (4, 1.0), (4, 0.5)]
+    assert found[1].label == "m[n=2,t=0.5]"
+
+
+def test_values_take_the_declared_type():
+    """1 for a float is 1.0, and quotes make text of anything."""
+    (instance,) = instances("m[t=1,baseline='a,b',exact=TRUE]")
+    assert (instance.params["t"], instance.params["baseline"], instance.params["exact"]) == (1.0, "a,b", True)
+    assert isinstance(instance.params["t"], float)
+
+
+def test_default_written_out_is_the_same_instance():
+    """`m` and `m[n=2]` are one thing."""
+    (bare,), (written,) = instances("m"), instances("m[n=2]")
+    assert same(bare, written)
+    assert unique([bare, written]) == (bare,)
+
+
+@pytest.mark.parametrize(
+    ("selector", "error", "message"),
+    [
+        ("m[n=two]", UsageError, "type int"),
+        ("m[n=2.5]", UsageError, "type int"),
+        ("m[t=nan]", UsageError, "type float"),
+        ("m[exact=maybe]", UsageError, "type bool"),
+        ("m[k=1]", UnknownNameError, "unknown parameter"),
+        ("m[n=1,n=2]", UsageError, "given twice"),
+        ("m[n]", UsageError, "name=value"),
+        ("m[n=]", UsageError, "name=value"),
+        ("m[n=[]]", UsageError, "no value"),
+        ("m[n=2", UsageError, r"end with \]"),
+        ("mn=2]", UsageError, "without an opening"),
+        ("[n=2]", UsageError, "needs a name"),
+    ],
+)
+def test_bad_selectors_say_what_is_wrong(selector, error, message):
+    """Each mistake has its own sentence."""
+    with pytest.raises(error, match=message):
+        instances(selector)
+
+
+def test_a_missing_parameter_without_default_is_named():
+    """A field without default must be written."""
+    with pytest.raises(UsageError, match="needs the parameter 'd'"):
+        expand(
+            parse("m"),
+            name="m",
+            target="a:B",
+            source="",
+            fields=(Field(name="d", type="int", default=None),),
+            kind="task",
+        )
+
+
+def test_commas_split_only_outside_brackets_and_quotes():
+    """One option may hold several selectors."""
+    assert split("rloo[n=[2,4]],disarm , x['a,b']") == ["rloo[n=[2,4]]", "disarm", "x['a,b']"]
+
+
+@pytest.mark.parametrize("value", ["a[", "a]b[", "'a"])
+def test_unbalanced_brackets_and_quotes_are_refused(value):
+    """A selector that a shell has eaten half of is not guessed at."""
+    with pytest.raises(UsageError, match="do not match"):
+        split(value + "," if value != "a]b[" else value + "[")
+
+
+def test_globs_match_in_order():
+    """`st-*` picks by prefix; a plain name only itself."""
+    names = ["st-a", "b", "st-c"]
+    assert matches(parse("st-*"), names) == ["st-a", "st-c"]
+    assert matches(parse("st-a"), names) == ["st-a"]
+    assert parse("gradients/rloo").family == "gradients"
+
+
+@given(st.floats(allow_nan=False))
+def test_floats_survive_being_written(value):
+    """What `text` writes, `coerce` reads back exactly."""
+    assert coerce(text(value), FIELDS[1], where="m") == value

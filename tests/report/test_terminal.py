@@ -1,0 +1,239 @@
+import io
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import stored
+from rich.cells import cell_len
+from rich.console import Console
+
+from kexue_bench.analysis.comparison import compare
+from kexue_bench.analysis.tables import Cell
+from kexue_bench.api import Instance
+from kexue_bench.report.cells import has_spread, value_and_spread
+from kexue_bench.report.layout import Column, Part, clip, clip_middle, wrap
+from kexue_bench.report.terminal import render
+
+GOLDEN = Path(__file__).with_name("golden")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return read(stored.study())
+
+
+def read(*runs, **options):
+    return compare(runs, metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, **options)
+
+
+def show(comparison, width, *, unicode=True, **console):
+    out = io.StringIO()
+    Console(file=out, width=width, **console).print(render(comparison, width=width, unicode=unicode))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 160])
+def test_the_report_is_what_it_was(comparison, width):
+    """Character for character; KEXUE_GOLDEN=write stores a new one, to be read before it is committed."""
+    text = show(comparison, width)
+    path = GOLDEN / f"report-{width}.txt"
+    if os.environ.get("KEXUE_GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 160, 240])
+def test_no_line_is_wider_than_the_terminal(comparison, width):
+    """Columns go before digits break: every line fits (below 60 the fixed columns alone may need more)."""
+    longest = max(cell_len(line) for line in show(comparison, width).splitlines())
+    assert longest <= max(width, 60)
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_numbers_are_whole_at_every_width(comparison, width):
+    """What a narrow terminal shows in a row of numbers, the widest shows too: nothing is cut or rounded further."""
+    rows = re.compile(r"^(?:★|=| ) (?:exact|disarm|rloo\[n=2\]|reinforce) ")
+    wide = set(NUMBER.findall("\n".join(line for line in show(comparison, 240).splitlines() if rows.match(line))))
+    narrow = set(NUMBER.findall("\n".join(line for line in show(comparison, width).splitlines() if rows.match(line))))
+    assert narrow <= wide
+
+
+def test_columns_that_do_not_fit_are_named(comparison):
+    """A reader knows what is missing."""
+    text = show(comparison, 60)
+    assert "not shown at 60 columns: bias, variance, work-var," in text
+    assert "not shown at" not in show(comparison, 240)
+
+
+def test_a_pipe_gets_no_colour_codes(comparison):
+    """What is no terminal gets plain text; NO_COLOR on a terminal keeps bold and drops colours."""
+    assert "\x1b" not in show(comparison, 100)
+    coloured = show(comparison, 100, force_terminal=True, color_system="standard", no_color=False)
+    assert "\x1b[1;32m" in coloured or "\x1b[32m" in coloured
+    bare = show(comparison, 100, force_terminal=True, color_system="standard", no_color=True)
+    assert not re.search(r"\x1b\[[\d;]*3[0-7]m", bare)
+
+
+def test_signs_carry_what_colours_carry(comparison):
+    """Stars, verdict words and failure signs stand in the text itself."""
+    lines = show(comparison, 160).splitlines()
+    assert any(line.startswith("★ rloo[n=2]") and "better" in line for line in lines)
+    assert any(line.startswith("! my-estimator") for line in lines)
+    assert any(line.startswith("= exact") for line in lines)
+
+
+def test_ascii_output_is_ascii(comparison):
+    """Where the encoding has no signs, every one has a replacement; labels keep theirs as escapes."""
+    text = show(comparison, 160, unicode=False)
+    assert text.isascii()
+    assert "* rloo[n=2]" in text
+    assert "+-" in text
+
+
+def test_foreign_text_is_shown_and_never_obeyed(comparison):
+    """Control characters and markup of a plugin's reason appear as they are."""
+    text = show(comparison, 160)
+    assert "\\x1b[31mevaluate[0]" in text
+    assert "rloo[n=2]" in text
+
+
+def test_a_failure_names_the_next_step(comparison):
+    """Status, phase, reason, and the command that shows the whole story."""
+    (line,) = [x for x in show(comparison, 160).split("\n\n")[1].splitlines() if "my-estimator" in x]
+    key = comparison.tables[0].rows[-2].key
+    assert "crashed in evaluate: the worker died by SIGSEGV" in line
+    assert line.endswith(f"kexue-bench show {key}")
+
+
+def test_what_cannot_be_told_from_zero_is_a_bound(comparison):
+    """A bias inside its noise is printed as an upper bound, an exact one as 0, a real one with its spread."""
+    table = show(comparison, 160).split("\n\n")[1]
+    lines = {line[2:].split()[0]: line for line in table.splitlines()}
+    assert "|b|<1e-6" in lines["reinforce"]
+    assert "0.55 ±1 %" in lines["straight-through"]
+    assert lines["exact"].split()[3:5] == ["0", "0"]
+
+
+def cell(value, low=None, high=None, *, exact=False, metric="bias", flags=()):
+    return Cell(
+        key=metric, metric=metric, value=value, low=low, high=high, n=1, unit="", flags=frozenset(flags),
+        stage="evaluate", case_key="", exact=exact,
+    )  # fmt: skip
+
+
+def test_what_is_exact_up_to_rounding_is_zero_with_the_rounding():
+    """3e-9 known to 4e-8 is 0; what is exact and larger than rounding stands as it is, and so does what was sampled."""
+    assert value_and_spread(cell(3e-9, 0.0, 4e-8, exact=True), relative=False) == ("0", "±4e-8")
+    assert value_and_spread(cell(0.0, 0.0, 0.0, exact=True), relative=False) == ("0", "")
+    assert value_and_spread(cell(0.5, 0.5 - 1e-9, 0.5 + 1e-9, exact=True), relative=False)[0] == "0.500000"
+    assert value_and_spread(cell(3e-9, 0.0, 4e-8), relative=False) == ("|b|<4e-8", "")
+    cancelled = cell(5e-9, 1e-9, 9e-9, exact=True)
+    assert value_and_spread(cancelled, relative=False)[0] == "5e-9"
+    assert value_and_spread(cancelled, relative=False, truth=True) == ("0", "±9e-9")
+
+
+def test_a_ratio_that_rounding_decides_is_called_exact():
+    """An exact row beside a sampled baseline has no factor, in the table and over tasks."""
+    book = stored.Book(baseline=stored.method("reinforce"))
+    for bits in (1, 2):
+        task = Instance(name="toy", params={"bits": bits}, target="x:Y", label=f"toy[bits={bits}]")
+        book.sampled(task, stored.method("reinforce"), [1.0, 1.1, 0.9, 1.05])
+        book.sampled(task, stored.method("exact"), [1e-17], stop="exact")
+    lines = show(read(book.run()), 100).splitlines()
+    assert sum(bool(re.match(r"= exact .* better +exact$", line)) for line in lines) == 2
+    assert any(re.match(r"  exact +0/2 +exact", line) for line in lines)
+
+
+def test_counts_give_way_to_what_was_measured():
+    """Where not everything fits, memory and evaluations go before bias, whatever the headline's order."""
+    headline = ("memory", "evaluations", "bias", "mse")
+    families = {name: replace(spec, headline=headline) for name, spec in stored.FAMILIES.items()}
+    comparison = compare([stored.study()], metrics=stored.METRICS, families=families, tasks=stored.TASKS)
+    narrow, wide = (show(comparison, width).splitlines()[3] for width in (72, 100))
+    assert narrow.split()[:3] == ["method", "bias", "mse"]
+    assert wide.split()[:5] == ["method", "memory", "evals", "bias", "mse"]
+
+
+def test_gains_of_pairing_are_those_of_sampled_pairs(comparison):
+    """Exact rows and rows equal for every draw say nothing about what pairing saves."""
+    toy = comparison.tables[0]
+    by_name = {row.method.name: row.cells["mse"] for row in toy.rows if "mse" in row.cells}
+    assert has_spread(by_name["rloo"])
+    assert not has_spread(by_name["exact"])
+    assert not has_spread(replace(by_name["rloo"], flags=frozenset({"degenerate"})))
+
+
+def test_the_report_says_what_it_could_have_found(comparison):
+    """Detectable effects in the primary column and in time, the control, and the rule behind the letters."""
+    text = " ".join(show(comparison, 160).split())
+    assert re.search(r"would have found with 90 %: 4 to 14 % in mse, 5 % in time \(\d+ tests\)", text)
+    assert re.search(r"A/A control: time ×1\.\d+ \[[^]]+\] over 5 processes", text)
+    assert "Holm, alpha 5 %, margin 5 %" in text
+
+
+def test_a_flag_of_a_task_is_named_with_the_methods_that_have_it():
+    """`empty batches` on one row stands once under the table with that row's label; the core's own signs do not."""
+    toy, base, rival = Instance(name="toy", target="x:Y"), stored.method("reinforce"), stored.method("rloo", n=2)
+    book = stored.Book(baseline=base)
+    book.sampled(toy, base, [1.0, 1.1], flags=frozenset({"heavy-tail"}))
+    book.sampled(toy, rival, [1.0, 1.2], flags=frozenset({"empty batches"}))
+    text = show(read(book.run()), 100)
+    assert "empty batches: rloo[n=2]" in text
+    assert "heavy-tail:" not in text
+
+
+def test_counts_add_up_in_the_summary(comparison):
+    """The numbers of the summary line are those of the plan."""
+    line = next(x for x in show(comparison, 160).splitlines() if "cases planned" in x)
+    total, *parts = map(int, re.findall(r"(\d+) (?:cases planned|ok|crashed|unsupported|timeout|diverged)", line))
+    assert total == sum(parts) == comparison.summaries[0].planned
+
+
+def test_a_star_counts_among_the_tasks_a_method_was_meant_for():
+    """Best on the one task it supports is 1/1, however many tasks there are."""
+    base, rival = stored.method("reinforce"), stored.method("rloo", n=2)
+    book = stored.Book(baseline=base)
+    for name in ("toy", "toy2"):
+        task = Instance(name=name, target="x:Y", label=name)
+        book.sampled(task, base, [2.0, 2.2, 2.1, 2.0])
+        if name == "toy":
+            book.sampled(task, rival, [1.0, 1.1, 1.0, 1.2])
+        else:
+            book.outcome(book.case(task, rival), status="unsupported", reason="needs more")
+    text = show(read(book.run()), 100)
+    assert re.search(r"rloo\[n=2\] +1/1", text)
+    assert re.search(r"reinforce +1/2", text)
+
+
+def test_a_table_without_any_number_still_explains_itself():
+    """All methods failed: rows with reasons, no empty grid."""
+    book = stored.Book(baseline=stored.method("reinforce"))
+    task = Instance(name="toy", params={}, target="x:Y", label="toy")
+    for name in ("reinforce", "rloo"):
+        case = book.case(task, stored.method(name))
+        book.outcome(case, status="failed", phase="build", reason="tau must be > 0")
+    text = show(read(book.run()), 100)
+    assert text.count("failed in build: tau must be > 0") == 2
+    assert "method  " not in text
+
+
+def test_wide_characters_keep_columns_aligned():
+    """Display width, not length, decides padding."""
+    column = Column(header="m", align="lr", cells=[(Part("方法"), Part("1")), (Part("ab"), Part("20"))])
+    assert {cell_len(column.render(i).plain) for i in range(2)} == {7}
+    assert cell_len(clip("方法方法", 5, "…")) <= 5
+
+
+def test_long_labels_keep_both_ends():
+    """Name and last parameter tell labels apart, so the middle goes."""
+    assert clip_middle("gumbel-softmax[temperature=0.5]", 20, "…") == "gumbel-sof…ture=0.5]"
+    assert clip_middle("short", 20, "…") == "short"
+
+
+def test_remarks_break_between_words_and_not_inside_intervals():
+    """An interval and a per cent stay on one line."""
+    lines = [line.plain for line in wrap("aaaa ×1.00 [0.995, 1.010] bbbb 5 % cc", 18, indent="")]
+    assert lines == ["aaaa ×1.00", "[0.995, 1.010]", "bbbb 5 % cc"]

@@ -1,0 +1,68 @@
+"""The project as a stranger meets it: its commands, its imports and its entry points agree with each other."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    """The README's second command and CI's are the same line."""
+    commands = re.findall(r"^python3 -m venv .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(commands) == 2
+    assert commands[1] in (ROOT / ".ci/run").read_text().splitlines()
+
+
+def test_constraints_pin_every_dependency_and_no_address():
+    """Whatever the metadata names has a pinned version, and no index is named."""
+    text = (ROOT / "constraints.txt").read_text()
+    pinned = {line.partition("==")[0].lower() for line in text.splitlines() if "==" in line}
+    wanted = PYPROJECT["project"]["dependencies"] + PYPROJECT["project"]["optional-dependencies"]["test"]
+    assert {re.match(r"[\w-]+", name)[0].lower() for name in wanted} <= pinned
+    assert "://" not in text
+
+
+def test_every_entry_point_is_in_the_wheel():
+    """A family that is registered is also packaged."""
+    packages = {Path(p).name for p in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]}
+    modules = {value.partition(".")[0] for value in PYPROJECT["project"]["entry-points"]["kexue_bench"].values()}
+    assert modules <= packages
+
+
+def test_plugin_modules_import_no_torch():
+    """Every first-party plugin registers its specs without torch, numpy or a module of methods or tasks."""
+    modules = sorted(PYPROJECT["project"]["entry-points"]["kexue_bench"].values())
+    code = (
+        "import sys, importlib\n"
+        f"for name in {modules}: importlib.import_module(name)\n"
+        "print([m for m in sys.modules if m in ('torch', 'numpy') or '.methods.' in m or '.tasks.' in m])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_importing_the_package_is_light():
+    """`import kexue_bench` loads none of the heavy libraries."""
+    code = "import sys, kexue_bench; print([m for m in ('torch','pandas','numpy','rich','scipy') if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
+
+
+def test_the_readmes_own_method_runs(tmp_path):
+    """The file that the README tells a stranger to write is loaded and listed as it stands there."""
+    source = re.search(r"```python\n# my_method.py\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    (tmp_path / "my_method.py").write_text(source)
+    command = ["compare", "gradients", "-p", "my_method.py", "-m", "half-rloo", "-t", "bernoulli-toy"]
+    options = ["--stage", "evaluate", "--budget", "4096", "--isolation", "none", "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "kexue_bench", *command, *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '"half-rloo"' in done.stdout
