@@ -12,7 +12,7 @@ import argparse
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import Exact, InvertibleResNet, LogdetMethod, NeumannRoulette, PowerSeries, densities
 
 METHODS: dict[str, LogdetMethod] = {

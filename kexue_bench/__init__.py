@@ -5,88 +5,31 @@ What a plugin author needs is importable from here without importing torch; resu
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from .exports import lazy
+
 if TYPE_CHECKING:
-    from ._version import __version__
-    from .api import (
-        Case,
-        Claimed,
-        ClaimSpec,
-        CommandSpec,
-        Evidence,
-        FamilySpec,
-        Instance,
-        Knob,
-        Measurement,
-        MethodSpec,
-        MetricSpec,
-        Outcome,
-        Plan,
-        PublishedSpec,
-        ReadingSpec,
-        ReporterSpec,
-        TaskSpec,
-    )
-    from .catalog.hookspecs import hookimpl
-    from .store.results import Run, load_run
+    from ._version import __version__ as __version__
+    from .api import Case as Case
+    from .api import Claimed as Claimed
+    from .api import ClaimSpec as ClaimSpec
+    from .api import CommandSpec as CommandSpec
+    from .api import Evidence as Evidence
+    from .api import FamilySpec as FamilySpec
+    from .api import Instance as Instance
+    from .api import Knob as Knob
+    from .api import Measurement as Measurement
+    from .api import MethodSpec as MethodSpec
+    from .api import MetricSpec as MetricSpec
+    from .api import Outcome as Outcome
+    from .api import Plan as Plan
+    from .api import PublishedSpec as PublishedSpec
+    from .api import ReadingSpec as ReadingSpec
+    from .api import ReporterSpec as ReporterSpec
+    from .api import TaskSpec as TaskSpec
+    from .catalog.hookspecs import hookimpl as hookimpl
+    from .store.results import Run as Run
+    from .store.results import load_run as load_run
 
-_EXPORTS = {
-    "__version__": "_version",
-    "hookimpl": "hookspecs",
-    "Run": "results",
-    "load_run": "results",
-    **dict.fromkeys(
-        (
-            "Case",
-            "ClaimSpec",
-            "Claimed",
-            "CommandSpec",
-            "Evidence",
-            "FamilySpec",
-            "Instance",
-            "Knob",
-            "Measurement",
-            "MethodSpec",
-            "MetricSpec",
-            "Outcome",
-            "Plan",
-            "PublishedSpec",
-            "ReadingSpec",
-            "ReporterSpec",
-            "TaskSpec",
-        ),
-        "api",
-    ),
-}
-
-__all__ = [
-    "Case",
-    "ClaimSpec",
-    "Claimed",
-    "CommandSpec",
-    "Evidence",
-    "FamilySpec",
-    "Instance",
-    "Knob",
-    "Measurement",
-    "MethodSpec",
-    "MetricSpec",
-    "Outcome",
-    "Plan",
-    "PublishedSpec",
-    "ReadingSpec",
-    "ReporterSpec",
-    "Run",
-    "TaskSpec",
-    "__version__",
-    "hookimpl",
-    "load_run",
-]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+__getattr__, __dir__ = lazy(__name__)

@@ -12,7 +12,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Protocol
 
 SCHEMA = "kexue-bench/1"
 
@@ -505,3 +506,22 @@ class Outcome:
     fingerprint: str = ""
     chosen: Mapping[str, Scalar] = field(default_factory=dict)
     state_leak: tuple[str, ...] = ()
+
+
+class RunLike(Protocol):
+    """What a reader needs of a stored run: a table, a frame."""
+
+    @property
+    def path(self) -> Path:
+        """Its folder; the name is what rows print."""
+        ...
+
+    @property
+    def plan(self) -> Plan:
+        """Every planned case."""
+        ...
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """Key -> what became of the case."""
+        ...

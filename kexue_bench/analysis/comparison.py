@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..api import Case, FamilySpec, Instance, MetricSpec, Outcome, TaskSpec
+from ..api import Case, FamilySpec, Instance, MetricSpec, Outcome, RunLike, TaskSpec
 from ..errors import UnknownNameError, UsageError
 from . import stats
 from .aggregate import summarize
 from .published import Figure, reproductions
 from .stats import Correction
-from .tables import Aggregate, Cell, Comparison, Control, Failure, Row, RunLike, Summary, Table
+from .tables import Aggregate, Cell, Comparison, Control, Failure, Row, Summary, Table
 from .units import Entry, Units, collect, column_key, contrast, product
 from .verdicts import Policy, judge
 
@@ -25,7 +25,6 @@ __all__ = [
     "Control",
     "Failure",
     "Row",
-    "RunLike",
     "Summary",
     "Table",
     "check_levels",

@@ -5,31 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
-from ..api import SCHEMA, Instance, MetricSpec, Outcome, Plan, PublishedSpec, Scalar
+from ..api import SCHEMA, Instance, MetricSpec, PublishedSpec, Scalar
 from .stats import Correction, Verdict
 from .verdicts import Effect
-
-
-class RunLike(Protocol):
-    """What a comparison needs of a stored run."""
-
-    @property
-    def path(self) -> Path:
-        """Its folder; the name is what rows print."""
-        ...
-
-    @property
-    def plan(self) -> Plan:
-        """Every planned case."""
-        ...
-
-    @property
-    def outcomes(self) -> Mapping[str, Outcome]:
-        """Key -> what became of the case."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
-from ..api import Case, ClaimSpec, Evidence, Outcome, Plan
+from ..api import ClaimSpec, Evidence
 
 ALPHA = 1e-4
 """Level of one claim's test: a constant, so that what is verified beside a claim never changes its verdict."""
 
-Verdict = Literal["PASS", "FAIL", "UNDECIDED"]
+ClaimVerdict = Literal["PASS", "FAIL", "UNDECIDED"]
 
 _CHECKS = "kexue_bench.lab.claims"
 
@@ -79,43 +77,7 @@ GENERAL: frozenset[str] = frozenset(spec.name for spec in CORE_CLAIMS if spec.al
 """What every method promises by taking part."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One claim of one method on one task, read.
-
-    Args:
-        case: what was checked.
-        outcome: what became of it; None where it is missing.
-        evidence: None where there is none.
-        verdict: `PASS`, `FAIL` or `UNDECIDED`; where the check did not end, the status of its outcome, or `missing`.
-    """
-
-    case: Case
-    outcome: Outcome | None
-    evidence: Evidence | None
-    verdict: str
-
-    @property
-    def tested(self) -> bool:
-        """Whether a test was made, which can fail by chance; the others are identities."""
-        return self.evidence is not None and self.evidence.p is not None
-
-
-def read_findings(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[Finding, ...]:
-    """Every claim of a run with its verdict, in order of the plan."""
-    findings = []
-    for case in plan.cases:
-        if case.stage != "verify":
-            continue
-        outcome = outcomes.get(case.key)
-        evidence = next((m for m in outcome.measurements if isinstance(m, Evidence)), None) if outcome else None
-        status = outcome.status if outcome else "missing"
-        verdict = decide(evidence) if evidence is not None and status == "ok" else status
-        findings.append(Finding(case=case, outcome=outcome, evidence=evidence, verdict=verdict))
-    return tuple(findings)
-
-
-def decide(evidence: Evidence, *, alpha: float = ALPHA) -> Verdict:
+def decide(evidence: Evidence, *, alpha: float = ALPHA) -> ClaimVerdict:
     """Read the evidence of one claim.
 
     A test that rejects is a FAIL. One that does not is a PASS only if it would have caught a violation that matters.

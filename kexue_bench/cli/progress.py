@@ -22,9 +22,9 @@ class Display:
         self._task = progress.add_task("starting", total=None)
         self._statuses: dict[str, str] = {}
 
-    def observing(self, hooks: Hooks) -> Observer:
+    def observing(self, hooks: Hooks) -> Announcer:
         """The observer of a run: this display, and the plugins that listen."""
-        return Observer(self, hooks)
+        return Announcer(self, hooks)
 
     def started(self, plan: Plan) -> None:
         """The number of cases is known."""
@@ -45,7 +45,7 @@ class Display:
                 print(visible(f"{outcome.status:<12} {outcome.seconds:7.2f} s  {case.key}  {what}"), file=sys.stderr)
 
 
-class Observer:
+class Announcer:
     """Tells the display and every plugin; a plugin's error is collected and changes nothing."""
 
     def __init__(self, display: Display, hooks: Hooks) -> None:

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from ..analysis.findings import Finding, read_findings
 from ..api import SCHEMA, Evidence
-from ..catalog.core_claims import ALPHA, Finding, read_findings
+from ..catalog.core_claims import ALPHA
 from ..report.verification import Verification
 from ..store.codec import encode
 from ..store.results import Run

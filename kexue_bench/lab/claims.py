@@ -17,11 +17,12 @@ from kexue_bench.api import Evidence
 from kexue_bench.catalog.core_claims import ALPHA, decide
 
 from . import intervals, moments, state
-from .protocols import Sampling
+from .problems import Sampling
 
 if TYPE_CHECKING:
-    from .context import Context, Noise
-    from .intervals import Units
+    from .context import Context
+    from .intervals import BatchMeans
+    from .noise import Noise
 
 BIAS_TOLERANCE = 0.05
 """A bias below this share of one draw's standard deviation does not matter."""
@@ -211,7 +212,7 @@ def independent_rows(problem: Sampling, method: object, ctx: Context) -> Evidenc
         return Evidence(claim="independent-rows", metric="excess", value=None, note="draws are nan or inf")
     centred = gaps - gaps.mean((0, 1))
     variance = float(centred.square().sum(2).mean())
-    floor = intervals.ROUNDING * torch.finfo(problem.truth.dtype).eps * float(truth.norm() + gaps.abs().max())
+    floor = intervals.ROUNDING_ULPS * torch.finfo(problem.truth.dtype).eps * float(truth.norm() + gaps.abs().max())
     if float(gaps.var(1).sum(1).mean()) <= floor**2:
         # Rows that are all alike are one constant, or one draw copied: then batches differ.
         return _identity("independent-rows", float(variance > rows * floor**2), "all rows of a batch are equal")
@@ -292,12 +293,12 @@ def _constant_bias(estimate: moments.Estimate) -> Evidence:
     )
 
 
-def _chi_square_p(units: Units) -> np.ndarray:
+def _chi_square_p(units: BatchMeans) -> np.ndarray:
     """p-values of E g = truth, `[...]` as the units are."""
     return special.chdtrc(units.facing, units.chi_square)
 
 
-def _detectable(units: Units, looks: int) -> float:
+def _detectable(units: BatchMeans, looks: int) -> float:
     """|b| in standard deviations of a draw at which both halves reject with the stated power."""
     freedom = float(units.freedom)
     critical = special.chdtri(freedom, np.sqrt(ALPHA / looks))

@@ -7,184 +7,26 @@ no draw depends on the order of cases or on what was drawn before.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from kexue_bench.api import Case, Measurement
 
+from .counter import Counter
+from .noise import STREAMS, Noise, Stream, stream_key
+
 if TYPE_CHECKING:
     from .moments import Estimate
-    from .protocols import Measure, Sampling, Steppable
-    from .training import Trained
-
-Stream = Literal["data", "split", "init", "order", "noise", "method", "measure", "tune"]
-STREAMS: tuple[Stream, ...] = get_args(Stream)
-
-_STATE_OFFSET, _STATE_WORDS = 24, 624  # where torch keeps the words of the Mersenne twister, 64 bits each
-_CPU = torch.device("cpu")
-
-
-class Noise:
-    """One stream of random numbers, or a stack of streams along an axis.
-
-    A stack of R streams answers a draw of shape S, with `S[axis] == R`, by joining what each stream alone would draw
-    with `S[axis] = 1`: a stack equals its singles bit for bit.
-
-    Args:
-        keys: one key a stream.
-        dtype: of every floating draw.
-        device: where numbers are drawn; the same key gives other numbers on another kind of device.
-        axis: the axis of a stack, may be negative; None for a single stream.
-
-    Raises:
-        ValueError: no key, or several keys without an axis.
-    """
-
-    def __init__(self, keys: Sequence[bytes], *, dtype: torch.dtype, device: torch.device, axis: int | None) -> None:
-        if not keys or (axis is None and len(keys) != 1):
-            raise ValueError(f"a stream needs one key, or an axis to stack several along, got {len(keys)} keys")
-        self.dtype, self.device = dtype, device
-        self._keys, self._axis = tuple(keys), axis
-        self._started: list[torch.Generator] = []
-
-    @classmethod
-    def seeded(cls, seed: int, *, dtype: torch.dtype = torch.float32, device: torch.device = _CPU) -> Noise:
-        """A single stream from a number, for use outside the harness; any integer counts in full."""
-        return cls((_key("seeded", int(seed)),), dtype=dtype, device=torch.device(device), axis=None)
-
-    def at(self, step: int) -> Noise:
-        """The stream of one step: the same numbers at this step, whatever was drawn before."""
-        index = int(step).to_bytes(8, "little", signed=True)
-        keys = [hashlib.sha256(key + index).digest() for key in self._keys]
-        return Noise(keys, dtype=self.dtype, device=self.device, axis=self._axis)
-
-    @property
-    def generator(self) -> torch.Generator:
-        """The generator behind a single stream, for library calls that take one.
-
-        Raises:
-            ValueError: the stream is a stack.
-        """
-        if self._axis is not None:
-            raise ValueError("a stacked stream has no single generator; draw through its methods, or take it unstacked")
-        return self._generators()[0]
-
-    def twister(self) -> Tensor:
-        """State of a CPU generator that stands for the first stream, to be lent to torch's global one."""
-        return _twister(self._keys[0])
-
-    def uniform(self, *shape: int) -> Tensor:
-        """Uniform on (0, 1), neither end included, so that its logarithms are finite; [*shape]."""
-        return self._draw(shape, self._open_uniform)
-
-    def normal(self, *shape: int) -> Tensor:
-        """Standard normal; [*shape]."""
-        return self._draw(shape, lambda g, s: torch.randn(s, generator=g, dtype=self.dtype, device=self.device))
-
-    def rademacher(self, *shape: int) -> Tensor:
-        """-1 or 1 with equal probability; [*shape]."""
-        return self._draw(shape, self._signs)
-
-    def logistic(self, *shape: int) -> Tensor:
-        """Standard logistic, `log u - log(1 - u)`; [*shape]."""
-        return self._draw(shape, lambda g, s: torch.logit(self._open_uniform(g, s)))
-
-    def exponential(self, *shape: int) -> Tensor:
-        """Exponential of rate 1, `-log u`; positive; [*shape]."""
-        return self._draw(shape, lambda g, s: self._open_uniform(g, s).log_().neg_())
-
-    def gumbel(self, *shape: int) -> Tensor:
-        """Standard Gumbel, `-log(-log u)`; [*shape]."""
-        return self._draw(shape, lambda g, s: self._open_uniform(g, s).log_().neg_().log_().neg_())
-
-    def integers(self, high: int, *shape: int) -> Tensor:
-        """Uniform on 0 .. high - 1, int64; [*shape]."""
-        return self._draw(shape, lambda g, s: torch.randint(high, s, generator=g, device=self.device))
-
-    def permutation(self, n: int) -> Tensor:
-        """A uniform permutation of 0 .. n - 1, int64; [n], or [R, n] from a stack of R streams."""
-        rows = [torch.randperm(n, generator=g, device=self.device) for g in self._generators()]
-        return rows[0] if self._axis is None else torch.stack(rows)
-
-    def _generators(self) -> list[torch.Generator]:
-        if not self._started:
-            self._started = [_generator(key, self.device) for key in self._keys]
-        return self._started
-
-    def _draw(self, shape: tuple[int, ...], fill: Callable[[torch.Generator, tuple[int, ...]], Tensor]) -> Tensor:
-        generators = self._generators()
-        if self._axis is None:
-            return fill(generators[0], shape)
-        axis, count = self._axis, len(generators)
-        if not -len(shape) <= axis < len(shape) or shape[axis] != count:
-            raise ValueError(
-                f"a draw from {count} stacked streams must have size {count} along axis {axis}, got shape {shape}; "
-                "give the replicates their own axis"
-            )
-        single = list(shape)
-        single[axis] = 1
-        return torch.cat([fill(g, tuple(single)) for g in generators], dim=axis)
-
-    def _open_uniform(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
-        # torch's grid is k eps / 2 for k = 0 .. 2 / eps - 1; its zero moves to the middle of its cell.
-        eps = torch.finfo(self.dtype).eps
-        draw = torch.rand(shape, generator=generator, dtype=self.dtype, device=self.device)
-        return draw.clamp_(eps / 4, 1 - eps / 2)
-
-    def _signs(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
-        # Not `bernoulli_`: it may hand 32 bits of the stream to another generator.
-        draw = torch.empty(shape, dtype=self.dtype, device=self.device)
-        return draw.random_(0, 2, generator=generator).mul_(2).sub_(1)
-
-
-def _key(*names: object) -> bytes:
-    text = json.dumps(["kexue-bench/streams/1", *names], sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.shake_256(text.encode()).digest(32)
-
-
-def _generator(key: bytes, device: torch.device) -> torch.Generator:
-    generator = torch.Generator(device)
-    if device.type == "cpu":
-        # `manual_seed` uses the low 32 bits alone on the CPU, so that among 1e5 streams two would probably be one.
-        generator.set_state(_twister(key))
-    else:
-        generator.manual_seed(int.from_bytes(hashlib.shake_256(key).digest(8), "little"))
-    return generator
-
-
-@cache
-def _blank_twister() -> np.ndarray:
-    return torch.Generator().manual_seed(0).get_state().numpy()
-
-
-def _twister(key: bytes) -> Tensor:
-    """A state of torch's CPU generator whose words all come from the key, before its first draw."""
-    words = np.frombuffer(hashlib.shake_256(key).digest(4 * _STATE_WORDS), dtype="<u4")
-    state = _blank_twister().copy()
-    state[_STATE_OFFSET : _STATE_OFFSET + 8 * _STATE_WORDS] = words.astype("<u8").view(np.uint8)
-    return torch.from_numpy(state)
-
-
-class Counter:
-    """Deterministic counts of work (`evaluations`, `products`, `backwards`), kept by what a method is given."""
-
-    def __init__(self) -> None:
-        self.units: dict[str, int] = {}
-
-    def add(self, **units: int) -> None:
-        """Add to the named counts."""
-        for name, count in units.items():
-            self.units[name] = self.units.get(name, 0) + count
+    from .problems import Sampling
+    from .training import Measure, Steppable, Trained
 
 
 class Context:
@@ -236,7 +78,7 @@ class Context:
     def _stream_key(self, stream: Stream, replicate: int) -> bytes:
         case = self.case
         task = [case.task.name, case.task_version, dict(case.task.params)]
-        return _key(case.seed, case.family, task, replicate, list(self.seed_path), stream)
+        return stream_key(case.seed, case.family, task, replicate, list(self.seed_path), stream)
 
     @contextmanager
     def global_rng(self, stream: Stream) -> Iterator[None]:

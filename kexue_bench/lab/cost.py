@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 if TYPE_CHECKING:
-    from .context import Counter
+    from .counter import Counter
 
 
 def measure(call: Callable[[], object], counter: Counter) -> dict[str, float]:

@@ -13,9 +13,9 @@ from torch import Tensor
 from kexue_bench.api import Measurement, Series
 
 from . import intervals
-from .intervals import Array, Interval, Units
+from .intervals import Array, BatchMeans, Interval
 
-Stop = Literal["precision", "budget", "exact", "degenerate"]
+StopReason = Literal["precision", "budget", "exact", "degenerate"]
 
 LOOK_UNITS = 32
 
@@ -42,10 +42,10 @@ class Estimate:
     n: int
     mean: Tensor
     truth: Tensor
-    stop: Stop
+    stop: StopReason
     batch: int
     looks: int
-    units: Units
+    units: BatchMeans
     errors: Array
     losses: Mapping[str, Array]
     eps: float
@@ -180,9 +180,9 @@ class Estimate:
     def _loss_row(self, name: str, units: Array) -> Measurement:
         if self.exact:
             value = np.asarray(units.mean())
-            return self._row(name, Interval.pinned(value, intervals.ROUNDING * self.eps * np.abs(value)))
+            return self._row(name, Interval.pinned(value, intervals.ROUNDING_ULPS * self.eps * np.abs(value)))
         raw = intervals.mean(fold(units, self.looks))
-        rounding = intervals.ROUNDING * self.eps * np.abs(raw.value)
+        rounding = intervals.ROUNDING_ULPS * self.eps * np.abs(raw.value)
         flags = ("degenerate",) if np.ptp(units) <= 2 * rounding else self._tail(name)
         return self._row(name, raw.at_least(rounding), *flags, series=self._series(units))
 

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 LEVEL = 0.95
 CLEAR = 1e-4
 """A bias is clearly nonzero when an unbiased estimator would show as much with this probability."""
-ROUNDING = 8
+ROUNDING_ULPS = 8
 """An interval is never narrower than this many units in the last place on either side."""
 HEAVY_SHARE = 0.15
 """Largest share of the sum of squared deviations that one draw may have before `heavy-tail` is flagged."""
@@ -66,7 +66,7 @@ def mean(units: Array) -> Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Units:
+class BatchMeans:
     """Units of one estimation, about a point near the mean of the draws, so that no digit of a small variance is lost.
 
     Args:
@@ -150,12 +150,12 @@ class Units:
         return special.chdtrc(self.facing, self.chi_square) < CLEAR
 
 
-def mse(units: Units) -> Interval:
+def mse(units: BatchMeans) -> Interval:
     """E|g - truth|^2, a plain mean over units."""
     return mean(units.errors).clipped(0)
 
 
-def variance(units: Units) -> Interval:
+def variance(units: BatchMeans) -> Interval:
     """V = E|g - E g|^2 = mse - |bias|^2.
 
     The first-order error is that of the mean of |g - c|^2 over units, with c the truth, or the mean where the bias is
@@ -176,7 +176,7 @@ def variance(units: Units) -> Interval:
     return Interval(value, value - np.hypot(first, below), value + np.hypot(first, above)).clipped(0)
 
 
-def bias(units: Units) -> Interval:
+def bias(units: BatchMeans) -> Interval:
     """|E g - truth|, debiased: sqrt(max(0, |mean - truth|^2 - V / N)).
 
     Near zero the interval inverts the noncentral chi-square; its low end is then often 0, and only the high end, a
@@ -197,7 +197,7 @@ def bias(units: Units) -> Interval:
     return Interval(value, low, high).clipped(0)
 
 
-def cosine(units: Units, truth: Array) -> Interval:
+def cosine(units: BatchMeans, truth: Array) -> Interval:
     """Cosine of the angle between E g and the truth `[D]`.
 
     With a the component of E g along the truth and p the length of the rest, it is a / sqrt(a^2 + p^2). The ends join
@@ -211,7 +211,9 @@ def cosine(units: Units, truth: Array) -> Interval:
     a = mean(along + offset[..., None] + length)
     rest = units.means - along[..., None] * unit
     # What is across the truth is known by its unit means only, so they stand for the draws.
-    across = Units(squares=np.square(rest).sum(-1), means=rest, offset=units.offset - offset[..., None] * unit, draws=1)
+    across = BatchMeans(
+        squares=np.square(rest).sum(-1), means=rest, offset=units.offset - offset[..., None] * unit, draws=1
+    )
     p = bias(across) if truth.shape[-1] > 1 else Interval(*(np.zeros_like(part) for part in a))
     near, far = (p.low, p.high), (p.high, p.low)
     low = _ratio(a.low, np.where(a.low > 0, far[0], near[0]))
@@ -228,7 +230,7 @@ def share(total: Array, squares: Array, largest: Array, n: int) -> Array:
     return np.where(spread > 0, part, 0)
 
 
-def _near_zero(units: Units) -> tuple[Array, Array]:
+def _near_zero(units: BatchMeans) -> tuple[Array, Array]:
     """Ends of |b| by inverting the noncentral chi-square.
 
     A mean that is nearer to the truth than an unbiased one would be half of the time is luck: the high end stays that

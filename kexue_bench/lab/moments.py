@@ -17,12 +17,12 @@ from torch import Tensor
 from kexue_bench.errors import InvalidResult
 
 from . import intervals
-from .estimates import LOOK_UNITS, Estimate, Stop, halved
-from .intervals import Array, Units
-from .protocols import Sampling
+from .estimates import LOOK_UNITS, Estimate, StopReason, halved
+from .intervals import Array, BatchMeans
+from .problems import Sampling
 
 if TYPE_CHECKING:
-    from .context import Noise
+    from .noise import Noise
 
 DEGENERATE_LOOKS = 3
 """Looks before a constant statistic is believed to be constant: a rare event needs the time to be seen."""
@@ -115,14 +115,14 @@ class _Ledger:
             self._squares, self._means = halved(self._squares), halved(self._means)
         self._squares = np.concatenate([self._squares, values[:, 0]])
         self._means = np.concatenate([self._means, means])
-        look = Units(squares=values[:, 0], means=means, offset=self._offset(), draws=size)
+        look = BatchMeans(squares=values[:, 0], means=means, offset=self._offset(), draws=size)
         self._plain = np.concatenate([self._plain, np.column_stack([look.errors, values[:, 1:]])])
         self._looks += 1
 
-    def read(self, stop: Stop) -> Estimate:
+    def read(self, stop: StopReason) -> Estimate:
         """What is known now."""
         n, offset = self.batches * self._problem.batch, self._offset()
-        units = Units(squares=self._squares, means=self._means, offset=offset, draws=n // len(self._squares))
+        units = BatchMeans(squares=self._squares, means=self._means, offset=offset, draws=n // len(self._squares))
         mean = self._truth + torch.from_numpy(units.gap).reshape(self._truth.shape)
         scale = float(torch.linalg.vector_norm(self._truth)) + math.sqrt(units.errors.mean())
         shares = intervals.share(self._totals[0], self._totals[1], self._largest, n)
@@ -138,7 +138,7 @@ class _Ledger:
             errors=self._plain[:, 0],
             losses={name: self._plain[:, 1 + i] for i, name in enumerate(self._problem.losses)},
             eps=torch.finfo(self._dtype).eps,
-            resolution=intervals.ROUNDING * torch.finfo(self._dtype).eps * scale,
+            resolution=intervals.ROUNDING_ULPS * torch.finfo(self._dtype).eps * scale,
             shares=dict(zip(names, map(float, shares), strict=True)),
         )
 
@@ -181,7 +181,7 @@ def _exact(problem: Sampling, noise: Noise) -> Estimate:
     value = first[:1].to("cpu", torch.float64)
     gap = (value[0] - truth).reshape(1, -1).numpy()
     eps = torch.finfo(first.dtype).eps
-    resolution = intervals.ROUNDING * eps * (float(torch.linalg.vector_norm(truth)) + float(np.linalg.norm(gap)))
+    resolution = intervals.ROUNDING_ULPS * eps * (float(torch.linalg.vector_norm(truth)) + float(np.linalg.norm(gap)))
     if float((first.to("cpu", torch.float64) - value).abs().max()) > resolution:
         raise InvalidResult("a deterministic method must give equal draws, got rows that differ within one call")
     return Estimate(
@@ -191,7 +191,7 @@ def _exact(problem: Sampling, noise: Noise) -> Estimate:
         stop="exact",
         batch=problem.batch,
         looks=0,
-        units=Units(squares=np.zeros(1), means=np.zeros_like(gap), offset=gap[0], draws=1),
+        units=BatchMeans(squares=np.zeros(1), means=np.zeros_like(gap), offset=gap[0], draws=1),
         errors=np.square(gap).sum(1),
         losses={name: loss(first)[:1].to("cpu", torch.float64).numpy() for name, loss in problem.losses.items()},
         eps=eps,

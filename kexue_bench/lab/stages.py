@@ -10,7 +10,8 @@ from torch import Tensor
 
 from kexue_bench.api import Measurement
 
-from .protocols import SamplingTask, Task, TrainedTask, Workload
+from .problems import Workload
+from .tasks import SamplingTask, Task, TrainedTask
 
 if TYPE_CHECKING:
     from .context import Context

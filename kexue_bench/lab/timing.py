@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from kexue_bench.api import Measurement, Series
 
 from .clocks import Block, Clock, HostClock
-from .protocols import Workload
+from .problems import Workload
 
 SHARE = 0.9
 """A sample whose process got less of the CPU than this was pre-empted."""

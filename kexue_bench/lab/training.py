@@ -10,21 +10,27 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from .protocols import Measure, Steppable, Workload
+from .problems import Workload
 
 if TYPE_CHECKING:
-    from .context import Counter, Noise
+    from .counter import Counter
+    from .noise import Noise
 
 CHECK_EVERY = 50
 """Steps between two looks at finiteness: each look waits for the device."""
 Loss = Callable[[Any, Any, "Noise"], tuple[Tensor, Any]]
 """`loss(batch, state, noise) -> (loss, state)`; see `Training`."""
+Measure = Callable[[], Mapping[str, Tensor]]
+"""Column -> value for each replicate, `[R]` (or a scalar); called without grad, outside the counted seconds.
+
+A column is a metric, or a metric with labels as tables write it: `f1[reading=tuned]`.
+"""
 
 
 def adam(parameters: Iterable[nn.Parameter], lr: float) -> Adam:
@@ -260,6 +266,28 @@ class Training:
                 self._tapped.setdefault(name, inputs[0])
 
         return hook
+
+
+class Steppable(Protocol):
+    """What `Context.train` drives."""
+
+    period: int
+
+    def step(self) -> None:
+        """One optimisation step."""
+        ...
+
+    def check(self) -> None:
+        """Raise `Diverged` when something is not finite."""
+        ...
+
+    def measuring(self) -> AbstractContextManager[None]:
+        """Entered around every measurement; averaged weights are swapped in here."""
+        ...
+
+    def finish(self) -> None:
+        """Called once after the last step."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kexue_bench.api import Measurement, Scalar
 from kexue_bench.errors import InvalidResult
-from kexue_bench.plan.tuning import Point, edges, repetitions
+from kexue_bench.plan.tuning import Choice, edges, repetitions
 
 from .context import Context
 from .training import Diverged
@@ -17,7 +17,7 @@ from .training import Diverged
 if TYPE_CHECKING:
     from kexue_bench.api import Case
 
-Make = Callable[[Point], tuple[object, object]]
+Make = Callable[[Choice], tuple[object, object]]
 
 
 def tune(case: Case, make: Make, ctx: Context) -> Mapping[str, Scalar]:
@@ -37,7 +37,7 @@ def tune(case: Case, make: Make, ctx: Context) -> Mapping[str, Scalar]:
     Raises:
         Exception: what the first failed trial raised, if no point has a score.
     """
-    points: list[Point] = json.loads(str(case.options["points"]))
+    points: list[Choice] = json.loads(str(case.options["points"]))
     scores, first_error = [], None
     for point, repetition in zip(points, repetitions(points), strict=True):
         try:
@@ -84,7 +84,7 @@ def score(task: object, method: object, ctx: Context) -> float:
     return -values[0] * work
 
 
-def _best(points: list[Point], scores: list[float]) -> Point | None:
+def _best(points: list[Choice], scores: list[float]) -> Choice | None:
     """The point of the highest mean score; None where every point failed."""
     means = [
         math.fsum(mine) / len(mine)

@@ -74,7 +74,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Contest:
     """One task instance with every method that meets it there."""
 
     family: FamilySpec
@@ -86,7 +86,7 @@ class Cell:
     tunings: tuple[Case, ...] = ()
 
 
-def evaluate_cases(cell: Cell, request: Request, registry: Registry) -> list[Case]:
+def evaluate_cases(cell: Contest, request: Request, registry: Registry) -> list[Case]:
     """One case for each method, tuned ones too, and block of replicates."""
     if "evaluate" not in request.stages:
         return []
@@ -110,13 +110,13 @@ def evaluate_cases(cell: Cell, request: Request, registry: Registry) -> list[Cas
     ]
 
 
-def _contenders(cell: Cell) -> list[tuple[Instance, dict[str, Scalar]]]:
+def _contenders(cell: Contest) -> list[tuple[Instance, dict[str, Scalar]]]:
     """Every method as it was asked for, then those that are tuned, with the option that names the search."""
     tuned: list[tuple[Instance, dict[str, Scalar]]] = [(case.method, {"tuned": case.key}) for case in cell.tunings]
     return [(method, {}) for method in cell.methods] + tuned
 
 
-def tune_cases(cell: Cell, request: Request, registry: Registry) -> tuple[Case, ...]:
+def tune_cases(cell: Contest, request: Request, registry: Registry) -> tuple[Case, ...]:
     """One case for each method that has something to turn here; each makes exactly as many trials."""
     if not request.tune or not {"tune", "evaluate", "time"} & set(request.stages):
         return ()
@@ -139,7 +139,7 @@ def tune_cases(cell: Cell, request: Request, registry: Registry) -> tuple[Case, 
     return tuple(cases.values())
 
 
-def _sampling_options(cell: Cell, request: Request, method: MethodSpec) -> dict[str, Scalar]:
+def _sampling_options(cell: Contest, request: Request, method: MethodSpec) -> dict[str, Scalar]:
     if not cell.spec.budgets:
         return {}
     options: dict[str, Scalar] = {
@@ -151,7 +151,7 @@ def _sampling_options(cell: Cell, request: Request, method: MethodSpec) -> dict[
     return options | _declared(method)
 
 
-def _readings(cell: Cell, registry: Registry) -> dict[str, Scalar]:
+def _readings(cell: Contest, registry: Registry) -> dict[str, Scalar]:
     """Name -> target of every reading of the family, as JSON: a trained score is measured under all of them."""
     found = {name: spec.target for (family, name), spec in registry.readings.items() if family == cell.family.name}
     return {"readings": json.dumps(found)} if found and not cell.spec.budgets else {}
@@ -163,7 +163,7 @@ def _declared(method: MethodSpec) -> dict[str, Scalar]:
     return {"deterministic": True} if deterministic else {}
 
 
-def verify_cases(cell: Cell, request: Request, registry: Registry, *, promises: bool) -> Iterable[list[Case]]:
+def verify_cases(cell: Contest, request: Request, registry: Registry, *, promises: bool) -> Iterable[list[Case]]:
     """For each method, one case a claim: those it declares where they hold, and those that all must keep.
 
     Args:
@@ -205,7 +205,7 @@ def verify_cases(cell: Cell, request: Request, registry: Registry, *, promises: 
         yield cases
 
 
-def time_cases(cell: Cell, request: Request, registry: Registry, process: int) -> list[Case]:
+def time_cases(cell: Contest, request: Request, registry: Registry, process: int) -> list[Case]:
     """One process of a timing group: every method, and a copy of the baseline as the A/A control."""
     options: dict[str, Scalar] = {
         "rounds": ROUNDS[request.suite] * (1 + request.rigorous),
@@ -230,7 +230,7 @@ def time_cases(cell: Cell, request: Request, registry: Registry, process: int) -
 
 
 def _case(
-    cell: Cell,
+    cell: Contest,
     request: Request,
     method: Instance,
     *,

@@ -19,7 +19,7 @@ from .cases import (
     PRECISION,
     PROCESSES,
     ROUNDS,
-    Cell,
+    Contest,
     Request,
     evaluate_cases,
     processes_of,
@@ -226,13 +226,13 @@ def _cell(
     task: Instance,
     methods: tuple[Instance, ...],
     baseline: Instance,
-) -> Cell:
+) -> Contest:
     spec = registry.tasks[family.name, task.name]
     # What a suite leaves out to save time is verified all the same.
     texts = () if request.methods or request.stages == ("verify",) else spec.methods.get(request.suite, ())
     if texts:
         methods = selectors.unique((baseline, *_named_methods(texts, request, registry, family)))
-    return Cell(
+    return Contest(
         family=family,
         spec=spec,
         task=task,
@@ -243,7 +243,7 @@ def _cell(
 
 
 def _screen(
-    cell: Cell, cases: Sequence[Case], registry: Registry, hooks: Hooks | None
+    cell: Contest, cases: Sequence[Case], registry: Registry, hooks: Hooks | None
 ) -> tuple[tuple[Case, ...], list[tuple[Case, Outcome]]]:
     """Split cases into those to run and those whose outcome is known already."""
     run, settled = [], []

@@ -14,7 +14,7 @@ from ..errors import PluginError
 
 TASK = "task."
 """Prefix of a knob that turns a field of the task."""
-Point = Mapping[str, Scalar]
+Choice = Mapping[str, Scalar]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Search:
     """
 
     method: Instance
-    trials: tuple[Point, ...]
+    trials: tuple[Choice, ...]
 
 
 def search(method: Instance, task: Instance, spec: MethodSpec, task_spec: TaskSpec, trials: int) -> Search | None:
@@ -49,7 +49,7 @@ def search(method: Instance, task: Instance, spec: MethodSpec, task_spec: TaskSp
     return Search(method=_tuned(method, start), trials=spread(grids, trials, first=first))
 
 
-def spread(grids: Mapping[str, Sequence[Scalar]], trials: int, *, first: Point) -> tuple[Point, ...]:
+def spread(grids: Mapping[str, Sequence[Scalar]], trials: int, *, first: Choice) -> tuple[Choice, ...]:
     """`trials` points of a product grid: `first` if it lies on it, then evenly spread; a smaller grid starts again."""
     axes = list(grids.values())
     found: dict[tuple[Scalar, ...], None] = {}
@@ -63,7 +63,7 @@ def spread(grids: Mapping[str, Sequence[Scalar]], trials: int, *, first: Point) 
     return tuple(points[i % len(points)] for i in range(trials))
 
 
-def repetitions(trials: Sequence[Point]) -> tuple[int, ...]:
+def repetitions(trials: Sequence[Choice]) -> tuple[int, ...]:
     """How often the point of each trial came before."""
     seen: Counter[tuple[Scalar, ...]] = Counter()
     out = []
@@ -73,7 +73,7 @@ def repetitions(trials: Sequence[Point]) -> tuple[int, ...]:
     return tuple(out)
 
 
-def edges(trials: Sequence[Point], chosen: Point) -> tuple[str, ...]:
+def edges(trials: Sequence[Choice], chosen: Choice) -> tuple[str, ...]:
     """Knobs whose chosen value is the smallest or largest of those that were tried: a better one may lie beyond."""
     tried = {name: {point[name] for point in trials} for name in chosen}
     return tuple(
@@ -83,13 +83,13 @@ def edges(trials: Sequence[Point], chosen: Point) -> tuple[str, ...]:
     )
 
 
-def apply(instance: Instance, chosen: Point, *, task: bool) -> Instance:
+def apply(instance: Instance, chosen: Choice, *, task: bool) -> Instance:
     """The instance with what was chosen for it: the task's fields, or the method's."""
     own = {k.removeprefix(TASK): v for k, v in chosen.items() if k.startswith(TASK) == task}
     return replace(instance, params={**instance.params, **own}) if own else instance
 
 
-def describe(chosen: Point) -> str:
+def describe(chosen: Choice) -> str:
     """`temperature=0.5, task.lr=0.003`."""
     return ", ".join(f"{name}={selectors.text(value)}" for name, value in chosen.items())
 
@@ -122,7 +122,7 @@ def _defaults(instance: Instance, knobs: Sequence[Knob]) -> dict[str, Scalar]:
     return {name: instance.params[name] if value is None else value for name, value in found.items()}
 
 
-def _tuned(method: Instance, defaults: Point) -> Instance:
+def _tuned(method: Instance, defaults: Choice) -> Instance:
     """The method with its knobs put back, named by what else was asked for."""
     declared = {field.name: field.default for field in fields_of(method.target)}
     shown = [

@@ -11,7 +11,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from ..catalog.core_claims import ALPHA, GENERAL, Finding
+from ..analysis.findings import Finding
+from ..catalog.core_claims import ALPHA, GENERAL
 from .layout import clip_middle
 from .text import visible
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..api import Case, Instance, Job, Outcome, Status
-from ..plan.tuning import Point, apply
+from ..plan.tuning import Choice, apply
 from ..store import codec
 from ..store.details import write_details
 from .capture import Capture, bounded
@@ -27,7 +27,7 @@ from .failures import classify, describe, trace_of
 
 if TYPE_CHECKING:
     from ..lab.context import Context
-    from ..lab.protocols import Workload
+    from ..lab.problems import Workload
 
 _broken_plugins: dict[str, str] = {}
 
@@ -195,7 +195,7 @@ class _Attempt:
     stop: str = ""
     seconds: float = 0.0
     extra: tuple[Any, ...] = ()
-    chosen: Point = field(default_factory=dict)
+    chosen: Choice = field(default_factory=dict)
     leaks: list[str] = field(default_factory=list)
 
     def build(self) -> tuple[object, object]:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from ..lab.protocols import Sampling, Workload
+from ..lab.problems import Sampling, Workload
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..lab.context import Context, Noise
+    from ..lab.context import Context
+    from ..lab.noise import Noise
 
 _BLOCK = bytes(2**18)
 _BATCH = 64

@@ -6,13 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..api import Case, Evidence, Measurement, Outcome
+from ..api import Case, Evidence, Measurement, Outcome, RunLike
 from . import codec
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from .results import Run
 
 COLUMNS: tuple[str, ...] = (
     *("run", "key", "family", "task", "task_params", "method", "method_params", "stage", "claim", "replicate", "copy"),
@@ -43,7 +41,7 @@ class _CaseColumns(NamedTuple):
     reason: str
 
 
-def to_frame(runs: Sequence[Run]) -> pd.DataFrame:
+def to_frame(runs: Sequence[RunLike]) -> pd.DataFrame:
     """The rows of several runs in one frame; columns and types as `Run.to_frame` says."""
     import numpy as np
     import pandas as pd

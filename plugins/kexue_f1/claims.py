@@ -16,7 +16,7 @@ from kexue_f1.readings import score_at
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.problems import Sampling
     from kexue_f1.contract import F1Loss
 
 _CERTAIN = 50.0

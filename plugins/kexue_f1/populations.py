@@ -19,7 +19,7 @@ from scipy import special
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 _GRID, _REACH = 2001, 9.0
 _GOLDEN = (math.sqrt(5) - 1) / 2

@@ -2,7 +2,7 @@
 
 The methods work in any training loop, with or without the benchmark::
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
     from kexue_gradients import Distribution, FunctionObjective, ReinMax
 
     objective = FunctionObjective(lambda z: loss(decoder(z)))  # z [S, *batch, L] -> [S, *batch]

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.context import Noise as SeededNoise
+from kexue_bench.lab.noise import Noise as SeededNoise
 
 from .contract import Distribution, GradSample, Law, Objective
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 Sampler = Callable[[Tensor, float], Tensor]
 
@@ -180,7 +180,7 @@ def from_per_sample(rule: Rule, *, draws: int = 1) -> _PerSample:
         REINFORCE with the value at the flipped sample as control, written for one sample:
 
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, FunctionObjective, from_per_sample
         >>> def antithetic(distribution, f, u):
         ...     p = distribution.mean
@@ -334,7 +334,7 @@ def from_surrogate(rule: SurrogateRule) -> _Surrogate:
         The score function, by the log-probability of a sample:
 
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, FunctionObjective, from_surrogate
         >>> def score(logits, f, noise):
         ...     x = (noise.uniform(*logits.shape) < torch.sigmoid(logits)).to(logits.dtype)

@@ -15,7 +15,7 @@ from kexue_gradients.laws import Distribution
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
     from kexue_gradients.contract import GradientMethod, MultiSampleObjective, Objective
     from kexue_gradients.laws import Law
 

@@ -27,7 +27,7 @@ from torch import Tensor
 from .laws import Distribution, Gamma, Gaussian, Law
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 __all__ = [
     "AdaptiveMethod",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from kexue_bench.lab.context import Counter
+    from kexue_bench.lab.counter import Counter
 
 
 class FunctionObjective:

@@ -16,7 +16,7 @@ from .lanczos import Function, apply
 from .probes import draw
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 def probe_blocks(op: Operator, noise: Noise, distribution: str, *, repeats: int, probes: int) -> Tensor:

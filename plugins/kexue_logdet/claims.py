@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.problems import Sampling
 
 TOLERANCE = 0.2
 """A bias or a violated bound below this share of one estimate's standard deviation does not matter: draws are dear."""

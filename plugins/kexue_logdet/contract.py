@@ -21,7 +21,8 @@ from torch import Tensor
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
-    from kexue_bench.lab.context import Counter, Noise
+    from kexue_bench.lab.counter import Counter
+    from kexue_bench.lab.noise import Noise
 
 Kind = Literal["spd", "residual"]
 Target = Literal["logdet", "trace", "inverse"]

@@ -10,7 +10,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 ENTROPY = {"checkerboard": math.log(32), "eight-gaussians": 2.83188040157, "two-moons": 2.3936}
 """Nats. Checkerboard: uniform on an area of 32; the others by quadrature of -p log p (two moons to four digits)."""

@@ -14,7 +14,7 @@ from .contract import Bounds, LogdetMethod, LogdetSample, Operator
 from .lipschitz import Residual, linear_residual
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 _GROWTH = 128
 """Room for the growth of a block's decoding error in the blocks after it; trained flows were seen to need 74."""

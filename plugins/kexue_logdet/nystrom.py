@@ -12,7 +12,7 @@ from .blocks import probe_blocks, products
 from .contract import Operator
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)

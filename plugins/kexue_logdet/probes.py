@@ -17,7 +17,7 @@ from torch import Tensor
 from .contract import LogdetSample, Operator
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 INDEPENDENT = ("rademacher", "gaussian", "sphere")
 DISTRIBUTIONS = (*INDEPENDENT, "orthogonal")

@@ -19,7 +19,7 @@ from .contract import Operator
 from .probes import draw
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 LAWS = ("geometric", "norm", "poisson")
 _GRID = 2**53

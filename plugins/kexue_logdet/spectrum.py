@@ -12,7 +12,7 @@ from .lanczos import krylov
 from .probes import draw
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 MARGIN = 0.5
 """An estimated lower bound is at least this share of the smallest Ritz value, which is never below the true one."""

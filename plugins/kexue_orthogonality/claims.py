@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from kexue_bench.api import Evidence
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 
 from .contract import Alone, OrthogonalityMethod
 from .targets import polar, targets_of
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.problems import Sampling
 
 TOLERANCE = 1e-9
 DIFFERENCES = 1e-6

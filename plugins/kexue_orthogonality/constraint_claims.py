@@ -23,7 +23,7 @@ from .tasks.descent import descend, determinant_sign, haar, singular_error
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.problems import Sampling
 
 MATRICES, STEPS, CONDITION = 32, 30, 100.0
 _ROUNDING = 1e3

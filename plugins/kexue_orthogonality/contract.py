@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from kexue_bench.lab.context import Counter, Noise
+from kexue_bench.lab.counter import Counter
+from kexue_bench.lab.noise import Noise
 from kexue_bench.lab.training import Joins
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Stream
+    from kexue_bench.lab.noise import Stream
 
 Kind = Literal["linear", "convolution", "recurrent"]
 
@@ -128,7 +129,7 @@ class Target(Protocol):
 
 
 class Surroundings(Protocol):
-    """What a method may ask of whoever attaches it; `kexue_bench.lab.context.Context` is one."""
+    """What a method may ask of whoever attaches it; `kexue_bench.lab.Context` is one."""
 
     counter: Counter
 

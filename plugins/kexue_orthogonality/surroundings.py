@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from kexue_bench.lab.context import Counter, Noise
+from kexue_bench.lab.counter import Counter
+from kexue_bench.lab.noise import Noise
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Stream
+    from kexue_bench.lab.noise import Stream
 
 
 class Streamed:

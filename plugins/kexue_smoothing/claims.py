@@ -19,8 +19,9 @@ from .tasks.matching import Matched, meant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kexue_bench.lab.context import Context, Noise
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.problems import Sampling
 
 N, K = 5, 2
 """Entries of a row and of those chosen, wherever a claim is checked; rows of two for operators of two."""

@@ -29,7 +29,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 SCALARS = frozenset({"relu", "abs", "step", "round", "floor"})
 """Kinds that act on each entry alone."""

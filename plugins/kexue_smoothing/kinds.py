@@ -12,7 +12,7 @@ from .contract import Bound, checked_k, checked_softness
 from .rows import Rows, finite_ends, last, rows
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 class Operator(ABC):

@@ -10,7 +10,7 @@ from torch import Tensor
 from .contract import SCALARS, Smoothing, arguments
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 _DISTANCES = (*(i / 8 for i in range(24)), 3, 4, 5, 7, 10, 20)
 """In softnesses; dense where mean losses peak."""

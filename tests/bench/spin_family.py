@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.problems import Workload
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context

@@ -14,8 +14,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from kexue_bench.lab.context import Noise
-from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.noise import Noise
+from kexue_bench.lab.problems import Workload
 from kexue_bench.lab.timing import time_group
 from kexue_gradients import Distribution, FunctionObjective, Reinforce, Rloo, from_per_sample
 

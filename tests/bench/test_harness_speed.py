@@ -21,9 +21,10 @@ import torch
 from pebble import ProcessPool
 
 from kexue_bench.api import Case, Instance, Job, Plan
-from kexue_bench.lab.context import Context, Noise
+from kexue_bench.lab.context import Context
 from kexue_bench.lab.moments import estimate
-from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.noise import Noise
+from kexue_bench.lab.problems import Workload
 from kexue_bench.lab.timing import MemberTimes, time_group
 from kexue_bench.run import runner
 from kexue_bench.run.engines.local import LocalEngine

@@ -14,14 +14,14 @@ from time import perf_counter
 import pytest
 import torch
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import SLQ, Exact
 from kexue_logdet.tasks.grid_laplacian import GridLaplacian
 
 MILLION = """
 import json, resource, torch
 from time import perf_counter
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import SLQ
 from kexue_logdet.tasks.grid_laplacian import GridLaplacian
 torch.set_num_threads(1)

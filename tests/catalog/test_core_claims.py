@@ -6,8 +6,9 @@ import math
 
 import pytest
 
+from kexue_bench.analysis.findings import read_findings
 from kexue_bench.api import Case, Evidence, Instance, Job, Outcome, Plan
-from kexue_bench.catalog.core_claims import ALPHA, CORE_CLAIMS, GENERAL, decide, read_findings
+from kexue_bench.catalog.core_claims import ALPHA, CORE_CLAIMS, GENERAL, decide
 
 
 def evidence(**changes):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from kexue_bench.analysis.findings import Finding
 from kexue_bench.api import Case, Evidence, Instance, Outcome
-from kexue_bench.catalog.core_claims import CORE_CLAIMS, Finding, decide
+from kexue_bench.catalog.core_claims import CORE_CLAIMS, decide
 from kexue_bench.report.verification import Verification
 
 PLUGINS = Path(__file__).parents[1] / "plugins"

@@ -14,8 +14,8 @@ from kexue_bench.api import Case, Instance
 from kexue_bench.catalog.core_claims import ALPHA, decide
 from kexue_bench.lab import claims
 from kexue_bench.lab.context import Context
-from kexue_bench.lab.intervals import Units
-from kexue_bench.lab.protocols import Sampling
+from kexue_bench.lab.intervals import BatchMeans
+from kexue_bench.lab.problems import Sampling
 
 
 def context(seed=0, budget=4096, **options):
@@ -66,7 +66,7 @@ def simulated(law, *, simulations, draws, seed):
     found = []
     for _ in range(simulations // 250):
         g = law(rng, (250, 64, draws // 64))
-        units = Units(
+        units = BatchMeans(
             squares=np.square(g).sum(-1).mean(-1),
             means=g.mean(2),
             offset=np.zeros(g.shape[-1]),

@@ -7,7 +7,8 @@ import torch
 from scipy import stats
 
 from kexue_bench.api import Case, Instance
-from kexue_bench.lab.context import STREAMS, Context, Noise
+from kexue_bench.lab.context import Context
+from kexue_bench.lab.noise import STREAMS, Noise
 
 KINDS = {
     "uniform": stats.uniform(),

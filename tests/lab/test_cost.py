@@ -3,8 +3,9 @@ import gc
 import pytest
 import torch
 
-from kexue_bench.lab.context import Counter, Noise
 from kexue_bench.lab.cost import measure
+from kexue_bench.lab.counter import Counter
+from kexue_bench.lab.noise import Noise
 
 KB = 1000  # bytes of 250 float32
 

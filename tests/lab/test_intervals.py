@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from kexue_bench.lab import intervals
-from kexue_bench.lab.intervals import Interval, Units
+from kexue_bench.lab.intervals import BatchMeans, Interval
 
 SEEDS, UNITS, DRAWS = 3000, 32, 2048
 
@@ -74,7 +74,7 @@ UNTRUSTWORTHY = {
 
 
 def simulate(case, seeds=SEEDS, draws=DRAWS, rng_seed=0):
-    """Units of as many estimations, and whether the harness's own rule flags each."""
+    """BatchMeans of as many estimations, and whether the harness's own rule flags each."""
     rng, parts = np.random.default_rng(rng_seed), []
     for _ in range(seeds // 250):
         d = case.draw(rng, (250, UNITS, draws // UNITS)) - case.truth
@@ -83,7 +83,7 @@ def simulate(case, seeds=SEEDS, draws=DRAWS, rng_seed=0):
         heavy = intervals.share(e.sum(1), np.square(e).sum(1), e.max(1), draws) > intervals.HEAVY_SHARE
         parts.append((squares.mean(-1), d.mean(-2), heavy | (np.ptp(e, axis=1) == 0)))
     squares, means, flagged = (np.concatenate(p) for p in zip(*parts, strict=True))
-    units = Units(squares=squares, means=means, offset=np.zeros_like(case.truth), draws=draws // UNITS)
+    units = BatchMeans(squares=squares, means=means, offset=np.zeros_like(case.truth), draws=draws // UNITS)
     return units, flagged
 
 
@@ -98,7 +98,7 @@ def exact_units(seed=0, mean=0.0, draws=64, dimension=3):
 
 def units_of(g, truth, centre):
     d = g - centre
-    return Units(squares=np.square(d).sum(-1).mean(-1), means=d.mean(1), offset=centre - truth, draws=g.shape[1])
+    return BatchMeans(squares=np.square(d).sum(-1).mean(-1), means=d.mean(1), offset=centre - truth, draws=g.shape[1])
 
 
 @pytest.mark.statistical

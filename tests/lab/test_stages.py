@@ -5,7 +5,7 @@ import torch
 
 from kexue_bench.api import Case, Instance
 from kexue_bench.lab.context import Context
-from kexue_bench.lab.protocols import Sampling, Workload
+from kexue_bench.lab.problems import Sampling, Workload
 from kexue_bench.lab.stages import evaluate, workload
 from kexue_bench.lab.training import Diverged, Training, adam
 

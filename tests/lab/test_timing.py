@@ -12,7 +12,7 @@ import pytest
 
 from kexue_bench.api import Measurement
 from kexue_bench.lab.clocks import Block, CudaClock, HostClock, clock_for
-from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.problems import Workload
 from kexue_bench.lab.timing import MemberTimes, measurements, time_group
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from kexue_bench.lab.context import Counter, Noise
+from kexue_bench.lab.counter import Counter
+from kexue_bench.lab.noise import Noise
 from kexue_bench.lab.training import Diverged, Joins, Training, adam, default_marks, train
 
 

@@ -33,7 +33,7 @@ TARGETS = '''
 from dataclasses import dataclass
 import math
 import torch
-from kexue_bench.lab.protocols import Sampling, Workload
+from kexue_bench.lab.problems import Sampling, Workload
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Measure
+    from kexue_bench.lab.training import Measure
     from kexue_f1.contract import F1Loss
 
 ITEMS = 10_000

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Measure
+    from kexue_bench.lab.training import Measure
     from kexue_f1.contract import F1Loss
     from kexue_f1.tasks.linear import Data
 

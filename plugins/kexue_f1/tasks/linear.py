@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from kexue_bench.lab.training import Joins, Training, adam
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
     from kexue_f1.contract import F1Loss, SetReading, ThresholdReading
 
 Data = tuple[Tensor, Tensor]

@@ -20,8 +20,9 @@ from kexue_bench.lab.training import Training, adam
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kexue_bench.lab.context import Context, Noise
-    from kexue_bench.lab.protocols import Measure
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.training import Measure
     from kexue_f1.contract import F1Loss
 
 SIDE, VOID, SEED = 200, 255, 18

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.protocols import Sampling
+from kexue_bench.lab.problems import Sampling
 from kexue_f1.metrics import f1
 from kexue_f1.populations import best_minibatch_f1, searched_gaussian_f1
 from kexue_f1.tasks.linear import repeated
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.problems import Recorder
     from kexue_f1.contract import F1Loss
 
 POINTS = ("halfway", "bayes")
@@ -79,7 +81,7 @@ class MinibatchF1:
         threshold, best = best_minibatch_f1(self.d, self.prior, self.batch)
         draws = Draws(task=self, method=method, all_data=(x, y), threshold=threshold, adapting=ctx.noise("method"))
 
-        def after(context: Context) -> None:
+        def after(context: Recorder) -> None:
             level, value = searched_gaussian_f1(self.d, self.prior)
             # Where nothing can be told, the threshold is any below everything.
             gap = abs(level - value / 2) if self.d else max(0.0, value / 2 - self.prior)

@@ -10,7 +10,7 @@ import torch
 from kexue_gradients.contract import Gaussian, GradSample, Objective
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class AntitheticScore:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import FunctionObjective, Gaussian
         >>> law = Gaussian(mu=torch.zeros(1), sigma=torch.ones(1))
         >>> even = FunctionObjective(lambda x: x.square().sum(-1))

@@ -15,7 +15,7 @@ from .draws import weighted_sum
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Arms:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, FunctionObjective
         >>> logits = torch.zeros(3, requires_grad=True)
         >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))

@@ -13,7 +13,7 @@ from kexue_gradients.laws import below
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 # 1 - 2 p at a common node of two leaves that part is at least 1/3, up to rounding; where they do not part it may be 0,
 # and the estimate is 0 whatever stands there.

@@ -14,7 +14,7 @@ from .coupled import Tree, coupled_estimate, require_classes, weighted_estimate
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 _ORDERS = ("ascending", "descending", "none")
 
@@ -39,7 +39,7 @@ class DisarmStickBreaking:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, FunctionObjective
         >>> logits = torch.zeros(2, 4, requires_grad=True)
         >>> f = FunctionObjective(lambda x: x[..., 0].square().sum(-1))

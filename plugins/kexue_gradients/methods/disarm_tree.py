@@ -10,7 +10,7 @@ from kexue_gradients.contract import Distribution, GradSample, Objective
 from .coupled import Tree, coupled_estimate, require_classes
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class DisarmTree:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, FunctionObjective
         >>> logits = torch.zeros(2, 4, requires_grad=True)
         >>> f = FunctionObjective(lambda x: x[..., 0].square().sum(-1))

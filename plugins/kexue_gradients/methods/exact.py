@@ -12,7 +12,7 @@ from kexue_gradients.contract import Distribution, Enumeration, GradSample, Obje
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Exact:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, Enumeration, FunctionObjective
         >>> logits = torch.zeros(3, requires_grad=True)
         >>> states = torch.tensor([[0.0], [1.0]])

@@ -10,7 +10,7 @@ from kexue_gradients.contract import Distribution, GradSample, Objective
 from .exact import Exact
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class ExactBaseline:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, Enumeration, FunctionObjective
         >>> logits = torch.zeros(3, requires_grad=True)
         >>> states = torch.tensor([[0.0], [1.0]])

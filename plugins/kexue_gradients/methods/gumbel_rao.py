@@ -12,7 +12,7 @@ from kexue_gradients.contract import Distribution, GradSample, Objective
 from .conditional import perturbed_given
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class GumbelRao:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, FunctionObjective
         >>> logits = torch.zeros(2, 3, requires_grad=True)
         >>> f = FunctionObjective(lambda x: x[..., 0].square().sum(-1))

@@ -10,7 +10,7 @@ import torch
 from kexue_gradients.contract import Gamma, GradSample, Objective
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class ImplicitGamma:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import FunctionObjective, Gamma
         >>> f = FunctionObjective(lambda x: x.sum(-1))
         >>> sample = ImplicitGamma().estimate(Gamma(shape=torch.tensor([2.5])), f, Noise.seeded(0), 3)

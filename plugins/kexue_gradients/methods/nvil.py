@@ -14,7 +14,7 @@ from .learning import Learned, derivatives, descend, learned, per_problem, scala
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 class _Baseline(NamedTuple):
@@ -47,7 +47,7 @@ class Nvil:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, FunctionObjective
         >>> nvil, noise, encoder = Nvil(), Noise.seeded(0), torch.nn.Linear(4, 3)
         >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))

@@ -10,7 +10,7 @@ import torch
 from kexue_gradients.contract import Gaussian, GradSample, Objective
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Pathwise:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import FunctionObjective, Gaussian
         >>> law = Gaussian(mu=torch.tensor([1.0]), sigma=torch.tensor([0.5]))
         >>> f = FunctionObjective(lambda x: 3 * x.sum(-1))

@@ -12,7 +12,7 @@ from kexue_gradients.contract import GradSample, Law, Objective
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 _BASELINES = ("none", "constant", "ema", "optimal")
 
@@ -45,7 +45,7 @@ class Reinforce:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, FunctionObjective
         >>> logits = torch.zeros(3, requires_grad=True)
         >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))

@@ -11,7 +11,7 @@ from .conditional import normalised, onto_logits, perturbed_given, slope_given
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
     from kexue_gradients.contract import Distribution, Objective
 
 

@@ -15,7 +15,7 @@ from .learning import Learned, derivatives, descend, learned, per_problem, scala
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 _LEAK = 0.3
 
@@ -44,7 +44,7 @@ class Rodeo:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, FunctionObjective
         >>> rodeo, noise, logits = Rodeo(), Noise.seeded(0), torch.zeros(3, requires_grad=True)
         >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))

@@ -14,7 +14,7 @@ from kexue_gradients.contract import Distribution, GradSample, Objective
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 _BASELINES = ("none", "sampled")
 
@@ -37,7 +37,7 @@ class TopKSum:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, FunctionObjective
         >>> logits = torch.zeros(1, 3, requires_grad=True)
         >>> f = FunctionObjective(lambda x: x[..., 0].square().sum(-1))

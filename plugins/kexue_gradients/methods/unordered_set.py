@@ -14,7 +14,7 @@ from .without_replacement import draw_without_replacement, set_ratios
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 _ESTIMATORS = ("unordered-set", "sum-and-sample")
 _BASELINES = ("built-in", "none")
@@ -44,7 +44,7 @@ class UnorderedSet:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution, FunctionObjective
         >>> logits = torch.zeros(1, 3, requires_grad=True)
         >>> f = FunctionObjective(lambda x: x[..., 0].square().sum(-1))

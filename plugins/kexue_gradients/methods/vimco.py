@@ -13,7 +13,7 @@ from kexue_gradients.contract import GradSample, Law, MultiSampleObjective
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 _BASELINES = ("geometric", "arithmetic", "none")
 
@@ -34,7 +34,7 @@ class Vimco:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_gradients import Distribution
         >>> class Bound:
         ...     samples = 4

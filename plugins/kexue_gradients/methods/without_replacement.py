@@ -12,7 +12,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
     from kexue_gradients.contract import Distribution
 
 _NOWHERE = -1e30  # log-probability and key of a branch that does not exist; finite, so that differences are

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Workload
+    from kexue_bench.lab.problems import Workload
     from kexue_bench.lab.training import Training
     from kexue_gradients.contract import GradientMethod
 

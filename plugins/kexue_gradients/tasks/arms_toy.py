@@ -10,7 +10,7 @@ from kexue_gradients.tasks.bernoulli_toy import BernoulliToy
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.problems import Sampling
     from kexue_gradients.contract import GradientMethod
 
 _TARGET = 0.49

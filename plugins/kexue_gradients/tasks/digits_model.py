@@ -17,8 +17,10 @@ from kexue_gradients.tasks.sampling import adapted, initial_state
 from kexue_gradients.tasks.states import bit_states, class_states
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Counter, Noise
-    from kexue_bench.lab.protocols import Measure
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.counter import Counter
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.training import Measure
     from kexue_gradients.contract import GradientMethod
 
 PIXELS = 64

@@ -15,9 +15,9 @@ from kexue_gradients.tasks.free_logits import free_logits, stacked, train_logits
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Context, Counter
-    from kexue_bench.lab.protocols import Measure
-    from kexue_bench.lab.training import Training
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.counter import Counter
+    from kexue_bench.lab.training import Measure, Training
     from kexue_gradients.contract import GradientMethod
 
 _BITS, _TARGET = 200, 0.499

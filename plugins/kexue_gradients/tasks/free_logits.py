@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from torch.optim import Optimizer
 
-    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
     from kexue_gradients.contract import Distribution, GradientMethod, Objective
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.problems import Sampling
     from kexue_gradients.contract import GradientMethod
 
 _BATCH = 4096  # part of the task's version: the stream of a batch depends on it

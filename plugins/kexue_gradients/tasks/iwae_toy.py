@@ -17,8 +17,9 @@ from kexue_gradients.tasks.states import bit_states
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Context, Counter
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.counter import Counter
+    from kexue_bench.lab.problems import Sampling
     from kexue_gradients.contract import GradientMethod
 
 _BATCH = 1024  # part of the task's version: the stream of a batch depends on it

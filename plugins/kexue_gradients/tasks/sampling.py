@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 
-from kexue_bench.lab.context import Noise
-from kexue_bench.lab.protocols import Sampling
+from kexue_bench.lab.noise import Noise
+from kexue_bench.lab.problems import Sampling
 from kexue_gradients.claims import enumerated_variance
 from kexue_gradients.contract import Distribution
 from kexue_gradients.methods.exact import Exact
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from kexue_bench.lab.context import Context, Counter
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.counter import Counter
     from kexue_gradients.contract import (
         AdaptiveMethod,
         GradientMethod,

@@ -15,7 +15,7 @@ from ..probes import draw, fold, population, validate
 from ..spectrum import interval
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Chebyshev:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64))

@@ -14,7 +14,7 @@ from ..blocks import need_logdet, need_spd
 from ..contract import LogdetSample, Operator, afford
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 ALGORITHMS = ("hutchinson_trace", "hutchpp_trace", "xtrace")
 COLA_PROBES = 100
@@ -48,7 +48,7 @@ class LinearOperatorLogdet:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> op = Operator.of(torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64)), "spd")
@@ -123,7 +123,7 @@ class CoLALogdet:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> op = Operator.of(torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64)), "spd")
@@ -166,7 +166,7 @@ class Imate:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import GridLaplacian
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> sample = Imate().estimate(GridLaplacian().operator(), 60, noise, repeats=4)
@@ -219,7 +219,7 @@ class Curvlinops:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 80, dtype=torch.float64))

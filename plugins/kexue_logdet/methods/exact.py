@@ -12,7 +12,7 @@ from torch import Tensor
 from ..contract import LogdetSample, Operator, afford
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 WAYS = ("auto", "products")
 LARGEST = 2**14
@@ -34,7 +34,7 @@ class Exact:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64))

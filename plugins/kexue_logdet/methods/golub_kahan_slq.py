@@ -12,7 +12,7 @@ from ..golub_kahan import Bidiagonal, bidiagonalise
 from ..probes import draw, fold, validate
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class GolubKahanSLQ:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> matrix = 0.3 * torch.eye(50, dtype=torch.float64)

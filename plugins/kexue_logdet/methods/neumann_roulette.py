@@ -13,7 +13,7 @@ from ..probes import draw, fold, validate
 from ..roulette import Columns, Stopping, added, powers, settled, validate_kind
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class NeumannRoulette:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> matrix = 0.3 * torch.eye(50, dtype=torch.float64)

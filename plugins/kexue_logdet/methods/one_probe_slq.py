@@ -15,7 +15,7 @@ from ..nystrom import Preconditioner, precondition
 from ..probes import draw
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class OneProbeSLQ:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import Bounds, Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 100, dtype=torch.float64))

@@ -13,7 +13,7 @@ from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold, population, validate
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class PowerSeries:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> matrix = 0.3 * torch.eye(50, dtype=torch.float64)

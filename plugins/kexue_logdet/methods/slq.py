@@ -15,7 +15,7 @@ from ..lanczos import Krylov, krylov, quadrature, radau_quadrature, solve
 from ..probes import INDEPENDENT, draw, fold, population, validate
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 ORTHOGONALISATIONS = ("full", "none")
 BLOCK = {"cpu": 2**18}
@@ -46,7 +46,7 @@ class SLQ:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 50, dtype=torch.float64))

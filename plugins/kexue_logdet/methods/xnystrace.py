@@ -14,7 +14,7 @@ from ..contract import LogdetSample, Operator, afford
 from ..probes import validate
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 ROTATION_INVARIANT = ("gaussian", "sphere")
 
@@ -37,7 +37,7 @@ class XNysTrace:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> from kexue_logdet import Bounds, Operator
         >>> noise = Noise.seeded(0, dtype=torch.float64)
         >>> matrix = torch.diag(torch.linspace(1.0, 4.0, 100, dtype=torch.float64))

@@ -10,7 +10,7 @@ import torch
 from scipy import special
 from torch import Tensor
 
-from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.problems import Workload
 
 from ..contract import LogdetMethod, Operator
 from ..methods.hutchpp import HutchPP
@@ -22,7 +22,8 @@ from .sampling import fitting
 from .spectrum import NAMES, Spectrum
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
 
 GRIDS = ("steps", "doubling")
 REPEATS = 10

@@ -16,8 +16,9 @@ from ..methods.exact import Exact
 from .sampling import fitting
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
-    from kexue_bench.lab.protocols import Measure
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.training import Measure
 
 _BATCH, _TEST, _DECODED, _FIT = 256, 4000, 1000, 2000
 _LEARNING_RATE = 5e-3

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.problems import Sampling
 
 BOUNDARIES = ("dirichlet", "neumann", "periodic")
 TRACKS = ("known", "none")

@@ -15,7 +15,7 @@ from .sampling import sampling
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.problems import Sampling
 
 PRECISION = 1e-13
 

@@ -15,7 +15,7 @@ from .residual_variances import residual_sampling
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.problems import Sampling
 
 N, BATCH = 6, 256
 NAMES = ("cyc6", "mod7_6", "mod11_6", "bidiag6", "negdiag6", "mlp6")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from kexue_bench.lab.protocols import Sampling
+from kexue_bench.lab.problems import Sampling
 
 from ..contract import Bounds, Operator
 from ..iresnet import differentiable
@@ -17,7 +17,8 @@ from .sampling import BATCH, allowance, fitting
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.protocols import Sampling
+from kexue_bench.lab.problems import Sampling
 
 from ..contract import LogdetMethod, LogdetSample, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.problems import Recorder
 
 BATCH, ROWS = 8, 2**19
 """Draws in a batch, and the most numbers that one vector of each of them may hold together."""
@@ -59,7 +61,7 @@ class Draws:
                 self._covered[name] += int(covers(sample, self._truth, bars=bars).sum())
         return sample.value
 
-    def record(self, ctx: Context) -> None:
+    def record(self, ctx: Recorder) -> None:
         """Coverage of the method's own error bar, and the realised products where their number is random."""
         if self._barred:
             for name, count in self._covered.items():

@@ -14,8 +14,9 @@ from ..variances import hutchinson_variance
 from .sampling import sampling
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.problems import Sampling
 
 NAMES = ("flat", "poly", "slowexp", "fastexp", "smallstep", "bigstep")
 TARGETS = ("trace", "logdet")

@@ -14,7 +14,7 @@ from .sampling import sampling
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Sampling
+    from kexue_bench.lab.problems import Sampling
 
 NAMES = ("path", "ring", "kms", "ring-rbf")
 DEFAULTS = {"path": 1.0, "ring": 1.0, "kms": 0.9, "ring-rbf": 16.0}

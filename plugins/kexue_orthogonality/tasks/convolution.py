@@ -16,8 +16,7 @@ from .layers import StackedConv2d
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Measure
-    from kexue_bench.lab.training import Training
+    from kexue_bench.lab.training import Measure, Training
 
 _KERNEL = 3
 

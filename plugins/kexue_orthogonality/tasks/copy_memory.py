@@ -19,8 +19,9 @@ from .layers import StackedLinear
 from .measures import orthogonality
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
-    from kexue_bench.lab.protocols import Measure
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.training import Measure
 
 SYMBOLS, LENGTH = 8, 10
 _BLANK, _MARKER = 0, SYMBOLS + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kexue_bench.lab.context import Counter
+from kexue_bench.lab.counter import Counter
 from kexue_bench.lab.training import Training
 
 from ..flops import count

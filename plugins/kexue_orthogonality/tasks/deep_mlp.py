@@ -13,9 +13,9 @@ from .digits import CLASSES, SIDE, Classifier, TrainedClassifier, digits_of, nll
 from .digits_mlp import Mlp
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
-    from kexue_bench.lab.protocols import Measure
-    from kexue_bench.lab.training import Training
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.training import Measure, Training
 
 _WATCHED = 64
 

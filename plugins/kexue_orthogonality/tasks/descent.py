@@ -17,7 +17,8 @@ from .counted import CountedTraining
 from .layers import StackedLinear
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
 
 _INPUTS = 32
 

@@ -18,8 +18,9 @@ from .counted import CountedTraining
 from .measures import orthogonality
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
-    from kexue_bench.lab.protocols import Measure
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.training import Measure
 
 CLASSES, SIDE = 10, 8
 _IMAGES, _TRAIN, _BATCH = 1797, 1437, 64

@@ -16,9 +16,9 @@ from .digits import CLASSES, SIDE, Classifier, TrainedClassifier
 from .layers import StackedConv2d, StackedLinear
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
-    from kexue_bench.lab.protocols import Measure
-    from kexue_bench.lab.training import Training
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.training import Measure, Training
 
 _STRIDES = (1, 2)
 _KERNEL = 3

@@ -15,7 +15,7 @@ from .digits import CLASSES, SIDE, Classifier, TrainedClassifier
 from .layers import StackedLinear
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,7 @@ from .descent import WeightTraining, censored, check_run, descend, gap
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.protocols import Measure
-    from kexue_bench.lab.training import Training
+    from kexue_bench.lab.training import Measure, Training
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from kexue_bench.lab.protocols import Sampling
+from kexue_bench.lab.problems import Sampling
 from kexue_bench.lab.training import Training
 
 from ..contract import OrthogonalityMethod, Session
@@ -19,7 +19,8 @@ from ..targets import WeightTarget, polar
 from .layers import StackedLinear
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
 
 _INPUTS = 16
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.problems import Workload
 from kexue_bench.lab.training import Training
 
 from ..flops import count

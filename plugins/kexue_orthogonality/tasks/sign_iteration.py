@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.problems import Workload
 
 from ..polynomials import JORDAN, NEWTON_SCHULZ, Polynomial, evaluate
 from .descent import record_exact

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.protocols import Sampling
+from kexue_bench.lab.problems import Sampling
 
 from ..contract import OrthogonalityMethod
 from ..methods.som import SelfOrthogonality
@@ -17,7 +17,8 @@ from ..targets import WeightTarget, polar
 from .layers import StackedLinear
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
 
 INPUTS = ("normal", "correlated", "positive")
 WEIGHTS = ("orthogonal", "gaussian")

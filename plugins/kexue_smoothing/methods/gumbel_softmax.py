@@ -13,7 +13,7 @@ from ..kinds import SampleOperator
 from .weighted_max import checked_alpha
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class GumbelSoftmax(SampleOperator):
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> x = torch.zeros(2, 3)
         >>> GumbelSoftmax().apply(x, softness=0.5, noise=Noise.seeded(0)).sum().item()
         2.0

@@ -13,7 +13,7 @@ from .gumbel_softmax import GumbelSoftmax
 from .softmax import Softmax
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)

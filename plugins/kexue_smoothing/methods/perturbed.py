@@ -13,7 +13,7 @@ from ..hard_functions import hard
 from ..rows import last
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
 NOISES = ("normal", "gumbel")
 KINDS = ("one-hot", "top-k", "rank")
@@ -34,7 +34,7 @@ class Perturbed:
 
     Examples:
         >>> import torch
-        >>> from kexue_bench.lab.context import Noise
+        >>> from kexue_bench.lab import Noise
         >>> x = torch.tensor([3.0, 2.0, 1.0, 4.0])
         >>> Perturbed(samples=100).of("top-k").apply(x, softness=0.1, k=2, noise=Noise.seeded(0))
         tensor([1., 0., 0., 1.])

@@ -14,8 +14,9 @@ from ..contract import Smoothing, arguments, fitting
 from .matching import Bench, Setting, calibration
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
-    from kexue_bench.lab.protocols import Measure
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.training import Measure
 
 _TRAINING_IMAGES = 1400
 

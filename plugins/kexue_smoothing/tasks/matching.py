@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.protocols import Sampling, Workload
+from kexue_bench.lab.problems import Sampling, Workload
 
 from ..contract import SCALARS, Smoothing, arguments
 from ..hard_functions import error, extent, gap, hard
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.problems import Recorder
 
 SOFTEST, HARDEST = 1e3, 1e-5
 """Softnesses between which the matching one is looked for."""
@@ -144,12 +146,12 @@ class Bench:
             wrong=wrong.double(),
         )
 
-    def record_softness(self, ctx: Context) -> None:
+    def record_softness(self, ctx: Recorder) -> None:
         """The softness that was found, where one was looked for."""
         if self.adjustable:
             ctx.record("softness", self.softness, flags=("exact",))
 
-    def record(self, ctx: Context) -> None:
+    def record(self, ctx: Recorder) -> None:
         """The softness that was found, and the curve around it: errors, their bounds and gradients."""
         if not self.adjustable:
             return
@@ -263,7 +265,7 @@ def matched(operator: Smoothing, setting: Setting, ctx: Context, *, n: int, curv
     if setting.kind in MONOTONE:
         columns |= {"wrong-sign": 3}
 
-    def record(ctx: Context) -> None:
+    def record(ctx: Recorder) -> None:
         if curve:
             bench.record(ctx)
         else:

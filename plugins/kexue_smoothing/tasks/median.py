@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from kexue_bench.lab.moments import estimate
-from kexue_bench.lab.protocols import Sampling, Workload
+from kexue_bench.lab.problems import Sampling, Workload
 
 from ..contract import Smoothing, arguments, fitting
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
 
 LABELS, MIDDLE, UNIT = 10_000, 4999.5, 1e-4
 _BATCH, ROWS = 4096, 2**20

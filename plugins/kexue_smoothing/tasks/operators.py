@@ -11,8 +11,9 @@ from ..contract import fitting
 from .matching import Matched, Setting, matched, timed
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context, Noise
-    from kexue_bench.lab.protocols import Workload
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.problems import Workload
 
 
 class Task:

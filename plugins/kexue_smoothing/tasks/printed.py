@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.problems import Workload
 
 from ..contract import arguments, fitting
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.problems import Workload
 
 from ..contract import fitting
 

@@ -10,7 +10,7 @@ import torch
 from scipy import integrate, stats
 from sklearn import metrics as sklearn
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_f1.populations import (
     Part,
     Population,

@@ -145,7 +145,7 @@ def test_exact_scores_are_those_of_many_items(context, short):
     """F1 and average precision of a trained score on 200,000 fresh items; four standard errors."""
     from sklearn import metrics
 
-    from kexue_bench.lab.context import Noise
+    from kexue_bench.lab.noise import Noise
 
     ctx = context("g")
     training = short.build(f1.BinaryCrossEntropy(), ctx)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from kexue_bench.lab.context import Counter, Noise
+from kexue_bench.lab.counter import Counter
+from kexue_bench.lab.noise import Noise
 from kexue_gradients import (
     Distribution,
     FunctionObjective,

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_gradients import AntitheticScore, FunctionObjective, Gaussian, MeasureValued, Pathwise, Reinforce
 
 DOUBLE = torch.float64

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kexue_bench.lab.context import Counter, Noise
+from kexue_bench.lab.counter import Counter
+from kexue_bench.lab.noise import Noise
 from kexue_gradients import Distribution, Enumeration, FunctionObjective
 
 

@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 from sklearn.datasets import load_digits
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_gradients.tasks.digits_vae_frozen import PARAMETERS
 
 N = 4096

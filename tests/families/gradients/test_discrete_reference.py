@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from kexue_bench.lab.context import Counter, Noise
+from kexue_bench.lab.counter import Counter
+from kexue_bench.lab.noise import Noise
 from kexue_gradients import Distribution, Enumeration, FunctionObjective, Rebar
 
 DOUBLE = torch.float64

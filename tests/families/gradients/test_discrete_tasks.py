@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_gradients import Distribution, FunctionObjective
 from kexue_gradients.task_specs import FROZEN_TASKS
 from kexue_gradients.tasks.max_cut import petersen_edges

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import distributions
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_gradients import Distribution, Gamma, Gaussian
 
 DOUBLE = torch.float64

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 import torch
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_gradients import (
     Arm,
     Arms,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_gradients import (
     Arm,
     Arms,

@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 
 DOUBLE = torch.float64
 N = 2**18

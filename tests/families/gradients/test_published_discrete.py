@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_gradients import Arm, Arms, Disarm, Distribution, FunctionObjective, Rloo, UnorderedSet
 from kexue_gradients.methods import unordered_set
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_gradients import Arm, Disarm, Distribution, FunctionObjective, GumbelRao, StGumbelSoftmax
 from kexue_gradients.published_specs import PUBLISHED
 from kexue_gradients.tasks.simplex_quadratic import POINTS

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 
 N = 2**16
 Z = 5.0

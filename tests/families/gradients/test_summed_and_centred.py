@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_gradients import (
     Arm,
     Disarm,

@@ -10,7 +10,7 @@ import torch
 from kexue_bench.api import Case, Instance
 from kexue_bench.catalog.core_claims import decide
 from kexue_bench.lab.context import Context
-from kexue_bench.lab.protocols import Sampling
+from kexue_bench.lab.problems import Sampling
 from kexue_logdet import SLQ, LogdetSample, claims
 
 

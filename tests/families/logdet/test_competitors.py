@@ -11,7 +11,9 @@ import torch
 
 from kexue_bench.api import Case, Instance
 from kexue_bench.catalog.core_claims import decide
-from kexue_bench.lab.context import Context, Counter, Noise
+from kexue_bench.lab.context import Context
+from kexue_bench.lab.counter import Counter
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import Bounds, BudgetError, GridLaplacian, Operator, Spectrum
 from kexue_logdet.claims import small_determinant
 from kexue_logdet.competitor_specs import METHODS

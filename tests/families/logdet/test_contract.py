@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import kexue_logdet
-from kexue_bench.lab.context import Counter, Noise
+from kexue_bench.lab.counter import Counter
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import SLQ, Bounds, BudgetError, Exact, LogdetMethod, Operator, PowerSeries
 from kexue_logdet.contract import afford
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import Exact, Operator
 
 KINDS = {"minij6": "spd", "lap1d6": "spd", "kms6": "spd", "lehmer6": "spd", "hilbert6": "spd"}

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import Operator
 from kexue_logdet.golub_kahan import bidiagonalise
 from kexue_logdet.methods.golub_kahan_slq import GolubKahanSLQ

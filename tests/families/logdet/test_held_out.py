@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.polynomial import Chebyshev as Series
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import (
     SLQ,
     Bounds,

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import Exact, PowerSeries, densities
 from kexue_logdet.iresnet import InvertibleBlock, InvertibleResNet
 from kexue_logdet.lipschitz import (

@@ -11,7 +11,7 @@ from kexue_bench.catalog import selectors
 from kexue_bench.catalog.conditions import amount
 from kexue_bench.catalog.metrics import CORE_METRICS
 from kexue_bench.catalog.registry import fields_of
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import Bounds, Operator, plugin
 from kexue_logdet.method_specs import TRACES
 

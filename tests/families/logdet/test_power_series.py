@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import Bounds, Operator, PowerSeries
 
 TABLED = [

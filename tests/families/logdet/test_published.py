@@ -13,7 +13,8 @@ from kexue_bench.api import Case, Instance
 from kexue_bench.catalog.plugins import load_plugins
 from kexue_bench.catalog.registry import Registry, fields_of
 from kexue_bench.catalog.selectors import expand, parse, same
-from kexue_bench.lab.context import Context, Noise
+from kexue_bench.lab.context import Context
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import SLQ, Bounds, Exact, Hutchinson, HutchPP, NAHutchPP, Operator, PowerSeries, XNysTrace, XTrace
 from kexue_logdet.methods import slq
 from kexue_logdet.published_specs import DILOGARITHM, PUBLISHED

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from kexue_bench.lab.context import Counter, Noise
+from kexue_bench.lab.counter import Counter
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import Bounds, Operator
 from kexue_logdet.methods.neumann_roulette import NeumannRoulette
 from kexue_logdet.methods.russian_roulette import RussianRoulette

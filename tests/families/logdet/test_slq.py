@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import SLQ, Operator
 
 TABLED = ["lap1d6", "kms6", "lehmer6", "minij6"]

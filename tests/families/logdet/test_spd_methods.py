@@ -11,7 +11,8 @@ import pytest
 import torch
 from scipy import linalg
 
-from kexue_bench.lab.context import Counter, Noise
+from kexue_bench.lab.counter import Counter
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import SLQ, Bounds, Operator
 from kexue_logdet.blocks import probe_blocks
 from kexue_logdet.lanczos import apply, krylov, quadrature, radau_quadrature

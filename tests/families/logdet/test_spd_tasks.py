@@ -12,8 +12,9 @@ from scipy import fft as scipy_fft
 
 from kexue_bench.api import Case, Instance
 from kexue_bench.lab import stages
-from kexue_bench.lab.context import Context, Noise
+from kexue_bench.lab.context import Context
 from kexue_bench.lab.data import load
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import SLQ, Bounds, BudgetError, Exact, LogdetSample, Operator, PowerSeries
 from kexue_logdet.methods.chebyshev import Chebyshev
 from kexue_logdet.methods.hutchinson import Hutchinson

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from kexue_bench.api import Case, Instance
-from kexue_bench.lab.context import Context, Noise
+from kexue_bench.lab.context import Context
+from kexue_bench.lab.noise import Noise
 from kexue_logdet import SLQ, BudgetError, Exact, GridLaplacian, PowerSeries, RBFKernel, ResidualBlock
 
 TASKS = [GridLaplacian(side=6), RBFKernel(dataset="iris", sigma2=0.1), ResidualBlock(d=16)]

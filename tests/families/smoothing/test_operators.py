@@ -14,7 +14,7 @@ from scipy import integrate, special
 from sklearn.isotonic import isotonic_regression
 
 import kexue_smoothing as ks
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_smoothing import method_specs
 from kexue_smoothing.contract import KINDS, SCALARS, fitting
 from kexue_smoothing.methods.top_k import ThresholdTopK

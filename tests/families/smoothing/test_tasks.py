@@ -9,7 +9,7 @@ import torch
 
 import kexue_smoothing as ks
 from kexue_bench.lab import stages
-from kexue_bench.lab.context import Noise
+from kexue_bench.lab.noise import Noise
 from kexue_smoothing import method_specs, plugin, published_specs, task_specs
 from kexue_smoothing.tasks.digits import DigitsNeighbours, DigitsTopK
 from kexue_smoothing.tasks.matching import Bench, Setting

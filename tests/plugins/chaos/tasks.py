@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kexue_bench.lab.protocols import Workload
+from kexue_bench.lab.problems import Workload
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,72 @@
+"""Public names of a package, listed once: as the imports under `if TYPE_CHECKING:` of its `__init__.py`.
+
+Type checkers read those imports as they stand. At run time nothing is imported until a name is asked for: `lazy` reads
+the homes of the names from the same lines.
+
+Example::
+
+    from typing import TYPE_CHECKING
+
+    from kexue_bench.exports import lazy
+
+    if TYPE_CHECKING:
+        from .rloo import Rloo as Rloo
+
+    __getattr__, __dir__ = lazy(__name__)
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+
+
+def lazy(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a package that imports its public names on first use.
+
+    Args:
+        package: the `__name__` of the calling `__init__.py`.
+    """
+
+    def get(name: str) -> object:
+        home = _homes_of(package).get(name)
+        if home is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module, attribute = home
+        value = getattr(importlib.import_module(module), attribute)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *_homes_of(package)})
+
+    return get, names
+
+
+def homes(tree: ast.Module, package: str) -> Mapping[str, tuple[str, str]]:
+    """Public name -> (module, name there), from the imports under `if TYPE_CHECKING:` of a package's source.
+
+    Args:
+        tree: the parsed `__init__.py`.
+        package: its dotted name, which relative imports start from.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for block in tree.body:
+        if not (isinstance(block, ast.If) and ast.unparse(block.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}):
+            continue
+        for node in block.body:
+            if isinstance(node, ast.ImportFrom):
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+                module = ".".join([*parents, node.module] if node.module else parents)
+                found |= {alias.asname or alias.name: (module, alias.name) for alias in node.names}
+    return found
+
+
+@cache
+def _homes_of(package: str) -> Mapping[str, tuple[str, str]]:
+    spec = sys.modules[package].__spec__
+    source = spec.loader.get_source(package) if spec is not None and spec.loader is not None else None  # pyright: ignore[reportAttributeAccessIssue]  # every loader of source files has it
+    return homes(ast.parse(source or ""), package)

@@ -1,0 +1,15 @@
+"""Counts of work, kept by what a method is given."""
+
+from __future__ import annotations
+
+
+class Counter:
+    """Deterministic counts of work (`evaluations`, `products`, `backwards`), kept by what a method is given."""
+
+    def __init__(self) -> None:
+        self.units: dict[str, int] = {}
+
+    def add(self, **units: int) -> None:
+        """Add to the named counts."""
+        for name, count in units.items():
+            self.units[name] = self.units.get(name, 0) + count

@@ -1,0 +1,76 @@
+"""What a task hands to the core: a problem whose draws are compared with the truth, and a call to be timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import torch
+
+    from kexue_bench.api import Measurement
+
+    from .noise import Noise
+
+
+class Recorder(Protocol):
+    """Where an estimation records what is no mean of draws; `Context` is one."""
+
+    def record(
+        self,
+        metric: str,
+        value: float | Tensor,
+        *,
+        interval: tuple[float | Tensor, float | Tensor] | None = None,
+        point: int | None = None,
+        n: int = 1,
+        unit: str = "",
+        flags: Iterable[str] = (),
+        **labels: str,
+    ) -> None:
+        """Record a measured value, as `Context.record`."""
+        ...
+
+    def add(self, measurements: Iterable[Measurement]) -> None:
+        """Record complete measurements, as `Context.add`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """One estimation problem: independent draws of an estimator and the exact value of what it estimates.
+
+    Args:
+        draw: `draw(noise, n)` gives `n` independent draws `[n, *truth.shape]`. Measuring calls it with `n = batch`.
+        truth: the exact value, float64 where it can be.
+        batch: draws in one call; part of the task's version, since the stream of a batch depends on it.
+        inputs: tensors that the method must leave unchanged.
+        metrics: which of `estimate`, `bias`, `relative-bias`, `variance`, `mse`, `cosine` are recorded.
+        losses: further plain means to record: name -> function of the draws `[n, *truth.shape]` giving `[n]`.
+        exact_variance: trace of the covariance of one draw of this method, by a closed form or an enumeration, `inf`
+            where it does not exist; None, or returning None, where the task knows none.
+        dtype: dtype of a draw; None: the one the case asks for.
+        after: called once when the estimation has ended, to record what is no mean of draws (a maximum, a coverage).
+    """
+
+    draw: Callable[[Noise, int], Tensor]
+    truth: Tensor
+    batch: int
+    inputs: tuple[Tensor, ...] = ()
+    metrics: tuple[str, ...] = ("bias", "variance", "mse")
+    losses: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    exact_variance: Callable[[], float | None] | None = None
+    dtype: torch.dtype | None = None
+    after: Callable[[Recorder], None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A call to time, and how much it holds: `time` and `memory` in the rows are per unit."""
+
+    call: Callable[[], object]
+    units: int = 1
+    unit: Literal["draw", "call", "step", "solve"] = "call"
