@@ -35,6 +35,12 @@ Status = Literal[
 Direction = Literal["lower", "higher", "target"]
 Scale = Literal["linear", "log"]
 Suite = Literal["quick", "standard", "full"]
+Kind = Literal["sampling", "trained", "subject", "record"]
+"""What a task is; `plan.kinds` says for each how it is evaluated, timed, verified and tuned."""
+Of = Literal["draws", "training", "subject"]
+"""What the check of a claim is given."""
+FITTING = "fitting"
+"""In `TaskSpec.methods`: every method that the task meets the needs of, third parties' methods included."""
 
 STAGES: tuple[Stage, ...] = ("evaluate", "time")
 SUITES: tuple[Suite, ...] = ("quick", "standard", "full")
@@ -93,6 +99,20 @@ class Claimed:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unless:
+    """A rule by which a case is left out although every word fits: its status is `skipped`.
+
+    Args:
+        when: condition, as in `MethodSpec.when`; `claim` (the name of a verified claim, else empty) and `cost` (the
+            declared cost of a call) are names in it too.
+        because: the reason, printed in the table. `{expression}` stands for a value: `{cost} products`.
+    """
+
+    when: str
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodSpec:
     """One algorithm of a family.
 
@@ -102,9 +122,14 @@ class MethodSpec:
         target: `module:Class` of the frozen dataclass that implements it; imported in workers only.
         summary: one sentence.
         references: sources, each with its arXiv id or venue.
-        claims: what it declares of itself.
+        claims: what it declares of itself; a plain word is a `Claimed` without a condition.
         cost: declared units of work a call, over its fields (`n` evaluations).
-        needs: words that a task must offer (`enumerable`, `differentiable`).
+        needs: words that a task must offer (`enumerable`, `differentiable`); one word may be a plain string.
+        when: condition that a task must meet besides: over the method's fields, `task.NAME` (a parameter or fact of
+            the task; a comparison with one that it lacks is false), `offers` and `dtype`.
+        unless: rules by which a case is skipped, the first that holds.
+        fixed: fields of the class that this method holds fast; they are no parameters, and no part of a key.
+        defaults: defaults of fields in this declaration, in place of the class's own.
         knobs: fields that tuning may turn.
         aliases: other names it answers to.
         variants: selectors that a suite runs; empty means the method with its defaults.
@@ -121,11 +146,22 @@ class MethodSpec:
     claims: tuple[Claimed, ...] = ()
     cost: str = ""
     needs: frozenset[str] = frozenset()
+    when: str = ""
+    unless: tuple[Unless, ...] = ()
     knobs: tuple[Knob, ...] = ()
     aliases: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     requires: str = ""
     install: str = ""
+    fixed: Mapping[str, Scalar] = field(default_factory=dict)
+    defaults: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Turn plain words into what they stand for."""
+        claims = tuple(Claimed(name=claim) if isinstance(claim, str) else claim for claim in self.claims)
+        needs = frozenset({self.needs}) if isinstance(self.needs, str) else frozenset(self.needs)
+        object.__setattr__(self, "claims", claims)
+        object.__setattr__(self, "needs", needs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,11 +174,17 @@ class TaskSpec:
         target: `module:Class` of the frozen dataclass that implements it; imported in workers only.
         summary: one line, printed over its table.
         version: changes whenever a number it produces may change; part of every key.
+        kind: `sampling` (a `Sampling` whose draws have a truth), `trained` (a `Training`), `subject` (what it builds
+            from the method is measured by its own `evaluate`), or `record` (it records for itself; nothing to verify).
         offers: words that methods may need.
+        facts: further names that conditions read as `task.NAME`: name -> expression over the task's parameters and
+            the facts before it (`{"rows": "side * side"}`).
+        unless: rules by which a case is skipped, the first that holds.
         knobs: fields that tuning may turn, together with the method's own.
         suites: suite -> selectors of the instances it runs.
-        methods: suite -> selectors of the methods it runs here where the user names none, for tasks too dear for all;
-            the baseline always joins them. A suite that is not listed runs every method.
+        methods: suite -> selectors of the methods it runs here where the user names none, for tasks too expensive for
+            all, or `fitting` for every method whose needs it meets; the baseline always joins them. A suite that is
+            not listed runs every method.
         timed: suites in which the `time` stage runs too; a task named on the command line is always timed.
         replicates: suite -> number of replicates (seeds); sampling tasks have one.
         stack: replicates trained together in one case; part of the version, since bits depend on it.
@@ -153,6 +195,8 @@ class TaskSpec:
         baseline: selector of the method that ratios refer to here, where the family's baseline makes no sense; a
             baseline that the user names goes before both.
         points: what the points of its curves count, where they are no steps of a training (`products`).
+        fixed: fields of the class that this task holds fast; they are no parameters, and no part of a key.
+        defaults: defaults of fields in this declaration, in place of the class's own.
     """
 
     name: str
@@ -160,10 +204,13 @@ class TaskSpec:
     target: str
     summary: str
     version: int
+    kind: Kind = "sampling"
     offers: frozenset[str] = frozenset()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    unless: tuple[Unless, ...] = ()
     knobs: tuple[Knob, ...] = ()
     suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    methods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    methods: Mapping[str, tuple[str, ...] | str] = field(default_factory=dict)
     timed: frozenset[str] = frozenset(SUITES)
     replicates: Mapping[str, int] = field(default_factory=dict)
     stack: int = 1
@@ -173,6 +220,8 @@ class TaskSpec:
     headline: tuple[str, ...] = ()
     baseline: str = ""
     points: str = "steps"
+    fixed: Mapping[str, Scalar] = field(default_factory=dict)
+    defaults: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +237,8 @@ class MetricSpec:
         heading: the column's header; empty means the name.
         margin: on the linear scale, the largest difference that does not matter, in `unit`; None where no difference is
             known to be too small, so that nothing is called equivalent. Ratios have the comparison's own margin.
+        family: whose column it is; empty means the one family that the plugin registers or extends. The core's metrics
+            belong to every family.
     """
 
     name: str
@@ -197,13 +248,15 @@ class MetricSpec:
     summary: str = ""
     heading: str = ""
     margin: float | None = None
+    family: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimSpec:
-    """A check of a claim: `target` is `module:function`, called as `(problem, method, ctx) -> Evidence`.
+    """A check of a claim: `target` is `module:function`, called as `(object, method, ctx) -> Evidence`.
 
     Args:
+        of: what the first argument is: the `Sampling` of a task (`draws`), a fresh `Training`, or the task's subject.
         target: returns the evidence and never a verdict: the comparison decides.
         family: empty for claims that methods of every family may make.
         always: checked for every method, declared or not; what every method promises by taking part.
@@ -213,6 +266,7 @@ class ClaimSpec:
     target: str
     summary: str
     family: str = ""
+    of: Of = "draws"
     always: bool = False
 
 
@@ -290,6 +344,8 @@ class Instance:
         params: every declared field -> value, defaults included, coerced to the declared type.
         target: `module:Class`.
         source: name of the plugin that registered it.
+        fixed: fields that its declaration holds fast; no part of a key.
+        kind: of a task, its kind; empty for a method.
         label: what tables print: the name with the parameters that differ from their defaults or were asked for.
     """
 
@@ -297,6 +353,8 @@ class Instance:
     params: Mapping[str, Scalar] = field(default_factory=dict)
     target: str
     source: str = ""
+    fixed: Mapping[str, Scalar] = field(default_factory=dict)
+    kind: Kind | Literal[""] = ""
     label: str = ""
 
 

@@ -74,7 +74,7 @@ UNTRUSTWORTHY = {
 
 
 def simulate(case, seeds=SEEDS, draws=DRAWS, rng_seed=0):
-    """BatchMeans of as many estimations, and whether the harness's own rule flags each."""
+    """Units of as many estimations, and whether the harness's own rule flags each."""
     rng, parts = np.random.default_rng(rng_seed), []
     for _ in range(seeds // 250):
         d = case.draw(rng, (250, UNITS, draws // UNITS)) - case.truth

@@ -133,7 +133,7 @@ def test_shorter_run_is_a_prefix_of_a_longer_one():
 
 
 def test_unit_of_a_look_is_the_mean_of_its_batches():
-    """BatchMeans 64 .. 95 of the ledger are means over two batches each, by numpy on the draws."""
+    """Units 64 .. 95 of the ledger are means over two batches each, by numpy on the draws."""
     problem = gaussian()
     found = estimate(problem, noise(), precision=None, budget=16 * 128)
     error = np.square(all_draws(problem, noise(), 128) - 1).reshape(128, 16).mean(1)
