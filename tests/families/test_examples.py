@@ -6,20 +6,16 @@ import doctest
 import importlib
 import importlib.util
 
+import installed
 import pytest
 import torch
 
 from kexue_bench.catalog.registry import docstring_of
 from kexue_bench.cli import show
 from kexue_bench.cli.show import split_example
-from kexue_f1.plugin import kexue_methods as f1_methods
-from kexue_gradients.plugin import kexue_methods as gradients_methods
-from kexue_logdet.plugin import kexue_methods as logdet_methods
-from kexue_orthogonality.plugin import kexue_methods as orthogonality_methods
 
-SPECS = [
-    spec for methods in (f1_methods, gradients_methods, logdet_methods, orthogonality_methods) for spec in methods()
-]
+FAMILIES = ("f1", "gradients", "logdet", "orthogonality")
+SPECS = [spec for family in FAMILIES for spec in installed.methods(family)]
 
 
 @pytest.fixture(autouse=True)

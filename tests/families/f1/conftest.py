@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import installed
 import pytest
 import torch
 
 from kexue_bench.api import Case, Instance
 from kexue_bench.lab.context import Context
-from kexue_f1 import plugin
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def _as_in_a_worker():
 @pytest.fixture
 def context():
     """Make a context for a task by name and parameters, with the family's readings; keywords go to the case."""
-    readings = json.dumps({spec.name: spec.target for spec in plugin.kexue_readings()})
+    readings = json.dumps({spec.name: spec.target for spec in installed.readings("f1")})
 
     def make(task="toy", params=None, options=None, **case):
         instance = Instance(name=task, target="module:Class", params=params or {})
@@ -47,7 +47,7 @@ def reference():
 def losses():
     """Every registered loss, built with its defaults: name -> instance."""
     out = {}
-    for spec in plugin.kexue_methods():
+    for spec in installed.methods("f1"):
         module, _, name = spec.target.partition(":")
         out[spec.name] = getattr(__import__(module, fromlist=[name]), name)()
     return out
