@@ -142,7 +142,7 @@ class _Stopwatch:
     def started(self, plan: Plan) -> None:
         """Nothing yet."""
 
-    def finished(self, outcome: Outcome, case: Case) -> None:  # noqa: ARG002  # every observer has this signature
+    def finished(self, outcome: Outcome, case: Case) -> None:
         """One more."""
         self._at.append(time.perf_counter())
 

@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_plugin_options(parser)
 
 
-def execute(args: argparse.Namespace) -> int:  # noqa: ARG001 - every verb has this signature
+def execute(args: argparse.Namespace) -> int:
     """Print the facts as JSON."""
     print(json.dumps(capture(), indent=2, default=str))
     return 0

@@ -33,7 +33,7 @@ FIRST_LOOK, LARGEST_BATCH = 4096, 256
 POWER = 0.9
 
 
-def unbiased(problem: Sampling, method: object, ctx: Context, *, tolerance: float = BIAS_TOLERANCE) -> Evidence:  # noqa: ARG001  # every check has this signature
+def unbiased(problem: Sampling, method: object, ctx: Context, *, tolerance: float = BIAS_TOLERANCE) -> Evidence:
     """Whether E g = truth, by quadrupling the draws until a violation that matters would have been caught.
 
     The statistic is |mean - truth|^2 as a Satterthwaite chi-square. (A largest t over coordinates would see a bias in
@@ -114,7 +114,7 @@ def one_sided(problem: Sampling, ctx: Context, *, claim: str, side: int, toleran
     )
 
 
-def finite_variance(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+def finite_variance(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Only the task can establish it: by the exact variance of this method, closed form or enumeration."""
     exact = problem.exact_variance() if problem.exact_variance is not None else None
     if exact is None:
@@ -125,7 +125,7 @@ def finite_variance(problem: Sampling, method: object, ctx: Context) -> Evidence
     return Evidence(claim="finite-variance", metric="violation", value=float(infinite), note=note)
 
 
-def deterministic(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+def deterministic(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Two batches of other noise, and all rows within them, agree."""
     noise = ctx.noise("noise")
     first, second = (problem.draw(noise.at(step), problem.batch) for step in range(2))
@@ -133,7 +133,7 @@ def deterministic(problem: Sampling, method: object, ctx: Context) -> Evidence: 
     return _identity("deterministic", differ, f"two calls with other noise differ by {differ:.2g}")
 
 
-def declared_cost(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+def declared_cost(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """The counted work of a draw against the amount that the spec declares."""
     work, declared = str(ctx.case.options["work"]), float(ctx.case.options["declared"])
     noise = ctx.noise("noise").at(0)
@@ -142,14 +142,14 @@ def declared_cost(problem: Sampling, method: object, ctx: Context) -> Evidence: 
     return _identity("declared-cost", abs(counted - declared), note)
 
 
-def repeatable(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+def repeatable(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """The same stream twice."""
     noise = ctx.noise("noise")
     differ = sum(not _same(*(problem.draw(noise.at(step), problem.batch) for _ in range(2))) for step in range(3))
     return _identity("repeatable", differ, f"{differ} of 3 batches gave other bits when repeated")
 
 
-def own_stream(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+def own_stream(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Global generators keep their state, and their state does not matter."""
     noise = ctx.noise("noise")
     results, touched = [], False
@@ -166,7 +166,7 @@ def own_stream(problem: Sampling, method: object, ctx: Context) -> Evidence:  # 
     return _identity("own-stream", violations, note)
 
 
-def pure(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+def pure(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """What the method was given, and the process's settings, are as they were."""
     before, settings = [tensor.clone() for tensor in problem.inputs], state.snapshot()
     problem.draw(ctx.noise("noise").at(0), problem.batch)
@@ -176,7 +176,7 @@ def pure(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: 
     return _identity("pure", inputs + len(changed), f"changed: {note}" if note else "nothing was changed")
 
 
-def shape_and_dtype(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+def shape_and_dtype(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Shape, dtype and device of a batch."""
     draws = problem.draw(ctx.noise("noise").at(0), problem.batch)
     got = (tuple(draws.shape), draws.dtype, draws.device.type)
@@ -185,7 +185,7 @@ def shape_and_dtype(problem: Sampling, method: object, ctx: Context) -> Evidence
     return _identity("shape-and-dtype", wrong, f"expected {_plain(expected)}, got {_plain(got)}")
 
 
-def finite(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+def finite(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Share of entries that are no finite number, over several batches."""
     noise, batches = ctx.noise("noise"), 8
     bad = total = 0
@@ -195,7 +195,7 @@ def finite(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa
     return _identity("finite", bad / total, f"{bad} of {total} entries are not finite")
 
 
-def independent_rows(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+def independent_rows(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """A batch of R draws is R single draws in law: rows are uncorrelated, and as far from the truth as single ones.
 
     Each batch is split at random into halves A and B. The product of their summed gaps has mean zero where rows are

@@ -73,11 +73,11 @@ class HostClock:
         busy = self._cpu() - busy
         return Block(seconds=spent / 1e9, share=busy / spent if spent >= TICKS * self._tick else None)
 
-    def launch_bound(self, call: Callable[[], object], times: int) -> bool:  # noqa: ARG002  # nothing is launched
+    def launch_bound(self, call: Callable[[], object], times: int) -> bool:
         """Never: the host is the device."""
         return False
 
-    def peak(self, call: Callable[[], object]) -> int | None:  # noqa: ARG002  # `lab.cost` counts tensors
+    def peak(self, call: Callable[[], object]) -> int | None:
         """Unknown: torch's CPU allocator keeps no statistics."""
         return None
 

@@ -96,7 +96,7 @@ class Joins:
         """Entered around the loss and the penalties."""
         return nullcontext()
 
-    def penalty(self, taps: Mapping[str, Tensor]) -> Tensor | None:  # noqa: ARG002  # a hook that subclasses fill
+    def penalty(self, taps: Mapping[str, Tensor]) -> Tensor | None:
         """Added to the loss: `[]` for the sum over replicates, or `[R]`; None for nothing."""
         return None
 
