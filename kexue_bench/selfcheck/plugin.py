@@ -62,6 +62,7 @@ def kexue_tasks() -> list[TaskSpec]:
             target=f"{_WORK}:Nothing",
             summary="Record one number.",
             version=1,
+            kind="record",
             suites={"quick": ("nothing",)},
         ),
     ]

@@ -64,6 +64,7 @@ def _trained(
         target=f"{_TASKS}.{target}",
         summary=summary,
         version=1,
+        kind="trained",
         offers=offers,
         knobs=(_RATES,),
         suites=suites,

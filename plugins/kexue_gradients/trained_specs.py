@@ -20,6 +20,7 @@ TRAINED_TASKS = (
         target=f"{_TASKS}.digits_vae:DigitsVae",
         summary="train an 8-bit autoencoder of digits; exact ELBO over the 256 states",
         version=1,
+        kind="trained",
         offers=_SMOOTH | {"bernoulli"},
         methods=_METHODS,
         suites={
@@ -40,6 +41,7 @@ TRAINED_TASKS = (
         target=f"{_TASKS}.digits_vae:DigitsVaeClasses",
         summary="train an autoencoder of digits with four choices of four; exact ELBO over the 256 states",
         version=1,
+        kind="trained",
         offers=_SMOOTH | {"categorical"},
         methods=_METHODS,
         suites={
@@ -59,6 +61,7 @@ TRAINED_TASKS = (
         target=f"{_TASKS}.digits_completion:DigitsCompletion",
         summary="train eight bits between the upper and the lower half of digits; exact bound over the 256 states",
         version=1,
+        kind="trained",
         offers=_SMOOTH | {"bernoulli"},
         methods=_METHODS,
         suites={"standard": ("digits-completion[steps=2000]",), "full": ("digits-completion[steps=[2000,8000]]",)},
@@ -75,6 +78,7 @@ TRAINED_TASKS = (
         target=f"{_TASKS}.polynomial_programming:PolynomialProgramming",
         summary="push 128 two-class variables to the better side; the optimum .45^power is known",
         version=1,
+        kind="trained",
         offers=_SMOOTH | {"categorical", "power"},
         methods={"standard": ("exact", "reinforce", "rloo", "straight-through", "gumbel-softmax", "reinmax")},
         # The 8,000 steps of the paper cost a method 40 CPU seconds.
@@ -94,6 +98,7 @@ TRAINED_TASKS = (
         target=f"{_TASKS}.double_cv_toy:DoubleCvToy",
         summary="maximise E mean (b - .499)^2 over 200 bits in 2,000 steps; the expectation is exact",
         version=2,
+        kind="trained",
         offers=_SMOOTH | {"bernoulli"},
         methods={
             "standard": (
@@ -119,6 +124,7 @@ TRAINED_TASKS = (
         target=f"{_TASKS}.relax_toy:RelaxToy",
         summary="train one bit for 5,000 steps at t = .499 and watch the variance of its gradient",
         version=1,
+        kind="record",
         offers=_SMOOTH | {"bernoulli"},
         methods=dict.fromkeys(
             ("standard", "full"),
@@ -137,6 +143,7 @@ TRAINED_TASKS = (
         target=f"{_TASKS}.arm_toy:ArmToy",
         summary="200 climbs of one bit against the climb on the true gradient, one estimate a step",
         version=1,
+        kind="record",
         offers=_SMOOTH | {"bernoulli"},
         methods=dict.fromkeys(("standard", "full"), ("exact", "reinforce", "arm")),
         suites=dict.fromkeys(("standard", "full"), ("arm-toy[t=[0.499,0.501]]",)),

@@ -135,6 +135,7 @@ TASKS = (
         target="kexue_logdet.tasks.density:Density",
         summary="Two-dimensional density by a residual flow trained through each estimator, against the exact entropy.",
         version=1,
+        kind="trained",
         offers=_RESIDUAL,
         suites={
             "standard": ("density[steps=300]",),

@@ -51,6 +51,7 @@ TASKS = (
         target=f"{_TASKS}.digits_mlp:DigitsMlp",
         summary="train a fully connected network on digits; nats, accuracy, robustness, orthogonality",
         version=1,
+        kind="trained",
         offers=_INPUTS,
         suites={
             "quick": ("digits-mlp[steps=230]",),
@@ -71,6 +72,7 @@ TASKS = (
         target=f"{_TASKS}.digits_mlp:DigitsMlpLarge",
         summary="the same with six hidden layers of 128",
         version=1,
+        kind="trained",
         offers=_INPUTS,
         suites={
             "standard": ("digits-mlp-large[steps=230]",),
@@ -90,6 +92,7 @@ TASKS = (
         target=f"{_TASKS}.digits_cnn:DigitsCnn",
         summary="train two convolutions and a linear layer on digits; also the true norm of the convolutions",
         version=1,
+        kind="trained",
         offers=_INPUTS,
         suites={"standard": ("digits-cnn",), "full": ("digits-cnn", "digits-cnn[channels=16]")},
         methods={"standard": (*CHOSEN_METHODS, "ocnn", "ocnn[padding=released]")},
@@ -106,6 +109,7 @@ TASKS = (
         target=f"{_TASKS}.deep_mlp:DeepMlp",
         summary="train 50 layers of tanh units on digits; how much of the gradient reaches the first",
         version=1,
+        kind="trained",
         offers=_INPUTS,
         suites={"standard": ("deep-mlp",), "full": ("deep-mlp", "deep-mlp[steps=1000]")},
         methods={"standard": _RECURRENT},
@@ -122,6 +126,7 @@ TASKS = (
         target=f"{_TASKS}.copy_memory:CopyMemory",
         summary="a recurrent network says ten symbols again after a delay; the best without memory is known",
         version=1,
+        kind="trained",
         suites={
             "standard": ("copy-memory",),
             "full": ("copy-memory[steps=2000]", "copy-memory[delay=100,units=128,steps=2000]"),

@@ -16,6 +16,7 @@ def _task(name: str, cls: str, summary: str, metrics: tuple[str, ...]) -> TaskSp
         target=f"kexue_smoothing.tasks.digits:{cls}",
         summary=summary,
         version=1,
+        kind="trained",
         offers=_OFFERS,
         suites={"standard": (name,), "full": (f"{name}[steps=1000]",)},
         methods=dict.fromkeys(("standard", "full"), names_for(_OFFERS)),

@@ -42,7 +42,8 @@ def kexue_methods() -> list[MethodSpec]:
 @hookimpl
 def kexue_tasks() -> list[TaskSpec]:
     """One task."""
-    return [TaskSpec(name="run", family="chaos", target="chaos.tasks:Run", summary="Run it.", version=1)]
+    run = TaskSpec(name="run", family="chaos", target="chaos.tasks:Run", summary="Run it.", version=1, kind="record")
+    return [run]
 
 
 @hookimpl
