@@ -1,4 +1,4 @@
-"""Run(s) -> Comparison: the statistical reading of stored outcomes, one table for each task, device and dtype."""
+"""Run(s) -> Tabulation: the statistical reading of stored outcomes, one table for each task, device and dtype."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from . import stats
 from .aggregate import summarize
 from .published import Figure, reproductions
 from .stats import Correction
-from .tables import Aggregate, Cell, Comparison, Control, Failure, Row, Summary, Table
+from .tables import Aggregate, Cell, Control, Failure, Row, Summary, Table, Tabulation
 from .units import Entry, Units, collect, column_key, contrast, product
 from .verdicts import Policy, judge
 
 __all__ = [
     "Aggregate",
     "Cell",
-    "Comparison",
     "Control",
     "Failure",
     "Row",
     "Summary",
     "Table",
+    "Tabulation",
     "check_levels",
-    "compare",
+    "read",
 ]
 
 READ = frozenset({"evaluate", "time"})
@@ -36,7 +36,7 @@ READ = frozenset({"evaluate", "time"})
 Identity = tuple[object, ...]
 
 
-def compare(
+def read(
     runs: Sequence[RunLike],
     *,
     metrics: Mapping[str, MetricSpec],
@@ -47,7 +47,7 @@ def compare(
     correction: Correction = "holm",
     baseline: str | None = None,
     published: Sequence[Figure] = (),
-) -> Comparison:
+) -> Tabulation:
     """Read one or more runs.
 
     Args:
@@ -80,7 +80,7 @@ def compare(
             row.method.name for table in tables for row in table.rows
         }
         raise UnknownNameError("baseline", baseline, labels)
-    return Comparison(
+    return Tabulation(
         runs=tuple(run.path.name for run in runs),
         tables=tables,
         summaries=tuple(

@@ -193,7 +193,7 @@ class Summary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Tabulation:
     """Everything a report prints."""
 
     runs: tuple[str, ...]

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from ..analysis.comparison import compare
+from ..analysis.comparison import read
 from ..analysis.tables import Table
 from ..api import SCHEMA, Case, Outcome, Plan
 from ..catalog.plugins import load_plugins
@@ -98,7 +98,7 @@ def _checks(args: argparse.Namespace) -> Iterator[diagnosis.Check]:
         return build_plan(request, registry)
 
     def table(run: Run) -> Table:
-        (found,) = compare([run], metrics=registry.metrics, families=registry.families, tasks=registry.tasks).tables
+        (found,) = read([run], metrics=registry.metrics, families=registry.families, tasks=registry.tasks).tables
         return found
 
     copies = ",".join(map(str, range(1, COPIES + 1)))

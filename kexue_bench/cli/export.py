@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..analysis.comparison import compare
+from ..analysis.comparison import read
 from ..analysis.published import figures
 from ..errors import ResultsError, UsageError
 from ..report.export import FORMATS, render_rows, write_rows
@@ -38,14 +38,14 @@ def execute(args: argparse.Namespace) -> int:
         rows = run.to_frame().to_dict("records")
     else:
         registry, _ = options.load(args)
-        comparison = compare(
+        tabulation = read(
             [run],
             metrics=registry.metrics,
             families=registry.families,
             tasks=registry.tasks,
             published=figures(registry)[0],
         )
-        rows = comparison.rows() if args.what == "comparison" else comparison.published()
+        rows = tabulation.rows() if args.what == "comparison" else tabulation.published()
     if args.to is None:
         if args.format == "parquet":
             raise UsageError("parquet is a binary format", do="add --to FILE.parquet")

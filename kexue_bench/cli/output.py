@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from ..analysis.comparison import Comparison, check_levels, compare
+from ..analysis.comparison import Tabulation, check_levels, read
 from ..analysis.published import figures
 from ..api import FamilySpec, TaskSpec
 from ..catalog.registry import Registry
@@ -38,7 +38,7 @@ def check_reading_options(args: argparse.Namespace, registry: Registry) -> tuple
     return columns
 
 
-def read(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> Comparison:
+def tabulate(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> Tabulation:
     """Read the runs statistically; what a reader must know of them goes to the standard error.
 
     Raises:
@@ -51,7 +51,7 @@ def read(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> C
     known, unresolved = figures(registry)
     for note in unresolved:
         print(visible(note), file=sys.stderr)
-    return compare(
+    return read(
         runs,
         metrics=registry.metrics,
         families={name: _shown(spec, columns) for name, spec in registry.families.items()},
@@ -70,26 +70,26 @@ def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Nam
     Raises:
         UnknownNameError: the format or a metric is unknown.
     """
-    comparison = read(runs, registry, args)
+    tabulation = tabulate(runs, registry, args)
     if args.format == "table":
-        _print_table(comparison)
+        _print_table(tabulation)
     elif args.format in registry.reporters:
         module, _, function = registry.reporters[args.format].target.partition(":")
-        getattr(importlib.import_module(module), function)(comparison, sys.stdout)
+        getattr(importlib.import_module(module), function)(tabulation, sys.stdout)
     elif args.format == "html":
-        sys.stdout.write(page(comparison, runs))
+        sys.stdout.write(page(tabulation, runs))
     else:
         from ..report.export import render_rows
 
-        sys.stdout.write(render_rows(comparison.rows(), args.format, run=[run.path.name for run in runs]))
+        sys.stdout.write(render_rows(tabulation.rows(), args.format, run=[run.path.name for run in runs]))
 
 
-def page(comparison: Comparison, runs: Sequence[Run]) -> str:
-    """The comparison as an HTML page, with where each run was made and by which command."""
+def page(tabulation: Tabulation, runs: Sequence[Run]) -> str:
+    """The tabulation as an HTML page, with where each run was made and by which command."""
     from ..report.html import render_html
 
     return render_html(
-        comparison,
+        tabulation,
         environments={run.path.name: run.environment for run in runs},
         commands=[shlex.join(run.command) for run in runs if run.command],
     )
@@ -103,10 +103,10 @@ def _sorted(spec: TaskSpec, metric: str) -> TaskSpec:
     return replace(spec, primary=metric) if metric else spec
 
 
-def _print_table(comparison: Comparison) -> None:
+def _print_table(tabulation: Tabulation) -> None:
     from rich.console import Console
 
     from ..report.terminal import render
 
     console = Console()
-    console.print(render(comparison, width=console.width, unicode=(console.encoding or "").lower().startswith("utf")))
+    console.print(render(tabulation, width=console.width, unicode=(console.encoding or "").lower().startswith("utf")))

@@ -6,7 +6,7 @@ import argparse
 import fnmatch
 from pathlib import Path
 
-from ..analysis.comparison import Table, compare
+from ..analysis.comparison import Table, read
 from ..api import MetricSpec
 from ..catalog.registry import Registry
 from ..errors import UsageError
@@ -38,8 +38,8 @@ def execute(args: argparse.Namespace) -> int:
     plots.library()
     registry, _ = options.load(args)
     run = load_run(args.run, args.output)
-    comparison = compare([run], metrics=registry.metrics, families=registry.families, tasks=registry.tasks)
-    tables = [table for table in comparison.tables if _wanted(table.task.label or table.task.name, args.task)]
+    tabulation = read([run], metrics=registry.metrics, families=registry.families, tasks=registry.tasks)
+    tables = [table for table in tabulation.tables if _wanted(table.task.label or table.task.name, args.task)]
     if args.kind == "path":
         drawn = _path(run, tables, registry, args)
     elif args.kind == "curve":

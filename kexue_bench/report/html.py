@@ -1,4 +1,4 @@
-"""Comparison -> one HTML page that stands alone: no script, no address, nothing to fetch, every foreign text escaped.
+"""Tabulation -> one HTML page that stands alone: no script, no address, nothing to fetch, every foreign text escaped.
 
 It holds what the terminal shows, every column included, and draws the ratios or differences to the baseline with their
 intervals, so that a table of twenty methods is read at a glance.
@@ -13,7 +13,7 @@ from functools import cache
 
 import jinja2
 
-from ..analysis.tables import Cell, Comparison, Row, Summary, Table
+from ..analysis.tables import Cell, Row, Summary, Table, Tabulation
 from . import numbers
 from .cells import NOTHING, is_truth, value_and_spread, verdict_and_size
 from .remarks import legend, remarks
@@ -70,26 +70,26 @@ class _Scale:
 
 
 def render_html(
-    comparison: Comparison, *, environments: Mapping[str, Mapping[str, object]], commands: Sequence[str] = ()
+    tabulation: Tabulation, *, environments: Mapping[str, Mapping[str, object]], commands: Sequence[str] = ()
 ) -> str:
     """The page.
 
     Args:
-        comparison: what is shown.
+        tabulation: what is shown.
         environments: name of a run -> where it ran.
         commands: the commands that made the runs.
     """
     families: dict[str, list[Mapping[str, object]]] = {}
-    for number, table in enumerate(comparison.tables):
-        families.setdefault(table.family, []).append(_table(table, comparison, f"table-{number}"))
-    summaries = {summary.family: _summary(summary, comparison) for summary in comparison.summaries}
+    for number, table in enumerate(tabulation.tables):
+        families.setdefault(table.family, []).append(_table(table, tabulation, f"table-{number}"))
+    summaries = {summary.family: _summary(summary, tabulation) for summary in tabulation.summaries}
     return _template().render(
-        title=", ".join(comparison.runs),
+        title=", ".join(tabulation.runs),
         families=[
             {"name": name, "tables": tables, "summary": summaries.get(name)} for name, tables in families.items()
         ],
         others=[view for name, view in summaries.items() if name not in families],
-        legend=legend(comparison),
+        legend=legend(tabulation),
         environments={name: _facts(facts) for name, facts in environments.items()},
         commands=commands,
         width=_WIDTH,
@@ -110,9 +110,9 @@ def _template() -> jinja2.Template:
     return environment.get_template("page.html.jinja")
 
 
-def _table(table: Table, comparison: Comparison, anchor: str) -> Mapping[str, object]:
+def _table(table: Table, tabulation: Tabulation, anchor: str) -> Mapping[str, object]:
     shown = [row for row in table.rows if row.cells]
-    spec = comparison.spec(table.primary.partition("[")[0])
+    spec = tabulation.spec(table.primary.partition("[")[0])
     scale = _scale([row.cells[table.primary] for row in shown if table.primary in row.cells])
     absent: dict[tuple[str, str], list[str]] = {}
     for row in table.rows:
@@ -123,13 +123,13 @@ def _table(table: Table, comparison: Comparison, anchor: str) -> Mapping[str, ob
         "name": table.task.label or table.task.name,
         "summary": table.summary,
         "facts": _where(table),
-        "headings": [_heading(comparison, key) for key in table.columns],
+        "headings": [_heading(tabulation, key) for key in table.columns],
         "against": f"{spec.heading or spec.name} vs {table.baseline}" if table.baseline else "",
         "scale": scale,
-        "rows": [_row(row, table, comparison, scale) for row in shown],
+        "rows": [_row(row, table, tabulation, scale) for row in shown],
         "failed": [row for row in table.rows if not row.cells and row.status not in _QUIET],
         "absent": [(status, reason, labels) for (status, reason), labels in absent.items()],
-        "remarks": remarks(table, comparison, dropped=(), width=0),
+        "remarks": remarks(table, tabulation, dropped=(), width=0),
         "published": [
             {
                 "subject": subject(item),
@@ -145,7 +145,7 @@ def _table(table: Table, comparison: Comparison, anchor: str) -> Mapping[str, ob
     }
 
 
-def _row(row: Row, table: Table, comparison: Comparison, scale: _Scale | None) -> Mapping[str, object]:
+def _row(row: Row, table: Table, tabulation: Tabulation, scale: _Scale | None) -> Mapping[str, object]:
     primary = row.cells.get(table.primary)
     truth = is_truth(row.cells)
     verdict, size, around = verdict_and_size(primary) if primary is not None and not row.is_baseline else ("", "", "")
@@ -154,7 +154,7 @@ def _row(row: Row, table: Table, comparison: Comparison, scale: _Scale | None) -
         "star": row.star,
         "mark": "x" if row.incomparable else "!" if row.failures else "",
         "letters": primary.rank_group if primary is not None else "",
-        "cells": [_texts(row.cells.get(key), comparison, truth=truth) for key in table.columns],
+        "cells": [_texts(row.cells.get(key), tabulation, truth=truth) for key in table.columns],
         "verdict": "baseline" if row.is_baseline else verdict,
         "size": size,
         "around": around,
@@ -164,11 +164,11 @@ def _row(row: Row, table: Table, comparison: Comparison, scale: _Scale | None) -
     }
 
 
-def _texts(cell: Cell | None, comparison: Comparison, *, truth: bool) -> tuple[str, str, str]:
+def _texts(cell: Cell | None, tabulation: Tabulation, *, truth: bool) -> tuple[str, str, str]:
     """Value, spread, and for seconds the verdict with its ratio."""
     if cell is None:
         return "", "", ""
-    relative = comparison.spec(cell.metric).scale == "log"
+    relative = tabulation.spec(cell.metric).scale == "log"
     value, around = value_and_spread(cell, relative=relative, truth=truth)
     timed = cell.metric == "time" and cell.effect is not None and cell.effect.verdict != "baseline"
     return value, around, " ".join(verdict_and_size(cell)[:2]) if timed else ""
@@ -202,8 +202,8 @@ def _scale(cells: Sequence[Cell]) -> _Scale | None:
     return _Scale(low=low - room, high=high + room, log=log)
 
 
-def _heading(comparison: Comparison, key: str) -> str:
-    spec = comparison.spec(key.partition("[")[0])
+def _heading(tabulation: Tabulation, key: str) -> str:
+    spec = tabulation.spec(key.partition("[")[0])
     unit = f" ({spec.unit})" if spec.unit and spec.unit not in {"s", "B"} else ""
     return (spec.heading or spec.name) + key.removeprefix(spec.name) + unit
 
@@ -214,7 +214,7 @@ def _where(table: Table) -> str:
     return f"{table.device}, {threads}, {table.dtype}, {seeds}"
 
 
-def _summary(summary: Summary, comparison: Comparison) -> Mapping[str, object]:
+def _summary(summary: Summary, tabulation: Tabulation) -> Mapping[str, object]:
     names = list(dict.fromkeys(a.metric for a in summary.aggregates))
     found = {(a.label, a.metric): a for a in summary.aggregates}
 
@@ -233,7 +233,7 @@ def _summary(summary: Summary, comparison: Comparison) -> Mapping[str, object]:
         "tasks": summary.tasks,
         "planned": summary.planned,
         "statuses": summary.statuses,
-        "headings": [f"{comparison.spec(n.partition('[')[0]).heading or n} ×" for n in names],
+        "headings": [f"{tabulation.spec(n.partition('[')[0]).heading or n} ×" for n in names],
         "words": words,
         "rows": [
             {

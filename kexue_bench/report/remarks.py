@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..analysis.tables import Comparison, Row, Table
+from ..analysis.tables import Row, Table, Tabulation
 from ..catalog.selectors import text
 from . import numbers
 from .cells import effect_size, has_spread
@@ -16,14 +16,14 @@ _SIGNS = frozenset({"exact", "bound", "degenerate", "heavy-tail", "diverged", "p
 """Flags of the core, which the table shows by other means."""
 
 
-def remarks(table: Table, comparison: Comparison, *, dropped: Sequence[str], width: int) -> list[str]:
+def remarks(table: Table, tabulation: Tabulation, *, dropped: Sequence[str], width: int) -> list[str]:
     """One paragraph each, unwrapped.
 
     Args:
         dropped: headings of the columns that did not fit.
         width: columns of the terminal, for the remark on what did not fit.
     """
-    power = " ".join(_power(table, comparison))
+    power = " ".join(_power(table, tabulation))
     out = [power] if power else []
     marks = {
         "budget ended before the asked precision": [row.label for row in table.rows if "budget" in row.stops],
@@ -49,11 +49,11 @@ def remarks(table: Table, comparison: Comparison, *, dropped: Sequence[str], wid
     return out
 
 
-def legend(comparison: Comparison) -> str:
+def legend(tabulation: Tabulation) -> str:
     """How to read a table."""
     corrections = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "uncorrected"}
-    alpha, margin = numbers.percent(comparison.alpha), numbers.percent(comparison.margin)
-    rule = f"{corrections[comparison.correction]}, alpha {alpha}, margin {margin}"
+    alpha, margin = numbers.percent(tabulation.alpha), numbers.percent(tabulation.margin)
+    rule = f"{corrections[tabulation.correction]}, alpha {alpha}, margin {margin}"
     return (
         f"★ best, or not shown to be worse than the best; = exact; same letter: not told apart ({rule}). "
         "±: 95 % interval; ×: paired ratio to the baseline (time: ? undecided, = equivalent); "
@@ -61,10 +61,10 @@ def legend(comparison: Comparison) -> str:
     )
 
 
-def _power(table: Table, comparison: Comparison) -> Iterator[str]:
+def _power(table: Table, tabulation: Tabulation) -> Iterator[str]:
     """Smallest effects, the control of the clock, what pairing brought."""
     found = [
-        _smallest(table, comparison, key) for key in dict.fromkeys((table.primary, "time")) if key in table.detectable
+        _smallest(table, tabulation, key) for key in dict.fromkeys((table.primary, "time")) if key in table.detectable
     ]
     if found:
         yield f"would have found with 90 %: {', '.join(found)}  ({table.tests} tests)."
@@ -81,10 +81,10 @@ def _power(table: Table, comparison: Comparison) -> Iterator[str]:
         yield f"pairing: {most} fewer draws for one precision."
 
 
-def _smallest(table: Table, comparison: Comparison, key: str) -> str:
+def _smallest(table: Table, tabulation: Tabulation, key: str) -> str:
     """The detectable effects of one column, smallest and largest over the rows."""
     low, high = table.detectable[key]
-    spec = comparison.spec(key.partition("[")[0])
+    spec = tabulation.spec(key.partition("[")[0])
     if spec.scale == "linear":
         ends, unit = (numbers.number(low, low / 4), numbers.number(high, high / 4)), f" {spec.unit}".rstrip()
     else:

@@ -1,4 +1,4 @@
-"""Comparison -> what a terminal shows: one table for each task, a summary for each family, how to read them.
+"""Tabulation -> what a terminal shows: one table for each task, a summary for each family, how to read them.
 
 The renderable is a group of finished lines for a given width. Columns that do not fit are left out in order of the
 family's headline and named; digits are never wrapped. Signs carry what colours carry, so nothing is lost in a pipe.
@@ -16,7 +16,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ..analysis.stats import Verdict
-from ..analysis.tables import Cell, Comparison, Row, Summary, Table
+from ..analysis.tables import Cell, Row, Summary, Table, Tabulation
 from . import numbers
 from .cells import NOTHING, is_counted, is_seconds, is_truth, value_and_spread, verdict_and_size
 from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap
@@ -34,20 +34,20 @@ _ENOUGH = 4
 """The interval of the verdict gives way when fewer columns than this stand beside it."""
 
 
-def render(comparison: Comparison, *, width: int, unicode: bool = True) -> RenderableType:
+def render(tabulation: Tabulation, *, width: int, unicode: bool = True) -> RenderableType:
     """Lay out a whole report.
 
     Args:
         width: columns of the terminal; at least 40 are used.
         unicode: False where the output's encoding has no signs beyond ASCII.
     """
-    page = _Page(comparison=comparison, width=max(width, 40), unicode=unicode)
+    page = _Page(tabulation=tabulation, width=max(width, 40), unicode=unicode)
     lines: list[Text] = []
-    for table in comparison.tables:
+    for table in tabulation.tables:
         lines += [*page.table(table), Text()]
-    for summary in comparison.summaries:
+    for summary in tabulation.summaries:
         lines += [*page.summary(summary), Text()]
-    if comparison.tables:
+    if tabulation.tables:
         lines += page.legend()
     return Group(*lines)
 
@@ -56,7 +56,7 @@ def render(comparison: Comparison, *, width: int, unicode: bool = True) -> Rende
 class _Page:
     """The report at one width."""
 
-    comparison: Comparison
+    tabulation: Tabulation
     width: int
     unicode: bool
 
@@ -108,7 +108,7 @@ class _Page:
             if row.status not in _QUIET:
                 out += self.failure(row, label_width)
         out += self.absent([row for row in without if row.status in _QUIET])
-        notes = [self.note(text) for text in remarks(table, self.comparison, dropped=dropped, width=self.width)]
+        notes = [self.note(text) for text in remarks(table, self.tabulation, dropped=dropped, width=self.width)]
         under = [line for note in notes for line in note]
         return [*out, *([Text(), *under] if under else []), *beside(table, self.width, self.foreign)]
 
@@ -158,7 +158,7 @@ class _Page:
         made: dict[str, Column] = {}
         units: set[str] = set()
         for key in table.columns:
-            unit = self.comparison.spec(key.partition("[")[0]).unit
+            unit = self.tabulation.spec(key.partition("[")[0]).unit
             made[key] = self.metric(table, key, rows, unit="" if unit in units else unit)
             units.add(unit)
         budget = self.width - total_width([*fixed, *([verdicts] if verdicts else [])])
@@ -174,7 +174,7 @@ class _Page:
 
     def metric(self, table: Table, key: str, rows: Sequence[Row], *, unit: str) -> Column:
         """One headline column; `unit` stands in the heading of the first column that has it."""
-        spec = self.comparison.spec(key.partition("[")[0])
+        spec = self.tabulation.spec(key.partition("[")[0])
         header = (spec.heading or spec.name) + key.removeprefix(spec.name)
         if unit and not is_seconds(spec.name, unit) and unit != "B":
             header += f" ({unit})"
@@ -186,7 +186,7 @@ class _Page:
         """Value, spread and, for seconds, the ratio to the baseline."""
         if cell is None:
             return Part("-", "dim"), Part(), Part()
-        value, around = value_and_spread(cell, relative=self.comparison.spec(cell.metric).scale == "log", truth=truth)
+        value, around = value_and_spread(cell, relative=self.tabulation.spec(cell.metric).scale == "log", truth=truth)
         if "heavy-tail" in cell.flags:
             around += "!"
         last = Part()
@@ -200,7 +200,7 @@ class _Page:
         """Verdict, ratio or difference in the primary column."""
         if not table.baseline:
             return None
-        spec = self.comparison.spec(table.primary.partition("[")[0])
+        spec = self.tabulation.spec(table.primary.partition("[")[0])
         cells = []
         for row in rows:
             cell = row.cells.get(table.primary)
@@ -323,7 +323,7 @@ class _Page:
                 if a.ratio < NOTHING:
                     size, ends = "exact", ""
                 cells.append((Part(self.sign(size)), Part(ends, "dim")))
-            spec = self.comparison.spec(name.partition("[")[0])
+            spec = self.tabulation.spec(name.partition("[")[0])
             columns.append(Column(header=self.sign(f"{spec.heading or spec.name} ×"), align="rl", cells=cells))
         words: tuple[Verdict, ...] = ("better", "worse", "equivalent", "undecided", "untestable")
         for word in words:
@@ -335,7 +335,7 @@ class _Page:
 
     def legend(self) -> list[Text]:
         """How to read the report, in a few lines."""
-        return wrap(self.sign(legend(self.comparison)), self.width, indent="", style="dim")
+        return wrap(self.sign(legend(self.tabulation)), self.width, indent="", style="dim")
 
 
 def _label_style(row: Row) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import stored
 
-from kexue_bench.analysis.comparison import compare
+from kexue_bench.analysis import comparison as analysis
 from kexue_bench.api import Instance, Measurement, MetricSpec, Series
 from kexue_bench.errors import UnknownNameError, UsageError
 
@@ -19,11 +19,11 @@ BASE, RIVAL, THIRD = method("reinforce"), method("rloo", n=2), method("disarm")
 
 
 def read(*runs, **options):
-    return compare(runs, metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, **options)
+    return analysis.read(runs, metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, **options)
 
 
-def only(comparison):
-    (table,) = comparison.tables
+def only(tabulation):
+    (table,) = tabulation.tables
     return table, {row.method.name: row for row in table.rows}
 
 
@@ -133,8 +133,8 @@ def test_ratios_refer_to_the_baseline_of_the_task_where_it_has_one():
 
     def against(own, **options):
         tasks["gradients", "toy"] = replace(stored.TASKS["gradients", "toy"], baseline=own)
-        comparison = compare([run], metrics=stored.METRICS, families=stored.FAMILIES, tasks=tasks, **options)
-        return comparison.tables[0].baseline
+        tabulation = analysis.read([run], metrics=stored.METRICS, families=stored.FAMILIES, tasks=tasks, **options)
+        return tabulation.tables[0].baseline
 
     assert against("rloo") == RIVAL.label
     assert against("") == against("absent") == BASE.label
@@ -270,7 +270,7 @@ def test_equivalence_of_scores_needs_a_margin_in_their_unit():
     run = book.run()
     assert only(read(run))[1]["rloo"].cells["elbo"].effect.verdict == "equivalent"
     bare = {**stored.METRICS, "elbo": replace(stored.METRICS["elbo"], margin=None)}
-    found = compare([run], metrics=bare, families=stored.FAMILIES, tasks=stored.TASKS)
+    found = analysis.read([run], metrics=bare, families=stored.FAMILIES, tasks=stored.TASKS)
     assert only(found)[1]["rloo"].cells["elbo"].effect.verdict == "better"
 
 
@@ -414,7 +414,7 @@ def test_a_metric_nobody_registered_is_read_by_the_default_spec():
             for labels in ({}, {"reading": "tuned"})
         ]
         book.outcome(case, *rows)
-    cells = only(compare([book.run()], metrics={}, families={}, tasks={}))[1]["rloo"].cells
+    cells = only(analysis.read([book.run()], metrics={}, families={}, tasks={}))[1]["rloo"].cells
     assert set(cells) == {"loss", "loss[reading=tuned]"}
     assert cells["loss[reading=tuned]"].effect.verdict == "better"
 
@@ -425,7 +425,7 @@ def test_a_target_metric_has_no_better_side():
     book = Book(baseline=BASE)
     for of in (BASE, RIVAL):
         book.outcome(book.case(TOY, of), Measurement(metric="estimate", value=1.0, low=0.9, high=1.1, n=64))
-    table, rows = only(compare([book.run()], metrics=known, families={}, tasks={}))
+    table, rows = only(analysis.read([book.run()], metrics=known, families={}, tasks={}))
     assert rows["rloo"].cells["estimate"].effect is None
     assert not any(row.star for row in table.rows)
 

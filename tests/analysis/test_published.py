@@ -3,7 +3,7 @@ import pytest
 import stored
 from rich.console import Console
 
-from kexue_bench.analysis.comparison import compare
+from kexue_bench.analysis import comparison as analysis
 from kexue_bench.analysis.published import Figure, figures, resolve
 from kexue_bench.api import FamilySpec, Instance, MethodSpec, PublishedSpec, TaskSpec
 from kexue_bench.catalog.plugins import PluginRecord
@@ -34,11 +34,13 @@ def run():
 
 
 def read(*known, of=None):
-    return compare([of or run()], metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, published=known)
+    return analysis.read(
+        [of or run()], metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, published=known
+    )
 
 
-def only(comparison):
-    ((item,),) = [table.published for table in comparison.tables]
+def only(tabulation):
+    ((item,),) = [table.published for table in tabulation.tables]
     return item
 
 

@@ -15,7 +15,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from kexue_bench.analysis.comparison import Comparison, compare
+from kexue_bench.analysis.comparison import Tabulation, read
 from kexue_bench.api import Case, Instance, Job, Outcome, Plan
 from kexue_bench.catalog.metrics import CORE_METRICS
 from kexue_bench.lab import intervals
@@ -131,13 +131,13 @@ def group(seed: int, processes: int, rounds: int) -> Plan:
     )
 
 
-def timed(engine: LocalEngine, root: Path, seed: int, processes: int, rounds: int) -> Comparison:
+def timed(engine: LocalEngine, root: Path, seed: int, processes: int, rounds: int) -> Tabulation:
     plan = group(seed, processes, rounds)
     with RunWriter.create(root, name="spin", plan=plan, environment={}) as writer:
         outcomes = runner.run(plan, engine=engine, open_writer=lambda: writer, sys_path=[str(HERE)])
         path = writer.path
     run = Timed(path=path, plan=plan, outcomes=dict(outcomes))
-    return compare([run], metrics={spec.name: spec for spec in CORE_METRICS}, families={}, tasks={})
+    return read([run], metrics={spec.name: spec for spec in CORE_METRICS}, families={}, tasks={})
 
 
 def test_twenty_real_groups(capsys, tmp_path):

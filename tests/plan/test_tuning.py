@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from kexue_bench.analysis.comparison import compare
+from kexue_bench.analysis.comparison import read
 from kexue_bench.api import Case, FamilySpec, Instance, Knob, MethodSpec, MetricSpec, Outcome, TaskSpec
 from kexue_bench.catalog.plugins import PluginRecord
 from kexue_bench.catalog.registry import Registry, fields_of
@@ -407,8 +407,8 @@ def test_outcomes_do_not_depend_on_the_number_of_workers(registry, tmp_path):
 def test_both_rows_are_shown_and_the_edge_is_reported(registry, tmp_path):
     """`method` and `method (tuned)` with the choice below the table; ratios refer to the untuned baseline."""
     finished = execute(build_plan(request("shifted", "plain", tune=8), registry), tmp_path)
-    comparison = compare([finished], metrics=registry.metrics, families=registry.families, tasks=registry.tasks)
-    (table,) = comparison.tables
+    tabulation = read([finished], metrics=registry.metrics, families=registry.families, tasks=registry.tasks)
+    (table,) = tabulation.tables
     rows = {row.label: row for row in table.rows}
     assert set(rows) == {"shifted", "shifted (tuned)", "plain", "plain (tuned)"}
     assert table.baseline == "shifted"
@@ -416,7 +416,7 @@ def test_both_rows_are_shown_and_the_edge_is_reported(registry, tmp_path):
     assert dict(rows["shifted"].method.params)["width"] == 1.0
     assert rows["plain (tuned)"].edges == ("task.lr",)
     console = Console(width=120, file=io.StringIO())
-    console.print(render(comparison, width=120))
+    console.print(render(tabulation, width=120))
     text = console.file.getvalue()
     assert "shifted (tuned): width=4, task.lr=0.1 (edge of what was tried), best of 8 trials" in text
     assert "plain (tuned): task.lr=0.1 (edge of what was tried), best of 8 trials" in text

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import pytest
 import stored
 
-from kexue_bench.analysis.comparison import compare
+from kexue_bench.analysis import comparison as analysis
 from kexue_bench.analysis.published import Figure
 from kexue_bench.api import Instance, PublishedSpec
 from kexue_bench.report.html import render_html
@@ -40,30 +40,30 @@ class Page(HTMLParser):
 
 
 def read(*runs, **options):
-    return compare(runs, metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, **options)
+    return analysis.read(runs, metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, **options)
 
 
-def page(comparison, environment=None, commands=()):
-    return render_html(comparison, environments={"0001": environment or {}}, commands=commands)
+def page(tabulation, environment=None, commands=()):
+    return render_html(tabulation, environments={"0001": environment or {}}, commands=commands)
 
 
 @pytest.fixture(scope="module")
-def comparison():
+def tabulation():
     return read(stored.study())
 
 
-def test_the_page_is_well_formed_and_holds_every_row(comparison):
+def test_the_page_is_well_formed_and_holds_every_row(tabulation):
     """Balanced tags; each label of each table, failed ones too, stands in it."""
-    found = Page(page(comparison))
+    found = Page(page(tabulation))
     text = " ".join(found.texts)
-    for table in comparison.tables:
+    for table in tabulation.tables:
         for row in table.rows:
             assert row.label in text
 
 
-def test_the_page_fetches_and_runs_nothing(comparison):
+def test_the_page_fetches_and_runs_nothing(tabulation):
     """No script, no address, no handler: it can be opened offline and mailed."""
-    text = page(comparison)
+    text = page(tabulation)
     found = Page(text)
     assert not {"script", "link", "img", "iframe", "object"} & set(found.tags)
     assert not re.search(r"https?:|@import|url\(", text)
@@ -84,9 +84,9 @@ def test_foreign_text_is_shown_and_never_obeyed():
     assert text.count("&lt;script&gt;") >= 5
 
 
-def test_every_drawn_effect_lies_on_its_side_of_the_baseline(comparison):
+def test_every_drawn_effect_lies_on_its_side_of_the_baseline(tabulation):
     """A point left of the dashed line is a ratio below 1, one on its right a ratio above 1; no point leaves the row."""
-    text = page(comparison)
+    text = page(tabulation)
     drawn = re.findall(r'<line class="zero" x1="([\d.]+)".*?(?=</svg>)', text, re.DOTALL)
     assert drawn
     rows = re.findall(

@@ -9,7 +9,7 @@ import stored
 from rich.cells import cell_len
 from rich.console import Console
 
-from kexue_bench.analysis.comparison import compare
+from kexue_bench.analysis import comparison as analysis
 from kexue_bench.analysis.tables import Cell
 from kexue_bench.api import Instance
 from kexue_bench.report.cells import has_spread, value_and_spread
@@ -21,24 +21,24 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
 @pytest.fixture(scope="module")
-def comparison():
+def tabulation():
     return read(stored.study())
 
 
 def read(*runs, **options):
-    return compare(runs, metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, **options)
+    return analysis.read(runs, metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, **options)
 
 
-def show(comparison, width, *, unicode=True, **console):
+def show(tabulation, width, *, unicode=True, **console):
     out = io.StringIO()
-    Console(file=out, width=width, **console).print(render(comparison, width=width, unicode=unicode))
+    Console(file=out, width=width, **console).print(render(tabulation, width=width, unicode=unicode))
     return out.getvalue()
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140, 160])
-def test_the_report_is_what_it_was(comparison, width):
+def test_the_report_is_what_it_was(tabulation, width):
     """Character for character; KEXUE_GOLDEN=write stores a new one, to be read before it is committed."""
-    text = show(comparison, width)
+    text = show(tabulation, width)
     path = GOLDEN / f"report-{width}.txt"
     if os.environ.get("KEXUE_GOLDEN") == "write":
         path.write_text(text, encoding="utf-8")
@@ -46,71 +46,71 @@ def test_the_report_is_what_it_was(comparison, width):
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 160, 240])
-def test_no_line_is_wider_than_the_terminal(comparison, width):
+def test_no_line_is_wider_than_the_terminal(tabulation, width):
     """Columns go before digits break: every line fits (below 60 the fixed columns alone may need more)."""
-    longest = max(cell_len(line) for line in show(comparison, width).splitlines())
+    longest = max(cell_len(line) for line in show(tabulation, width).splitlines())
     assert longest <= max(width, 60)
 
 
 @pytest.mark.parametrize("width", [60, 100])
-def test_numbers_are_whole_at_every_width(comparison, width):
+def test_numbers_are_whole_at_every_width(tabulation, width):
     """What a narrow terminal shows in a row of numbers, the widest shows too: nothing is cut or rounded further."""
     rows = re.compile(r"^(?:★|=| ) (?:exact|disarm|rloo\[n=2\]|reinforce) ")
-    wide = set(NUMBER.findall("\n".join(line for line in show(comparison, 240).splitlines() if rows.match(line))))
-    narrow = set(NUMBER.findall("\n".join(line for line in show(comparison, width).splitlines() if rows.match(line))))
+    wide = set(NUMBER.findall("\n".join(line for line in show(tabulation, 240).splitlines() if rows.match(line))))
+    narrow = set(NUMBER.findall("\n".join(line for line in show(tabulation, width).splitlines() if rows.match(line))))
     assert narrow <= wide
 
 
-def test_columns_that_do_not_fit_are_named(comparison):
+def test_columns_that_do_not_fit_are_named(tabulation):
     """A reader knows what is missing."""
-    text = show(comparison, 60)
+    text = show(tabulation, 60)
     assert "not shown at 60 columns: bias, variance, work-var," in text
-    assert "not shown at" not in show(comparison, 240)
+    assert "not shown at" not in show(tabulation, 240)
 
 
-def test_a_pipe_gets_no_colour_codes(comparison):
+def test_a_pipe_gets_no_colour_codes(tabulation):
     """What is no terminal gets plain text; NO_COLOR on a terminal keeps bold and drops colours."""
-    assert "\x1b" not in show(comparison, 100)
-    coloured = show(comparison, 100, force_terminal=True, color_system="standard", no_color=False)
+    assert "\x1b" not in show(tabulation, 100)
+    coloured = show(tabulation, 100, force_terminal=True, color_system="standard", no_color=False)
     assert "\x1b[1;32m" in coloured or "\x1b[32m" in coloured
-    bare = show(comparison, 100, force_terminal=True, color_system="standard", no_color=True)
+    bare = show(tabulation, 100, force_terminal=True, color_system="standard", no_color=True)
     assert not re.search(r"\x1b\[[\d;]*3[0-7]m", bare)
 
 
-def test_signs_carry_what_colours_carry(comparison):
+def test_signs_carry_what_colours_carry(tabulation):
     """Stars, verdict words and failure signs stand in the text itself."""
-    lines = show(comparison, 160).splitlines()
+    lines = show(tabulation, 160).splitlines()
     assert any(line.startswith("★ rloo[n=2]") and "better" in line for line in lines)
     assert any(line.startswith("! my-estimator") for line in lines)
     assert any(line.startswith("= exact") for line in lines)
 
 
-def test_ascii_output_is_ascii(comparison):
+def test_ascii_output_is_ascii(tabulation):
     """Where the encoding has no signs, every one has a replacement; labels keep theirs as escapes."""
-    text = show(comparison, 160, unicode=False)
+    text = show(tabulation, 160, unicode=False)
     assert text.isascii()
     assert "* rloo[n=2]" in text
     assert "+-" in text
 
 
-def test_foreign_text_is_shown_and_never_obeyed(comparison):
+def test_foreign_text_is_shown_and_never_obeyed(tabulation):
     """Control characters and markup of a plugin's reason appear as they are."""
-    text = show(comparison, 160)
+    text = show(tabulation, 160)
     assert "\\x1b[31mevaluate[0]" in text
     assert "rloo[n=2]" in text
 
 
-def test_a_failure_names_the_next_step(comparison):
+def test_a_failure_names_the_next_step(tabulation):
     """Status, phase, reason, and the command that shows the whole story."""
-    (line,) = [x for x in show(comparison, 160).split("\n\n")[1].splitlines() if "my-estimator" in x]
-    key = comparison.tables[0].rows[-2].key
+    (line,) = [x for x in show(tabulation, 160).split("\n\n")[1].splitlines() if "my-estimator" in x]
+    key = tabulation.tables[0].rows[-2].key
     assert "crashed in evaluate: the worker died by SIGSEGV" in line
     assert line.endswith(f"kexue-bench show {key}")
 
 
-def test_what_cannot_be_told_from_zero_is_a_bound(comparison):
+def test_what_cannot_be_told_from_zero_is_a_bound(tabulation):
     """A bias inside its noise is printed as an upper bound, an exact one as 0, a real one with its spread."""
-    table = show(comparison, 160).split("\n\n")[1]
+    table = show(tabulation, 160).split("\n\n")[1]
     lines = {line[2:].split()[0]: line for line in table.splitlines()}
     assert "|b|<1e-6" in lines["reinforce"]
     assert "0.55 ±1 %" in lines["straight-through"]
@@ -151,24 +151,24 @@ def test_counts_give_way_to_what_was_measured():
     """Where not everything fits, memory and evaluations go before bias, whatever the headline's order."""
     headline = ("memory", "evaluations", "bias", "mse")
     families = {name: replace(spec, headline=headline) for name, spec in stored.FAMILIES.items()}
-    comparison = compare([stored.study()], metrics=stored.METRICS, families=families, tasks=stored.TASKS)
-    narrow, wide = (show(comparison, width).splitlines()[3] for width in (72, 100))
+    tabulation = analysis.read([stored.study()], metrics=stored.METRICS, families=families, tasks=stored.TASKS)
+    narrow, wide = (show(tabulation, width).splitlines()[3] for width in (72, 100))
     assert narrow.split()[:3] == ["method", "bias", "mse"]
     assert wide.split()[:5] == ["method", "memory", "evals", "bias", "mse"]
 
 
-def test_gains_of_pairing_are_those_of_sampled_pairs(comparison):
+def test_gains_of_pairing_are_those_of_sampled_pairs(tabulation):
     """Exact rows and rows equal for every draw say nothing about what pairing saves."""
-    toy = comparison.tables[0]
+    toy = tabulation.tables[0]
     by_name = {row.method.name: row.cells["mse"] for row in toy.rows if "mse" in row.cells}
     assert has_spread(by_name["rloo"])
     assert not has_spread(by_name["exact"])
     assert not has_spread(replace(by_name["rloo"], flags=frozenset({"degenerate"})))
 
 
-def test_the_report_says_what_it_could_have_found(comparison):
+def test_the_report_says_what_it_could_have_found(tabulation):
     """Detectable effects in the primary column and in time, the control, and the rule behind the letters."""
-    text = " ".join(show(comparison, 160).split())
+    text = " ".join(show(tabulation, 160).split())
     assert re.search(r"would have found with 90 %: 4 to 14 % in mse, 5 % in time \(\d+ tests\)", text)
     assert re.search(r"A/A control: time ×1\.\d+ \[[^]]+\] over 5 processes", text)
     assert "Holm, alpha 5 %, margin 5 %" in text
@@ -185,11 +185,11 @@ def test_a_flag_of_a_task_is_named_with_the_methods_that_have_it():
     assert "heavy-tail:" not in text
 
 
-def test_counts_add_up_in_the_summary(comparison):
+def test_counts_add_up_in_the_summary(tabulation):
     """The numbers of the summary line are those of the plan."""
-    line = next(x for x in show(comparison, 160).splitlines() if "cases planned" in x)
+    line = next(x for x in show(tabulation, 160).splitlines() if "cases planned" in x)
     total, *parts = map(int, re.findall(r"(\d+) (?:cases planned|ok|crashed|unsupported|timeout|diverged)", line))
-    assert total == sum(parts) == comparison.summaries[0].planned
+    assert total == sum(parts) == tabulation.summaries[0].planned
 
 
 def test_a_star_counts_among_the_tasks_a_method_was_meant_for():

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexue_bench.analysis.comparison import compare
+from kexue_bench.analysis.comparison import read
 from kexue_bench.api import Case, FamilySpec, Instance, Job, Measurement, Outcome, Plan
 from kexue_bench.catalog.metrics import CORE_METRICS
 from kexue_bench.errors import ResultsError, UsageError
@@ -205,8 +205,8 @@ def test_a_real_comparison_and_a_real_frame_follow_the_schema(tmp_path):
         headline=("variance",),
     )
     metrics = {spec.name: spec for spec in CORE_METRICS}
-    comparison = compare([run], metrics=metrics, families={"gradients": family}, tasks={})
-    for rows in (comparison.rows(), run.to_frame()):
+    tabulation = read([run], metrics=metrics, families={"gradients": family}, tasks={})
+    for rows in (tabulation.rows(), run.to_frame()):
         document = json.loads(render_rows(rows, "json", run=[run.path.name]))
         assert {row["status"] for row in document["rows"]} == {"ok", "crashed"}
         jsonschema.validate(document, schema("rows"))
