@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ..api import (
     ClaimSpec,
@@ -16,6 +16,7 @@ from ..api import (
     FamilySpec,
     MethodSpec,
     MetricSpec,
+    Of,
     PublishedSpec,
     ReadingSpec,
     ReporterSpec,
@@ -29,6 +30,8 @@ from .plugins import PluginRecord
 
 Key = tuple[str, str]
 """(family, name)."""
+ClaimKey = tuple[str, str, Of]
+"""(family, name, what its check is given): one name may be checked of draws, of trainings and of subjects."""
 Member = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | PublishedSpec
 
 
@@ -64,7 +67,7 @@ class Registry:
         self.families: dict[str, FamilySpec] = {}
         self.methods: dict[Key, MethodSpec] = {}
         self.tasks: dict[Key, TaskSpec] = {}
-        self.claims: dict[Key, ClaimSpec] = {("", spec.name): spec for spec in CORE_CLAIMS}
+        self.claims: dict[ClaimKey, ClaimSpec] = {("", spec.name, spec.of): spec for spec in CORE_CLAIMS}
         self.readings: dict[Key, ReadingSpec] = {}
         self.published: dict[Key, PublishedSpec] = {}
         self.metrics: dict[str, MetricSpec] = {spec.name: spec for spec in CORE_METRICS}
@@ -83,7 +86,7 @@ class Registry:
             self._check_claimed(record)
 
     def _add_members(self, record: PluginRecord) -> None:
-        members: list[tuple[str, dict[Key, Any], Iterable[Member]]] = [
+        members: list[tuple[str, dict[Any, Any], Iterable[Member]]] = [
             ("method", self.methods, record.of(MethodSpec)),
             ("task", self.tasks, record.of(TaskSpec)),
             ("claim", self.claims, record.of(ClaimSpec)),
@@ -95,7 +98,8 @@ class Registry:
                 if spec.family not in self.families and not (kind == "claim" and not spec.family):
                     self._problem(record, f"{kind} {spec.name!r}: its family {spec.family!r} is not registered")
                 else:
-                    self._add(kind, table, (spec.family, spec.name), spec, record)
+                    further = (spec.of,) if isinstance(spec, ClaimSpec) else ()
+                    self._add(kind, table, (spec.family, spec.name, *further), spec, record)
         for spec in record.of(MethodSpec):
             for alias in spec.aliases:
                 if (spec.family, alias) in self.methods or (spec.family, alias) in self._aliases:
@@ -112,10 +116,12 @@ class Registry:
     def _check_claimed(self, record: PluginRecord) -> None:
         for spec in record.of(MethodSpec):
             for claimed in spec.claims:
-                if self.claim(spec.family, claimed.name) is None:
+                if self.claim(spec.family, claimed.name, *get_args(Of)) is None:
                     self._problem(record, f"method {spec.name!r} claims {claimed.name!r}, which nobody can check")
 
-    def _add(self, kind: str, table: dict[Any, Any], key: str | Key, spec: object, record: PluginRecord) -> None:
+    def _add(
+        self, kind: str, table: dict[Any, Any], key: str | tuple[str, ...], spec: object, record: PluginRecord
+    ) -> None:
         owner = self._owners.get((kind, key))
         if owner is not None:
             name = key if isinstance(key, str) else "/".join(key)
@@ -141,9 +147,14 @@ class Registry:
             raise UnknownNameError("family", name, self.families, hint=self._broken_hint())
         return self.families[name]
 
-    def claim(self, family: str, name: str) -> ClaimSpec | None:
-        """The check of a claim: the family's own, or else the general one."""
-        return self.claims.get((family, name)) or self.claims.get(("", name))
+    def claim(self, family: str, name: str, *given: Of) -> ClaimSpec | None:
+        """The check of a claim that takes what is given: the family's own, or else the general one.
+
+        Args:
+            given: what a check may be given, the first that there is one for.
+        """
+        keys: list[ClaimKey] = [(owner, name, of) for owner in (family, "") for of in given]
+        return next((self.claims[key] for key in keys if key in self.claims), None)
 
     def methods_of(self, family: str) -> Mapping[str, MethodSpec]:
         """Name -> method of one family, in order of registration."""

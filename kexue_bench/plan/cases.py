@@ -187,7 +187,7 @@ def verify_cases(cell: Contest, request: Request, registry: Registry, *, promise
             costs = {"work": cell.family.work, "declared": conditions.amount(spec.cost, **scope)}
         cases = []
         for name in dict.fromkeys([*declared, *everybody]):
-            check = registry.claim(cell.family.name, name)
+            check = registry.claim(cell.family.name, name, "draws")
             if check is None:
                 raise UsageError(f"method {method.name!r} claims {name!r}, which nobody can check")
             options = {"check": check.target, "budget": budget, **(costs if name == "declared-cost" else {})}

@@ -77,11 +77,22 @@ def test_core_metrics_cannot_be_replaced():
 def test_general_claims_need_no_family():
     """A claim with an empty family belongs to every family."""
     registry = Registry([plugin("a", claims=[ClaimSpec(name="pure", target="a:b", summary="")])])
-    assert ("", "pure") in registry.claims
+    assert ("", "pure", "draws") in registry.claims
     assert (
         Registry([plugin("a", tasks=[TaskSpec(name="t", family="no", target="a:B", summary="", version=1)])]).tasks
         == {}
     )
+
+
+def test_one_name_may_be_checked_of_draws_and_of_trainings():
+    """Claims are told apart by what their check is given; of several that fit, the first that is given counts."""
+    claims = [ClaimSpec(name="calm", family="toy", target=f"m:{of}", summary="", of=of) for of in ("draws", "training")]
+    registry = Registry([plugin("a", families=[family("toy")], claims=claims)])
+    assert registry.problems == {}
+    assert registry.claim("toy", "calm", "draws").target == "m:draws"
+    assert registry.claim("toy", "calm", "subject", "training").target == "m:training"
+    assert registry.claim("toy", "calm", "subject") is None
+    assert registry.claim("toy", "unbiased", "training") is None
 
 
 @pytest.fixture
