@@ -10,7 +10,7 @@ import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
-from ..api import Case, FamilySpec, Instance, Job, MethodSpec, Outcome, Plan, TaskSpec
+from ..api import FITTING, Case, FamilySpec, Instance, Job, MethodSpec, Outcome, Plan, TaskSpec
 from ..catalog import selectors
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry, fields_of
@@ -107,8 +107,13 @@ def _families(request: Request, registry: Registry) -> list[FamilySpec]:
 def _methods(request: Request, registry: Registry, family: FamilySpec) -> tuple[Instance, ...]:
     if request.methods:
         return _named_methods(request.methods, request, registry, family)
+    return _registered(registry, family, registry.methods_of(family.name).values())
+
+
+def _registered(registry: Registry, family: FamilySpec, chosen: Iterable[MethodSpec]) -> tuple[Instance, ...]:
+    """The instances that suites run of the chosen methods, but for those whose package is not installed."""
     specs = registry.methods_of(family.name)
-    texts = [text for spec in specs.values() if not _absent(spec) for text in (spec.variants or (spec.name,))]
+    texts = [text for spec in chosen if not _absent(spec) for text in (spec.variants or (spec.name,))]
     return selectors.unique(
         instance for text in texts for instance in _select_methods(text, registry, family.name, specs)
     )
@@ -230,8 +235,12 @@ def _cell(
     spec = registry.tasks[family.name, task.name]
     # What a suite leaves out to save time is verified all the same.
     texts = () if request.methods or request.stages == ("verify",) else spec.methods.get(request.suite, ())
-    if texts:
-        methods = selectors.unique((baseline, *_named_methods(texts, request, registry, family)))
+    if texts == FITTING:
+        fitting = (method for method in registry.methods_of(family.name).values() if method.needs <= spec.offers)
+        methods = selectors.unique((baseline, *_registered(registry, family, fitting)))
+    elif texts:
+        named = (texts,) if isinstance(texts, str) else texts
+        methods = selectors.unique((baseline, *_named_methods(named, request, registry, family)))
     return Contest(
         family=family,
         spec=spec,

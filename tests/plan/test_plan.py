@@ -57,6 +57,14 @@ def registry(tmp_path, monkeypatch):
             budgets={"full": 10, "standard": 10},
             timed=frozenset(),
         ),
+        task(
+            "choosy",
+            offers=frozenset({"gradient"}),
+            methods={"standard": "fitting", "full": "good[n=8]"},
+            timed=frozenset(),
+            budgets={"full": 10, "standard": 10},
+        ),
+        task("plain", methods={"standard": "fitting"}, timed=frozenset(), budgets={"standard": 10}),
         task("own", baseline="good[n=4]", timed=frozenset(), budgets={"full": 10}),
         task("lost", suites={"full": ("lost",)}, methods={"standard": ("godo",)}, timed=frozenset()),
         task("elsewhere", family="other", suites={"quick": ("elsewhere",)}, budgets={"quick": 10}, timed=frozenset()),
@@ -86,6 +94,26 @@ def test_a_dear_task_runs_its_own_methods_in_a_suite(registry):
     """Those that it lists for the suite, with the family's baseline; in a suite that it does not list, every method."""
     assert _labels(registry, suite="standard") == {"base", "good[n=8]", "picky"}
     assert _labels(registry, suite="full") == {"base", "good", "good[n=4]", "picky", "exact"}
+
+
+def test_a_task_may_run_every_method_that_fits_it(registry):
+    """Those whose needs it meets, in order and with their variants, the baseline first; none that is not installed."""
+    third = MethodSpec(name="third", family="toy", target="plan_targets:M", summary="", needs="gradient")
+    more = Registry([*registry.records, PluginRecord(name="q", origin="q", specs={MethodSpec: (third,)})])
+    for task, baseline, expected in (
+        ("choosy", "", ["base", "good", "good[n=4]", "picky", "exact", "third"]),
+        ("plain", "", ["base", "good", "good[n=4]", "exact"]),
+        ("plain", "exact", ["exact", "base", "good", "good[n=4]"]),
+    ):
+        plan = build_plan(Request(tasks=(task,), suite="standard", stages=("evaluate",), baseline=baseline), more)
+        assert [case.method.label for case in plan.cases] == expected
+        assert plan.settled == ()
+
+
+def test_a_task_may_list_one_method_as_a_plain_string(registry):
+    """A selector, not its characters."""
+    plan = build_plan(Request(tasks=("choosy",), suite="full", stages=("evaluate",)), registry)
+    assert [case.method.label for case in plan.cases] == ["base", "good[n=8]"]
 
 
 def test_methods_that_the_user_names_run_on_a_dear_task(registry):
