@@ -24,6 +24,7 @@ from ..api import (
     TaskSpec,
 )
 from ..errors import PluginError, UnknownNameError
+from . import conditions
 from .core_claims import CORE_CLAIMS
 from .metrics import CORE_METRICS
 from .plugins import PluginRecord
@@ -97,7 +98,7 @@ class Registry:
             for spec in specs:
                 if spec.family not in self.families and not (kind == "claim" and not spec.family):
                     self._problem(record, f"{kind} {spec.name!r}: its family {spec.family!r} is not registered")
-                else:
+                elif self._readable(record, spec):
                     further = (spec.of,) if isinstance(spec, ClaimSpec) else ()
                     self._add(kind, table, (spec.family, spec.name, *further), spec, record)
         for spec in record.of(MethodSpec):
@@ -112,6 +113,16 @@ class Registry:
             self._add("reporter", self.reporters, spec.name, spec, record)
         for spec in record.of(CommandSpec):
             self._add("command", self.commands, spec.name, spec, record)
+
+    def _readable(self, record: PluginRecord, spec: Member) -> bool:
+        """Whether every expression of a spec can be evaluated; what is wrong with one is recorded."""
+        try:
+            if isinstance(spec, (MethodSpec, TaskSpec)):
+                conditions.check_spec(spec)
+        except PluginError as error:
+            self._problem(record, str(error))
+            return False
+        return True
 
     def _check_claimed(self, record: PluginRecord) -> None:
         for spec in record.of(MethodSpec):

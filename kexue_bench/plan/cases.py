@@ -124,7 +124,7 @@ def tune_cases(cell: Contest, request: Request, registry: Registry) -> tuple[Cas
     for method in cell.methods:
         spec = registry.methods[cell.family.name, method.name]
         search = tuning.search(method, cell.task, spec, cell.spec, request.tune)
-        if search is None or spec.needs - cell.spec.offers:
+        if search is None or spec.needs - cell.spec.offers or not _meets(cell, request, spec, method):
             continue
         options: dict[str, Scalar] = {"trials": request.tune, "points": json.dumps(search.trials)}
         if cell.spec.budgets:
@@ -137,6 +137,14 @@ def tune_cases(cell: Contest, request: Request, registry: Registry) -> tuple[Cas
         # Two selectors of one method that differ in a knob only start the same search.
         cases.setdefault(case.key, case)
     return tuple(cases.values())
+
+
+def _meets(cell: Contest, request: Request, spec: MethodSpec, method: Instance) -> bool:
+    """Whether the method's `when` holds here."""
+    dtype = request.dtype or cell.spec.dtype
+    return not spec.when or conditions.holds(
+        spec.when, conditions.scope_of(spec, method, cell.spec, cell.task, dtype=dtype)
+    )
 
 
 def _sampling_options(cell: Contest, request: Request, method: MethodSpec) -> dict[str, Scalar]:
@@ -179,12 +187,13 @@ def verify_cases(cell: Contest, request: Request, registry: Registry, *, promise
     budget = request.budget or cell.spec.budgets[request.suite]
     for method in cell.methods:
         spec = registry.methods[cell.family.name, method.name]
-        scope = {"fields": method.params, "task": cell.task.params, "offers": cell.spec.offers}
-        declared = [claim.name for claim in spec.claims if conditions.holds(claim.when, **scope)]
+        dtype = request.dtype or cell.spec.dtype
+        scope = conditions.scope_of(spec, method, cell.spec, cell.task, dtype=dtype)
+        declared = [claim.name for claim in spec.claims if conditions.holds(claim.when, scope)]
         costs: dict[str, Scalar] = {}
         if spec.cost and cell.family.work:
             declared.append("declared-cost")
-            costs = {"work": cell.family.work, "declared": conditions.amount(spec.cost, **scope)}
+            costs = {"work": cell.family.work, "declared": conditions.amount(spec.cost, scope)}
         cases = []
         for name in dict.fromkeys([*declared, *everybody]):
             check = registry.claim(cell.family.name, name, "draws")

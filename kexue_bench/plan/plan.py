@@ -6,7 +6,6 @@ planned cell has its case, so nothing can go missing later without being seen.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
@@ -27,6 +26,7 @@ from .cases import (
     tune_cases,
     verify_cases,
 )
+from .screen import absent, screen
 
 __all__ = ["PRECISION", "PROCESSES", "ROUNDS", "Request", "build_plan"]
 
@@ -64,11 +64,11 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
     settled: list[tuple[Case, Outcome]] = []
     jobs: list[Job] = []
     for cell in cells:
-        cases, refused = _screen(cell, cell.tunings, registry, hooks)
+        cases, refused = screen(cell, cell.tunings, registry, hooks)
         settled.extend(refused)
         jobs.extend(Job(cases=(case,)) for case in cases)
     for cell in cells:
-        cases, refused = _screen(cell, evaluate_cases(cell, request, registry), registry, hooks)
+        cases, refused = screen(cell, evaluate_cases(cell, request, registry), registry, hooks)
         settled.extend(refused)
         jobs.extend(Job(cases=(case,)) for case in cases)
     checked: set[tuple[str, str]] = set()
@@ -77,13 +77,13 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         promises = bool(request.tasks) or request.suite != "quick" or task not in checked
         checked.add(task)
         for cases in verify_cases(cell, request, registry, promises=promises):
-            run, refused = _screen(cell, cases, registry, hooks)
+            run, refused = screen(cell, cases, registry, hooks)
             settled.extend(refused)
             # The claims of one method share a process; a death names its claim and the others run again.
             jobs.extend([Job(cases=run)] if run else [])
     for cell in cells:
         for process in range(processes_of(request) if cell.timed and "time" in request.stages else 0):
-            cases, refused = _screen(cell, time_cases(cell, request, registry, process), registry, hooks)
+            cases, refused = screen(cell, time_cases(cell, request, registry, process), registry, hooks)
             settled.extend(refused)
             if cases:
                 group = f"{cell.family.name}/{cell.task.label}/{request.device}"
@@ -113,7 +113,7 @@ def _methods(request: Request, registry: Registry, family: FamilySpec) -> tuple[
 def _registered(registry: Registry, family: FamilySpec, chosen: Iterable[MethodSpec]) -> tuple[Instance, ...]:
     """The instances that suites run of the chosen methods, but for those whose package is not installed."""
     specs = registry.methods_of(family.name)
-    texts = [text for spec in chosen if not _absent(spec) for text in (spec.variants or (spec.name,))]
+    texts = [text for spec in chosen if not absent(spec) for text in (spec.variants or (spec.name,))]
     return selectors.unique(
         instance for text in texts for instance in _select_methods(text, registry, family.name, specs)
     )
@@ -249,30 +249,3 @@ def _cell(
         baseline=next((method for method in methods if selectors.same(method, baseline)), None),
         timed=bool(request.tasks) or request.suite in spec.timed,
     )
-
-
-def _screen(
-    cell: Contest, cases: Sequence[Case], registry: Registry, hooks: Hooks | None
-) -> tuple[tuple[Case, ...], list[tuple[Case, Outcome]]]:
-    """Split cases into those to run and those whose outcome is known already."""
-    run, settled = [], []
-    for case in cases:
-        spec = registry.methods[cell.family.name, case.method.name]
-        missing = sorted(spec.needs - cell.spec.offers)
-        answers = hooks.call("kexue_skip", case=case) if hooks is not None and not missing else []
-        reason = next((f"{answer} (plugin {name})" for name, answer in answers if answer), "")
-        if missing or _absent(spec):
-            text = f"needs a task that offers: {', '.join(missing)}" if missing else _absent(spec)
-            settled.append((case, Outcome(key=case.key, status="unsupported", phase="plan", reason=text)))
-        elif reason:
-            settled.append((case, Outcome(key=case.key, status="skipped", phase="plan", reason=reason)))
-        else:
-            run.append(case)
-    return tuple(run), settled
-
-
-def _absent(spec: MethodSpec) -> str:
-    """Why a method cannot run on this machine whatever the task; empty where it can. Imports nothing."""
-    if not spec.requires or importlib.util.find_spec(spec.requires) is not None:
-        return ""
-    return f"needs the package {spec.requires}, which is not installed" + (f": {spec.install}" if spec.install else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kexue_bench.api import Case, Scalar
-from kexue_bench.catalog.conditions import amount
+from kexue_bench.catalog.conditions import Scope, amount
 
 from . import competitor_specs
 from .method_specs import GRADIENTS, INVERSES, METHODS, TRACES
@@ -64,7 +64,7 @@ def _unaffordable(case: Case) -> str | None:
         return None  # a sweep gives methods their size
     else:
         offers = _OFFERS[case.task.name]
-        products = amount(_COSTS[case.method.name], fields=case.method.params, task=params, offers=offers)
+        products = amount(_COSTS[case.method.name], Scope(fields=case.method.params, task=params, offers=offers))
     return f"an estimate costs {products:g} products, and the task allows {budget}" if products > budget else None
 
 

@@ -48,6 +48,15 @@ def test_a_method_of_an_unknown_family_is_a_problem():
     assert "its family 'f' is not registered" in registry.problems["a"][0]
 
 
+def test_a_spec_that_can_never_be_evaluated_costs_only_itself():
+    """A malformed condition is found when plugins are loaded, and recorded against its plugin."""
+    bad = method("bad", when="n ==")
+    registry = Registry([plugin("a", families=[family()], methods=[bad, method("good")])])
+    assert list(registry.methods_of("f")) == ["good"]
+    (problem,) = registry.problems["a"]
+    assert problem.startswith("the condition of method 'bad', 'n ==', cannot be read")
+
+
 def test_aliases_resolve_and_collide_like_names():
     """An alias stands for its method; a taken alias is recorded."""
     registry = Registry(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kexue_bench.api import Case, Instance, Measurement, Outcome
 from kexue_bench.catalog import selectors
-from kexue_bench.catalog.conditions import holds
+from kexue_bench.catalog.conditions import Scope, holds
 from kexue_bench.catalog.registry import Field
 from kexue_bench.cli import options
 from kexue_bench.errors import UsageError
@@ -98,7 +98,7 @@ def written(instance: Instance) -> str:
 def test_any_option_value_is_understood_or_refused(seed):
     """Amounts of memory, shares and conditions of claims."""
     rng = random.Random(seed)
-    scope = {"fields": {"n": 2}, "task": {"t": 0.5}, "offers": frozenset({"smooth"})}
+    scope = Scope(fields={"n": 2}, task={"t": 0.5}, offers=frozenset({"smooth"}))
     for _ in range(BATCH):
         text = words(rng)
         for read in (options.size, options.share):
@@ -106,7 +106,7 @@ def test_any_option_value_is_understood_or_refused(seed):
                 read(text)
         if rng.random() < 0.1:
             with contextlib.suppress(UsageError):
-                holds(text, **scope)  # pyright: ignore[reportArgumentType]  # the scope of a claim
+                holds(text, scope)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 
 import kexue_gradients
 from kexue_bench.catalog import conditions, selectors
+from kexue_bench.catalog.conditions import Scope
 from kexue_bench.catalog.registry import docstring_of, fields_of
 from kexue_gradients import plugin
 
@@ -49,7 +50,7 @@ def test_fields_read_from_source_are_the_fields(name):
 def test_declared_cost_is_a_number(name):
     """The declared cost evaluates over the method's defaults."""
     fields = {f.name: f.default for f in fields_of(METHODS[name].target)}
-    assert conditions.amount(METHODS[name].cost, fields=fields, task={}, offers=()) >= 1
+    assert conditions.amount(METHODS[name].cost, Scope(fields=fields)) >= 1
 
 
 def test_reinmax_claims_no_bias_on_quadratics_only():
@@ -58,7 +59,7 @@ def test_reinmax_claims_no_bias_on_quadratics_only():
 
     def holds(task, temperature=1.0, **params):
         fields = {"temperature": temperature}
-        return conditions.holds(claim.when, fields=fields, task=params, offers=TASKS[task].offers)
+        return conditions.holds(claim.when, Scope(fields=fields, task=params, offers=TASKS[task].offers))
 
     assert holds("bernoulli-toy", power=2.0)
     assert holds("categorical-toy", power=2)

@@ -8,7 +8,7 @@ import torch
 
 from kexue_bench.api import Case, Instance
 from kexue_bench.catalog import selectors
-from kexue_bench.catalog.conditions import amount
+from kexue_bench.catalog.conditions import Scope, amount
 from kexue_bench.catalog.metrics import CORE_METRICS
 from kexue_bench.catalog.registry import fields_of
 from kexue_bench.lab.noise import Noise
@@ -79,7 +79,7 @@ def test_the_declared_cost_is_what_is_billed(spec, target):
         pytest.skip("not a problem of this method")
     method = load(spec.target)()
     op, scope = spd_case(target)
-    declared = amount(spec.cost, fields=dataclasses.asdict(method), **scope)
+    declared = amount(spec.cost, Scope(fields=dataclasses.asdict(method), **scope))
     method.estimate(op, 480, Noise.seeded(0, dtype=torch.float64), 2)
     images = target == "logdet" and any(field.name == "vectors" for field in dataclasses.fields(method))
     assert declared == op.spent / 2 == (480 if images else 60)

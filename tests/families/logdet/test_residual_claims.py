@@ -12,6 +12,7 @@ import torch
 
 from kexue_bench.api import Case, Instance
 from kexue_bench.catalog import conditions
+from kexue_bench.catalog.conditions import Scope
 from kexue_bench.catalog.core_claims import decide
 from kexue_bench.lab import claims
 from kexue_bench.lab.context import Context
@@ -103,7 +104,7 @@ def test_claims_are_made_where_the_norm_obeys_the_rule(name):
 
     def holds(*, p=0.1, stopping="geometric", c=0.9, offers=("residual", "variance"), bounds="known"):
         fields = {"probability": p, "stopping": stopping}
-        return conditions.holds(claim.when, fields=fields, task={"c": c, "bounds": bounds}, offers=set(offers))
+        return conditions.holds(claim.when, Scope(fields=fields, task={"c": c, "bounds": bounds}, offers=set(offers)))
 
     assert holds()
     assert not holds(p=0.19 + 1e-9)
@@ -111,9 +112,7 @@ def test_claims_are_made_where_the_norm_obeys_the_rule(name):
     assert not holds(c=math.sqrt(0.9) + 1e-9)
     assert holds(p=0.5, stopping="norm", c=0.98, offers=("residual", "variance", "bounds"))
     assert not holds(stopping="norm", offers=("residual", "variance", "bounds"), bounds="none")
-    assert not conditions.holds(
-        claim.when, fields={"probability": 0.1, "stopping": "geometric"}, task={}, offers={"spd"}
-    )
+    assert not conditions.holds(claim.when, Scope(fields={"probability": 0.1, "stopping": "geometric"}, offers={"spd"}))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,7 @@ def test_claims_are_made_where_the_norm_obeys_the_rule(name):
 def test_bidiagonalisation_costs_what_is_declared(offers, task):
     """At most n steps are taken, and a gradient takes one product a probe more."""
     spec, method = next(spec for spec in METHODS if spec.name == "golub-kahan-slq"), GolubKahanSLQ()
-    declared = conditions.amount(spec.cost, fields=dataclasses.asdict(method), task={}, offers=offers)
+    declared = conditions.amount(spec.cost, Scope(fields=dataclasses.asdict(method), offers=offers))
     case = Case(
         family="logdet",
         task=Instance(name="t", target="m:T"),
