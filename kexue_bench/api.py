@@ -183,8 +183,8 @@ class TaskSpec:
         knobs: fields that tuning may turn, together with the method's own.
         suites: suite -> selectors of the instances it runs.
         methods: suite -> selectors of the methods it runs here where the user names none, for tasks too expensive for
-            all, or `fitting` for every method whose needs it meets; the baseline always joins them. A suite that is
-            not listed runs every method.
+            all; `fitting`, alone or among them, stands for every method whose needs it meets; the baseline always
+            joins them. A suite that is not listed runs every method.
         timed: suites in which the `time` stage runs too; a task named on the command line is always timed.
         replicates: suite -> number of replicates (seeds); sampling tasks have one.
         stack: replicates trained together in one case; part of the version, since bits depend on it.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 
 from ..api import FITTING, Case, FamilySpec, Instance, Job, MethodSpec, Outcome, Plan, TaskSpec
 from ..catalog import selectors
@@ -235,12 +236,10 @@ def _cell(
     spec = registry.tasks[family.name, task.name]
     # What a suite leaves out to save time is verified all the same.
     texts = () if request.methods or request.stages == ("verify",) else spec.methods.get(request.suite, ())
-    if texts == FITTING:
-        fitting = (method for method in registry.methods_of(family.name).values() if method.needs <= spec.offers)
-        methods = selectors.unique((baseline, *_registered(registry, family, fitting)))
-    elif texts:
-        named = (texts,) if isinstance(texts, str) else texts
-        methods = selectors.unique((baseline, *_named_methods(named, request, registry, family)))
+    named = (texts,) if isinstance(texts, str) else texts
+    if named:
+        parts = (_listed(text, request, registry, family, spec) for text in named)
+        methods = selectors.unique((baseline, *chain.from_iterable(parts)))
     return Contest(
         family=family,
         spec=spec,
@@ -249,3 +248,13 @@ def _cell(
         baseline=next((method for method in methods if selectors.same(method, baseline)), None),
         timed=bool(request.tasks) or request.suite in spec.timed,
     )
+
+
+def _listed(
+    text: str, request: Request, registry: Registry, family: FamilySpec, task: TaskSpec
+) -> tuple[Instance, ...]:
+    """What one entry of `TaskSpec.methods` stands for: the instances of a selector, or every method that fits."""
+    if text != FITTING:
+        return _named_methods((text,), request, registry, family)
+    fitting = (method for method in registry.methods_of(family.name).values() if method.needs <= task.offers)
+    return _registered(registry, family, fitting)

@@ -64,7 +64,12 @@ def registry(tmp_path, monkeypatch):
             timed=frozenset(),
             budgets={"full": 10, "standard": 10},
         ),
-        task("plain", methods={"standard": "fitting"}, timed=frozenset(), budgets={"standard": 10}),
+        task(
+            "plain",
+            methods={"standard": "fitting", "full": ("good[n=8]", "fitting")},
+            timed=frozenset(),
+            budgets={"standard": 10, "full": 10},
+        ),
         task("own", baseline="good[n=4]", timed=frozenset(), budgets={"full": 10}),
         task("lost", suites={"full": ("lost",)}, methods={"standard": ("godo",)}, timed=frozenset()),
         task("elsewhere", family="other", suites={"quick": ("elsewhere",)}, budgets={"quick": 10}, timed=frozenset()),
@@ -114,6 +119,12 @@ def test_a_task_may_list_one_method_as_a_plain_string(registry):
     """A selector, not its characters."""
     plan = build_plan(Request(tasks=("choosy",), suite="full", stages=("evaluate",)), registry)
     assert [case.method.label for case in plan.cases] == ["base", "good[n=8]"]
+
+
+def test_a_list_of_methods_may_hold_every_one_that_fits(registry):
+    """Further instances of some of them stand beside it, in the order of the list."""
+    plan = build_plan(Request(tasks=("plain",), suite="full", stages=("evaluate",)), registry)
+    assert [case.method.label for case in plan.cases] == ["base", "good[n=8]", "good", "good[n=4]", "exact"]
 
 
 def test_methods_that_the_user_names_run_on_a_dear_task(registry):
