@@ -12,7 +12,7 @@ from typing import get_args
 
 from ..analysis.stats import Correction
 from ..store.results import Run, load_run
-from . import options, session
+from . import options, runs
 from .output import FORMATS, check_reading_options, print_comparison
 from .plan_view import print_plan
 
@@ -54,19 +54,20 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Run or read, print, and return the exit code."""
-    families, runs = _sort_out(args)
-    if runs:
-        registry, _ = options.load(args)
-        print_comparison(runs, registry, args)
+    families, stored = _sort_out(args)
+    registry, hooks = options.load(args)
+    if stored:
+        print_comparison(stored, registry, args)
         return 0
     if args.dry_run:
-        print_plan(session.plan_only(args, families))
+        print_plan(runs.plan_only(args, families, registry, hooks))
         return 0
-    finished = session.run_session(args, families, check=check_reading_options)
-    print_comparison([finished.run], finished.registry, args)
-    print(f"\n{session.summary(finished.run)}", file=sys.stderr)
+    check_reading_options(args, registry)
+    finished = runs.run_request(args, families, registry, hooks)
+    print_comparison([finished.run], registry, args)
+    print(f"\n{runs.summary(finished.run)}", file=sys.stderr)
     print(f"{finished.run.path}   kexue-bench report {finished.run.path.name[:4]}", file=sys.stderr)
-    return finished.exit_code
+    return runs.exit_code(finished)
 
 
 def _sort_out(args: argparse.Namespace) -> tuple[Sequence[str], list[Run]]:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from .. import session
 from ..api import STAGES, SUITES, Stage
-from ..catalog.plugins import Hooks, load_plugins
+from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
 from ..errors import UsageError
 from ..plan.plan import Request
+from ..session import RunOptions
 
 
 def add_plugin_options(parser: argparse.ArgumentParser) -> None:
@@ -98,15 +100,31 @@ def request_of(args: argparse.Namespace, families: Sequence[str]) -> Request:
     )
 
 
+def run_options_of(args: argparse.Namespace) -> RunOptions:
+    """How a parsed command line runs its request."""
+    return RunOptions(
+        output=args.output,
+        engine=args.engine,
+        address=args.address,
+        jobs=args.jobs,
+        isolation=args.isolation,
+        timeout=args.timeout,
+        memory=args.memory,
+        grace=args.grace,
+        resume=args.resume,
+        retry_failed=args.retry_failed,
+        case=args.case,
+        verbose=args.verbose,
+        # As it can be typed again, whatever path the program was started from.
+        command=("kexue-bench", *sys.argv[1:]),
+    )
+
+
 def load(args: argparse.Namespace) -> tuple[Registry, Hooks]:
-    """Plugins and registry, with what is wrong with them on stderr."""
+    """Plugins and registry; modules of `-p` may lie in the current folder."""
     if str(Path.cwd()) not in sys.path and any(not value.startswith("no:") for value in args.plugin):
         sys.path.insert(0, str(Path.cwd()))
-    records = load_plugins(args.plugin)
-    registry = Registry(records)
-    if not registry.families:
-        raise UsageError("no family is registered", do="see `kexue-bench plugins`")
-    return registry, Hooks(records)
+    return session.load(args.plugin)
 
 
 def share(text: str) -> float:

@@ -7,61 +7,47 @@ import importlib
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TypeVar
 
-from ..analysis.comparison import Tabulation, check_levels, read
-from ..analysis.published import figures
-from ..api import FamilySpec, TaskSpec
+from ..analysis.tables import Tabulation
 from ..catalog.registry import Registry
 from ..report.text import visible
+from ..session import ReadOptions, tabulate
 from ..store.results import Run
 
-Spec = TypeVar("Spec", FamilySpec, TaskSpec)
 FORMATS = ("table", "json", "csv", "md", "latex", "html")
 
 
-def check_reading_options(args: argparse.Namespace, registry: Registry) -> tuple[str, ...]:
-    """The columns asked for; called before a run, so that a typing error does not cost one.
+def check_reading_options(args: argparse.Namespace, registry: Registry) -> ReadOptions:
+    """How a parsed command line reads runs; called before a run, so that a typing error does not cost one.
 
     Raises:
         UnknownNameError: the format or a metric is unknown.
         UsageError: a margin or a level that makes no sense.
     """
-    check_levels(margin=args.margin, alpha=args.alpha)
     if args.format not in FORMATS and args.format not in registry.reporters:
         raise registry.unknown("format", args.format, [*FORMATS, *registry.reporters])
-    columns = tuple(name.strip() for name in args.columns.split(",") if name.strip())
-    for name in (*columns, *([args.sort] if args.sort else [])):
-        if name not in registry.metrics:
-            raise registry.unknown("metric", name, registry.metrics)
-    return columns
+    options = ReadOptions(
+        columns=tuple(name.strip() for name in args.columns.split(",") if name.strip()),
+        sort=args.sort,
+        margin=args.margin,
+        alpha=args.alpha,
+        correction=args.correction,
+        baseline=getattr(args, "baseline", ""),
+    )
+    options.check(registry)
+    return options
 
 
-def tabulate(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> Tabulation:
+def tabulation_of(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> Tabulation:
     """Read the runs statistically; what a reader must know of them goes to the standard error.
 
     Raises:
         UnknownNameError: the format or a metric is unknown.
     """
-    columns = check_reading_options(args, registry)
-    for run in runs:
-        for note in run.notes:
-            print(visible(f"{run.path.name}: {note}"), file=sys.stderr)
-    known, unresolved = figures(registry)
-    for note in unresolved:
+    tabulation = tabulate(runs, registry, check_reading_options(args, registry))
+    for note in tabulation.notes:
         print(visible(note), file=sys.stderr)
-    return read(
-        runs,
-        metrics=registry.metrics,
-        families={name: _shown(spec, columns) for name, spec in registry.families.items()},
-        tasks={key: _shown(_sorted(spec, args.sort), columns) for key, spec in registry.tasks.items()},
-        baseline=getattr(args, "baseline", "") or None,
-        margin=args.margin,
-        alpha=args.alpha,
-        correction=args.correction,
-        published=known,
-    )
+    return tabulation
 
 
 def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> None:
@@ -70,7 +56,7 @@ def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Nam
     Raises:
         UnknownNameError: the format or a metric is unknown.
     """
-    tabulation = tabulate(runs, registry, args)
+    tabulation = tabulation_of(runs, registry, args)
     if args.format == "table":
         _print_table(tabulation)
     elif args.format in registry.reporters:
@@ -93,14 +79,6 @@ def page(tabulation: Tabulation, runs: Sequence[Run]) -> str:
         environments={run.path.name: run.environment for run in runs},
         commands=[shlex.join(run.command) for run in runs if run.command],
     )
-
-
-def _shown(spec: Spec, columns: tuple[str, ...]) -> Spec:
-    return replace(spec, headline=columns) if columns else spec
-
-
-def _sorted(spec: TaskSpec, metric: str) -> TaskSpec:
-    return replace(spec, primary=metric) if metric else spec
 
 
 def _print_table(tabulation: Tabulation) -> None:

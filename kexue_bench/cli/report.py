@@ -9,7 +9,7 @@ from ..files import write_atomic
 from ..store.results import load_run
 from . import options
 from .compare import add_reading_options
-from .output import page, print_comparison, tabulate
+from .output import page, print_comparison, tabulation_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def execute(args: argparse.Namespace) -> int:
         print_comparison(runs, registry, args)
         return 0
     path = runs[0].path / "report.html"
-    text = page(tabulate(runs, registry, args), runs)
+    text = page(tabulation_of(runs, registry, args), runs)
     try:
         write_atomic(path, text.encode("utf-8"))
     except OSError as error:

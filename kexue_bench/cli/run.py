@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import options, session
+from . import options, runs
 from .plan_view import print_plan
 
 
@@ -18,9 +18,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Run, print where the results are, and return the exit code."""
+    registry, hooks = options.load(args)
     if args.dry_run:
-        print_plan(session.plan_only(args, args.family))
+        print_plan(runs.plan_only(args, args.family, registry, hooks))
         return 0
-    finished = session.run_session(args, args.family)
-    print(f"{session.summary(finished.run)}\n{finished.run.path}")
-    return finished.exit_code
+    finished = runs.run_request(args, args.family, registry, hooks)
+    print(f"{runs.summary(finished.run)}\n{finished.run.path}")
+    return runs.exit_code(finished)

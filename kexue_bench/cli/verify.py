@@ -20,7 +20,7 @@ from ..catalog.core_claims import ALPHA
 from ..report.verification import Verification
 from ..store.codec import encode
 from ..store.results import Run
-from . import options, session
+from . import options, runs
 from .plan_view import print_plan
 
 NEGATIVE = 1
@@ -39,22 +39,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Run the checks, print what they found and return the exit code."""
-    known = options.load(args)[0].families
+    registry, hooks = options.load(args)
+    known = registry.families
     families = [*args.family, *(word for word in args.what if word in known)]
     args.method, args.stage = [*args.method, *(word for word in args.what if word not in known)], ["verify"]
     if args.dry_run:
-        print_plan(session.plan_only(args, families))
+        print_plan(runs.plan_only(args, families, registry, hooks))
         return 0
-    finished = session.run_session(args, families)
+    finished = runs.run_request(args, families, registry, hooks)
     findings = read_findings(finished.run.plan, finished.run.outcomes)
     if args.format == "json":
         _print_json(findings, finished.run)
     else:
         console = Console()
         console.print(Verification(findings, everything=args.all, unicode=console.encoding.startswith("utf")))
-    print(f"\n{session.summary(finished.run)}\n{finished.run.path}", file=sys.stderr)
+    print(f"\n{runs.summary(finished.run)}\n{finished.run.path}", file=sys.stderr)
     failed = any(finding.verdict == "FAIL" for finding in findings)
-    return NEGATIVE if failed and finished.exit_code <= session.INCOMPLETE else finished.exit_code
+    code = runs.exit_code(finished)
+    return NEGATIVE if failed and code <= runs.INCOMPLETE else code
 
 
 def _print_json(findings: Sequence[Finding], run: Run) -> None:

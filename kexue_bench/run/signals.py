@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -70,3 +71,30 @@ def stop_on_signals(*, say: str = "") -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Stop]:
+    """The first SIGINT sets the token, the next one raises `KeyboardInterrupt`: for a run inside somebody's process.
+
+    Other signals stay as they are. So does SIGINT where it is ignored, and outside the main thread, which no signal
+    ever reaches.
+    """
+    stop = Stop()
+    before = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or before in {signal.SIG_IGN, None}:
+        yield stop
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.signal:
+            signal.default_int_handler(number, frame)
+        stop.signal = number
+        stop.set()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -94,7 +94,7 @@ class Known:
         ctx.add(found.measurements(("bias", "variance", "mse")))
         ctx.record("clock-step", _clock_step(), unit="s")
 
-    def workload(self, method: Method, ctx: Context) -> Workload:  # noqa: ARG002  # known work needs nothing
+    def workload(self, method: Method, ctx: Context) -> Workload:
         """The work alone, without draws."""
         return Workload(call=method.work)
 
@@ -109,11 +109,11 @@ class Nothing:
 
     index: int = 0
 
-    def evaluate(self, method: Method, ctx: Context) -> None:  # noqa: ARG002  # the method is not asked
+    def evaluate(self, method: Method, ctx: Context) -> None:
         """Record the index."""
         ctx.record("score", float(self.index))
 
-    def workload(self, method: Method, ctx: Context) -> Workload:  # noqa: ARG002  # the same
+    def workload(self, method: Method, ctx: Context) -> Workload:
         """The same nothing."""
         return Workload(call=method.work)
 

@@ -25,11 +25,11 @@ from kexue_bench.api import Case, FamilySpec, Instance, Job, Measurement, Outcom
 from kexue_bench.catalog.metrics import CORE_METRICS
 from kexue_bench.catalog.plugins import Hooks
 from kexue_bench.cli.main import main
-from kexue_bench.cli.progress import progress_display
-from kexue_bench.cli.session import summary
+from kexue_bench.cli.runs import summary
 from kexue_bench.cli.story import story
 from kexue_bench.errors import KexueError
 from kexue_bench.report.export import render_rows
+from kexue_bench.report.progress import progress_display
 from kexue_bench.report.terminal import render
 from kexue_bench.store import codec
 from kexue_bench.store.results import Run, RunWriter, load_run

@@ -16,7 +16,7 @@ import pytest
 
 from kexue_bench.cli import options
 from kexue_bench.cli.main import VERBS
-from kexue_bench.cli.session import plan_only
+from kexue_bench.cli.runs import plan_only
 from kexue_bench.cli.story import rerun_command
 from kexue_bench.store.results import Run, list_runs, load_run
 
@@ -132,7 +132,7 @@ def plan_of(words):
     arguments = parser.parse_args(["--resume=latest" if word == "--resume" else word for word in rest])
     if verb == "verify":
         arguments.stage = ["verify"]
-    return plan_only(arguments, arguments.what)
+    return plan_only(arguments, arguments.what, *options.load(arguments))
 
 
 def test_a_key_that_nothing_has_is_a_usage_error(chaos_cli):

@@ -1,0 +1,60 @@
+"""What the verbs that run share: the plan and the run of a command line, and what is said and returned at its end."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from ..api import COMPLETE, Outcome, Plan
+from ..catalog.plugins import Hooks
+from ..catalog.registry import Registry
+from ..run.signals import stop_on_signals
+from ..session import Session, plan_of, run_session
+from ..store.results import Run
+from . import options
+from .story import failures
+
+INCOMPLETE = 3
+STOPPING = "kexue-bench: stopping; running cases have {:g} s; Ctrl-C again ends at once"
+
+
+def plan_only(args: argparse.Namespace, families: Sequence[str], registry: Registry, hooks: Hooks) -> Plan:
+    """The plan of a command line, nothing run."""
+    return plan_of(options.request_of(args, families), registry, hooks, case=args.case)
+
+
+def run_request(args: argparse.Namespace, families: Sequence[str], registry: Registry, hooks: Hooks) -> Session:
+    """Run and store what a command line asks for; a signal ends it with a report of what there is."""
+    return run_session(
+        options.request_of(args, families),
+        options.run_options_of(args),
+        registry,
+        hooks,
+        stopping=partial(stop_on_signals, say=STOPPING.format(args.grace)),
+    )
+
+
+def exit_code(finished: Session) -> int:
+    """128 plus the signal that stopped the run (130 for SIGINT), or else what the outcomes say."""
+    return 128 + finished.signal if finished.signal else exit_code_of(finished.run.outcomes)
+
+
+def exit_code_of(outcomes: Mapping[str, Outcome]) -> int:
+    """0 when every outcome is a result, 3 when something failed, timed out or was cancelled."""
+    return 0 if all(outcome.status in COMPLETE for outcome in outcomes.values()) else INCOMPLETE
+
+
+def summary(run: Run) -> str:
+    """What ended badly, with its last lines, and the tally of all cases."""
+    return "\n".join([*failures(run), tally(run)])
+
+
+def tally(run: Run) -> str:
+    """One line that always adds up: `planned 84 = ok 80 + unsupported 4`."""
+    counts = Counter(
+        run.outcomes[case.key].status if case.key in run.outcomes else "missing" for case in run.plan.cases
+    )
+    parts = [f"{name} {count}" for name, count in counts.most_common()]
+    return f"planned {len(run.plan.cases)} = " + " + ".join(parts)

@@ -1,0 +1,342 @@
+"""Run what was asked for, store it and read it: what the command line, a script and a notebook share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from .analysis.comparison import check_levels, read
+from .analysis.published import figures
+from .analysis.stats import Correction
+from .analysis.tables import Tabulation
+from .api import FamilySpec, Plan, TaskSpec
+from .catalog.plugins import Hooks, load_plugins
+from .catalog.registry import Registry
+from .errors import UsageError
+from .plan.plan import Request, build_plan
+from .report.progress import progress_display
+from .report.text import visible
+from .run.signals import Stop, stop_on_interrupt
+from .store.environment import capture, fingerprints
+from .store.results import DEFAULT_ROOT, Run, RunWriter, list_runs, load_run
+
+if TYPE_CHECKING:
+    from .run.engines.local import LocalEngine
+    from .run.engines.ray import RayEngine
+
+SAME = ("machine", "cpu", "python", "packages")
+"""Facts that the outcomes of one folder share."""
+Spec = TypeVar("Spec", FamilySpec, TaskSpec)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a request is run, and where it is stored.
+
+    Args:
+        output: results folder.
+        engine: `local` for this machine, `ray` for a Ray cluster.
+        address: address of a running Ray cluster; empty starts one on this machine.
+        jobs: workers; None takes the number of cores.
+        isolation: a process for each `case` or for each `worker`, or `none` to run in this process.
+        timeout: seconds a case may take.
+        memory: bytes a case may take; None takes a fair share of the machine.
+        grace: seconds that running cases get when the run is stopped.
+        resume: stored run whose finished cases are replayed, as in `load_run`; None replays nothing.
+        retry_failed: with `resume`, run failed cases again.
+        case: run only the cases whose key starts with it.
+        verbose: one line for each finished case.
+        quiet: print nothing.
+        command: the command that asked; empty when it was asked from Python.
+    """
+
+    output: Path = DEFAULT_ROOT
+    engine: Literal["local", "ray"] = "local"
+    address: str = ""
+    jobs: int | None = None
+    isolation: Literal["case", "worker", "none"] = "case"
+    timeout: float | None = 600.0
+    memory: int | None = None
+    grace: float = 10.0
+    resume: str | None = None
+    retry_failed: bool = False
+    case: str = ""
+    verbose: bool = False
+    quiet: bool = False
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How stored runs are read.
+
+    Args:
+        columns: metrics to show, in this order; empty leaves it to each task and family.
+        sort: metric that orders the rows and decides which method is best; empty means the task's own.
+        margin: ratios within 1 + margin, either way, are equivalent.
+        alpha: level of the tests of one table together.
+        correction: for the number of tests.
+        baseline: label or bare name of the method that ratios refer to; empty means the run's own.
+    """
+
+    columns: tuple[str, ...] = ()
+    sort: str = ""
+    margin: float = 0.05
+    alpha: float = 0.05
+    correction: Correction = "holm"
+    baseline: str = ""
+
+    def check(self, registry: Registry) -> None:
+        """Refuse what makes no sense; called before a run, so that a typing error does not cost one.
+
+        Raises:
+            UnknownNameError: a metric is unknown.
+            UsageError: a margin or a level that makes no sense.
+        """
+        check_levels(margin=self.margin, alpha=self.alpha)
+        for name in (*self.columns, *([self.sort] if self.sort else [])):
+            if name not in registry.metrics:
+                raise registry.unknown("metric", name, registry.metrics)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A finished or interrupted run.
+
+    Args:
+        run: what is stored.
+        notes: what a user should know about how it went, each printed as well unless `RunOptions.quiet`.
+        signal: number of the signal that stopped it; 0 for none.
+    """
+
+    run: Run
+    notes: tuple[str, ...] = ()
+    signal: int = 0
+
+
+# -- running ----------------------------------------------------------------------------------------------------------
+
+
+def load(plugins: Sequence[str] = ()) -> tuple[Registry, Hooks]:
+    """The installed plugins and those named here.
+
+    Raises:
+        UsageError: nothing registers a family.
+        PluginError: a plugin that was named cannot be loaded.
+    """
+    records = load_plugins(plugins)
+    registry = Registry(records)
+    if not registry.families:
+        raise UsageError("no family is registered", do="see `kexue-bench plugins`")
+    return registry, Hooks(records)
+
+
+def plan_of(request: Request, registry: Registry, hooks: Hooks, *, case: str = "") -> Plan:
+    """The plan of a request, narrowed to `case`, with the tuning that such a case rests on.
+
+    Raises:
+        UsageError: the request makes no sense, or no planned case has that key.
+    """
+    plan = build_plan(request, registry, hooks)
+    if not case:
+        return plan
+    keys = {planned.key for planned in plan.cases if planned.key.startswith(case)}
+    if not keys:
+        raise UsageError(
+            "--case must be the beginning of the key of a planned case",
+            got=repr(case),
+            do="keys depend on every option of the run, its seed and suite included",
+        )
+    keys |= {str(plan.by_key[key].options.get("tuned", "")) for key in keys}
+    jobs = (replace(job, cases=tuple(planned for planned in job.cases if planned.key in keys)) for job in plan.jobs)
+    return replace(
+        plan,
+        jobs=tuple(job for job in jobs if job.cases),
+        settled=tuple(outcome for outcome in plan.settled if outcome.key in keys),
+        settled_cases=tuple(planned for planned in plan.settled_cases if planned.key in keys),
+    )
+
+
+def run_session(
+    request: Request,
+    options: RunOptions,
+    registry: Registry,
+    hooks: Hooks,
+    *,
+    stopping: Callable[[], AbstractContextManager[Stop]] = stop_on_interrupt,
+) -> Session:
+    """Plan, run and store.
+
+    Args:
+        stopping: what may end the run early.
+
+    Raises:
+        UsageError: the request makes no sense; nothing was written.
+        ResultsError: the results folder cannot be written.
+    """
+    from .run.runner import run, why_again
+
+    notes: list[str] = []
+
+    def say(text: str) -> None:
+        notes.append(text)
+        if not options.quiet:
+            print(f"kexue-bench: {visible(text)}", file=sys.stderr)  # noqa: T201  # unless quiet is asked for
+
+    plan = plan_of(request, registry, hooks, case=options.case)
+    environment, prints = _environment(hooks), fingerprints(plan.cases)
+    earlier = _earlier(options)
+    previous = earlier.outcomes if earlier is not None else {}
+    existing = earlier.path if earlier is not None and _goes_on(earlier, plan, environment) else None
+    if earlier is not None:
+        again = Counter(
+            why_again(previous.get(key), print_, retry_failed=options.retry_failed) for key, print_ in prints.items()
+        )
+        say(_resume_note(earlier, again, existing))
+    writer: RunWriter | None = None
+
+    def open_writer() -> RunWriter:
+        nonlocal writer
+        writer = (
+            RunWriter.open(existing)
+            if existing is not None
+            else RunWriter.create(
+                options.output, name=_name(plan), plan=plan, environment=environment, command=options.command
+            )
+        )
+        for note in writer.notes:
+            say(note)
+        return writer
+
+    with (
+        stopping() as stop,
+        make_engine(options, threads=request.threads) as engine,
+        progress_display(verbose=options.verbose, quiet=options.quiet) as display,
+    ):
+        try:
+            run(
+                plan,
+                engine=engine,
+                open_writer=open_writer,
+                previous=previous,
+                carry=existing is None,
+                timeout=options.timeout,
+                fingerprints=prints,
+                plugins=_worker_plugins(registry),
+                sys_path=tuple(path or str(Path.cwd()) for path in sys.path),
+                observer=display.observing(hooks),
+                stop=stop,
+                retry_failed=options.retry_failed,
+                grace=options.grace,
+            )
+        finally:
+            if writer is not None:
+                writer.close()
+    if writer is None:
+        raise UsageError("nothing was run")
+    for error in hooks.errors:
+        say(error)
+    return Session(run=load_run(writer.path), notes=tuple(notes), signal=stop.signal)
+
+
+def make_engine(options: RunOptions, *, threads: int) -> LocalEngine | RayEngine:
+    """The engine that was asked for; neither is imported before.
+
+    Args:
+        threads: what the numerical libraries of the workers are told at their start.
+    """
+    if options.engine == "ray":
+        from .run.engines.ray import RayEngine
+
+        return RayEngine(
+            address=options.address, isolation=options.isolation, threads=threads, memory_limit=options.memory
+        )
+    from .run.engines.local import LocalEngine
+
+    return LocalEngine(
+        workers=options.jobs or os.cpu_count() or 1,
+        isolation=options.isolation,
+        threads=threads,
+        memory_limit=options.memory,
+    )
+
+
+def _earlier(options: RunOptions) -> Run | None:
+    """The run that is resumed; None without one, and for `latest` before the first run."""
+    if options.resume is None or (options.resume == "latest" and not list_runs(options.output)):
+        return None
+    return load_run(options.resume, options.output)
+
+
+def _goes_on(earlier: Run, plan: Plan, environment: Mapping[str, object]) -> bool:
+    """Whether the folder of an earlier run can take the new outcomes: the same cases, the same software and machine."""
+    same_place = all(earlier.environment.get(name) == environment.get(name) for name in SAME)
+    return set(earlier.plan.by_key) == set(plan.by_key) and same_place
+
+
+def _resume_note(earlier: Run, again: Counter[str], existing: Path | None) -> str:
+    """`resuming 0003: 80 replayed, 4 run again (3 code or libraries changed, 1 cancelled)`."""
+    reasons = ", ".join(f"{count} {why}" for why, count in again.most_common() if why)
+    runs = sum(count for why, count in again.items() if why)
+    todo = f"{runs} to run ({reasons})" if runs else "nothing to run"
+    return f"resuming {earlier.path.name}: {again['']} replayed, {todo}{'' if existing else ', in a new folder'}"
+
+
+def _environment(hooks: Hooks) -> dict[str, object]:
+    facts: dict[str, object] = dict(capture())
+    for name, answer in hooks.call("kexue_environment"):
+        facts[f"plugin:{name}"] = [dict(part) for part in answer]  # pyright: ignore[reportGeneralTypeIssues]  # a hook's list of mappings
+    return facts
+
+
+def _worker_plugins(registry: Registry) -> tuple[str, ...]:
+    """What workers import first: plugins that are not installed.
+
+    Files by their absolute paths, since the folder of a worker is the one in which this process started its first run.
+    """
+    loads = [record.load for record in registry.records if record.status == "ok" and not record.distribution]
+    return tuple(str(Path(load).resolve()) if load.endswith(".py") else load for load in loads)
+
+
+def _name(plan: Plan) -> str:
+    return "-".join(dict.fromkeys(case.family for case in plan.cases))
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+def tabulate(runs: Sequence[Run], registry: Registry, options: ReadOptions) -> Tabulation:
+    """Read runs statistically; `notes` of the tabulation say what a reader must know of them.
+
+    Raises:
+        UnknownNameError: a metric or the baseline is unknown.
+        UsageError: a margin or a level that makes no sense.
+    """
+    options.check(registry)
+    known, unresolved = figures(registry)
+    tabulation = read(
+        runs,
+        metrics=registry.metrics,
+        families={name: _shown(spec, options.columns) for name, spec in registry.families.items()},
+        tasks={key: _shown(_sorted(spec, options.sort), options.columns) for key, spec in registry.tasks.items()},
+        baseline=options.baseline or None,
+        margin=options.margin,
+        alpha=options.alpha,
+        correction=options.correction,
+        published=known,
+    )
+    return replace(tabulation, notes=(*(f"{run.path.name}: {note}" for run in runs for note in run.notes), *unresolved))
+
+
+def _shown(spec: Spec, columns: tuple[str, ...]) -> Spec:
+    return replace(spec, headline=columns) if columns else spec
+
+
+def _sorted(spec: TaskSpec, metric: str) -> TaskSpec:
+    return replace(spec, primary=metric) if metric else spec
