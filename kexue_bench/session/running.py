@@ -1,4 +1,4 @@
-"""Run what was asked for, store it and read it: what the command line, a script and a notebook share."""
+"""Run what was asked for and store it."""
 
 from __future__ import annotations
 
@@ -9,100 +9,26 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING
 
-from .analysis.comparison import check_levels, read
-from .analysis.published import figures
-from .analysis.stats import Correction
-from .analysis.tables import Tabulation
-from .api import FamilySpec, Plan, TaskSpec
-from .catalog.plugins import Hooks, load_plugins
-from .catalog.registry import Registry
-from .errors import UsageError
-from .plan.plan import Request, build_plan
-from .report.progress import progress_display
-from .report.text import visible
-from .run.signals import Stop, stop_on_interrupt
-from .store.environment import capture, fingerprints
-from .store.results import DEFAULT_ROOT, Run, RunWriter, list_runs, load_run
+from ..api import Plan
+from ..catalog.plugins import Hooks, load_plugins
+from ..catalog.registry import Registry
+from ..errors import UsageError
+from ..plan.plan import Request, build_plan
+from ..report.progress import progress_display
+from ..report.text import visible
+from ..run.signals import Stop, stop_on_interrupt
+from ..store.environment import capture, fingerprints
+from ..store.results import Run, RunWriter, list_runs, load_run
+from .options import RunOptions
 
 if TYPE_CHECKING:
-    from .run.engines.local import LocalEngine
-    from .run.engines.ray import RayEngine
+    from ..run.engines.local import LocalEngine
+    from ..run.engines.ray import RayEngine
 
 SAME = ("machine", "cpu", "python", "packages")
 """Facts that the outcomes of one folder share."""
-Spec = TypeVar("Spec", FamilySpec, TaskSpec)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """How a request is run, and where it is stored.
-
-    Args:
-        output: results folder.
-        engine: `local` for this machine, `ray` for a Ray cluster.
-        address: address of a running Ray cluster; empty starts one on this machine.
-        jobs: workers; None takes the number of cores.
-        isolation: a process for each `case` or for each `worker`, or `none` to run in this process.
-        timeout: seconds a case may take.
-        memory: bytes a case may take; None takes a fair share of the machine.
-        grace: seconds that running cases get when the run is stopped.
-        resume: stored run whose finished cases are replayed, as in `load_run`; None replays nothing.
-        retry_failed: with `resume`, run failed cases again.
-        case: run only the cases whose key starts with it.
-        verbose: one line for each finished case.
-        quiet: print nothing.
-        command: the command that asked; empty when it was asked from Python.
-    """
-
-    output: Path = DEFAULT_ROOT
-    engine: Literal["local", "ray"] = "local"
-    address: str = ""
-    jobs: int | None = None
-    isolation: Literal["case", "worker", "none"] = "case"
-    timeout: float | None = 600.0
-    memory: int | None = None
-    grace: float = 10.0
-    resume: str | None = None
-    retry_failed: bool = False
-    case: str = ""
-    verbose: bool = False
-    quiet: bool = False
-    command: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions:
-    """How stored runs are read.
-
-    Args:
-        columns: metrics to show, in this order; empty leaves it to each task and family.
-        sort: metric that orders the rows and decides which method is best; empty means the task's own.
-        margin: ratios within 1 + margin, either way, are equivalent.
-        alpha: level of the tests of one table together.
-        correction: for the number of tests.
-        baseline: label or bare name of the method that ratios refer to; empty means the run's own.
-    """
-
-    columns: tuple[str, ...] = ()
-    sort: str = ""
-    margin: float = 0.05
-    alpha: float = 0.05
-    correction: Correction = "holm"
-    baseline: str = ""
-
-    def check(self, registry: Registry) -> None:
-        """Refuse what makes no sense; called before a run, so that a typing error does not cost one.
-
-        Raises:
-            UnknownNameError: a metric is unknown.
-            UsageError: a margin or a level that makes no sense.
-        """
-        check_levels(margin=self.margin, alpha=self.alpha)
-        for name in (*self.columns, *([self.sort] if self.sort else [])):
-            if name not in registry.metrics:
-                raise registry.unknown("metric", name, registry.metrics)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +44,6 @@ class Session:
     run: Run
     notes: tuple[str, ...] = ()
     signal: int = 0
-
-
-# -- running ----------------------------------------------------------------------------------------------------------
 
 
 def load(plugins: Sequence[str] = ()) -> tuple[Registry, Hooks]:
@@ -180,7 +103,7 @@ def run_session(
         UsageError: the request makes no sense; nothing was written.
         ResultsError: the results folder cannot be written.
     """
-    from .run.runner import run, why_again
+    from ..run.runner import run, why_again
 
     notes: list[str] = []
 
@@ -252,12 +175,12 @@ def make_engine(options: RunOptions, *, threads: int) -> LocalEngine | RayEngine
         threads: what the numerical libraries of the workers are told at their start.
     """
     if options.engine == "ray":
-        from .run.engines.ray import RayEngine
+        from ..run.engines.ray import RayEngine
 
         return RayEngine(
             address=options.address, isolation=options.isolation, threads=threads, memory_limit=options.memory
         )
-    from .run.engines.local import LocalEngine
+    from ..run.engines.local import LocalEngine
 
     return LocalEngine(
         workers=options.jobs or os.cpu_count() or 1,
@@ -306,37 +229,3 @@ def _worker_plugins(registry: Registry) -> tuple[str, ...]:
 
 def _name(plan: Plan) -> str:
     return "-".join(dict.fromkeys(case.family for case in plan.cases))
-
-
-# -- reading ----------------------------------------------------------------------------------------------------------
-
-
-def tabulate(runs: Sequence[Run], registry: Registry, options: ReadOptions) -> Tabulation:
-    """Read runs statistically; `notes` of the tabulation say what a reader must know of them.
-
-    Raises:
-        UnknownNameError: a metric or the baseline is unknown.
-        UsageError: a margin or a level that makes no sense.
-    """
-    options.check(registry)
-    known, unresolved = figures(registry)
-    tabulation = read(
-        runs,
-        metrics=registry.metrics,
-        families={name: _shown(spec, options.columns) for name, spec in registry.families.items()},
-        tasks={key: _shown(_sorted(spec, options.sort), options.columns) for key, spec in registry.tasks.items()},
-        baseline=options.baseline or None,
-        margin=options.margin,
-        alpha=options.alpha,
-        correction=options.correction,
-        published=known,
-    )
-    return replace(tabulation, notes=(*(f"{run.path.name}: {note}" for run in runs for note in run.notes), *unresolved))
-
-
-def _shown(spec: Spec, columns: tuple[str, ...]) -> Spec:
-    return replace(spec, headline=columns) if columns else spec
-
-
-def _sorted(spec: TaskSpec, metric: str) -> TaskSpec:
-    return replace(spec, primary=metric) if metric else spec

@@ -1,0 +1,18 @@
+"""Run what was asked for, store it and read it: what the command line, a script and a notebook share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..exports import lazy
+
+if TYPE_CHECKING:
+    from .options import ReadOptions as ReadOptions
+    from .options import RunOptions as RunOptions
+    from .results import tabulate as tabulate
+    from .running import Session as Session
+    from .running import load as load
+    from .running import plan_of as plan_of
+    from .running import run_session as run_session
+
+__getattr__, __dir__ = lazy(__name__)
