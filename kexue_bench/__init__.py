@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from .api import ReadingSpec as ReadingSpec
     from .api import ReporterSpec as ReporterSpec
     from .api import TaskSpec as TaskSpec
+    from .api import Unless as Unless
+    from .catalog.declare import claim as claim
+    from .catalog.declare import discover as discover
+    from .catalog.declare import method as method
+    from .catalog.declare import reading as reading
+    from .catalog.declare import task as task
     from .catalog.hookspecs import hookimpl as hookimpl
     from .store.results import Run as Run
     from .store.results import load_run as load_run

@@ -20,8 +20,10 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+
+from .modules import absolute, dotted
 
 
 def lazy(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
@@ -53,16 +55,16 @@ def homes(tree: ast.Module, package: str) -> Mapping[str, tuple[str, str]]:
         tree: the parsed `__init__.py`.
         package: its dotted name, which relative imports start from.
     """
-    found: dict[str, tuple[str, str]] = {}
+    return {name: (absolute(written, package), there) for name, (written, there) in deferred(tree)}
+
+
+def deferred(tree: ast.Module) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Each name imported under `if TYPE_CHECKING:`, with its module as it is written and its name there."""
     for block in tree.body:
-        if not (isinstance(block, ast.If) and ast.unparse(block.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}):
-            continue
-        for node in block.body:
-            if isinstance(node, ast.ImportFrom):
-                parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-                module = ".".join([*parents, node.module] if node.module else parents)
-                found |= {alias.asname or alias.name: (module, alias.name) for alias in node.names}
-    return found
+        if isinstance(block, ast.If) and ast.unparse(block.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
+            for node in block.body:
+                if isinstance(node, ast.ImportFrom):
+                    yield from ((alias.asname or alias.name, (dotted(node), alias.name)) for alias in node.names)
 
 
 @cache

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from ..api import Instance, MethodSpec, PublishedSpec, Scale, TaskSpec
 from ..catalog import selectors
-from ..catalog.registry import Registry, fields_of
+from ..catalog.fields import fields_of
+from ..catalog.registry import Registry
 from ..errors import KexueError, UsageError
 from .tables import Cell, Reproduction, Row
 
@@ -65,9 +66,8 @@ def _one(
     name = registry.real_name(family, selector.name) if kind == "method" else selector.name
     if name not in specs:
         raise registry.unknown(kind, selector.name, specs)
-    target = specs[name].target
-    source = registry.owner(kind, (family, name))
-    instances = selectors.expand(selector, name=name, target=target, source=source, fields=fields_of(target), kind=kind)
+    spec = specs[name]
+    instances = selectors.expand(selector, spec, fields_of(spec), source=registry.owner(kind, (family, name)))
     if len(instances) != 1:
         raise UsageError(f"a published figure belongs to one {kind}", got=repr(text))
     return instances[0]

@@ -35,9 +35,26 @@ if TYPE_CHECKING:
         TaskSpec,
     )
 
+    AnySpec = (
+        FamilySpec
+        | MethodSpec
+        | TaskSpec
+        | MetricSpec
+        | ClaimSpec
+        | ReadingSpec
+        | PublishedSpec
+        | ReporterSpec
+        | CommandSpec
+    )
+
 PROJECT = "kexue_bench"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def kexue_specs() -> Sequence[AnySpec]:  # pyright: ignore[reportReturnType]  # a hook specification has no body
+    """Specs of any kind at once, such as `[FAMILY, *discover(__package__, family=FAMILY.name)]`. Since 0.2."""
 
 
 @hookspec

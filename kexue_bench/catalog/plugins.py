@@ -34,6 +34,7 @@ REGISTRATION: dict[str, type] = {
     "kexue_reporters": api.ReporterSpec,
     "kexue_commands": api.CommandSpec,
 }
+"""Hook -> what it returns; `kexue_specs` returns any of them."""
 
 Spec = TypeVar("Spec")
 PluginStatus = Literal["ok", "blocked", "broken"]
@@ -152,17 +153,18 @@ def _load(importer: Callable[[], object], known: PluginRecord) -> PluginRecord:
     # A plugin may raise anything at import, `sys.exit` included; none of it may end the program.
     except (Exception, SystemExit) as error:  # noqa: BLE001 - strangers' code may raise anything
         return broken(_reason(error))
-    specs: dict[type, tuple[object, ...]] = {}
-    for hook, kind in REGISTRATION.items():
+    specs: dict[type, list[object]] = {kind: [] for kind in REGISTRATION.values()}
+    for hook, kinds in {"kexue_specs": tuple(specs), **{hook: (kind,) for hook, kind in REGISTRATION.items()}}.items():
         try:
             returned = [spec for part in getattr(manager.hook, hook)() for spec in part]
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the same
             return broken(f"{hook} failed: {_reason(error)}")
         for spec in returned:
-            if not isinstance(spec, kind):
-                return broken(f"{hook} must return a sequence of {kind.__name__}, got {type(spec).__name__}")
-        specs[kind] = tuple(returned)
-    return replace(known, specs=specs, manager=manager)
+            if not isinstance(spec, kinds):
+                expected = kinds[0].__name__ if len(kinds) == 1 else "specs"
+                return broken(f"{hook} must return a sequence of {expected}, got {type(spec).__name__}")
+            specs[next(kind for kind in kinds if isinstance(spec, kind))].append(spec)
+    return replace(known, specs={kind: tuple(found) for kind, found in specs.items()}, manager=manager)
 
 
 def _reason(error: BaseException) -> str:
@@ -174,6 +176,8 @@ def _reason(error: BaseException) -> str:
         return f"wrong signature: {text}"
     if isinstance(error, ImportError):
         return f"import error: {text}"
+    if isinstance(error, PluginError):
+        return text
     if isinstance(error, SystemExit):
         return f"import error: it called sys.exit({text})"
     return f"{type(error).__name__}: {text}"

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, get_args
 
 from ..api import (
@@ -20,7 +15,6 @@ from ..api import (
     PublishedSpec,
     ReadingSpec,
     ReporterSpec,
-    Scalar,
     TaskSpec,
 )
 from ..errors import PluginError, UnknownNameError
@@ -34,22 +28,6 @@ Key = tuple[str, str]
 ClaimKey = tuple[str, str, Of]
 """(family, name, what its check is given): one name may be checked of draws, of trainings and of subjects."""
 Member = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | PublishedSpec
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """A hyper-parameter of a target, read from its source without importing it.
-
-    Args:
-        type: `int`, `float`, `str` or `bool`.
-        default: its literal default; None where it must be given.
-        doc: its line in the class docstring's Args.
-    """
-
-    name: str
-    type: str
-    default: Scalar | None
-    doc: str = ""
 
 
 class Registry:
@@ -190,103 +168,3 @@ class Registry:
     def unknown(self, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
         """The error for a name that nobody registered, with near names and the broken plugins that might own it."""
         return UnknownNameError(kind, name, known, hint=self._broken_hint())
-
-
-@cache
-def fields_of(target: str) -> tuple[Field, ...]:
-    """Hyper-parameters of `module:Class`, read from the class body by `ast`; nothing of it is imported.
-
-    A target declares every field in its own body, with a plain annotation and a literal default.
-
-    Raises:
-        PluginError: the module or class cannot be found, or a field is not readable this way.
-    """
-    module, _, name = target.partition(":")
-    for node in _module_tree(module).body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            docs = _argument_docs(ast.get_docstring(node) or "")
-            return tuple(
-                _field(target, item, docs)
-                for item in node.body
-                if isinstance(item, ast.AnnAssign)
-                and isinstance(item.target, ast.Name)
-                and "ClassVar" not in ast.unparse(item.annotation)
-            )
-    raise PluginError(f"the target {target!r} names no class of its module", do="write `module:Class`")
-
-
-@cache
-def docstring_of(target: str) -> str:
-    """The class docstring of `module:Class`, read without importing it."""
-    module, _, name = target.partition(":")
-    for node in _module_tree(module).body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            return ast.get_docstring(node) or ""
-    return ""
-
-
-@cache
-def exports_of(module: str) -> frozenset[str]:
-    """The names in a module's literal `__all__`, read without importing it; empty where it has none."""
-    for node in _module_tree(module).body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]:
-            try:
-                return frozenset(ast.literal_eval(node.value))
-            except (ValueError, TypeError):
-                return frozenset()
-    return frozenset()
-
-
-@cache
-def _module_tree(module: str) -> ast.Module:
-    return ast.parse(source_file(module).read_text(encoding="utf-8"))
-
-
-def source_file(module: str) -> Path:
-    """The source file of a module; its parent packages are imported, the module itself is not.
-
-    Raises:
-        PluginError: there is no such module, or it has no Python source.
-    """
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise PluginError(f"the module {module!r} of a target cannot be found: {error}") from error
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        raise PluginError(f"the module {module!r} of a target cannot be found as Python source")
-    return Path(spec.origin)
-
-
-def _field(target: str, node: ast.AnnAssign, docs: Mapping[str, str]) -> Field:
-    name, kind = node.target.id, ast.unparse(node.annotation)  # pyright: ignore[reportAttributeAccessIssue]  # a Name, checked by the caller
-    if kind not in {"int", "float", "str", "bool"}:
-        raise PluginError(f"field {name!r} of {target} must be annotated int, float, str or bool", got=kind)
-    default: Scalar | None = None
-    if node.value is not None:
-        try:
-            default = ast.literal_eval(node.value)
-        except ValueError as error:
-            raise PluginError(
-                f"the default of field {name!r} of {target} must be a literal", got=ast.unparse(node.value)
-            ) from error
-        if kind == "float" and isinstance(default, int):
-            default = float(default)
-    return Field(name=name, type=kind, default=default, doc=docs.get(name, ""))
-
-
-def _argument_docs(docstring: str) -> dict[str, str]:
-    """Name -> text of the `Args:` section of a Google-style docstring."""
-    docs: dict[str, str] = {}
-    inside, current = False, ""
-    for line in docstring.splitlines():
-        text = line.strip()
-        if text == "Args:":
-            inside = True
-        elif inside and text and not line.startswith(" "):
-            break
-        elif inside and line.startswith("        ") and current:
-            docs[current] += " " + text
-        elif inside and ":" in text:
-            current, _, rest = text.partition(":")
-            docs[current] = rest.strip()
-    return docs

@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..api import Instance, Scalar
+from ..api import Instance, MethodSpec, Scalar, TaskSpec
 from ..errors import UnknownNameError, UsageError
-from .registry import Field
+from .fields import Field, fixed_of
 
 _BOOLEANS = {"true": True, "false": False}
 
@@ -99,16 +99,21 @@ def matches(selector: Selector, names: Iterable[str]) -> list[str]:
 
 
 def expand(
-    selector: Selector, *, name: str, target: str, source: str, fields: Sequence[Field], kind: str
+    selector: Selector, spec: MethodSpec | TaskSpec, fields: Sequence[Field], *, source: str = ""
 ) -> tuple[Instance, ...]:
     """Every instance a selector stands for: the grid's product, defaults filled in.
 
     Args:
-        kind: `method` or `task`, for messages.
+        fields: those of the spec (`fields_of`).
+        source: name of the plugin that registered it.
 
     Raises:
         UsageError: unknown parameter, a value of the wrong type, or a parameter without default left out.
     """
+    name, kind = spec.name, "task" if isinstance(spec, TaskSpec) else "method"
+    common = {"name": name, "target": spec.target, "source": source, "fixed": fixed_of(spec)}
+    if isinstance(spec, TaskSpec):
+        common["kind"] = spec.kind
     by_name = {field.name: field for field in fields}
     for key in selector.params:
         if key not in by_name:
@@ -128,7 +133,7 @@ def expand(
         params = {field.name: given.get(field.name, field.default) for field in fields}
         shown = [key for key in params if key in given]
         label = f"{name}[{','.join(f'{key}={text(params[key])}' for key in shown)}]" if shown else name
-        instances.append(Instance(name=name, params=params, target=target, source=source, label=label))  # pyright: ignore[reportArgumentType]  # a missing default was refused above
+        instances.append(Instance(params=params, label=label, **common))  # pyright: ignore[reportArgumentType]  # a missing default was refused above
     return tuple(instances)
 
 

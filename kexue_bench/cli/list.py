@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..catalog.registry import Field, Registry, fields_of
+from ..api import MethodSpec, TaskSpec
+from ..catalog.fields import Field, fields_of
+from ..catalog.registry import Registry
 from ..catalog.selectors import text
 from ..errors import PluginError
 from ..report.text import visible
@@ -55,11 +57,11 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _methods(registry: Registry) -> list[tuple[str, ...]]:
-    return [(spec.family, spec.name, parameters(spec.target), spec.summary) for spec in registry.methods.values()]
+    return [(spec.family, spec.name, parameters(spec), spec.summary) for spec in registry.methods.values()]
 
 
 def _tasks(registry: Registry) -> list[tuple[str, ...]]:
-    return [(spec.family, spec.name, parameters(spec.target), spec.summary) for spec in registry.tasks.values()]
+    return [(spec.family, spec.name, parameters(spec), spec.summary) for spec in registry.tasks.values()]
 
 
 def _families(registry: Registry) -> list[tuple[str, ...]]:
@@ -92,10 +94,10 @@ def _published(registry: Registry) -> list[tuple[str, ...]]:
     ]
 
 
-def parameters(target: str) -> str:
-    """`n=2, baseline=none` for a target; what is wrong where it cannot be read."""
+def parameters(spec: MethodSpec | TaskSpec) -> str:
+    """`n=2, baseline=none` for a method or task; what is wrong where it cannot be read."""
     try:
-        return ", ".join(_parameter(field) for field in fields_of(target))
+        return ", ".join(_parameter(field) for field in fields_of(spec))
     except PluginError as error:
         return f"(unreadable: {error})"
 

@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from ..api import MethodSpec, TaskSpec
-from ..catalog.registry import Registry, docstring_of, exports_of, fields_of
+from ..catalog.fields import fields_of
+from ..catalog.registry import Registry
 from ..catalog.selectors import text
+from ..catalog.source import docstring_of, exports_of
 from ..errors import UsageError
 from ..report.text import visible
 from ..store.results import list_runs, load_run
@@ -70,7 +72,7 @@ def _tasks(registry: Registry, family: str, name: str) -> list[str]:
 def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> str:
     prose, example = split_example(docstring_of(spec.target))
     lines = [f"{kind} {spec.family}/{spec.name}", "", spec.summary, "", prose, ""]
-    fields = fields_of(spec.target)
+    fields = fields_of(spec)
     if fields:
         lines += ["parameters:"]
         lines += [

@@ -12,8 +12,9 @@ from itertools import chain
 
 from ..api import FITTING, Case, FamilySpec, Instance, Job, MethodSpec, Outcome, Plan, TaskSpec
 from ..catalog import selectors
+from ..catalog.fields import fields_of
 from ..catalog.plugins import Hooks
-from ..catalog.registry import Registry, fields_of
+from ..catalog.registry import Registry
 from ..errors import UsageError
 from .cases import (
     PRECISION,
@@ -160,14 +161,7 @@ def _tasks(request: Request, registry: Registry, family: FamilySpec) -> tuple[In
 def _expand(
     selector: selectors.Selector, spec: MethodSpec | TaskSpec, kind: str, registry: Registry
 ) -> tuple[Instance, ...]:
-    return selectors.expand(
-        selector,
-        name=spec.name,
-        target=spec.target,
-        source=registry.owner(kind, (spec.family, spec.name)),
-        fields=fields_of(spec.target),
-        kind=kind,
-    )
+    return selectors.expand(selector, spec, fields_of(spec), source=registry.owner(kind, (spec.family, spec.name)))
 
 
 def _check_known(texts: Sequence[str], kind: str, request: Request, registry: Registry) -> None:

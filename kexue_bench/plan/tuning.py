@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ..api import Instance, Knob, MethodSpec, Scalar, TaskSpec
 from ..catalog import selectors
-from ..catalog.registry import fields_of
+from ..catalog.fields import fields_of
 from ..errors import PluginError
 
 TASK = "task."
@@ -39,14 +39,14 @@ def search(method: Instance, task: Instance, spec: MethodSpec, task_spec: TaskSp
     Raises:
         PluginError: a knob names no numeric field, or a value that its type refuses.
     """
-    grids = {knob.field: _values(knob, method) for knob in spec.knobs}
-    grids |= {TASK + knob.field: _values(knob, task) for knob in task_spec.knobs}
+    grids = {knob.field: _values(knob, spec) for knob in spec.knobs}
+    grids |= {TASK + knob.field: _values(knob, task_spec) for knob in task_spec.knobs}
     if not grids:
         return None
-    start = _defaults(method, spec.knobs)
+    start = _defaults(method, spec)
     # A task's own fields make its table, so that what was asked for stays the first trial.
     first = start | {TASK + knob.field: task.params[knob.field] for knob in task_spec.knobs}
-    return Search(method=_tuned(method, start), trials=spread(grids, trials, first=first))
+    return Search(method=_tuned(method, spec, start), trials=spread(grids, trials, first=first))
 
 
 def spread(grids: Mapping[str, Sequence[Scalar]], trials: int, *, first: Choice) -> tuple[Choice, ...]:
@@ -103,8 +103,8 @@ def _cell(step: int, axes: Sequence[Sequence[Scalar]]) -> list[int]:
     return [int(len(axis) * ((0.5 + step * ratio ** -(j + 1)) % 1)) for j, axis in enumerate(axes)]
 
 
-def _values(knob: Knob, owner: Instance) -> tuple[Scalar, ...]:
-    kind = next((field.type for field in fields_of(owner.target) if field.name == knob.field), "")
+def _values(knob: Knob, owner: MethodSpec | TaskSpec) -> tuple[Scalar, ...]:
+    kind = next((field.type for field in fields_of(owner) if field.name == knob.field), "")
     if kind == "float":
         return tuple(float(value) for value in knob.grid)
     if kind == "int" and all(value == int(value) for value in knob.grid):
@@ -115,16 +115,16 @@ def _values(knob: Knob, owner: Instance) -> tuple[Scalar, ...]:
     )
 
 
-def _defaults(instance: Instance, knobs: Sequence[Knob]) -> dict[str, Scalar]:
+def _defaults(instance: Instance, spec: MethodSpec) -> dict[str, Scalar]:
     """Declared defaults of the knobs; the instance's own value where there is none."""
-    declared = {field.name: field.default for field in fields_of(instance.target)}
-    found = {knob.field: declared.get(knob.field) for knob in knobs}
+    declared = {field.name: field.default for field in fields_of(spec)}
+    found = {knob.field: declared.get(knob.field) for knob in spec.knobs}
     return {name: instance.params[name] if value is None else value for name, value in found.items()}
 
 
-def _tuned(method: Instance, defaults: Choice) -> Instance:
+def _tuned(method: Instance, spec: MethodSpec, defaults: Choice) -> Instance:
     """The method with its knobs put back, named by what else was asked for."""
-    declared = {field.name: field.default for field in fields_of(method.target)}
+    declared = {field.name: field.default for field in fields_of(spec)}
     shown = [
         f"{name}={selectors.text(value)}"
         for name, value in method.params.items()

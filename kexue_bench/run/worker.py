@@ -98,12 +98,12 @@ def run_watched(
 
 
 def build(instance: Instance) -> object:
-    """Import the target of an instance and call it with its parameters.
+    """Import the target of an instance and call it with its parameters and fixed fields.
 
     Raises:
         Exception: whatever the import or the constructor raises.
     """
-    return _import_target(instance.target)(**instance.params)
+    return _import_target(instance.target)(**instance.params, **instance.fixed)
 
 
 def _import_target(target: str) -> Any:  # a stranger's class
@@ -149,7 +149,7 @@ def _resolve(station: _Station) -> dict[str, object]:
             broken.append(place | _story(error, station, instance.target))
             continue
         try:
-            target(**instance.params)
+            target(**instance.params, **instance.fixed)
         except (ValueError, TypeError) as error:
             refused.append(place | {"type": type(error).__name__, "message": describe(error, with_type=False)})
         except KeyboardInterrupt:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import json
 import os
 import platform
@@ -17,10 +16,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import metadata
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from ..api import Case
+from ..modules import absolute, dotted, find
 
 # Raised by hand whenever `kexue_bench.lab` may give another number for the same case.
 LAB_VERSION = 1
@@ -177,7 +176,7 @@ def module_files(module: str) -> Mapping[str, Path]:
         if name in seen:
             continue
         seen.add(name)
-        spec = _find(name)
+        spec = find(name)
         if spec is None or not spec.origin or not Path(spec.origin).is_file():
             continue
         found[name] = Path(spec.origin)
@@ -197,22 +196,6 @@ def _closure_digest(module: str, sources: dict[str, str]) -> str:
     return digest.hexdigest() if files else f"{module} missing"
 
 
-def _find(name: str) -> ModuleSpec | None:
-    """The spec of a module, found without importing it or, as `importlib.util.find_spec` would, its parents."""
-    first, *rest = name.split(".")
-    try:
-        spec = importlib.util.find_spec(first)
-    except (ImportError, ValueError):
-        return None
-    path = first
-    for part in rest:
-        if spec is None or spec.submodule_search_locations is None:
-            return None
-        path += f".{part}"
-        spec = PathFinder.find_spec(path, list(spec.submodule_search_locations))
-    return spec
-
-
 def _imports(file: Path, package: str, top: str) -> Iterator[str]:
     """Names of modules below `top` that the source imports; a name taken from a package may be one of its modules."""
     try:
@@ -223,17 +206,9 @@ def _imports(file: Path, package: str, top: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == top)
         elif isinstance(node, ast.ImportFrom):
-            base = _base(node, package)
+            base = absolute(dotted(node), package)
             if base.partition(".")[0] != top:
                 continue
             for alias in node.names:
                 module = f"{base}.{alias.name}"
-                yield module if _find(module) is not None else base
-
-
-def _base(node: ast.ImportFrom, package: str) -> str:
-    """The absolute name of what a `from` statement imports from."""
-    if not node.level:
-        return node.module or ""
-    parents = package.split(".")[: len(package.split(".")) - node.level + 1]
-    return ".".join([*parents, node.module] if node.module else parents)
+                yield module if find(module) is not None else base

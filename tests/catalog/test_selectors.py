@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexue_bench.catalog.registry import Field
+from kexue_bench.api import MethodSpec
+from kexue_bench.catalog.fields import Field
 from kexue_bench.catalog.selectors import coerce, expand, matches, parse, same, split, text, unique
 from kexue_bench.errors import UnknownNameError, UsageError
 
@@ -14,10 +15,11 @@ FIELDS = (
     Field(name="baseline", type="str", default="none"),
     Field(name="exact", type="bool", default=False),
 )
+METHOD = MethodSpec(name="m", family="f", target="a:B", summary="")
 
 
 def instances(selector):
-    return expand(parse(selector), name="m", target="a:B", source="p", fields=FIELDS, kind="method")
+    return expand(parse(selector), METHOD, FIELDS, source="p")
 
 
 def test_defaults_are_filled_in():
@@ -74,14 +76,7 @@ def test_bad_selectors_say_what_is_wrong(selector, error, message):
 def test_a_missing_parameter_without_default_is_named():
     """A field without default must be written."""
     with pytest.raises(UsageError, match="needs the parameter 'd'"):
-        expand(
-            parse("m"),
-            name="m",
-            target="a:B",
-            source="",
-            fields=(Field(name="d", type="int", default=None),),
-            kind="task",
-        )
+        expand(parse("m"), METHOD, (Field(name="d", type="int", default=None),))
 
 
 def test_commas_split_only_outside_brackets_and_quotes():

@@ -10,7 +10,7 @@ import installed
 import pytest
 import torch
 
-from kexue_bench.catalog.registry import docstring_of
+from kexue_bench.catalog.source import docstring_of
 from kexue_bench.cli import show
 from kexue_bench.cli.show import split_example
 

@@ -13,16 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kexue_bench.api import Case, Instance, Measurement, Outcome
+from kexue_bench.api import Case, Instance, Measurement, MethodSpec, Outcome
 from kexue_bench.catalog import selectors
 from kexue_bench.catalog.conditions import Scope, holds
-from kexue_bench.catalog.registry import Field
+from kexue_bench.catalog.fields import Field
 from kexue_bench.cli import options
 from kexue_bench.errors import UsageError
 from kexue_bench.store import journal
 from kexue_bench.store.codec import CodecError, decode, dumps, loads
 from kexue_bench.store.results import RunWriter, load_run
 
+RLOO = MethodSpec(name="rloo", family="f", target="x:Y", summary="")
 FIELDS = (
     Field(name="n", type="int", default=2),
     Field(name="t", type="float", default=0.5),
@@ -77,13 +78,13 @@ def test_any_selector_is_understood_or_refused(seed):
             for part in selectors.split(text):
                 selector = selectors.parse(part)
                 selectors.matches(selector, ["rloo", "st-gumbel"])
-                found = selectors.expand(selector, name="rloo", target="x:Y", source="", fields=FIELDS, kind="method")
+                found = selectors.expand(selector, RLOO, FIELDS)
         except UsageError:
             continue
         # A text with both kinds of quotes cannot be written in a selector.
         if text.strip(", ") and len(found) == 1 and not {"'", '"'} <= set(str(found[0].params["word"])):
             again = selectors.parse(selectors.split(written(found[0]))[0])
-            (same,) = selectors.expand(again, name="rloo", target="x:Y", source="", fields=FIELDS, kind="method")
+            (same,) = selectors.expand(again, RLOO, FIELDS)
             assert same.params == found[0].params
 
 

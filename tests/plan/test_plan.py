@@ -1,12 +1,13 @@
 """plan: every planned cell has its case, identity is content, and order never matters."""
 
+import importlib.util
 from collections import Counter
 
 import pytest
 
 from kexue_bench.api import Claimed, FamilySpec, MethodSpec, TaskSpec
 from kexue_bench.catalog.plugins import PluginRecord
-from kexue_bench.catalog.registry import Registry, fields_of
+from kexue_bench.catalog.registry import Registry
 from kexue_bench.errors import UnknownNameError, UsageError
 from kexue_bench.plan.plan import PROCESSES, ROUNDS, Request, build_plan
 
@@ -74,8 +75,7 @@ def registry(tmp_path, monkeypatch):
         task("lost", suites={"full": ("lost",)}, methods={"standard": ("godo",)}, timed=frozenset()),
         task("elsewhere", family="other", suites={"quick": ("elsewhere",)}, budgets={"quick": 10}, timed=frozenset()),
     )
-    yield Registry([PluginRecord(name="p", origin="p", specs=specs)])
-    fields_of.cache_clear()
+    return Registry([PluginRecord(name="p", origin="p", specs=specs)])
 
 
 def test_every_cell_is_planned_in_every_stage(registry):
@@ -264,7 +264,8 @@ def test_a_method_of_a_package_that_is_missing_runs_in_no_suite(registry, monkey
     plan = build_plan(Request(families=("toy",), methods=("foreign",), tasks=("sample",)), registry)
     reasons = {o.reason for o in plan.settled if o.status == "unsupported"}
     assert reasons == {"needs the package no_such_package, which is not installed: pip install it"}
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name == "no_such_package" else found(name))
     plan = build_plan(Request(families=("toy",)), registry)
     assert any(case.method.name == "foreign" for job in plan.jobs for case in job.cases)
 

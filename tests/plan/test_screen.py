@@ -5,7 +5,7 @@ import pytest
 from kexue_bench.api import FamilySpec, Knob, MethodSpec, TaskSpec, Unless
 from kexue_bench.catalog.hookspecs import hookimpl
 from kexue_bench.catalog.plugins import Hooks, PluginRecord, _load
-from kexue_bench.catalog.registry import Registry, fields_of
+from kexue_bench.catalog.registry import Registry
 from kexue_bench.errors import PluginError
 from kexue_bench.plan.cases import Request
 from kexue_bench.plan.plan import build_plan
@@ -51,8 +51,7 @@ def planned(tmp_path, monkeypatch):
         assert {outcome.phase for outcome in found.settled} <= {"plan"}
         return told
 
-    yield plan
-    fields_of.cache_clear()
+    return plan
 
 
 FACTS = {"rows": "side ** 2", "allowed": "budget if budget > 0 else rows"}

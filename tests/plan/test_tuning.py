@@ -17,7 +17,7 @@ from rich.console import Console
 from kexue_bench.analysis.comparison import read
 from kexue_bench.api import Case, FamilySpec, Instance, Knob, MethodSpec, MetricSpec, Outcome, TaskSpec
 from kexue_bench.catalog.plugins import PluginRecord
-from kexue_bench.catalog.registry import Registry, fields_of
+from kexue_bench.catalog.registry import Registry
 from kexue_bench.errors import PluginError, UsageError
 from kexue_bench.lab.context import Context
 from kexue_bench.plan.plan import Request, build_plan
@@ -153,8 +153,7 @@ def registry(tmp_path, monkeypatch):
         ),
         MetricSpec: (MetricSpec(name="loss", scale="linear"),),
     }  # fmt: skip
-    yield Registry([PluginRecord(name="p", origin="p", specs=specs)])
-    fields_of.cache_clear()
+    return Registry([PluginRecord(name="p", origin="p", specs=specs)])
 
 
 class Inline:

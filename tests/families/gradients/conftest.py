@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kexue_bench.api import Case, Instance
-from kexue_bench.catalog.registry import fields_of
+from kexue_bench.catalog.fields import fields_of
 from kexue_bench.lab.context import Context
 from kexue_gradients import plugin
 
@@ -46,10 +46,10 @@ def reference():
 @pytest.fixture(scope="session")
 def build():
     """Build a method or a task from its registered name."""
-    specs = {spec.name: spec.target for spec in (*plugin.kexue_methods(), *plugin.kexue_tasks())}
+    specs = {spec.name: spec for spec in (*plugin.kexue_methods(), *plugin.kexue_tasks())}
 
     def make(name, **params):
-        module, _, cls = specs[name].partition(":")
+        module, _, cls = specs[name].target.partition(":")
         types = {"bool": bool, "int": int, "float": float, "str": str}
         kinds = {field.name: types[field.type] for field in fields_of(specs[name])}
         target = getattr(__import__(module, fromlist=[cls]), cls)

@@ -13,7 +13,8 @@ import pytest
 import kexue_gradients
 from kexue_bench.catalog import conditions, selectors
 from kexue_bench.catalog.conditions import Scope
-from kexue_bench.catalog.registry import docstring_of, fields_of
+from kexue_bench.catalog.fields import fields_of
+from kexue_bench.catalog.source import docstring_of
 from kexue_gradients import plugin
 
 METHODS = {spec.name: spec for spec in plugin.kexue_methods()}
@@ -39,7 +40,7 @@ def test_fields_read_from_source_are_the_fields(name):
     """Names, defaults and types read by `ast` are those of the class; each is explained in its docstring."""
     module, _, cls = SPECS[name].target.partition(":")
     target = getattr(importlib.import_module(module), cls)
-    read = fields_of(SPECS[name].target)
+    read = fields_of(SPECS[name])
     assert [(f.name, f.default) for f in read] == [(f.name, f.default) for f in dataclasses.fields(target)]
     assert all(f.doc for f in read)
     assert docstring_of(SPECS[name].target)
@@ -49,7 +50,7 @@ def test_fields_read_from_source_are_the_fields(name):
 @pytest.mark.parametrize("name", [n for n in METHODS if METHODS[n].cost])
 def test_declared_cost_is_a_number(name):
     """The declared cost evaluates over the method's defaults."""
-    fields = {f.name: f.default for f in fields_of(METHODS[name].target)}
+    fields = {f.name: f.default for f in fields_of(METHODS[name])}
     assert conditions.amount(METHODS[name].cost, Scope(fields=fields)) >= 1
 
 
@@ -82,11 +83,7 @@ def test_suites_build(suite, build):
         for text in texts:
             selector = selectors.parse(text)
             assert selector.name == spec.name
-            fields = fields_of(spec.target)
-            instances = selectors.expand(
-                selector, name=spec.name, target=spec.target, source="", fields=fields, kind="spec"
-            )
-            for instance in instances:
+            for instance in selectors.expand(selector, spec, fields_of(spec)):
                 build(spec.name, **instance.params)
 
 
@@ -96,9 +93,7 @@ def test_methods_that_a_task_lists_exist_and_build(name, build):
     for text in (text for texts in TASKS[name].methods.values() for text in texts):
         selector = selectors.parse(text)
         spec = METHODS[selector.name]
-        for instance in selectors.expand(
-            selector, name=spec.name, target=spec.target, source="", fields=fields_of(spec.target), kind="method"
-        ):
+        for instance in selectors.expand(selector, spec, fields_of(spec)):
             build(spec.name, **instance.params)
 
 

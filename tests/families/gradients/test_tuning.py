@@ -9,8 +9,9 @@ from collections import defaultdict
 import pytest
 
 from kexue_bench.api import FamilySpec, Instance, MethodSpec, MetricSpec, Outcome, TaskSpec
+from kexue_bench.catalog.fields import fields_of
 from kexue_bench.catalog.plugins import PluginRecord
-from kexue_bench.catalog.registry import Registry, fields_of
+from kexue_bench.catalog.registry import Registry
 from kexue_bench.plan.plan import Request, build_plan
 from kexue_bench.plan.tuning import search
 from kexue_bench.run.worker import run_job
@@ -42,7 +43,7 @@ def test_a_score_that_diverged_is_not_a_number(build, context):
 @pytest.mark.parametrize("spec", [s for s in (*METHODS, *kexue_tasks()) if s.knobs], ids=lambda s: s.name)
 def test_knobs_are_fields_whose_default_lies_on_the_grid(spec):
     """So that the untuned setting is among the trials, and tuning never loses for want of trying it."""
-    declared = {field.name: field.default for field in fields_of(spec.target)}
+    declared = {field.name: field.default for field in fields_of(spec)}
     assert all(declared[knob.field] in knob.grid for knob in spec.knobs)
     assert all(list(knob.grid) == sorted(set(knob.grid)) for knob in spec.knobs)
 
@@ -52,7 +53,7 @@ def test_every_method_can_be_tuned_on_the_trained_task(build):
     task_spec = next(spec for spec in kexue_tasks() if spec.name == "digits-vae")
     task = Instance(name="digits-vae", target=task_spec.target, params={"steps": 10, "lr": 3e-3})
     for spec in METHODS:
-        params = {field.name: field.default for field in fields_of(spec.target)}
+        params = {field.name: field.default for field in fields_of(spec)}
         found = search(Instance(name=spec.name, target=spec.target, params=params), task, spec, task_spec, 6)
         assert len(found.trials) == 6
 
@@ -98,7 +99,7 @@ def test_learned_control_variates_get_equally_many_trials_over_their_own_knobs(t
     assert {name: len(found[name]) for name in LEARNED} == dict.fromkeys(LEARNED, TRIALS)
     for spec in (s for s in METHODS if s.name in LEARNED):
         assert set(found[spec.name][0]) == LEARNED[spec.name] | extra
-        defaults = {field.name: field.default for field in fields_of(spec.target)}
+        defaults = {field.name: field.default for field in fields_of(spec)}
         assert all(found[spec.name][0][name] == defaults[name] for name in LEARNED[spec.name])
 
 

@@ -9,8 +9,8 @@ import torch
 from kexue_bench.api import Case, Instance
 from kexue_bench.catalog import selectors
 from kexue_bench.catalog.conditions import Scope, amount
+from kexue_bench.catalog.fields import fields_of
 from kexue_bench.catalog.metrics import CORE_METRICS
-from kexue_bench.catalog.registry import fields_of
 from kexue_bench.lab.noise import Noise
 from kexue_logdet import Bounds, Operator, plugin
 from kexue_logdet.method_specs import TRACES
@@ -28,7 +28,7 @@ def load(target):
 @pytest.mark.parametrize("spec", [*METHODS, *TASKS], ids=lambda spec: spec.name)
 def test_fields_read_from_source_are_those_of_the_class(spec):
     """What `list` reads without torch is what the dataclass has: names, defaults, and a line of documentation each."""
-    read = fields_of(spec.target)
+    read = fields_of(spec)
     assert {f.name: f.default for f in read} == {f.name: f.default for f in dataclasses.fields(load(spec.target))}
     assert all(f.doc for f in read)
 
@@ -38,14 +38,7 @@ def test_every_suite_selects_instances_that_exist(spec):
     """Selectors of every suite expand, and each instance can be built."""
     for texts in spec.suites.values():
         for text in texts:
-            found = selectors.expand(
-                selectors.parse(text),
-                name=spec.name,
-                target=spec.target,
-                source="logdet",
-                fields=fields_of(spec.target),
-                kind="task",
-            )
+            found = selectors.expand(selectors.parse(text), spec, fields_of(spec))
             assert found
             assert all(load(spec.target)(**instance.params) for instance in found)
 
@@ -96,7 +89,7 @@ def test_slq_takes_every_spd_task_and_no_residual_one(spec):
 def skip_reason(method, task, **params):
     """What the plugin says of a case whose other parameters are the defaults."""
     specs = {spec.name: spec for spec in (*METHODS, *TASKS)}
-    fields = [{f.name: f.default for f in fields_of(specs[name].target)} for name in (method, task)]
+    fields = [{f.name: f.default for f in fields_of(specs[name])} for name in (method, task)]
     instances = [
         Instance(name=name, target=specs[name].target, source="logdet", params=values | overrides)
         for name, values, overrides in zip((method, task), fields, ({}, params), strict=True)

@@ -10,8 +10,9 @@ from scipy import special
 
 from kexue_bench.analysis.published import resolve
 from kexue_bench.api import Case, Instance
+from kexue_bench.catalog.fields import fields_of
 from kexue_bench.catalog.plugins import load_plugins
-from kexue_bench.catalog.registry import Registry, fields_of
+from kexue_bench.catalog.registry import Registry
 from kexue_bench.catalog.selectors import expand, parse, same
 from kexue_bench.lab.context import Context
 from kexue_bench.lab.noise import Noise
@@ -234,14 +235,9 @@ def test_a_figure_belongs_to_an_instance_of_a_suite(spec, registry):
     figure = resolve(spec, registry)
     assert spec.metric in registry.metrics
     task = next(task for task in TASKS if task.name == figure.task.name)
-    fields = fields_of(task.target)
+    fields = fields_of(task)
     runs = [
-        instance
-        for texts in task.suites.values()
-        for text in texts
-        for instance in expand(
-            parse(text), name=task.name, target=task.target, source="kexue_logdet", fields=fields, kind="task"
-        )
+        instance for texts in task.suites.values() for text in texts for instance in expand(parse(text), task, fields)
     ]
     assert any(same(figure.task, instance) for instance in runs)
 

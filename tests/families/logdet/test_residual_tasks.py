@@ -7,7 +7,7 @@ import torch
 
 from kexue_bench.api import Case, Instance
 from kexue_bench.catalog import selectors
-from kexue_bench.catalog.registry import fields_of
+from kexue_bench.catalog.fields import fields_of
 from kexue_bench.lab import stages
 from kexue_bench.lab.context import Context
 from kexue_bench.run.worker import build
@@ -200,9 +200,7 @@ def test_every_estimator_trains_a_density(text):
     """
     selector = selectors.parse(text)
     spec = next(spec for spec in (*METHODS, *SHARED) if spec.name == selector.name)
-    (instance,) = selectors.expand(
-        selector, name=spec.name, target=spec.target, source="logdet", fields=fields_of(spec.target), kind="method"
-    )
+    (instance,) = selectors.expand(selector, spec, fields_of(spec))
     found = curve(Density(data="two-moons", steps=25, blocks=2, width=16), build(instance))
     assert found["nll"][-1] < found["nll"][0] - 0.05
     assert max(found["lipschitz"]) <= 0.9

@@ -1,0 +1,57 @@
+"""Where the source of a module lies, found without importing the module or its parents."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+
+def find(name: str) -> ModuleSpec | None:
+    """The spec of a module, found without importing it or, as `importlib.util.find_spec` would, its parents."""
+    first, *rest = name.split(".")
+    try:
+        spec = importlib.util.find_spec(first)
+    except (ImportError, ValueError):
+        return None
+    path = first
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        path += f".{part}"
+        spec = PathFinder.find_spec(path, list(spec.submodule_search_locations))
+    return spec
+
+
+def source_of(name: str) -> Path | None:
+    """The Python file of a module; None where it has none (built in, compiled, a folder without `__init__.py`)."""
+    spec = find(name)
+    # A file that `-p` loaded is found by its entry in `sys.modules` only.
+    origin = spec.origin if spec is not None else getattr(sys.modules.get(name), "__file__", None)
+    return Path(origin) if origin and origin.endswith(".py") else None
+
+
+def dotted(node: ast.ImportFrom) -> str:
+    """What a `from` statement imports from, as it is written: `..words`, `kexue_bench.api`."""
+    return "." * node.level + (node.module or "")
+
+
+def absolute(written: str, package: str) -> str:
+    """The absolute name of what `from` imports from.
+
+    >>> absolute("..words", "family.methods")
+    'family.words'
+
+    Args:
+        written: with its leading dots.
+        package: the package that relative names start from: the module's own name where it is a package.
+    """
+    module = written.lstrip(".")
+    level = len(written) - len(module)
+    if not level:
+        return module
+    parts = package.split(".")
+    parents = parts[: len(parts) - level + 1]
+    return ".".join([*parents, module] if module else parents)
