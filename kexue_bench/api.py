@@ -44,8 +44,61 @@ FITTING = "fitting"
 
 STAGES: tuple[Stage, ...] = ("evaluate", "time")
 SUITES: tuple[Suite, ...] = ("quick", "standard", "full")
-# A diverged training is a result; what could not run here was known before the run.
-COMPLETE: frozenset[Status] = frozenset({"ok", "diverged", "skipped", "unsupported"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What a status says of its case, the same wherever statuses are read.
+
+    Args:
+        result: it is an answer, so that a run of such cases only is complete.
+        again: whether `--resume` runs the case again although nothing changed; `on request` is `--retry-failed`.
+        quiet: tables name it in one line with others and draw no attention to it.
+        meaning: one sentence.
+    """
+
+    result: bool
+    again: Literal["never", "on request", "always"]
+    quiet: bool
+    meaning: str
+
+    @property
+    def left_out(self) -> bool:
+        """Whether the case was never meant to run here, so that it has no verdict."""
+        return self.result and self.quiet
+
+
+STATUSES: Mapping[str, Ending] = {
+    "ok": Ending(result=True, again="never", quiet=False, meaning="the case was measured"),
+    "skipped": Ending(result=True, again="never", quiet=True, meaning="a rule or a plugin left the case out"),
+    "unsupported": Ending(
+        result=True, again="never", quiet=True, meaning="the method cannot run on this task or on this machine"
+    ),
+    "invalid": Ending(
+        result=False, again="on request", quiet=False, meaning="what the method returned cannot be measured"
+    ),
+    "failed": Ending(result=False, again="on request", quiet=False, meaning="an error ended the case"),
+    "diverged": Ending(
+        result=True, again="never", quiet=False, meaning="the training diverged; what was measured until then is kept"
+    ),
+    "timeout": Ending(result=False, again="on request", quiet=False, meaning="the case exceeded its time limit"),
+    "out-of-memory": Ending(
+        result=False, again="on request", quiet=False, meaning="the case used more memory than it may"
+    ),
+    "crashed": Ending(
+        result=False, again="on request", quiet=False, meaning="the process of the case ended without an answer"
+    ),
+    "cancelled": Ending(
+        result=False, again="always", quiet=True, meaning="the run was stopped before the case had ended"
+    ),
+    "lost": Ending(
+        result=False,
+        again="always",
+        quiet=False,
+        meaning="the engine lost the case or its outcome, which is no fault of the case",
+    ),
+}
+"""Every status, in one table: whoever treats statuses differently asks it."""
 
 
 # -- what a plugin declares -------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ..api import FamilySpec, Outcome
+from ..api import STATUSES, FamilySpec, Outcome
 from . import stats
 from .stats import Verdict
 from .tables import Aggregate, Summary, Table
@@ -27,7 +27,7 @@ def summarize(
         for row in table.rows:
             cell = row.cells.get(table.primary)
             said: Verdict = cell.effect.verdict if cell is not None and cell.effect is not None else "untestable"
-            if row.status in {"unsupported", "skipped"}:
+            if STATUSES[row.status].left_out:
                 # What was never meant to run has no verdict.
                 said = ""
             verdicts.setdefault(row.label, Counter())[said] += 1

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..api import Case, FamilySpec, Instance, MetricSpec, Outcome, RunLike, TaskSpec
+from ..api import STATUSES, Case, FamilySpec, Instance, MetricSpec, Outcome, RunLike, TaskSpec
 from ..errors import UnknownNameError, UsageError
 from . import stats
 from .aggregate import summarize
@@ -381,8 +381,8 @@ def _rank(variant: _Variant, units: Units | None, direction: str) -> tuple[objec
     """Best first; then rows of partial sets, diverged ones last of them; then rows without a value."""
     label = variant.method.label
     if units is None:
-        unsupported = all(outcome.status in {"unsupported", "skipped"} for _, _, outcome in variant.cases)
-        return 3 if unsupported else 2, 0.0, label
+        left_out = all(STATUSES[outcome.status].left_out for _, _, outcome in variant.cases)
+        return 3 if left_out else 2, 0.0, label
     value = -units.value if direction == "higher" else units.value if direction == "lower" else 0.0
     return int(units.partial) + int("diverged" in units.flags) * 0.5, value, label
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from ..api import COMPLETE, Outcome, Plan
+from ..api import STATUSES, Outcome, Plan
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
 from ..run.signals import stop_on_signals
@@ -43,7 +43,7 @@ def exit_code(finished: Session) -> int:
 
 def exit_code_of(outcomes: Mapping[str, Outcome]) -> int:
     """0 when every outcome is a result, 3 when something failed, timed out or was cancelled."""
-    return 0 if all(outcome.status in COMPLETE for outcome in outcomes.values()) else INCOMPLETE
+    return 0 if all(STATUSES[outcome.status].result for outcome in outcomes.values()) else INCOMPLETE
 
 
 def summary(run: Run) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from ..api import COMPLETE, Case, Outcome
+from ..api import STATUSES, Case, Outcome
 from ..report.text import visible
 from ..store.results import Run
 
@@ -39,7 +39,7 @@ def story(run: Run, case: Case) -> str:
 
 def failures(run: Run) -> list[str]:
     """For each case that did not end well: where, why, the last lines it left, and how to see the rest."""
-    bad = [o for o in run.outcomes.values() if o.status not in COMPLETE]
+    bad = [o for o in run.outcomes.values() if not STATUSES[o.status].result]
     lines: list[str] = []
     for outcome in bad[:SHOWN]:
         case = run.plan.by_key[outcome.key]

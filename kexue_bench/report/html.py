@@ -14,13 +14,13 @@ from functools import cache
 import jinja2
 
 from ..analysis.tables import Cell, Row, Summary, Table, Tabulation
+from ..api import STATUSES
 from . import numbers
 from .cells import NOTHING, is_truth, value_and_spread, verdict_and_size
 from .remarks import legend, remarks
 from .reproduction import accepted, here, subject, there
 from .text import visible
 
-_QUIET = {"unsupported", "skipped", "cancelled"}
 _WIDTH, _HEIGHT = 220, 20
 """Pixels of one row's drawing."""
 _REACH = 1e4
@@ -116,7 +116,7 @@ def _table(table: Table, tabulation: Tabulation, anchor: str) -> Mapping[str, ob
     scale = _scale([row.cells[table.primary] for row in shown if table.primary in row.cells])
     absent: dict[tuple[str, str], list[str]] = {}
     for row in table.rows:
-        if not row.cells and row.status in _QUIET:
+        if not row.cells and STATUSES[row.status].quiet:
             absent.setdefault((row.status, row.reason), []).append(row.label)
     return {
         "anchor": anchor,
@@ -127,7 +127,7 @@ def _table(table: Table, tabulation: Tabulation, anchor: str) -> Mapping[str, ob
         "against": f"{spec.heading or spec.name} vs {table.baseline}" if table.baseline else "",
         "scale": scale,
         "rows": [_row(row, table, tabulation, scale) for row in shown],
-        "failed": [row for row in table.rows if not row.cells and row.status not in _QUIET],
+        "failed": [row for row in table.rows if not row.cells and not STATUSES[row.status].quiet],
         "absent": [(status, reason, labels) for (status, reason), labels in absent.items()],
         "remarks": remarks(table, tabulation, dropped=(), width=0),
         "published": [
@@ -159,7 +159,7 @@ def _row(row: Row, table: Table, tabulation: Tabulation, scale: _Scale | None) -
         "size": size,
         "around": around,
         "drawing": _drawing(primary, scale, is_baseline=row.is_baseline),
-        "failures": [failure for failure in row.failures if failure.status not in _QUIET],
+        "failures": [failure for failure in row.failures if not STATUSES[failure.status].quiet],
         "key": row.key,
     }
 

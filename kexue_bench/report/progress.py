@@ -10,7 +10,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..api import COMPLETE, Case, Outcome, Plan
+from ..api import STATUSES, Case, Outcome, Plan
 from ..catalog.plugins import Hooks
 from .text import visible
 
@@ -46,7 +46,7 @@ class Display:
         """One more outcome is safe on disk."""
         # A lost attempt is followed by another outcome of the same case.
         self._statuses[outcome.key] = outcome.status
-        done, bad = len(self._statuses), sum(status not in COMPLETE for status in self._statuses.values())
+        done, bad = len(self._statuses), sum(not STATUSES[status].result for status in self._statuses.values())
         what = f"{case.family}/{case.task.label} {case.method.label} {case.stage}"
         self._progress.update(self._task, completed=done, description=f"{bad} failed · {what}" if bad else what)
         if self._verbose:

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from ..analysis.stats import Verdict
 from ..analysis.tables import Cell, Row, Summary, Table, Tabulation
+from ..api import STATUSES
 from . import numbers
 from .cells import NOTHING, is_counted, is_seconds, is_truth, value_and_spread, verdict_and_size
 from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap
@@ -25,7 +26,6 @@ from .reproduction import beside
 from .text import visible
 
 STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "equivalent": "cyan", "baseline": "dim"}
-_QUIET = {"unsupported", "skipped", "cancelled"}
 _MARKS: dict[Verdict, str] = {"undecided": "?", "untestable": "?", "equivalent": "="}
 _NARROWEST_LABEL = 16
 _NAMED = 8
@@ -105,9 +105,9 @@ class _Page:
             out += self.remarks(row)
         without = [row for row in table.rows if not row.cells]
         for row in without:
-            if row.status not in _QUIET:
+            if not STATUSES[row.status].quiet:
                 out += self.failure(row, label_width)
-        out += self.absent([row for row in without if row.status in _QUIET])
+        out += self.absent([row for row in without if STATUSES[row.status].quiet])
         notes = [self.note(text) for text in remarks(table, self.tabulation, dropped=dropped, width=self.width)]
         under = [line for note in notes for line in note]
         return [*out, *([Text(), *under] if under else []), *beside(table, self.width, self.foreign)]
@@ -247,7 +247,7 @@ class _Page:
     def remarks(self, row: Row) -> list[Text]:
         """Cases of a row that failed although the row has numbers, one line for each kind."""
         out: list[Text] = []
-        kinds = {(f.stage, f.status, f.reason): f for f in reversed(row.failures) if f.status not in _QUIET}
+        kinds = {(f.stage, f.status, f.reason): f for f in reversed(row.failures) if not STATUSES[f.status].quiet}
         for (stage, status, reason), failure in reversed(kinds.items()):
             same = [f for f in row.failures if (f.stage, f.status, f.reason) == (stage, status, reason)]
             times = f" ({len(same)} cases)" if len(same) > 1 else ""

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..analysis.findings import Finding
+from ..api import STATUSES
 from ..catalog.core_claims import ALPHA, GENERAL
 from .layout import clip_middle
 from .text import visible
@@ -19,7 +20,6 @@ from .text import visible
 _STYLES = {"PASS": "green", "UNDECIDED": "yellow"}
 _MARKS = {"PASS": "✓", "FAIL": "✗", "UNDECIDED": "?"}
 _ASCII = {"PASS": "+", "FAIL": "X", "UNDECIDED": "?"}
-_QUIET = frozenset({"unsupported", "skipped"})
 _PADDING = 3
 """Columns of the terminal between two columns of the matrix, its rule's included."""
 _WIDE, _LONGEST = 110, 34
@@ -36,7 +36,7 @@ class Verification:
     """
 
     def __init__(self, findings: Sequence[Finding], *, everything: bool = False, unicode: bool = True) -> None:
-        self._findings = [finding for finding in findings if finding.verdict not in _QUIET]
+        self._findings = [finding for finding in findings if not _left_out(finding)]
         self._everything = everything
         self._marks = _MARKS if unicode else _ASCII
         self._ellipsis = "…" if unicode else "..."
@@ -165,6 +165,11 @@ def _packed(widths: Mapping[str, int], room: int) -> list[list[str]]:
         parts[-1].append(name)
         left -= width
     return parts
+
+
+def _left_out(finding: Finding) -> bool:
+    """Whether the check was never meant to run here."""
+    return finding.outcome is not None and STATUSES[finding.outcome.status].left_out
 
 
 def _rank(verdict: str) -> int:

@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from typing import cast
 
-from ..api import Case, Instance, Job, Outcome, Plan, Status
+from ..api import STATUSES, Case, Instance, Job, Outcome, Plan, Status
 from ..errors import UsageError
 from ..store import codec
 from .engines import Delivery, Engine
@@ -23,10 +23,6 @@ GRACE = 10.0
 """Seconds that running jobs get after a stop was asked for."""
 TICK = 0.1
 """Seconds between two looks at the stop token."""
-UNFINISHED: frozenset[Status] = frozenset({"cancelled", "lost"})
-"""Not results of the case: always run again."""
-RETRIED: frozenset[Status] = frozenset({"failed", "invalid", "timeout", "out-of-memory", "crashed"})
-"""Run again on request only, since they would end the same way."""
 
 
 def why_again(outcome: Outcome | None, fingerprint: str, *, retry_failed: bool = False) -> str:
@@ -35,9 +31,8 @@ def why_again(outcome: Outcome | None, fingerprint: str, *, retry_failed: bool =
         return "new"
     if outcome.fingerprint != fingerprint:
         return "code or libraries changed"
-    if outcome.status in UNFINISHED or (retry_failed and outcome.status in RETRIED):
-        return outcome.status
-    return ""
+    again = STATUSES[outcome.status].again
+    return outcome.status if again == "always" or (retry_failed and again == "on request") else ""
 
 
 @dataclass(frozen=True)
@@ -171,7 +166,9 @@ class _Run:
         for job in self._plan.jobs:
             known = {case.key: outcome for case in job.cases if (outcome := self._known(case)) is not None}
             if job.exclusive and len(known) < len(job.cases):
-                known = {key: outcome for key, outcome in known.items() if outcome.status in RETRIED}
+                known = {
+                    key: outcome for key, outcome in known.items() if STATUSES[outcome.status].again == "on request"
+                }
             replayed.extend(known.values())
             cases = tuple(case for case in job.cases if case.key not in known)
             if cases:
@@ -224,7 +221,7 @@ class _Run:
                     for e in answer["broken"]
                 ]
                 left = []
-            elif delivery.member is not None and delivery.status not in UNFINISHED:
+            elif delivery.member is not None and STATUSES[delivery.status].again != "always":
                 status = cast("Status", delivery.status)
                 guilty = [(left.pop(delivery.member), status, delivery.reason, delivery.trace)]
             else:
@@ -344,7 +341,7 @@ class _Run:
             # An attempt for the ledger: the next one has a higher number and wins.
             return [end(case) for case in cases], replace(work, attempt=work.attempt + 1, losses=1)
         member = delivery.member
-        if len(cases) == 1 or delivery.status in UNFINISHED or (member is None and work.restarts):
+        if len(cases) == 1 or STATUSES[delivery.status].again == "always" or (member is None and work.restarts):
             return [end(case) for case in cases], None
         again = replace(work, restarts=work.restarts + 1)
         if member is None:
