@@ -234,14 +234,17 @@ class TaskSpec:
             the facts before it (`{"rows": "side * side"}`).
         unless: rules by which a case is skipped, the first that holds.
         knobs: fields that tuning may turn, together with the method's own.
-        suites: suite -> selectors of the instances it runs.
+        suites: suite -> selectors of the instances it runs. Under `verify` a trained or subject task may name the
+            instance, as small as possible, on which `verify` checks what every method of the family promises; its
+            quick suite runs no other.
         methods: suite -> selectors of the methods it runs here where the user names none, for tasks too expensive for
             all; `fitting`, alone or among them, stands for every method whose needs it meets; the baseline always
             joins them. A suite that is not listed runs every method.
         timed: suites in which the `time` stage runs too; a task named on the command line is always timed.
         replicates: suite -> number of replicates (seeds); sampling tasks have one.
         stack: replicates trained together in one case; part of the version, since bits depend on it.
-        budgets: suite -> largest number of draws of a sampling case.
+        budgets: suite -> largest number of draws of a sampling case; a task that declares none has 2**14, 2**16 and
+            2**18 draws in quick, standard and full.
         dtype: the dtype it is defined in, unless `--dtype` says otherwise.
         primary: the metric that decides which method is best here; empty means the family's precision metric.
         headline: columns of its table where they differ from the family's.
@@ -419,6 +422,7 @@ class Case:
         replicates: the replicates this case holds: a block of seeds (`evaluate`) or one process number (`time`).
         copy: 0, or 1 for the A/A copy of the baseline in a timing group.
         threads: torch threads, fixed.
+        of: what the check of the claim is given; no part of the key, which names the claim and its check.
         options: the options of this stage and of no other (`precision`, `budget`; `rounds`, `sample`). `tuned` holds
             the key of the `tune` case whose choice replaces fields of this one: the key names the search and never its
             result.
@@ -430,6 +434,7 @@ class Case:
     method: Instance
     stage: Stage
     claim: str = ""
+    of: Of = "draws"
     replicates: tuple[int, ...] = (0,)
     copy: int = 0
     device: str = "cpu"

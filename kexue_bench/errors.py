@@ -57,3 +57,7 @@ class ResultsError(KexueError):
 
 class InvalidResult(ValueError):  # noqa: N818  # names what the method returned, as its status `invalid` does
     """What a method returned cannot be measured: wrong type, shape or device, not finite, or an input was changed."""
+
+
+class NotOffered(TypeError):  # noqa: N818  # the status of such a case is `unsupported`, which is no failure
+    """A task does not have what a check is given."""

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from .noise import Noise as Noise
     from .problems import Sampling as Sampling
     from .problems import Workload as Workload
+    from .tasks import RecordTask as RecordTask
     from .tasks import SamplingTask as SamplingTask
-    from .tasks import Task as Task
+    from .tasks import SubjectTask as SubjectTask
     from .tasks import TrainedTask as TrainedTask
     from .training import Diverged as Diverged
     from .training import Joins as Joins

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +14,7 @@ from kexue_bench.api import Evidence
 from kexue_bench.catalog.core_claims import ALPHA, decide
 
 from . import intervals, moments, state
+from .evidence import identity, same
 from .problems import Sampling
 
 if TYPE_CHECKING:
@@ -130,7 +128,7 @@ def deterministic(problem: Sampling, method: object, ctx: Context) -> Evidence:
     noise = ctx.noise("noise")
     first, second = (problem.draw(noise.at(step), problem.batch) for step in range(2))
     differ = float((first - second).abs().max())
-    return _identity("deterministic", differ, f"two calls with other noise differ by {differ:.2g}")
+    return identity("deterministic", differ, f"two calls with other noise differ by {differ:.2g}")
 
 
 def declared_cost(problem: Sampling, method: object, ctx: Context) -> Evidence:
@@ -139,14 +137,14 @@ def declared_cost(problem: Sampling, method: object, ctx: Context) -> Evidence:
     noise = ctx.noise("noise").at(0)
     counted = ctx.cost(lambda: problem.draw(noise, problem.batch)).get(work, 0.0) / problem.batch
     note = f"declared {declared:g} {work} a draw, counted {counted:g}"
-    return _identity("declared-cost", abs(counted - declared), note)
+    return identity("declared-cost", abs(counted - declared), note)
 
 
 def repeatable(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """The same stream twice."""
     noise = ctx.noise("noise")
-    differ = sum(not _same(*(problem.draw(noise.at(step), problem.batch) for _ in range(2))) for step in range(3))
-    return _identity("repeatable", differ, f"{differ} of 3 batches gave other bits when repeated")
+    differ = sum(not same(*(problem.draw(noise.at(step), problem.batch) for _ in range(2))) for step in range(3))
+    return identity("repeatable", differ, f"{differ} of 3 batches gave other bits when repeated")
 
 
 def own_stream(problem: Sampling, method: object, ctx: Context) -> Evidence:
@@ -154,16 +152,16 @@ def own_stream(problem: Sampling, method: object, ctx: Context) -> Evidence:
     noise = ctx.noise("noise")
     results, touched = [], False
     for seed in (1, 2):
-        with _global_seed(seed):
-            before = _global_states()
+        with state.global_seed(seed):
+            before = state.generators()
             results.append(problem.draw(noise.at(0), problem.batch))
-            touched = touched or before != _global_states()
-    differ = not _same(*results)
+            touched = touched or before != state.generators()
+    differ = not same(*results)
     violations = touched + differ
     note = "no global generator was touched"
     if violations:
         note = "a global generator was drawn from or seeded" if touched else "the same noise gave other bits"
-    return _identity("own-stream", violations, note)
+    return identity("own-stream", violations, note)
 
 
 def pure(problem: Sampling, method: object, ctx: Context) -> Evidence:
@@ -171,9 +169,9 @@ def pure(problem: Sampling, method: object, ctx: Context) -> Evidence:
     before, settings = [tensor.clone() for tensor in problem.inputs], state.snapshot()
     problem.draw(ctx.noise("noise").at(0), problem.batch)
     changed = state.restore(settings)
-    inputs = sum(not _same(*pair) for pair in zip(before, problem.inputs, strict=True))
+    inputs = sum(not same(*pair) for pair in zip(before, problem.inputs, strict=True))
     note = ", ".join([*([f"{inputs} of its inputs"] if inputs else []), *changed])
-    return _identity("pure", inputs + len(changed), f"changed: {note}" if note else "nothing was changed")
+    return identity("pure", inputs + len(changed), f"changed: {note}" if note else "nothing was changed")
 
 
 def shape_and_dtype(problem: Sampling, method: object, ctx: Context) -> Evidence:
@@ -182,7 +180,7 @@ def shape_and_dtype(problem: Sampling, method: object, ctx: Context) -> Evidence
     got = (tuple(draws.shape), draws.dtype, draws.device.type)
     expected = ((problem.batch, *problem.truth.shape), problem.dtype or ctx.dtype, ctx.device.type)
     wrong = sum(a != b for a, b in zip(got, expected, strict=True))
-    return _identity("shape-and-dtype", wrong, f"expected {_plain(expected)}, got {_plain(got)}")
+    return identity("shape-and-dtype", wrong, f"expected {_plain(expected)}, got {_plain(got)}")
 
 
 def finite(problem: Sampling, method: object, ctx: Context) -> Evidence:
@@ -192,7 +190,7 @@ def finite(problem: Sampling, method: object, ctx: Context) -> Evidence:
     for step in range(batches):
         draws = problem.draw(noise.at(step), problem.batch)
         bad, total = bad + int((~draws.isfinite()).sum()), total + draws.numel()
-    return _identity("finite", bad / total, f"{bad} of {total} entries are not finite")
+    return identity("finite", bad / total, f"{bad} of {total} entries are not finite")
 
 
 def independent_rows(problem: Sampling, method: object, ctx: Context) -> Evidence:
@@ -215,7 +213,7 @@ def independent_rows(problem: Sampling, method: object, ctx: Context) -> Evidenc
     floor = intervals.ROUNDING_ULPS * torch.finfo(problem.truth.dtype).eps * float(truth.norm() + gaps.abs().max())
     if float(gaps.var(1).sum(1).mean()) <= floor**2:
         # Rows that are all alike are one constant, or one draw copied: then batches differ.
-        return _identity("independent-rows", float(variance > rows * floor**2), "all rows of a batch are equal")
+        return identity("independent-rows", float(variance > rows * floor**2), "all rows of a batch are equal")
     halves = _random_halves(centred)
     excess = 4 * (halves[0] * halves[1]).sum(1).numpy() / (rows * variance)
     interval, error = intervals.mean(excess), float(excess.std(ddof=1) / np.sqrt(batches))
@@ -310,38 +308,5 @@ def _unseen(claim: str, where: str) -> Evidence:
     return Evidence(claim=claim, metric="bias", value=None, note=note)
 
 
-def _identity(claim: str, violation: float, note: str) -> Evidence:
-    return Evidence(claim=claim, metric="violation", value=float(violation), note=note)
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and bool(torch.equal(a.nan_to_num(), b.nan_to_num()))
-
-
 def _plain(parts: tuple[object, ...]) -> str:
     return " ".join(str(part) for part in parts)
-
-
-def _global_states() -> tuple[object, ...]:
-    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002  # the legacy generator is what stray code uses
-    return (
-        torch.get_rng_state().numpy().tobytes(),
-        numpy_state["state"]["key"].tobytes(),
-        numpy_state["state"]["pos"],
-        random.getstate(),
-    )
-
-
-@contextmanager
-def _global_seed(seed: int) -> Iterator[None]:
-    """Global generators seeded for a moment, and put back."""
-    kept, numpy_kept, torch_kept = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002  # the same
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # the same
-    torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(kept)
-        np.random.set_state(numpy_kept)  # noqa: NPY002  # the same
-        torch.set_rng_state(torch_kept)

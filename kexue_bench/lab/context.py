@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,9 @@ class Context:
     Args:
         case: the case; its device, dtype, threads, replicates and options are read here.
         seed_path: names of the forks that lead here; part of every stream's key.
+
+    Attributes:
+        task: while a claim is checked, the task, from which a check may build what it was given again.
     """
 
     def __init__(self, case: Case, *, seed_path: tuple[str, ...] = ()) -> None:
@@ -50,6 +54,7 @@ class Context:
         self.deterministic = bool(case.options.get("deterministic", False))
         self.counter = Counter()
         self.costs: dict[str, float] = {}
+        self.task: object | None = None
         self._taken: set[tuple[tuple[str, ...], Stream]] = set()
         self._measurements: list[Measurement] = []
         self._details: dict[str, Tensor] = {}
@@ -102,6 +107,17 @@ class Context:
         child = Context(self.case, seed_path=(*self.seed_path, f"{purpose}[{index}]"))
         child._taken = self._taken
         return child
+
+    def again(self, *, replicates: tuple[int, ...] | None = None) -> Context:
+        """A context for the same once more: nothing drawn, counted or recorded, and the same numbers in its streams.
+
+        Args:
+            replicates: those of the new context; None for the same.
+        """
+        case = self.case if replicates is None else replace(self.case, replicates=replicates)
+        twin = Context(case, seed_path=self.seed_path)
+        twin.task = self.task
+        return twin
 
     @cached_property
     def readings(self) -> Mapping[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from types import MappingProxyType
 
 import torch
@@ -12,9 +11,14 @@ from torch import Tensor
 from kexue_bench.errors import UnknownNameError
 
 NAMES = ("breast_cancer", "digits", "iris", "wine")
+_loaded: dict[str, Mapping[str, Tensor]] = {}
 
 
-@cache
+def loaded() -> tuple[Tensor, ...]:
+    """Every shared tensor of the data sets that this process has read so far."""
+    return tuple(tensor for tensors in _loaded.values() for tensor in tensors.values())
+
+
 def load(name: str) -> Mapping[str, Tensor]:
     """A data set, read once a process: `inputs` [n, d] float64 as published, `targets` [n] int64.
 
@@ -27,14 +31,17 @@ def load(name: str) -> Mapping[str, Tensor]:
     Raises:
         UnknownNameError: no such data set.
     """
+    if name in _loaded:
+        return _loaded[name]
     if name not in NAMES:
         raise UnknownNameError("data set", name, NAMES)
     from sklearn import datasets
 
     inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True)
-    return MappingProxyType(
+    _loaded[name] = MappingProxyType(
         {
             "inputs": torch.as_tensor(inputs, dtype=torch.float64).clone(),
             "targets": torch.as_tensor(targets, dtype=torch.int64).clone(),
         }
     )
+    return _loaded[name]

@@ -1,28 +1,35 @@
-"""What the core does with a task of each kind: evaluate it, or hand over what is to be timed."""
+"""What the core does with a task: evaluate it, check a claim on it, or hand over what is to be timed.
+
+`plan.kinds` says for each kind of task which function below does it.
+"""
 
 from __future__ import annotations
 
 import importlib
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from kexue_bench.api import Measurement
+from kexue_bench.errors import NotOffered
+from kexue_bench.plan.kinds import KINDS, kind_of
 
-from .problems import Workload
-from .tasks import SamplingTask, Task, TrainedTask
+from .problems import Sampling, Workload
+from .tasks import RecordTask, SamplingTask, SubjectTask, TrainedTask
 
 if TYPE_CHECKING:
     from .context import Context
-    from .training import Trained
+    from .training import Trained, Training
 
 
 def evaluate(task: object, method: object, ctx: Context) -> str:
     """Measure a method on a task of any kind and record what is found.
 
     Args:
-        task: a `SamplingTask` (has `problem`), a `TrainedTask` (has `build`) or a `Task`.
+        task: of the kind that the case names.
         method: what is measured.
         ctx: records the rows and, in `costs`, the deterministic cost of a draw or step.
 
@@ -31,56 +38,48 @@ def evaluate(task: object, method: object, ctx: Context) -> str:
 
     Raises:
         Diverged: some replicates of a training diverged; all that was measured is recorded, theirs without a value.
-        TypeError: the task is none of the three.
     """
-    if hasattr(task, "problem"):
-        return _sample(cast("SamplingTask", task), method, ctx)
-    if hasattr(task, "build"):
-        _train(cast("TrainedTask", task), method, ctx)
-        return ""
-    if hasattr(task, "evaluate"):
-        cast("Task", task).evaluate(method, ctx)
-        return ""
-    raise TypeError(f"a task has `problem`, `build` and `measure`, or `evaluate`; got {type(task).__name__}")
+    return target(KINDS[kind_of(ctx.case)].evaluated)(task, method, ctx) or ""
 
 
 def verify(task: object, method: object, ctx: Context) -> None:
     """Check the claim that the case names and record the evidence.
 
     Raises:
-        TypeError: the task states no sampling problem, which is what claims are checked on.
+        TypeError: the task has nothing that the check could be given.
     """
-    if not hasattr(task, "problem"):
-        raise TypeError(f"claims are checked on sampling tasks, got {type(task).__name__}")
-    module, _, name = str(ctx.case.options["check"]).partition(":")
-    check = getattr(importlib.import_module(module), name)
-    ctx.add([check(cast("SamplingTask", task).problem(method, ctx), method, ctx)])
+    makers = KINDS[kind_of(ctx.case)].checked
+    if ctx.case.of not in makers:
+        raise TypeError(f"a claim of {ctx.case.of!r} cannot be checked on a task of kind {kind_of(ctx.case)!r}")
+    ctx.task = task
+    given = target(makers[ctx.case.of])(task, method, ctx)
+    ctx.add([target(str(ctx.case.options["check"]))(given, method, ctx)])
 
 
 def workload(task: object, method: object, ctx: Context) -> Workload:
-    """What one sample of the clock calls: what the task says, else a batch of draws or a period of steps.
-
-    Raises:
-        TypeError: the task is none of the three kinds.
-    """
-    # A sampling task whose draws hold more than the method's own work says itself what to time.
-    if hasattr(task, "workload"):
-        return cast("Task", task).workload(method, ctx)
-    if hasattr(task, "problem"):
-        problem, noise = cast("SamplingTask", task).problem(method, ctx), ctx.noise("noise")
-        return Workload(call=lambda: problem.draw(noise, problem.batch), units=problem.batch, unit="draw")
-    if hasattr(task, "build"):
-        return cast("TrainedTask", task).build(method, ctx).workload()
-    raise TypeError(f"a task has `problem`, `build` and `measure`, or `workload`; got {type(task).__name__}")
+    """What one sample of the clock calls: what the task says, else what its kind is timed by."""
+    # A task whose draws or steps hold more than the method's own work says itself what to time.
+    own: Callable[..., Workload] | None = getattr(task, "workload", None)
+    return own(method, ctx) if own else target(KINDS[kind_of(ctx.case)].timed)(task, method, ctx)
 
 
-def _sample(task: SamplingTask, method: object, ctx: Context) -> str:
-    problem = task.problem(method, ctx)
-    found = ctx.estimate(problem)
-    rows = found.measurements(problem.metrics)
+def target(text: str) -> Callable[..., Any]:
+    """The function that `module:function` names."""
+    module, _, name = text.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+# -- sampling ---------------------------------------------------------------------------------------------------------
+
+
+def sample(task: SamplingTask, method: object, ctx: Context) -> str:
+    """Estimate by draws, then price one of them; returns why sampling stopped."""
+    stated = task.problem(method, ctx)
+    found = ctx.estimate(stated)
+    rows = found.measurements(stated.metrics)
     ctx.add(rows)
-    if problem.after is not None:
-        problem.after(ctx)
+    if stated.after is not None:
+        stated.after(ctx)
     # A context of its own: what the estimation counted and the stream it used stay out of it.
     apart = ctx.fork("cost", 0)
     instrumented, noise = task.problem(method, apart), apart.noise("noise").at(0)
@@ -90,19 +89,95 @@ def _sample(task: SamplingTask, method: object, ctx: Context) -> str:
     return found.stop
 
 
-def _train(task: TrainedTask, method: object, ctx: Context) -> None:
-    training = task.build(method, ctx)
-    trained = ctx.train(training, steps=task.steps, measure=task.measure(training, ctx))
+def batch(task: SamplingTask, method: object, ctx: Context) -> Workload:
+    """One batch of draws, each with fresh noise."""
+    stated, noise = task.problem(method, ctx), ctx.noise("noise")
+    return Workload(call=lambda: stated.draw(noise, stated.batch), units=stated.batch, unit="draw")
+
+
+def problem(task: SamplingTask, method: object, ctx: Context) -> Sampling:
+    """What claims of draws are checked on."""
+    return task.problem(method, ctx)
+
+
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
+def train(task: TrainedTask, method: object, ctx: Context) -> None:
+    """Train, record the curve and its end, then price a step.
+
+    Raises:
+        Diverged: some replicates diverged; all that was measured is recorded, theirs without a value.
+    """
+    built = task.build(method, ctx)
+    trained = ctx.train(built, steps=task.steps, measure=task.measure(built, ctx))
     _record_curve(ctx, trained)
     apart = ctx.fork("cost", 0)
-    period = task.build(method, apart).workload()
+    steps = task.build(method, apart).workload()
     # The first period makes the optimizer's state, which belongs to the training and not to a step.
-    period.call()
-    cost = apart.cost(period.call)
+    steps.call()
+    cost = apart.cost(steps.call)
     # Steps reuse the same bytes, so that the peak of a period is that of its largest step.
-    _record_cost(ctx, {name: value / (1 if name == "memory" else period.units) for name, value in cost.items()})
+    _record_cost(ctx, {name: value / (1 if name == "memory" else steps.units) for name, value in cost.items()})
     if trained.diverged:
         raise trained.diverged
+
+
+def period(task: TrainedTask, method: object, ctx: Context) -> Workload:
+    """One period of the very steps that are trained."""
+    return task.build(method, ctx).workload()
+
+
+def training(task: TrainedTask, method: object, ctx: Context) -> Training:
+    """What claims of trainings are checked on: one that has not taken a step."""
+    return task.build(method, ctx)
+
+
+# -- a subject --------------------------------------------------------------------------------------------------------
+
+
+def examine(task: SubjectTask, method: object, ctx: Context) -> str | None:
+    """Build the subject and measure it; returns why sampling stopped, or nothing."""
+    return task.evaluate(task.subject(method, ctx), ctx)
+
+
+def examination(task: SubjectTask, method: object, ctx: Context) -> Workload:
+    """One evaluation of a subject that is built beforehand, on streams of its own."""
+    built, forks = task.subject(method, ctx), _forks(ctx)
+    return Workload(call=lambda: task.evaluate(built, next(forks)))
+
+
+def subject(task: SubjectTask, method: object, ctx: Context) -> object:
+    """What claims of subjects are checked on.
+
+    Raises:
+        NotOffered: the task is a sampling task without a subject.
+    """
+    if not hasattr(task, "subject"):
+        raise NotOffered(f"the claim {ctx.case.claim!r} is checked on a subject, and this task has no `subject`")
+    return task.subject(method, ctx)
+
+
+# -- a record ---------------------------------------------------------------------------------------------------------
+
+
+def take_records(task: RecordTask, method: object, ctx: Context) -> None:
+    """Let the task record for itself."""
+    task.evaluate(method, ctx)
+
+
+def recording(task: RecordTask, method: object, ctx: Context) -> Workload:
+    """One evaluation, on streams of its own."""
+    forks = _forks(ctx)
+    return Workload(call=lambda: task.evaluate(method, next(forks)))
+
+
+def _forks(ctx: Context) -> Iterator[Context]:
+    """A fresh context for each call: a stream can be taken once only."""
+    return (ctx.fork("time", index) for index in itertools.count())
+
+
+# -- records ----------------------------------------------------------------------------------------------------------
 
 
 def _record_curve(ctx: Context, trained: Trained) -> None:

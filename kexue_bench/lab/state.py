@@ -1,4 +1,4 @@
-"""What a method may leave changed behind it: the settings of a process that decide other people's numbers."""
+"""What a method may leave changed behind it: settings of the process and global generators, which others rely on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -121,3 +122,29 @@ def restore(before: Mapping[str, object]) -> tuple[str, ...]:
             if setting.write is not None:
                 setting.write(before[name])
     return tuple(changed)
+
+
+def generators() -> tuple[object, ...]:
+    """States of the global generators, to be compared."""
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002  # the legacy generator is what stray code uses
+    return (
+        torch.get_rng_state().numpy().tobytes(),
+        numpy_state["state"]["key"].tobytes(),
+        numpy_state["state"]["pos"],
+        random.getstate(),
+    )
+
+
+@contextmanager
+def global_seed(seed: int) -> Iterator[None]:
+    """Global generators seeded for a moment, and put back."""
+    kept, numpy_kept, torch_kept = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002  # the same
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  # the same
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(kept)
+        np.random.set_state(numpy_kept)  # noqa: NPY002  # the same
+        torch.set_rng_state(torch_kept)

@@ -1,23 +1,31 @@
 """What a task may be, and what it hands to the core: the worker side of the contract.
 
-A task is one of three things. A *sampling* task states a problem (draws and their exact truth) and the core supplies
+A task declares its kind. A *sampling* task states a problem (draws and their exact truth) and the core supplies
 evaluation, timing, verification and cost. A *trained* task builds a `Training` and says how to measure it; the core
-supplies the loop, the timed step and tuning. Anything else records for itself. A task never reads a clock, never seeds
-globally and never prints.
+supplies the loop, the timed step, verification and tuning. A *subject* task builds an object from the method and
+measures it; the core supplies timing and verification. A *record* task records for itself. A task never reads a clock,
+never seeds globally and never prints.
+
+A task of any kind may have `workload(method, ctx)`, which returns the `Workload` that is timed in place of what its
+kind is timed by: a batch of draws, a period of steps, one evaluation. One whose methods have knobs may have `score`, as
+a trained task has.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .context import Context
-    from .problems import Sampling, Workload
+    from .problems import Sampling
     from .training import Measure, Training
 
 
 class SamplingTask(Protocol):
-    """Estimator quality: the core supplies `evaluate`, `workload`, `verify` and cost."""
+    """Estimator quality: the core supplies evaluation, timing, verification and cost.
+
+    Where claims of the family are checked on a subject, it also has `subject`, as a `SubjectTask` does.
+    """
 
     def problem(self, method: object, ctx: Context) -> Sampling:
         """State the problem for this method; raise ValueError for a method that does not fit."""
@@ -25,7 +33,7 @@ class SamplingTask(Protocol):
 
 
 class TrainedTask(Protocol):
-    """Training: the core supplies the loop, the timed step and tuning."""
+    """Training: the core supplies the loop, the timed step, verification and tuning."""
 
     @property
     def steps(self) -> int:
@@ -48,13 +56,25 @@ class TrainedTask(Protocol):
         ...
 
 
-class Task(Protocol):
-    """Anything else: records what it finds through the context."""
+class SubjectTask(Protocol):
+    """What is built from a method, measured by the task itself; the core supplies timing and verification."""
+
+    def subject(self, method: object, ctx: Context) -> Any:
+        """Build what is measured, and what claims of subjects are checked on; draw as little as possible."""
+        ...
+
+    def evaluate(self, subject: Any, ctx: Context) -> str | None:
+        """Measure a subject and record, as often as it is called on fresh contexts.
+
+        Returns:
+            Why sampling stopped (the `stop` of an estimate), or nothing.
+        """
+        ...
+
+
+class RecordTask(Protocol):
+    """Anything else: it records what it finds through the context, and nothing is verified."""
 
     def evaluate(self, method: object, ctx: Context) -> None:
         """Measure and record; what was recorded before an error is kept."""
-        ...
-
-    def workload(self, method: object, ctx: Context) -> Workload:
-        """What to time."""
         ...

@@ -201,6 +201,11 @@ class Training:
         if not self._frozen:
             self.state = state
 
+    @property
+    def last_loss(self) -> Tensor | None:
+        """The loss of the last step, `[R]` or `[]`, without penalties; None before the first."""
+        return self._loss
+
     def check(self) -> None:
         """Look at the last loss, where there is one for each replicate, and at every parameter.
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from kexue_bench.api import Measurement, Scalar
 from kexue_bench.errors import InvalidResult
+from kexue_bench.plan.kinds import KINDS, kind_of
 from kexue_bench.plan.tuning import Choice, edges, repetitions
 
+from . import stages
 from .context import Context
 from .training import Diverged
 
@@ -61,22 +63,31 @@ def tune(case: Case, make: Make, ctx: Context) -> Mapping[str, Scalar]:
 def score(task: object, method: object, ctx: Context) -> float:
     """How well a method does on a task, higher is better; NaN where the trial diverged.
 
-    A task with `score` says it itself, on validation data. A sampling task is scored by minus its family's precision
-    metric times the work of a draw.
+    A task with `score` says it itself, on validation data; a sampling task without one by its efficiency.
 
     Raises:
         TypeError: the task states no score.
     """
-    if hasattr(task, "score"):
-        try:
-            return float(task.score(method, ctx))  # pyright: ignore[reportAttributeAccessIssue]  # looked for above
-        except Diverged:
-            return math.nan
-    if not hasattr(task, "problem"):
-        raise TypeError(f"a task that tuning can score has `problem` or `score`, got {type(task).__name__}")
-    from .stages import evaluate
+    own: Callable[..., float] | None = getattr(task, "score", None)
+    kind = kind_of(ctx.case)
+    if own is None and not KINDS[kind].scored:
+        raise TypeError(
+            f"tuning needs a score, and a task of kind {kind!r} has it from `score(method, ctx)`, which "
+            f"{type(task).__name__} lacks; write it"
+        )
+    try:
+        return float(own(method, ctx) if own else stages.target(KINDS[kind].scored)(task, method, ctx))
+    except Diverged:
+        return math.nan
 
-    evaluate(task, method, ctx)
+
+def efficiency(task: object, method: object, ctx: Context) -> float:
+    """Minus the family's precision metric times the work of a draw.
+
+    Raises:
+        InvalidResult: the task does not record that metric.
+    """
+    stages.evaluate(task, method, ctx)
     metric, work = str(ctx.case.options["metric"]), ctx.costs.get(str(ctx.case.options.get("work", "")), 1.0)
     values = [row.value for row in ctx.measurements if row.metric == metric and row.value is not None]
     if not values:

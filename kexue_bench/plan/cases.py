@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import get_args
 
-from ..api import STAGES, SUITES, Case, FamilySpec, Instance, MethodSpec, Scalar, Stage, TaskSpec
+from ..api import STAGES, SUITES, Case, ClaimSpec, FamilySpec, Instance, MethodSpec, Of, Scalar, Stage, TaskSpec
 from ..catalog import conditions
 from ..catalog.registry import Registry
 from ..errors import UsageError
 from . import tuning
+from .kinds import KINDS, Treatment, budget_of
 
 PRECISION = {"quick": 0.05, "standard": 0.02, "full": 0.01}
 PROCESSES = {"quick": 5, "standard": 10, "full": 20}
@@ -85,6 +87,11 @@ class Contest:
     timed: bool
     tunings: tuple[Case, ...] = ()
 
+    @property
+    def treatment(self) -> Treatment:
+        """What is done with tasks of its kind."""
+        return KINDS[self.spec.kind]
+
 
 def evaluate_cases(cell: Contest, request: Request, registry: Registry) -> list[Case]:
     """One case for each method, tuned ones too, and block of replicates."""
@@ -127,9 +134,9 @@ def tune_cases(cell: Contest, request: Request, registry: Registry) -> tuple[Cas
         if search is None or spec.needs - cell.spec.offers or not _meets(cell, request, spec, method):
             continue
         options: dict[str, Scalar] = {"trials": request.tune, "points": json.dumps(search.trials)}
-        if cell.spec.budgets:
+        if cell.treatment.scored:
             # All trials together draw as much as one evaluation may, and each as much as the other.
-            budget = request.budget or cell.spec.budgets[request.suite]
+            budget = request.budget or budget_of(cell.spec, request.suite)
             options |= {"metric": cell.family.precision_metric, "budget": max(2, budget // request.tune)}
             options |= {"work": cell.family.work} if cell.family.work else {}
             options |= _declared(spec)
@@ -148,11 +155,11 @@ def _meets(cell: Contest, request: Request, spec: MethodSpec, method: Instance) 
 
 
 def _sampling_options(cell: Contest, request: Request, method: MethodSpec) -> dict[str, Scalar]:
-    if not cell.spec.budgets:
+    if not cell.treatment.sampled:
         return {}
     options: dict[str, Scalar] = {
         "precision": request.precision or PRECISION[request.suite],
-        "budget": request.budget or cell.spec.budgets[request.suite],
+        "budget": request.budget or budget_of(cell.spec, request.suite),
     }
     if cell.family.work:
         options["work"] = cell.family.work
@@ -162,7 +169,7 @@ def _sampling_options(cell: Contest, request: Request, method: MethodSpec) -> di
 def _readings(cell: Contest, registry: Registry) -> dict[str, Scalar]:
     """Name -> target of every reading of the family, as JSON: a trained score is measured under all of them."""
     found = {name: spec.target for (family, name), spec in registry.readings.items() if family == cell.family.name}
-    return {"readings": json.dumps(found)} if found and not cell.spec.budgets else {}
+    return {"readings": json.dumps(found)} if found and cell.treatment.readings else {}
 
 
 def _declared(method: MethodSpec) -> dict[str, Scalar]:
@@ -174,44 +181,66 @@ def _declared(method: MethodSpec) -> dict[str, Scalar]:
 def verify_cases(cell: Contest, request: Request, registry: Registry, *, promises: bool) -> Iterable[list[Case]]:
     """For each method, one case a claim: those it declares where they hold, and those that all must keep.
 
+    A claim that is checked on something else than this task has (of trainings, on a sampling task) has no case here.
+
     Args:
         promises: check what all must keep here; in a suite, once a task is enough, whatever its parameters.
     """
-    if not cell.spec.budgets:
+    family, given = cell.family.name, tuple(cell.treatment.checked)
+    if not given:
         return
-    everybody = [
-        spec.name
-        for spec in registry.claims.values()
-        if spec.always and promises and spec.family in {"", cell.family.name}
-    ]
-    budget = request.budget or cell.spec.budgets[request.suite]
+    everybody = [spec.name for spec in registry.claims.values() if promises and _promised(spec, cell)]
+    sampled = {"budget": request.budget or budget_of(cell.spec, request.suite)} if cell.treatment.sampled else {}
     for method in cell.methods:
-        spec = registry.methods[cell.family.name, method.name]
+        spec = registry.methods[family, method.name]
         dtype = request.dtype or cell.spec.dtype
         scope = conditions.scope_of(spec, method, cell.spec, cell.task, dtype=dtype)
-        declared = [claim.name for claim in spec.claims if conditions.holds(claim.when, scope)]
+        declared = [
+            claim.name
+            for claim in spec.claims
+            if not _only_elsewhere(claim.name, cell, registry) and conditions.holds(claim.when, scope)
+        ]
         costs: dict[str, Scalar] = {}
-        if spec.cost and cell.family.work:
+        if spec.cost and cell.family.work and "draws" in given:
             declared.append("declared-cost")
             costs = {"work": cell.family.work, "declared": conditions.amount(spec.cost, scope)}
         cases = []
         for name in dict.fromkeys([*declared, *everybody]):
-            check = registry.claim(cell.family.name, name, "draws")
+            check = registry.claim(family, name, *given)
             if check is None:
                 raise UsageError(f"method {method.name!r} claims {name!r}, which nobody can check")
-            options = {"check": check.target, "budget": budget, **(costs if name == "declared-cost" else {})}
+            options = {"check": check.target, **sampled, **(costs if name == "declared-cost" else {})}
             cases.append(
                 _case(
                     cell,
                     request,
                     method,
                     stage="verify",
-                    replicates=(0,),
-                    options=options | _declared(spec),
+                    # Two replicates show whether a stack mixes them, at the price of nearly one.
+                    replicates=tuple(range(min(2, cell.spec.stack))) if check.of == "training" else (0,),
+                    options=options | (_declared(spec) if sampled else {}),
                     claim=name,
+                    of=check.of,
                 )
             )
         yield cases
+
+
+def _promised(spec: ClaimSpec, cell: Contest) -> bool:
+    """Whether every method keeps this claim on tasks of this kind; a single training has no stack to be compared."""
+    if not spec.always or (spec.of == "training" and spec.name == "stacked" and cell.spec.stack == 1):
+        return False
+    if spec.family:
+        return spec.family == cell.family.name and spec.of in cell.treatment.checked
+    return spec.of == cell.treatment.promises
+
+
+def _only_elsewhere(claim: str, cell: Contest, registry: Registry) -> bool:
+    """Whether a claim can be checked, but on none of what this task has."""
+    here, anywhere = (
+        registry.claim(cell.family.name, claim, *given) for given in (cell.treatment.checked, get_args(Of))
+    )
+    return here is None and anywhere is not None
 
 
 def time_cases(cell: Contest, request: Request, registry: Registry, process: int) -> list[Case]:
@@ -248,6 +277,7 @@ def _case(
     options: Mapping[str, Scalar],
     copy: int = 0,
     claim: str = "",
+    of: Of = "draws",
 ) -> Case:
     return Case(
         family=cell.family.name,
@@ -256,6 +286,7 @@ def _case(
         method=method,
         stage=stage,
         claim=claim,
+        of=of,
         replicates=replicates,
         copy=copy,
         device=request.device,

@@ -62,7 +62,7 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
             "nothing is selected: no method meets a task", do="see `kexue-bench list methods` and `list tasks`"
         )
     # Trainings take longest: started first, they leave no idle core at the end.
-    cells.sort(key=lambda cell: bool(cell.spec.budgets))
+    cells.sort(key=lambda cell: cell.treatment.sampled)
     settled: list[tuple[Case, Outcome]] = []
     jobs: list[Job] = []
     for cell in cells:

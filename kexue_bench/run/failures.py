@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 from ..api import Status
-from ..errors import InvalidResult
+from ..errors import InvalidResult, NotOffered
 from .capture import bounded
 
 FRAMES = 20
@@ -26,6 +26,8 @@ def classify(error: BaseException, *targets: str) -> Status:
         return "out-of-memory"
     if isinstance(error, InvalidResult):
         return "invalid"
+    if isinstance(error, NotOffered):
+        return "unsupported"
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
         if package not in {target.partition(":")[0].partition(".")[0] for target in targets}:

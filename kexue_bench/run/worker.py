@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..api import Case, Instance, Job, Outcome, Status
+from ..plan.kinds import refusal
 from ..plan.tuning import Choice, apply
 from ..store import codec
 from ..store.details import write_details
@@ -149,7 +150,9 @@ def _resolve(station: _Station) -> dict[str, object]:
             broken.append(place | _story(error, station, instance.target))
             continue
         try:
-            target(**instance.params, **instance.fixed)
+            built = target(**instance.params, **instance.fixed)
+            if instance.kind and (message := refusal(instance.kind, built)):
+                refused.append(place | {"type": "TypeError", "message": message})
         except (ValueError, TypeError) as error:
             refused.append(place | {"type": type(error).__name__, "message": describe(error, with_type=False)})
         except KeyboardInterrupt:

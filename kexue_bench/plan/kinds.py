@@ -1,0 +1,116 @@
+"""What the core does with a task of each kind: one table, read when a case is planned and when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..api import SUITES, Case, Kind, Of, TaskSpec
+
+_STAGES = "kexue_bench.lab.stages"
+
+BUDGETS: Mapping[str, int] = {"quick": 2**14, "standard": 2**16, "full": 2**18}
+"""Largest number of draws of a sampled case whose task declares no budget."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Treatment:
+    """How tasks of one kind are treated.
+
+    A target is `module:function`, called as `(task, method, ctx)`, and is imported in workers only. A task of any kind
+    may have `workload(method, ctx)`, which says what is timed in place of `timed`, and `score(method, ctx)`, which says
+    what tuning makes large in place of `scored`.
+
+    Args:
+        needs: what an object of the task's class must have.
+        evaluated: target that measures and records; returns why sampling stopped, or nothing.
+        timed: target that returns the `Workload` of a task that has none of its own.
+        scored: target that returns the score of a task that has none of its own; empty where tuning needs `score`.
+        checked: what the checks of claims may be given, the likeliest first -> target that makes it.
+        promises: what the core's promises are checked of; None where nothing is verified.
+        sampled: cases get a precision, a budget of draws, and what is declared of the method's work.
+        readings: cases get the readings of the family.
+    """
+
+    needs: tuple[str, ...]
+    evaluated: str
+    timed: str
+    scored: str = ""
+    checked: Mapping[Of, str]
+    promises: Of | None
+    sampled: bool
+    readings: bool
+
+
+KINDS: Mapping[Kind, Treatment] = {
+    "sampling": Treatment(
+        needs=("problem",),
+        evaluated=f"{_STAGES}:sample",
+        timed=f"{_STAGES}:batch",
+        scored="kexue_bench.lab.trials:efficiency",
+        checked={"draws": f"{_STAGES}:problem", "subject": f"{_STAGES}:subject"},
+        promises="draws",
+        sampled=True,
+        readings=False,
+    ),
+    "trained": Treatment(
+        needs=("build", "measure", "steps"),
+        evaluated=f"{_STAGES}:train",
+        timed=f"{_STAGES}:period",
+        checked={"training": f"{_STAGES}:training"},
+        promises="training",
+        sampled=False,
+        readings=True,
+    ),
+    "subject": Treatment(
+        needs=("subject", "evaluate"),
+        evaluated=f"{_STAGES}:examine",
+        timed=f"{_STAGES}:examination",
+        checked={"subject": f"{_STAGES}:subject"},
+        promises="subject",
+        sampled=True,
+        readings=True,
+    ),
+    "record": Treatment(
+        needs=("evaluate",),
+        evaluated=f"{_STAGES}:take_records",
+        timed=f"{_STAGES}:recording",
+        checked={},
+        promises=None,
+        sampled=False,
+        readings=True,
+    ),
+}
+
+
+def kind_of(case: Case) -> Kind:
+    """The kind of a case's task; of one that was planned before tasks had kinds, `sampling`."""
+    return case.task.kind or "sampling"
+
+
+def budget_of(spec: TaskSpec, suite: str) -> int:
+    """The largest number of draws of a sampled case.
+
+    A task that declares a budget for other suites only has that of the smallest of them; one that declares none has
+    the default of the suite.
+    """
+    declared = [spec.budgets[name] for name in (suite, *SUITES) if name in spec.budgets]
+    return declared[0] if declared else BUDGETS[suite]
+
+
+def refusal(kind: Kind, task: object) -> str:
+    """Why an object cannot be a task of this kind; empty where it can."""
+    lacking = [name for name in KINDS[kind].needs if not hasattr(task, name)]
+    if not lacking:
+        return ""
+    fitting = [name for name, other in KINDS.items() if all(hasattr(task, need) for need in other.needs)]
+    return (
+        f"a task of kind {kind!r} must have {_listed(KINDS[kind].needs)}, got a {type(task).__name__} without "
+        f"{_listed(lacking)}; write what is missing"
+        + (f", or declare kind={' or '.join(map(repr, fitting))}, whose functions it has" if fitting else "")
+    )
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return " and ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
