@@ -39,7 +39,7 @@ def evaluate(task: object, method: object, ctx: Context) -> str:
     Raises:
         Diverged: some replicates of a training diverged; all that was measured is recorded, theirs without a value.
     """
-    return target(KINDS[kind_of(ctx.case)].evaluated)(task, method, ctx) or ""
+    return target(KINDS[kind_of(ctx.case, task)].evaluated)(task, method, ctx) or ""
 
 
 def verify(task: object, method: object, ctx: Context) -> None:
@@ -48,9 +48,10 @@ def verify(task: object, method: object, ctx: Context) -> None:
     Raises:
         TypeError: the task has nothing that the check could be given.
     """
-    makers = KINDS[kind_of(ctx.case)].checked
+    kind = kind_of(ctx.case, task)
+    makers = KINDS[kind].checked
     if ctx.case.of not in makers:
-        raise TypeError(f"a claim of {ctx.case.of!r} cannot be checked on a task of kind {kind_of(ctx.case)!r}")
+        raise TypeError(f"a claim of {ctx.case.of!r} cannot be checked on a task of kind {kind!r}")
     ctx.task = task
     given = target(makers[ctx.case.of])(task, method, ctx)
     ctx.add([target(str(ctx.case.options["check"]))(given, method, ctx)])
@@ -60,7 +61,7 @@ def workload(task: object, method: object, ctx: Context) -> Workload:
     """What one sample of the clock calls: what the task says, else what its kind is timed by."""
     # A task whose draws or steps hold more than the method's own work says itself what to time.
     own: Callable[..., Workload] | None = getattr(task, "workload", None)
-    return own(method, ctx) if own else target(KINDS[kind_of(ctx.case)].timed)(task, method, ctx)
+    return own(method, ctx) if own else target(KINDS[kind_of(ctx.case, task)].timed)(task, method, ctx)
 
 
 def target(text: str) -> Callable[..., Any]:

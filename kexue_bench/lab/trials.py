@@ -69,7 +69,7 @@ def score(task: object, method: object, ctx: Context) -> float:
         TypeError: the task states no score.
     """
     own: Callable[..., float] | None = getattr(task, "score", None)
-    kind = kind_of(ctx.case)
+    kind = kind_of(ctx.case, task)
     if own is None and not KINDS[kind].scored:
         raise TypeError(
             f"tuning needs a score, and a task of kind {kind!r} has it from `score(method, ctx)`, which "

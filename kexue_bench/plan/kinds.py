@@ -83,9 +83,18 @@ KINDS: Mapping[Kind, Treatment] = {
 }
 
 
-def kind_of(case: Case) -> Kind:
-    """The kind of a case's task; of one that was planned before tasks had kinds, `sampling`."""
-    return case.task.kind or "sampling"
+def kind_of(case: Case, task: object) -> Kind:
+    """The kind of a case's task; of a case made by hand that says none, the first whose functions the task has.
+
+    Raises:
+        TypeError: the case says none, and the task has the functions of no kind.
+    """
+    if case.task.kind:
+        return case.task.kind
+    if fitting := _fitting(task):
+        return fitting[0]
+    known = "; ".join(f"{name}: {_listed(treatment.needs)}" for name, treatment in KINDS.items())
+    raise TypeError(f"a task has the functions of its kind ({known}), got {type(task).__name__}")
 
 
 def budget_of(spec: TaskSpec, suite: str) -> int:
@@ -103,12 +112,16 @@ def refusal(kind: Kind, task: object) -> str:
     lacking = [name for name in KINDS[kind].needs if not hasattr(task, name)]
     if not lacking:
         return ""
-    fitting = [name for name, other in KINDS.items() if all(hasattr(task, need) for need in other.needs)]
+    fitting = _fitting(task)
     return (
         f"a task of kind {kind!r} must have {_listed(KINDS[kind].needs)}, got a {type(task).__name__} without "
         f"{_listed(lacking)}; write what is missing"
         + (f", or declare kind={' or '.join(map(repr, fitting))}, whose functions it has" if fitting else "")
     )
+
+
+def _fitting(task: object) -> list[Kind]:
+    return [name for name, treatment in KINDS.items() if all(hasattr(task, need) for need in treatment.needs)]
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

@@ -19,7 +19,7 @@ READINGS = {"plain": "fractions:Fraction"}
 TARGET = "kexue_bench.selfcheck.work:Nothing"
 
 
-def _registry(*, readings=READINGS, budgets=None):
+def _registry(*, readings=READINGS, kind="record"):
     """One family with a method, a task and readings."""
     specs = {
         FamilySpec: (
@@ -28,7 +28,7 @@ def _registry(*, readings=READINGS, budgets=None):
             ),
         ),
         MethodSpec: (MethodSpec(name="m", family="toy", target=TARGET, summary="s"),),
-        TaskSpec: (TaskSpec(name="t", family="toy", target=TARGET, summary="s", version=1, budgets=budgets or {}),),
+        TaskSpec: (TaskSpec(name="t", family="toy", target=TARGET, summary="s", version=1, kind=kind),),
         ReadingSpec: tuple(
             ReadingSpec(name=name, family="toy", target=target, summary="s") for name, target in readings.items()
         ),
@@ -58,7 +58,7 @@ def test_families_without_readings_keep_their_keys():
     """No option is added where nothing is registered, nor to sampling tasks, which train no score."""
     (case,) = _cases(_registry(readings={}))
     assert "readings" not in case.options
-    (case,) = _cases(_registry(budgets={"quick": 100}))
+    (case,) = _cases(_registry(kind="sampling"))
     assert "readings" not in case.options
 
 

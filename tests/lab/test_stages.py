@@ -1,24 +1,34 @@
+"""The stages: each kind of task is evaluated, verified and timed as the table of kinds says."""
+
+from __future__ import annotations
+
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from kexue_bench.api import Case, Instance
+from kexue_bench.api import Case, Evidence, Instance
+from kexue_bench.errors import NotOffered
 from kexue_bench.lab.context import Context
 from kexue_bench.lab.problems import Sampling, Workload
-from kexue_bench.lab.stages import evaluate, workload
+from kexue_bench.lab.stages import evaluate, verify, workload
 from kexue_bench.lab.training import Diverged, Training, adam
+from kexue_bench.run.failures import classify
 
 CASE = Case(
     family="gradients",
-    task=Instance(name="toy", target="toys:Toy"),
+    task=Instance(name="toy", target="toys:Toy", kind="sampling"),
     task_version=1,
     method=Instance(name="mean", target="methods:Mean"),
     stage="evaluate",
     dtype="float64",
     options={"precision": 0.1, "budget": 10_000, "work": "evaluations"},
 )
-TRAINED = replace(CASE, replicates=(0, 1, 2), options={})
+TRAINED = replace(CASE, replicates=(0, 1, 2), options={}, task=replace(CASE.task, kind="trained"))
+RECORD = replace(CASE, task=replace(CASE.task, kind="record"))
+SUBJECT = replace(CASE, task=replace(CASE.task, kind="subject"))
 
 
 class Toy:
@@ -62,6 +72,33 @@ class Descent:
 
     def measure(self, training, ctx):
         return lambda: {"nll": training.model.w.square().sum(1), "size": torch.tensor(4.0)}
+
+
+class Operator:
+    """Twice the method, with an estimate of zero where it samples."""
+
+    def __init__(self, *, stops=True):
+        self.stops, self.built, self.evaluated = stops, 0, 0
+
+    def subject(self, method, ctx):
+        self.built += 1
+        return 2 * method
+
+    def evaluate(self, subject, ctx):
+        self.evaluated += 1
+        truth = torch.zeros((), dtype=torch.float64)
+        found = ctx.estimate(Sampling(draw=lambda noise, n: noise.normal(n), truth=truth, batch=32, metrics=("bias",)))
+        ctx.add(found.measurements(("bias",)))
+        ctx.record("error", subject)
+        return "precision" if self.stops else None
+
+
+class Bare:
+    calls = 0
+
+    def evaluate(self, method, ctx):
+        self.calls += 1
+        ctx.record("error", float(ctx.noise("noise").normal(1)))
 
 
 class Free:
@@ -150,12 +187,47 @@ def test_divergence_keeps_what_was_measured():
     assert "evaluations" in ctx.costs
 
 
-def test_free_task_records_for_itself():
-    """Anything else is called as it is and gives its own workload."""
-    ctx = Context(CASE)
+def test_a_record_task_records_for_itself():
+    """It is called as it is and gives its own workload."""
+    ctx = Context(RECORD)
     assert evaluate(Free(), 1.5, ctx) == ""
     assert [(m.metric, m.value) for m in ctx.measurements] == [("error", 1.5)]
     assert workload(Free(), 1.5, ctx).unit == "solve"
+
+
+def test_a_subject_is_built_from_the_method_and_measured():
+    """What `subject` returns is what `evaluate` measures; why sampling stopped is passed on."""
+    ctx = Context(SUBJECT)
+    assert evaluate(Operator(), 2.0, ctx) == "precision"
+    assert [m.metric for m in ctx.measurements] == ["bias", "error"]
+    assert evaluate(Operator(stops=False), 2.0, Context(SUBJECT)) == ""
+
+
+def test_a_task_without_a_workload_is_timed_by_evaluating_once():
+    """Each call has streams of its own, as one context gives a stream once; the subject is built beforehand."""
+    ctx, operator = Context(SUBJECT), Operator()
+    timed = workload(operator, 2.0, ctx)
+    for _ in range(3):
+        timed.call()
+    assert (operator.built, operator.evaluated) == (1, 3)
+    assert (timed.units, timed.unit) == (1, "call")
+    assert ctx.measurements == ()
+    bare = Bare()
+    timed = workload(bare, 2.0, Context(RECORD))
+    timed.call()
+    timed.call()
+    assert bare.calls == 2
+
+
+def test_a_task_of_any_kind_may_say_what_is_timed():
+    """A trained task and a subject task with a `workload` of their own are timed by it."""
+
+    class Timed:
+        def workload(self, method, ctx):
+            return Workload(call=lambda: method, units=5)
+
+    for case in (CASE, TRAINED, SUBJECT, RECORD):
+        assert workload(Timed(), 1.0, Context(case)).units == 5
 
 
 def test_workload_of_a_sampling_task_is_a_batch():
@@ -181,8 +253,40 @@ def test_workload_of_a_trained_task_is_its_step():
     assert (timed.units, timed.unit) == (1, "step")
 
 
-@pytest.mark.parametrize("stage", [evaluate, workload])
+@pytest.mark.parametrize("stage", [evaluate, workload, verify])
 def test_object_that_is_no_task_is_named(stage):
-    """The error says what a task has."""
-    with pytest.raises(TypeError, match="a task has `problem`"):
-        stage(object(), None, Context(CASE))
+    """The error says what a task of each kind has."""
+    with pytest.raises(TypeError, match=r"sampling: `problem`.* got object"):
+        stage(object(), None, Context(replace(CASE, task=replace(CASE.task, kind=""))))
+
+
+def given(subject, method, ctx):
+    """A check that says what it was given."""
+    return Evidence(claim="given", metric="violation", value=0.0, note=type(subject).__name__)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "of", "note"),
+    [
+        (Toy(), "sampling", "draws", "Sampling"),
+        (Operator(), "sampling", "subject", "float"),
+        (Operator(), "subject", "subject", "float"),
+        (Descent(), "trained", "training", "Training"),
+    ],
+)
+def test_a_check_is_given_what_its_claim_is_of(task, kind, of, note, monkeypatch):
+    """Draws, a training that has not taken a step, or the subject; on a sampling task the claim decides."""
+    monkeypatch.setitem(sys.modules, "checks_of_this_test", SimpleNamespace(given=given))
+    options = {"check": "checks_of_this_test:given"}
+    ctx = Context(replace(CASE, stage="verify", of=of, options=options, task=replace(CASE.task, kind=kind)))
+    verify(task, 2.0, ctx)
+    assert [m.note for m in ctx.measurements] == [note]
+    assert ctx.task is task
+
+
+def test_a_claim_of_a_subject_is_unsupported_where_a_sampling_task_has_none():
+    """The case is no failure: another task of the family may have one."""
+    ctx = Context(replace(CASE, stage="verify", claim="calm", of="subject", options={"check": "m:f"}))
+    with pytest.raises(NotOffered, match="the claim 'calm' is checked on a subject") as error:
+        verify(Toy(), 1, ctx)
+    assert classify(error.value) == "unsupported"

@@ -143,7 +143,8 @@ def registry(tmp_path, monkeypatch):
         ),
         TaskSpec: (
             TaskSpec(
-                name="scored", family="toy", target="tune_targets:Scored", summary="", version=1, primary="loss",
+                name="scored", family="toy", target="tune_targets:Scored", summary="", version=1, kind="record",
+                primary="loss",
                 knobs=(Knob(field="lr", grid=(0.01, 0.1)),), replicates={"quick": 3},
             ),
             TaskSpec(
