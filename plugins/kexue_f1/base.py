@@ -17,7 +17,7 @@ class BatchLoss(ABC):
     def value(self, z: Tensor, y: Tensor) -> Tensor:
         """The loss of logits z and targets y, both `[R, B, C]`: `[R]`."""
 
-    def init(self, targets: Tensor) -> None:  # noqa: ARG002  # the contract's argument; nothing is learned here
+    def init(self, targets: Tensor) -> None:
         """No state."""
         return
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
+from kexue_bench import claim
 from kexue_bench.api import Evidence
 from kexue_bench.lab.claims import unbiased
 from kexue_f1.metrics import f1
@@ -26,12 +27,14 @@ REGRET = 0.005
 """A classifier whose F1 is less than this below the best decides as the best does."""
 
 
+@claim("batch-size-invariant", "the mean gradient of batches is the gradient on all data", order=10)
 def batch_size_invariant(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """The core's test of the mean of the draws, which are gradients of batches, against the gradient on all data."""
     return replace(unbiased(problem, method, ctx), claim="batch-size-invariant")
 
 
-def gradient_matches_value(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # every check has this signature
+@claim("gradient-matches-value", "the gradient is that of the value, by differences", order=20)
+def gradient_matches_value(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Central differences in double precision at random logits, relative to the largest entry of the gradient."""
     loss = cast("F1Loss", method)
     z, y = _problems(ctx, 64, torch.float64)
@@ -50,27 +53,32 @@ def gradient_matches_value(problem: Sampling, method: object, ctx: Context) -> E
     return _violation("gradient-matches-value", worst, note, tolerance=1e-5)
 
 
-def above_f1(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+@claim("upper-bound(f1)", "never below one minus F1", order=30)
+def above_f1(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """One minus F1 less the loss, the largest over random batches; F1 of no positives and none called is 1."""
     return _above("upper-bound(f1)", cast("F1Loss", method), ctx, jaccard=False)
 
 
-def above_jaccard(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+@claim("upper-bound(jaccard)", "never below one minus Jaccard, nor so below one minus F1", order=40)
+def above_jaccard(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """One minus Jaccard less the loss, the largest over random batches, with the same convention."""
     return _above("upper-bound(jaccard)", cast("F1Loss", method), ctx, jaccard=True)
 
 
-def is_f1_at_vertices(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+@claim("vertex-exact(f1)", "one minus F1 where every decision is certain", order=50)
+def is_f1_at_vertices(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Certain decisions of every kind, batches with a positive: the loss against one minus F1."""
     return _at_vertices("vertex-exact(f1)", cast("F1Loss", method), ctx, jaccard=False)
 
 
-def is_jaccard_at_vertices(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+@claim("vertex-exact(jaccard)", "one minus Jaccard where every decision is certain", order=60)
+def is_jaccard_at_vertices(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Certain decisions of every kind, batches with a positive: the loss against one minus Jaccard."""
     return _at_vertices("vertex-exact(jaccard)", cast("F1Loss", method), ctx, jaccard=True)
 
 
-def consistent(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+@claim("consistent", "on all data, the smallest loss decides as the best F1 does", order=70)
+def consistent(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """The smallest loss among 540 linear scores on all data of two normals, and the F1 of its own decisions.
 
     5,000 items at the quantiles of normals two standard deviations apart, one in ten positive; slopes up to 64 stand
@@ -97,7 +105,8 @@ def consistent(problem: Sampling, method: object, ctx: Context) -> Evidence:  # 
     return _violation("consistent", regret, note, tolerance=REGRET)
 
 
-def neutral_when_empty(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+@claim("neutral-when-empty", "a batch without positives has no gradient", order=80)
+def neutral_when_empty(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """The largest entry of the gradient in batches without positives."""
     loss = cast("F1Loss", method)
     z, _ = _problems(ctx, 64, ctx.dtype)
@@ -110,7 +119,8 @@ def neutral_when_empty(problem: Sampling, method: object, ctx: Context) -> Evide
     return _violation("neutral-when-empty", largest, f"largest entry of the gradient {largest:.2g} in 64 empty batches")
 
 
-def stacked(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+@claim("stacked", "a problem in a stack has the loss that it has alone", always=True, order=90)
+def stacked(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """A stack of five problems, each alone in a stack of one, and the first without any stack."""
     loss = cast("F1Loss", method)
     z, y = _problems(ctx, 5, ctx.dtype)

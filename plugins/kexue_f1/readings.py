@@ -7,32 +7,36 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import reading
 from kexue_f1.contract import Probability
 from kexue_f1.metrics import best_threshold
 
 _STEPS, _FAR = 60, 64.0
 
 
+@reading("0.5", "the threshold that the loss itself decides at", order=10)
 @dataclass(frozen=True, kw_only=True)
 class Half:
     """The threshold that the loss itself decides at: a probability of 1/2, or logit 0 where it states none."""
 
-    def threshold(self, scores: Tensor, targets: Tensor, probability: Probability) -> Tensor | None:  # noqa: ARG002  # no data is needed
+    def threshold(self, scores: Tensor, targets: Tensor, probability: Probability) -> Tensor | None:
         """Solved once; `[R, C]`."""
         like = scores[:, 0]
         at = score_at(torch.full_like(like, 0.5), probability)
         return torch.zeros_like(like) if at is None else at
 
 
+@reading("tuned", "the threshold of the largest F1 on validation data", order=20)
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
     """The threshold of the largest F1 on the validation data, in the middle between two scores."""
 
-    def threshold(self, scores: Tensor, targets: Tensor, probability: Probability) -> Tensor | None:  # noqa: ARG002  # the rule of the contract
+    def threshold(self, scores: Tensor, targets: Tensor, probability: Probability) -> Tensor | None:
         """Every threshold is tried; `[R, C]`."""
         return best_threshold(scores, targets)[0]
 
 
+@reading("half-f", "a probability of half the largest F1, right for calibrated probabilities", order=30)
 @dataclass(frozen=True, kw_only=True)
 class HalfF:
     """A probability of half the largest F1 of the validation data: the best threshold if probabilities are calibrated.
@@ -46,6 +50,7 @@ class HalfF:
         return score_at(best_threshold(scores, targets)[1].to(scores.dtype) / 2, probability)
 
 
+@reading("gfm", "the set of labels of largest expected F1; for several labels", order=40)
 @dataclass(frozen=True, kw_only=True)
 class Gfm:
     """The set of labels with the largest expected F1, given probabilities of independent labels.

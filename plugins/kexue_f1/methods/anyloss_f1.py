@@ -8,16 +8,30 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kexue_bench import Claimed, Knob, method
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import Counts, check_average, check_positive, f_score
 
 
+@method(
+    "anyloss-f1",
+    "soft F1 of amplified probabilities",
+    references=("Han et al., arXiv:2405.14745",),
+    claims=(
+        "gradient-matches-value",
+        Claimed(name="vertex-exact(f1)", when="steepness >= 40"),
+        Claimed(name="consistent", when="steepness >= 40"),
+        "neutral-when-empty",
+    ),
+    knobs=(Knob(field="steepness", grid=(5.0, 10.0, 30.0, 75.0)),),
+    order=130,
+)
 @dataclass(frozen=True, kw_only=True)
 class AnyLossF1(BatchLoss):
     """AnyLoss with F1: soft F1 of `A(p) = sigmoid(steepness (p - 1/2))`, p = sigmoid(z).
 
     A amplifies p towards 0 and 1, but only to `sigmoid(-steepness / 2)`: at 10 it never falls below .0067, which caps
-    the score away from F1; at 75 gradients starve where no item is near 1/2 (arXiv:2405.14745).
+    the score away from F1; at 75 gradients starve where no item is near 1/2.
 
     Args:
         steepness: L of the paper, > 0.

@@ -8,17 +8,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kexue_bench import Claimed, method
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import check_not_negative
 
 
+@method(
+    "asl",
+    "focal loss with an exponent for each class and a margin for easy negatives",
+    references=("Ridnik et al., arXiv:2009.14119",),
+    claims=(Claimed(name="gradient-matches-value", when="weight_gradient"), "batch-size-invariant"),
+    order=190,
+)
 @dataclass(frozen=True, kw_only=True)
 class AsymmetricLoss(BatchLoss):
     """Asymmetric loss: the mean of `-y (1 - p)^g+ log p - (1 - y) p_m^g- log(1 - p_m)`, p_m = max(p - margin, 0).
 
     Focal loss with an exponent for each class, and easy negatives (p below the margin) dropped altogether. The official
     code takes no gradient of the focusing weights, so its gradient is not that of its value; `weight_gradient` takes
-    the true one. The official code sums over all entries where this is a mean (arXiv:2009.14119, equation 7).
+    the true one. The official code sums over all entries where this is a mean (equation 7).
 
     Args:
         gamma_negative: g-, >= 0.

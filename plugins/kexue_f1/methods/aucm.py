@@ -7,16 +7,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import method
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import check_not_negative
 
 
+@method(
+    "aucm",
+    "margin loss of AUC in closed form",
+    references=("Yuan et al., arXiv:2012.03173",),
+    claims=("gradient-matches-value",),
+    order=210,
+)
 @dataclass(frozen=True, kw_only=True)
 class Aucm(BatchLoss):
     """AUC margin loss: `Var+ + Var- + max(0, margin + m- - m+)^2` of p = sigmoid(z).
 
     m and Var are mean and variance of p over each class of the batch. This is the closed form of the min-max problem of
-    the paper in its inner variables a, b and alpha, so that no special optimiser is needed (arXiv:2012.03173, equation
+    the paper in its inner variables a, b and alpha, so that no special optimiser is needed (equation
     6). A surrogate of AUC, here as a rival that only ranks. A class that is absent from the batch adds nothing, and
     then the gap of the means does neither. Several labels: the mean of theirs. Targets are 0 or 1.
 

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
+from kexue_bench import method
 from kexue_f1.base import BatchLoss
 
 
+@method(
+    "bce",
+    "binary cross-entropy: the baseline",
+    claims=("gradient-matches-value", "batch-size-invariant"),
+    order=10,
+)
 @dataclass(frozen=True, kw_only=True)
 class BinaryCrossEntropy(BatchLoss):
     """Binary cross-entropy: the mean of `log(1 + exp(-(2 y - 1) z))` over items and labels.

@@ -8,10 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kexue_bench import Knob, method
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import Counts, check_average, check_not_negative, f_score
 
 
+@method(
+    "bce-dice",
+    "cross-entropy plus soft F1",
+    claims=("gradient-matches-value",),
+    knobs=(Knob(field="weight", grid=(0.1, 0.3, 1.0, 3.0, 10.0)),),
+    order=110,
+)
 @dataclass(frozen=True, kw_only=True)
 class BceDice(BatchLoss):
     """Binary cross-entropy plus `weight` times soft F1, the usual compound of segmentation.

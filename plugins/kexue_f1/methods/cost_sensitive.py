@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kexue_bench import Knob, method
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import Counts, as_float, check_positive, f_score, stacked, unstacked
 
@@ -18,14 +19,21 @@ def weighted(z: Tensor, y: Tensor, level: Tensor | float, beta: float) -> Tensor
     return ((1 + beta**2 - level) * y * positive + level * (1 - y) * negative).mean((1, 2))
 
 
+@method(
+    "cost-sensitive",
+    "cross-entropy with the costs under which F1 is decided, at a fixed level",
+    references=("Parambath et al., NeurIPS 2014",),
+    claims=("gradient-matches-value", "batch-size-invariant"),
+    knobs=(Knob(field="level", grid=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8), scale="linear"),),
+    order=50,
+)
 @dataclass(frozen=True, kw_only=True)
 class CostSensitive(BatchLoss):
     """Cost-sensitive cross-entropy: the mean of `(1 + beta^2 - level) y l(z) + level (1 - y) l(-z)`, l = log(1 + e^-z).
 
     The classifier that is best for F_beta is the one that is best for these costs when the level is the best F_beta
     that can be had; its boundary z = 0 is the posterior `level / (1 + beta^2)`. A mean over items, so without minibatch
-    bias (Parambath, Usunier and Grandvalet, NeurIPS 2014). The level is the knob: try a grid, or let `dinkelbach` find
-    it.
+    bias. The level is the knob: try a grid, or let `dinkelbach` find it.
 
     Args:
         level: the F_beta hoped for, in (0, 1).
@@ -55,6 +63,13 @@ class CostSensitive(BatchLoss):
         return weighted(z, y, self.level, self.beta)
 
 
+@method(
+    "dinkelbach",
+    "cost-sensitive with the level looked up on all training data",
+    references=("Parambath et al., NeurIPS 2014", "Dinkelbach, Management Science 1967"),
+    claims=("gradient-matches-value", "batch-size-invariant"),
+    order=60,
+)
 @dataclass(frozen=True, kw_only=True)
 class Dinkelbach:
     """`cost-sensitive` whose level is the F_beta that the classifier has on all training data, looked up now and then.

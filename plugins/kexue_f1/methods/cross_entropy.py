@@ -7,9 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import method
 from kexue_f1.base import BatchLoss
 
 
+@method(
+    "cross-entropy",
+    "cross-entropy of the softmax over classes",
+    needs="classes",
+    order=20,
+)
 @dataclass(frozen=True, kw_only=True)
 class CrossEntropy(BatchLoss):
     """Cross-entropy of the softmax over classes: the mean over items of `-sum over classes y log softmax(z)`.

@@ -7,10 +7,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import method
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import Counts, check_average, check_not_negative, ratio
 
 
+@method(
+    "double-soft-f1",
+    "soft F1 of the positives and of the negatives",
+    references=("Maiza, 2019", "stats.stackexchange.com/questions/554907"),
+    claims=("gradient-matches-value",),
+    order=80,
+)
 @dataclass(frozen=True, kw_only=True)
 class DoubleSoftF1(BatchLoss):
     """Double soft F1: one minus the mean of the soft F1 of the positives and that of the negatives.

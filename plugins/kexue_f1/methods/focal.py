@@ -8,16 +8,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kexue_bench import Knob, method
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import check_not_negative
 
 
+@method(
+    "focal",
+    "cross-entropy that looks away from easy items",
+    references=("Lin et al., arXiv:1708.02002",),
+    claims=("gradient-matches-value", "batch-size-invariant"),
+    knobs=(Knob(field="gamma", grid=(0.5, 1.0, 2.0, 5.0)),),
+    order=40,
+)
 @dataclass(frozen=True, kw_only=True)
 class Focal(BatchLoss):
     """Focal loss: the mean of `-a_t (1 - p_t)^gamma log p_t`, with p_t the probability of the item's own class.
 
     a_t is alpha for positives and 1 - alpha for negatives. Not strictly proper; at alpha = .25 positives count a third
-    of negatives, so that the boundary z = 0 is a posterior of 1 - alpha = .75 (arXiv:1708.02002, equation 5).
+    of negatives, so that the boundary z = 0 is a posterior of 1 - alpha = .75 (equation 5).
 
     Args:
         alpha: weight of the positives, in (0, 1).

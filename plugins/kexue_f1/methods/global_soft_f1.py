@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import Knob, method
 from kexue_f1.counts import as_float, stacked, unstacked
 
 State = tuple[Tensor, Tensor]
@@ -30,6 +31,13 @@ def as_state(true_positives: Tensor, size: Tensor) -> State:
     return 2 * true_positives / size, size
 
 
+@method(
+    "global-soft-f1",
+    "soft F1 linearised at the counts of all training data",
+    claims=("gradient-matches-value", "batch-size-invariant"),
+    knobs=(Knob(field="every", grid=(1, 10, 50)),),
+    order=140,
+)
 @dataclass(frozen=True, kw_only=True)
 class GlobalSoftF1:
     """Linearised soft F1: the mean of `p (F - 2 y) / D`, with F and D = mean(p + y) taken from all training data.
@@ -64,7 +72,7 @@ class GlobalSoftF1:
         """The state at logits of 0."""
         return self.refresh(torch.zeros_like(as_float(targets)), targets, None)
 
-    def refresh(self, logits: Tensor, targets: Tensor, state: State | None) -> State:  # noqa: ARG002  # all is taken anew
+    def refresh(self, logits: Tensor, targets: Tensor, state: State | None) -> State:  # all is taken anew
         """Soft F1 and its denominator at the logits of all training data."""
         return as_state(*means(*stacked(logits, targets)))
 
@@ -81,6 +89,12 @@ class GlobalSoftF1:
         return torch.sigmoid(logits)
 
 
+@method(
+    "ema-soft-f1",
+    "soft F1 linearised at running means of the batches' counts",
+    knobs=(Knob(field="decay", grid=(0.9, 0.97, 0.99, 0.997), scale="linear"),),
+    order=150,
+)
 @dataclass(frozen=True, kw_only=True)
 class EmaSoftF1:
     """`global-soft-f1` with running means of the batches' counts in place of a second pass.

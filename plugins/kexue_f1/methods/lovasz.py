@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import method
 from kexue_f1.base import BatchLoss
 
 
@@ -14,7 +15,7 @@ def lovasz_extension(errors: Tensor, y: Tensor) -> Tensor:
     """The Lovász extension of the Jaccard loss of misclassified items, at errors `[R, B, C]` with targets y: `[R, C]`.
 
     The errors, from large to small, times the growth of the Jaccard loss as the items join the set of mistakes one by
-    one (arXiv:1705.08790, equations 8 and 9).
+    one (equations 8 and 9).
     """
     ordered, order = errors.sort(dim=1, descending=True)
     y = y.gather(1, order)
@@ -25,12 +26,19 @@ def lovasz_extension(errors: Tensor, y: Tensor) -> Tensor:
     return (ordered * growth).sum(1)
 
 
+@method(
+    "lovasz-hinge",
+    "convex extension of the Jaccard loss on hinge errors",
+    references=("Berman et al., arXiv:1705.08790", "Yu and Blaschko, arXiv:1512.07797"),
+    claims=("gradient-matches-value", "upper-bound(jaccard)"),
+    order=160,
+)
 @dataclass(frozen=True, kw_only=True)
 class LovaszHinge(BatchLoss):
     """Lovász hinge: the Lovász extension of the Jaccard loss at the hinge errors `max(0, 1 - (2 y - 1) z)`.
 
     Convex in the logits and an upper bound of `1 - Jaccard`, so of `1 - F1` too. Several labels: the mean of theirs. A
-    batch without positives costs its largest error (arXiv:1705.08790, section 3). Targets are 0 or 1.
+    batch without positives costs its largest error (section 3). Targets are 0 or 1.
 
     Examples:
         >>> import torch
@@ -49,13 +57,21 @@ class LovaszHinge(BatchLoss):
         del logits
 
 
+@method(
+    "lovasz-softmax",
+    "extension of the Jaccard loss on errors of probabilities",
+    references=("Berman et al., arXiv:1705.08790",),
+    claims=("gradient-matches-value", "vertex-exact(jaccard)", "consistent", "neutral-when-empty"),
+    needs="one-label",
+    order=170,
+)
 @dataclass(frozen=True, kw_only=True)
 class LovaszSoftmax(BatchLoss):
     """Lovász-softmax: the Lovász extension of the Jaccard loss at the errors `|y - p|`.
 
     For C classes of which one is true p is the softmax, and the loss is the mean over the classes present in the batch;
     for a binary problem p is the sigmoid and the loss is that of the positives, 0 for a batch without any. At
-    saturated p it is exactly `1 - Jaccard` (arXiv:1705.08790, section 4).
+    saturated p it is exactly `1 - Jaccard` (section 4).
 
     Raises:
         ValueError: at a loss: several labels of which not exactly one is true in each item.

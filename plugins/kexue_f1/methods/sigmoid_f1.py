@@ -8,15 +8,29 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kexue_bench import Claimed, Knob, method
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import Counts, check_average, check_not_negative, check_positive, f_score
 
 
+@method(
+    "sigmoid-f1",
+    "soft F1 of a steep sigmoid of the logits",
+    references=("Bénédict et al., arXiv:2108.10566",),
+    claims=(
+        "gradient-matches-value",
+        Claimed(name="vertex-exact(f1)", when="eps == 0"),
+        "consistent",
+        Claimed(name="neutral-when-empty", when="eps == 0"),
+    ),
+    knobs=(Knob(field="beta", grid=(1.0, 3.0, 10.0, 30.0)),),
+    order=120,
+)
 @dataclass(frozen=True, kw_only=True)
 class SigmoidF1(BatchLoss):
     """sigmoidF1: soft F1 with `p = sigmoid(beta (z + eta))` of the raw output z of the last layer.
 
-    beta to infinity gives hard F1, and no gradient. This is the formula on logits (arXiv:2108.10566, section 4); the
+    beta to infinity gives hard F1, and no gradient. This is the formula on logits (section 4); the
     code published with it applies a sigmoid before this one, which is another loss with hardly any gradient.
 
     Args:

@@ -8,12 +8,28 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kexue_bench import Claimed, Knob, method
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import Counts, check_average, check_not_negative, check_positive, f_score
 
 LINKS = ("sigmoid", "softmax")
 
 
+@method(
+    "soft-f1",
+    "one minus F1 of soft counts, the Dice loss",
+    references=("kexue.fm archives/6620", "Milletari et al., arXiv:1606.04797"),
+    claims=(
+        "gradient-matches-value",
+        Claimed(name="vertex-exact(f1)", when="eps == 0 and beta == 1 and link == 'sigmoid'"),
+        Claimed(name="consistent", when="beta == 1 and link == 'sigmoid'"),
+        Claimed(name="neutral-when-empty", when="eps == 0 and link == 'sigmoid'"),
+    ),
+    knobs=(Knob(field="eps", grid=(1e-05, 0.001, 0.1, 1.0)),),
+    aliases=("dice",),
+    variants=("soft-f1", "soft-f1[eps=1.0]"),
+    order=70,
+)
 @dataclass(frozen=True, kw_only=True)
 class SoftF1(BatchLoss):
     """Soft F1: `1 - ((1 + beta^2) TP + eps) / ((1 + beta^2) TP + beta^2 FN + FP + eps)` of soft counts of the batch.
@@ -22,8 +38,7 @@ class SoftF1(BatchLoss):
     all data its best value is that of F1 itself. On a batch of B it is another function: its mean over batches is
     largest at lower thresholds, and for a batch without positives the gradient is zero (eps = 0) or `-eps / (sum p +
     eps)^2` (eps > 0), which pushes everything down: where positives are rare, eps = 1 ends with nothing called
-    positive. Its score is neither calibrated nor finite at the optimum (kexue.fm 6620; V-Net, arXiv:1606.04797, squares
-    p).
+    positive. Its score is neither calibrated nor finite at the optimum (V-Net squares p).
 
     Args:
         eps: smoothing of numerator and denominator, >= 0; 0 / 0 counts as an F of 0.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import Claimed, Knob, method
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import Counts, check_average, check_not_negative, check_positive, ratio
 
@@ -17,12 +18,23 @@ def tversky_index(z: Tensor, y: Tensor, *, alpha: float, beta: float, eps: float
     return ratio(c.tp, c.tp + alpha * c.fp + beta * c.fn, eps)
 
 
+@method(
+    "tversky",
+    "soft counts with weights for the two kinds of error",
+    references=("Salehi et al., arXiv:1706.05721",),
+    claims=(
+        "gradient-matches-value",
+        Claimed(name="consistent", when="alpha == beta"),
+        Claimed(name="neutral-when-empty", when="eps == 0"),
+    ),
+    order=90,
+)
 @dataclass(frozen=True, kw_only=True)
 class Tversky(BatchLoss):
     """Tversky loss: `1 - (TP + eps) / (TP + alpha FP + beta FN + eps)` with soft counts of the batch.
 
     alpha = beta = 1/2 is soft F1, alpha = beta = 1 the soft Jaccard loss; the paper's values ask for recall
-    (arXiv:1706.05721, equation 3).
+    (equation 3).
 
     Args:
         alpha: weight of false positives, > 0.
@@ -57,12 +69,20 @@ class Tversky(BatchLoss):
         return (1 - index).mean(1)
 
 
+@method(
+    "focal-tversky",
+    "a power of the Tversky loss",
+    references=("Abraham and Khan, arXiv:1810.07842",),
+    claims=("gradient-matches-value", Claimed(name="neutral-when-empty", when="eps == 0")),
+    knobs=(Knob(field="gamma", grid=(0.5, 0.75, 1.0, 1.5, 2.0)),),
+    order=100,
+)
 @dataclass(frozen=True, kw_only=True)
 class FocalTversky(BatchLoss):
     """Focal Tversky loss: the mean over labels of `(1 - TI)^gamma`, TI the Tversky index.
 
     gamma is the exponent itself; the paper writes 1 / gamma with gamma = 4/3, so .75. The power comes before the mean
-    over labels: libraries that take it after agree for one label only (arXiv:1810.07842).
+    over labels: libraries that take it after agree for one label only.
 
     Args:
         alpha: weight of false positives, > 0.

@@ -8,9 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kexue_bench import Knob, method
 from kexue_f1.counts import as_float, check_not_negative, stacked, unstacked
 
 
+@method(
+    "weighted-bce",
+    "binary cross-entropy with weighted positives",
+    claims=("gradient-matches-value", "batch-size-invariant"),
+    knobs=(Knob(field="weight", grid=(1.0, 2.0, 5.0, 10.0, 30.0, 100.0)),),
+    order=30,
+)
 @dataclass(frozen=True, kw_only=True)
 class WeightedBinaryCrossEntropy:
     """Weighted binary cross-entropy: the mean of `w y log(1 + e^-z) + (1 - y) log(1 + e^z)`.

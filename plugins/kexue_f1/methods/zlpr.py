@@ -7,17 +7,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import method
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import stacked, unstacked
 
 
+@method(
+    "zlpr",
+    "rank loss of a set of labels, with its threshold at 0",
+    references=("Su et al., arXiv:2208.02955", "kexue.fm archives/7359"),
+    claims=("gradient-matches-value",),
+    order=200,
+)
 @dataclass(frozen=True, kw_only=True)
 class Zlpr(BatchLoss):
     """ZLPR: `log(1 + sum over negatives e^z) + log(1 + sum over positives e^-z)` of a set of labels.
 
     It ranks every positive above 0 and above every negative; the threshold is logit 0 by construction, and it is no
     threshold of probability. The set is the labels of an item, `[R, B, C]`, and the loss is the mean over items; for a
-    binary problem, `[B]` or `[R, B]`, the batch itself is the set (arXiv:2208.02955, equation 6; kexue.fm 7359).
+    binary problem, `[B]` or `[R, B]`, the batch itself is the set (equation 6).
     Targets are 0 or 1.
 
     Examples:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import task
 from kexue_f1.tasks.held_out import HeldOutTask
-from kexue_f1.tasks.linear import check_settings
+from kexue_f1.words import RATES, SCORES, TIMED, TUNED, WIDER
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -20,6 +21,25 @@ def one_against_rest(ctx: Context, name: str, positive: int) -> Data:
     return x, (data["targets"] == positive).to(ctx.device, ctx.dtype)
 
 
+@task(
+    "breast-cancer-f1",
+    "malignant against benign, nearly separable: a check that a loss works, not a ranking",
+    version=1,
+    kind="trained",
+    offers={"one-label"},
+    knobs=(RATES,),
+    suites={
+        "quick": ("breast-cancer-f1[steps=200]",),
+        "standard": ("breast-cancer-f1[steps=500]",),
+        "full": ("breast-cancer-f1[steps=1000,batch=[8,32,0]]",),
+    },
+    methods={"quick": TIMED, "standard": WIDER},
+    replicates={"quick": 5, "standard": 50, "full": 100},
+    stack=25,
+    primary=TUNED,
+    headline=SCORES,
+    order=40,
+)
 @dataclass(frozen=True, kw_only=True)
 class BreastCancerF1(HeldOutTask):
     """Malignant against benign tumours, a linear score of 30 features: 569 items, 37 % malignant.
@@ -40,19 +60,27 @@ class BreastCancerF1(HeldOutTask):
     steps: int = 300
     lr: float = 0.05
 
-    def __post_init__(self) -> None:
-        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
-
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        return self.batch, self.steps, self.lr
-
     def items(self, ctx: Context) -> Data:
         """Malignant tumours are the positives."""
         return one_against_rest(ctx, "breast_cancer", 0)
 
 
+@task(
+    "digits-f1",
+    "one digit against the other nine, a linear score of pixels",
+    version=1,
+    kind="trained",
+    offers={"one-label"},
+    knobs=(RATES,),
+    suites={"standard": ("digits-f1",), "full": ("digits-f1[digit=[0,1,2,3,4,5,6,7,8,9]]",)},
+    methods={"standard": WIDER},
+    timed={"full"},
+    replicates={"standard": 50, "full": 100},
+    stack=25,
+    primary=TUNED,
+    headline=SCORES,
+    order=50,
+)
 @dataclass(frozen=True, kw_only=True)
 class DigitsF1(HeldOutTask):
     """One handwritten digit against the other nine, a linear score of 64 pixels: 1,797 items, about 10 % positives.
@@ -73,20 +101,31 @@ class DigitsF1(HeldOutTask):
     lr: float = 0.01
 
     def __post_init__(self) -> None:
-        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
+        super().__post_init__()
         if not 0 <= self.digit <= 9:
             raise ValueError(f"digit must lie in 0 .. 9, got {self.digit}")
-
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        return self.batch, self.steps, self.lr
 
     def items(self, ctx: Context) -> Data:
         """The digit is positive."""
         return one_against_rest(ctx, "digits", self.digit)
 
 
+@task(
+    "wine-f1",
+    "one cultivar against the other two, 178 items",
+    version=1,
+    kind="trained",
+    offers={"one-label"},
+    knobs=(RATES,),
+    suites={"standard": ("wine-f1",), "full": ("wine-f1[cultivar=[0,1,2]]",)},
+    methods={"standard": WIDER},
+    timed={"full"},
+    replicates={"standard": 50, "full": 100},
+    stack=25,
+    primary=TUNED,
+    headline=SCORES,
+    order=60,
+)
 @dataclass(frozen=True, kw_only=True)
 class WineF1(HeldOutTask):
     """One cultivar of wine against the other two, a linear score of 13 features: 178 items.
@@ -107,14 +146,9 @@ class WineF1(HeldOutTask):
     lr: float = 0.02
 
     def __post_init__(self) -> None:
-        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
+        super().__post_init__()
         if not 0 <= self.cultivar <= 2:
             raise ValueError(f"cultivar must lie in 0 .. 2, got {self.cultivar}")
-
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        return self.batch, self.steps, self.lr
 
     def items(self, ctx: Context) -> Data:
         """The cultivar is positive."""

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
 from kexue_f1.populations import Part, Population, best_gaussian_f1, posterior_logit
 from kexue_f1.tasks.linear import FULL, F1Training, check_settings, labelled, repeated, thresholds, training
+from kexue_f1.words import EXACT_SCORES, FIRST, GRID, RATES, TUNED, WIDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +29,14 @@ _SATURATED = 8.0
 
 
 class PopulationTask:
-    """What tasks on populations share; each declares its population, its best classifier and its settings."""
+    """What tasks on populations share; each declares its population, its best classifier and its fields."""
 
+    batch: int
     steps: int
+    lr: float
 
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        raise NotImplementedError
+    def __post_init__(self) -> None:
+        check_settings(batch=self.batch, steps=self.steps, lr=self.lr, items=ITEMS)
 
     @property
     def population(self) -> Population:
@@ -47,12 +49,11 @@ class PopulationTask:
 
     def build(self, method: F1Loss, ctx: Context) -> F1Training:
         """One training of all replicates, each with data of its own."""
-        batch, _, lr = self.settings
         data, held = (
             self.population.draw(ctx.noise(stream, stack=0), len(ctx.replicates), ITEMS)
             for stream in ("data", "measure")
         )
-        return training(method, ctx, data, held=held, batch=batch, lr=lr)
+        return training(method, ctx, data, held=held, batch=self.batch, lr=self.lr)
 
     def measure(self, training: F1Training, ctx: Context) -> Measure:
         """Exact F1 and regret under the readings; at the end also what needs all readings and the whole law.
@@ -103,10 +104,10 @@ class PopulationTask:
         weights all the same, batches have led it there: `empty-batch-collapse`. Else the training did not get to what
         all data and batches agree on: `short-of-own-optimum`.
         """
-        method, model, batch = training.method, training.score, self.settings[0]
+        method, model, batch = training.method, training.score, self.batch
         rule = (model.x.double() @ weight.squeeze(0).to(model.x.device) + bias.to(model.x.device)).to(model.x)
         trained, wanted = model.scores(model.x), _SATURATED * rule
-        refresh = getattr(method, "refresh", lambda scores, y, state: state)  # noqa: ARG005  # the contract's arguments
+        refresh = getattr(method, "refresh", lambda scores, y, state: state)  # the contract's arguments
 
         def preferred(size: int) -> Tensor:
             """Whether the mean loss of batches of a size is smaller at the rule than at the trained weights, `[R]`."""
@@ -132,6 +133,36 @@ def _mean_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object, size: i
     return values.view(-1, count).mean(1)
 
 
+@task(
+    "gaussian-f1",
+    "a linear score of two normal classes; F1 and regret exact on the population",
+    version=1,
+    kind="trained",
+    offers={"one-label"},
+    knobs=(RATES,),
+    suites={
+        "quick": ("gaussian-f1[prior=[0.1,0.01],steps=200]", "gaussian-f1[prior=0.01,batch=0,steps=60,lr=0.15]"),
+        "standard": (
+            "gaussian-f1[d=[1.0,2.0,3.0],prior=[0.5,0.1,0.01],steps=1000]",
+            "gaussian-f1[prior=0.01,batch=[4,16,256],steps=1000]",
+            "gaussian-f1[prior=0.1,batch=16,steps=1000]",
+            "gaussian-f1[prior=[0.1,0.01],batch=0,steps=300,lr=0.1]",
+        ),
+        "full": (
+            "gaussian-f1[d=[0.5,1.0,1.5,2.0,3.0,4.0],prior=[0.5,0.1,0.01],steps=2000]",
+            "gaussian-f1[prior=[0.1,0.01],batch=[1,4,16,256,1024,0],steps=2000]",
+            "gaussian-f1[dimensions=1,prior=[0.1,0.01],batch=[16,64,0],steps=2000]",
+        ),
+    },
+    methods={"quick": FIRST, "standard": GRID},
+    timed={"full"},
+    replicates={"quick": 10, "standard": 20, "full": 50},
+    stack=20,
+    primary=TUNED,
+    headline=EXACT_SCORES,
+    facts={"pairs": "batch if batch else 10000"},
+    order=20,
+)
 @dataclass(frozen=True, kw_only=True)
 class GaussianF1(PopulationTask):
     """Two unit normals a distance apart, a linear score, and the best F1 in closed form.
@@ -160,18 +191,13 @@ class GaussianF1(PopulationTask):
     lr: float = 0.05
 
     def __post_init__(self) -> None:
-        check_settings(batch=self.batch, steps=self.steps, lr=self.lr, items=ITEMS)
+        super().__post_init__()
         if not self.d > 0:
             raise ValueError(f"d must be > 0, got {self.d}; at 0 there is nothing to learn")
         if not 0 < self.prior < 1:
             raise ValueError(f"prior must lie in (0, 1), got {self.prior}")
         if self.dimensions < 1:
             raise ValueError(f"dimensions must be >= 1, got {self.dimensions}")
-
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        return self.batch, self.steps, self.lr
 
     @property
     def population(self) -> Population:
@@ -196,6 +222,26 @@ class GaussianF1(PopulationTask):
         return posterior_logit(self.d, self.prior, x.sum(-1) / math.sqrt(self.dimensions))
 
 
+@task(
+    "misspecified-f1",
+    "positives on two sides: the likeliest linear score is not the best for F1, whatever its threshold",
+    version=1,
+    kind="trained",
+    offers={"one-label"},
+    knobs=(RATES,),
+    suites={
+        "standard": ("misspecified-f1[steps=1000]",),
+        "full": ("misspecified-f1[prior=[0.1,0.01],batch=[16,64,0],steps=2000]",),
+    },
+    methods={"standard": WIDER},
+    timed={"full"},
+    replicates={"standard": 20, "full": 50},
+    stack=20,
+    primary=TUNED,
+    headline=EXACT_SCORES,
+    facts={"pairs": "batch if batch else 10000"},
+    order=30,
+)
 @dataclass(frozen=True, kw_only=True)
 class MisspecifiedF1(PopulationTask):
     """Positives on two sides of the negatives: no linear score is right, and the likeliest is not the best for F1.
@@ -224,16 +270,11 @@ class MisspecifiedF1(PopulationTask):
     lr: float = 0.05
 
     def __post_init__(self) -> None:
-        check_settings(batch=self.batch, steps=self.steps, lr=self.lr, items=ITEMS)
+        super().__post_init__()
         if not 0 < self.prior < 1:
             raise ValueError(f"prior must lie in (0, 1), got {self.prior}")
         if self.dimensions < 2:
             raise ValueError(f"dimensions must be >= 2, since the means span a plane, got {self.dimensions}")
-
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        return self.batch, self.steps, self.lr
 
     @property
     def population(self) -> Population:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kexue_f1.metrics import average_precision, calibration_error, called, f1
-from kexue_f1.tasks.linear import F1Training, as_labels, decisions, labelled, thresholds, training
+from kexue_f1.tasks.linear import F1Training, as_labels, check_settings, decisions, labelled, thresholds, training
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,19 +23,19 @@ _TRAIN, _HELD = 0.6, 0.2
 
 
 class HeldOutTask:
-    """What tasks on data sets share; each declares its data and its settings.
+    """What tasks on data sets share; each declares its data and its fields.
 
     Items are split 60 : 20 : 20 into training, validation and test, anew in each replicate, and standardised by the
     training part. `f1` is the mean over labels; with several labels `f1-micro` and `f1-samples` stand beside it.
     Between the marks of the end, only the reading `0.5` is measured.
     """
 
+    batch: int
     steps: int
+    lr: float
 
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        raise NotImplementedError
+    def __post_init__(self) -> None:
+        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
 
     def items(self, ctx: Context) -> Data:
         """All items `[n, d]` and their targets, `[n]` or `[n, C]`."""
@@ -59,11 +59,11 @@ class HeldOutTask:
 
     def build(self, method: F1Loss, ctx: Context) -> F1Training:
         """One training of all replicates, each with a split of its own."""
-        batch, _, lr = self.settings
         train, held, test = self.parts(ctx)
+        batch = self.batch
         if batch > train[0].shape[1]:
             raise ValueError(f"batch must lie in 1 .. {train[0].shape[1]}, or be 0 for all of them, got {batch}")
-        return training(method, ctx, train, held=held, test=test, batch=batch, lr=lr)
+        return training(method, ctx, train, held=held, test=test, batch=batch, lr=self.lr)
 
     def measure(self, training: F1Training, ctx: Context) -> Measure:
         """Held-out F1 under the readings; at the end average precision and calibration error too."""
@@ -98,7 +98,7 @@ class HeldOutTask:
 
         return measured
 
-    def further(self, training: F1Training, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:  # noqa: ARG002  # a hook
+    def further(self, training: F1Training, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What a task knows beyond that, from the decisions of each reading at the end; nothing by default."""
         return {}
 

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kexue_bench import task
 from kexue_bench.lab.training import Training, adam
+from kexue_f1.words import RATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,6 +69,21 @@ class _Bias(nn.Module):
         return features + self.bias
 
 
+@task(
+    "lovasz-demo-binary",
+    "ten images of triangles by one bias, the demonstration of the Lovász hinge",
+    version=1,
+    kind="trained",
+    offers={"one-label"},
+    knobs=(RATES,),
+    suites={"full": ("lovasz-demo-binary",)},
+    methods={"full": ("bce", "lovasz-hinge", "lovasz-softmax")},
+    timed={"full"},
+    replicates={"quick": 2, "standard": 3, "full": 10},
+    primary="iou",
+    headline=("iou", "time", "memory"),
+    order=110,
+)
 @dataclass(frozen=True, kw_only=True)
 class LovaszDemoBinary:
     """Foreground against background in ten images by one bias, scored by the mean intersection over union in per cent.
@@ -106,7 +123,7 @@ class LovaszDemoBinary:
 
         return _training(self.lr, model, loss, method.init(y), ctx, data=(features, labels))
 
-    def measure(self, training: DemoTraining, ctx: Context) -> Measure:  # noqa: ARG002  # measuring draws nothing
+    def measure(self, training: DemoTraining, ctx: Context) -> Measure:  # measuring draws nothing
         """Intersection over union of the foreground, mean over images."""
         features, labels = training.images
 
@@ -136,6 +153,21 @@ class _Residual(nn.Module):
         return x + functional.conv2d(x, self.kernel, self.bias, padding=1)
 
 
+@task(
+    "lovasz-demo-classes",
+    "five images of three classes by one convolution, the demonstration of the Lovász-softmax",
+    version=1,
+    kind="trained",
+    offers={"classes", "one-label"},
+    knobs=(RATES,),
+    suites={"full": ("lovasz-demo-classes",)},
+    methods={"full": ("bce", "cross-entropy", "lovasz-softmax")},
+    timed={"full"},
+    replicates={"quick": 2, "standard": 3, "full": 10},
+    primary="iou",
+    headline=("iou", "time", "memory"),
+    order=120,
+)
 @dataclass(frozen=True, kw_only=True)
 class LovaszDemoClasses:
     """Three classes in five images by one residual convolution, scored by the mean intersection over union in per cent.
@@ -174,7 +206,7 @@ class LovaszDemoClasses:
 
         return _training(self.lr, model, loss, method.init(y), ctx, data=(features, labels))
 
-    def measure(self, training: DemoTraining, ctx: Context) -> Measure:  # noqa: ARG002  # measuring draws nothing
+    def measure(self, training: DemoTraining, ctx: Context) -> Measure:  # measuring draws nothing
         """Intersection over union, mean over the classes and of each."""
         features, labels = training.images
 

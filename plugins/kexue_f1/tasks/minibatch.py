@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from kexue_bench import task
 from kexue_bench.lab.problems import Sampling
 from kexue_f1.metrics import f1
 from kexue_f1.populations import best_minibatch_f1, searched_gaussian_f1
@@ -29,6 +30,39 @@ _CERTAIN = 50.0
 """A logit that every link takes for certain in single precision."""
 
 
+@task(
+    "minibatch-f1",
+    "gradient of a loss on batches against all data, and the F1 of batches, exact optimum known",
+    version=1,
+    offers={"one-label"},
+    suites={
+        "quick": ("minibatch-f1[batch=16]",),
+        "standard": (
+            "minibatch-f1[batch=[4,16,64,256]]",
+            "minibatch-f1[batch=[16,64],prior=0.1]",
+            "minibatch-f1[d=0.0,prior=0.1]",
+        ),
+        "full": (
+            "minibatch-f1[batch=[1,4,16,64,256,512],prior=[0.5,0.1,0.01],point=[halfway,bayes]]",
+            "minibatch-f1[d=0.0,prior=[0.5,0.1,0.01]]",
+        ),
+    },
+    timed={"full"},
+    budgets={"quick": 16384, "standard": 65536, "full": 1048576},
+    primary="relative-bias",
+    headline=(
+        "relative-bias",
+        "cosine",
+        "zero-gradient",
+        "loss-f1",
+        "batch-f1",
+        "batch-f1-best",
+        "variance",
+        "best-f1",
+        "time",
+    ),
+    order=10,
+)
 @dataclass(frozen=True, kw_only=True)
 class MinibatchF1:
     """The gradient of a loss of a linear score on batches of two unit normals, against its gradient on all data.

@@ -7,18 +7,22 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import torch
 
+from kexue_bench import task
 from kexue_f1.mulan_files import FOLDER, missing
 from kexue_f1.tasks.held_out import HeldOutTask
-from kexue_f1.tasks.linear import check_settings
+from kexue_f1.words import LABEL_SCORES, RATES, TUNED
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
     from kexue_f1.tasks.linear import Data
+
+SIZES = {"emotions": (593, 72, 6), "yeast": (2417, 103, 14), "scene": (2407, 294, 6)}
+"""Items, features and labels of each data set."""
 
 
 def load(name: str, *, items: int, features: int, labels: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,91 +98,84 @@ def _parse(name: str, text: str) -> tuple[list[str], list[list[float]]]:
     return attributes, rows
 
 
-class MulanTask(HeldOutTask):
-    """What the data sets share; each names itself and says how large it is."""
-
-    name: ClassVar[str]
-    size: ClassVar[tuple[int, int, int]]
-    batch: int
-    steps: int
-    lr: float
-
-    def __post_init__(self) -> None:
-        check_settings(batch=self.batch, steps=self.steps, lr=self.lr)
-
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        return self.batch, self.steps, self.lr
-
-    def items(self, ctx: Context) -> Data:
-        """The whole data set."""
-        items, features, labels = self.size
-        x, y = load(self.name, items=items, features=features, labels=labels)
-        return x.to(ctx.device, ctx.dtype), y.to(ctx.device, ctx.dtype)
-
-
+@task(
+    "emotions-f1",
+    "six emotions of 593 pieces of music; from files that the user has downloaded",
+    version=1,
+    kind="trained",
+    knobs=(RATES,),
+    suites={"full": ("emotions-f1",)},
+    timed={"full"},
+    replicates={"quick": 5, "standard": 10, "full": 50},
+    stack=5,
+    primary=TUNED,
+    headline=LABEL_SCORES,
+    fixed={"name": "emotions"},
+    order=80,
+)
+@task(
+    "yeast-f1",
+    "fourteen functions of 2,417 genes; from files that the user has downloaded",
+    version=1,
+    kind="trained",
+    knobs=(RATES,),
+    suites={"full": ("yeast-f1",)},
+    timed={"full"},
+    replicates={"quick": 5, "standard": 10, "full": 50},
+    stack=5,
+    primary=TUNED,
+    headline=LABEL_SCORES,
+    fixed={"name": "yeast"},
+    defaults={"steps": 1000},
+    order=90,
+)
+@task(
+    "scene-f1",
+    "six contents of 2,407 photographs; from files that the user has downloaded",
+    version=1,
+    kind="trained",
+    knobs=(RATES,),
+    suites={"full": ("scene-f1",)},
+    timed={"full"},
+    replicates={"quick": 5, "standard": 10, "full": 50},
+    stack=5,
+    primary=TUNED,
+    headline=LABEL_SCORES,
+    fixed={"name": "scene"},
+    defaults={"steps": 1000},
+    order=100,
+)
 @dataclass(frozen=True, kw_only=True)
-class EmotionsF1(MulanTask):
-    """Emotions of 593 pieces of music: 72 features, 6 labels, of which an item has 1.9 on average.
+class MulanF1(HeldOutTask):
+    """All items of one data set and a linear score a label; needs files that the user has downloaded.
 
-    Needs files that the user has downloaded (Trohidis, Tsoumakas, Kalliris and Vlahavas, ISMIR 2008).
+    `emotions`: 593 pieces of music, 72 features, 6 labels, 1.9 of them true on average (Trohidis, Tsoumakas, Kalliris
+    and Vlahavas, ISMIR 2008). `yeast`: 2,417 genes, 103 features, 14 labels, 4.2 true (Elisseeff, Weston, NIPS 2001).
+    `scene`: 2,407 photographs, 294 features, 6 labels, 1.1 true (Boutell, Luo, Shen and Brown, Pattern Recognition 37,
+    2004).
 
     Args:
+        name: `emotions`, `yeast` or `scene`.
         batch: items of a step; 0 for all.
         steps: optimisation steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a setting outside of its range.
+        ValueError: a setting outside of its range, or an unknown name.
     """
 
-    name: ClassVar[str] = "emotions"
-    size: ClassVar[tuple[int, int, int]] = (593, 72, 6)
+    name: str
     batch: int = 32
     steps: int = 500
     lr: float = 0.01
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name not in SIZES:
+            raise ValueError(f"name must be one of {', '.join(SIZES)}, got {self.name!r}")
 
-@dataclass(frozen=True, kw_only=True)
-class YeastF1(MulanTask):
-    """Functions of 2,417 genes: 103 features, 14 labels, of which an item has 4.2 on average.
-
-    Needs files that the user has downloaded (Elisseeff and Weston, NIPS 2001).
-
-    Args:
-        batch: items of a step; 0 for all.
-        steps: optimisation steps.
-        lr: learning rate of Adam.
-
-    Raises:
-        ValueError: a setting outside of its range.
-    """
-
-    name: ClassVar[str] = "yeast"
-    size: ClassVar[tuple[int, int, int]] = (2417, 103, 14)
-    batch: int = 32
-    steps: int = 1000
-    lr: float = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class SceneF1(MulanTask):
-    """Contents of 2,407 photographs: 294 features, 6 labels, of which an item has 1.1 on average.
-
-    Needs files that the user has downloaded (Boutell, Luo, Shen and Brown, Pattern Recognition 2004).
-
-    Args:
-        batch: items of a step; 0 for all.
-        steps: optimisation steps.
-        lr: learning rate of Adam.
-
-    Raises:
-        ValueError: a setting outside of its range.
-    """
-
-    name: ClassVar[str] = "scene"
-    size: ClassVar[tuple[int, int, int]] = (2407, 294, 6)
-    batch: int = 32
-    steps: int = 1000
-    lr: float = 0.01
+    def items(self, ctx: Context) -> Data:
+        """The whole data set."""
+        items, features, labels = SIZES[self.name]
+        x, y = load(self.name, items=items, features=features, labels=labels)
+        return x.to(ctx.device, ctx.dtype), y.to(ctx.device, ctx.dtype)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
 from kexue_f1.metrics import f1
 from kexue_f1.tasks.held_out import HeldOutTask
-from kexue_f1.tasks.linear import check_settings, labelled
+from kexue_f1.tasks.linear import labelled
+from kexue_f1.words import RATES, TUNED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,45 @@ TRAIN, HELD, TEST = 2000, 2000, 5000
 _RAREST, _SLOPE = -4.0, 2.0
 
 
+@task(
+    "multilabel-f1",
+    "eight logistic labels from common to rare; best macro F1 known, sets read by the GFM rule",
+    version=1,
+    kind="trained",
+    knobs=(RATES,),
+    suites={"standard": ("multilabel-f1",), "full": ("multilabel-f1[batch=[8,32,0],steps=2000]",)},
+    methods={
+        "standard": (
+            "bce",
+            "weighted-bce",
+            "focal",
+            "dinkelbach",
+            "soft-f1",
+            "soft-f1[eps=1.0]",
+            "double-soft-f1",
+            "bce-dice",
+            "sigmoid-f1",
+            "anyloss-f1",
+            "lovasz-hinge",
+            "global-soft-f1",
+            "cost-sensitive",
+            "tversky",
+            "focal-tversky",
+            "anyloss-f1[steepness=10.0]",
+            "ema-soft-f1",
+            "eban-bound",
+            "asl",
+            "zlpr",
+            "aucm",
+        )
+    },
+    timed={"full"},
+    replicates={"standard": 10, "full": 50},
+    stack=5,
+    primary=TUNED,
+    headline=("f1", "f1-regret", "f1-samples", "average-precision", "calibration-error", "time"),
+    order=70,
+)
 @dataclass(frozen=True, kw_only=True)
 class MultilabelF1(HeldOutTask):
     """Labels that are logistic in x and independent given x: from common to rare, with the best macro F1 known.
@@ -52,16 +93,13 @@ class MultilabelF1(HeldOutTask):
     lr: float = 0.05
 
     def __post_init__(self) -> None:
-        check_settings(batch=self.batch, steps=self.steps, lr=self.lr, items=TRAIN)
+        super().__post_init__()
+        if self.batch > TRAIN:
+            raise ValueError(f"batch must lie in 1 .. {TRAIN}, or be 0 for all of them, got {self.batch}")
         if self.labels < 2:
             raise ValueError(f"labels must be >= 2, got {self.labels}; for one label use gaussian-f1")
         if self.dimensions < 1:
             raise ValueError(f"dimensions must be >= 1, got {self.dimensions}")
-
-    @property
-    def settings(self) -> tuple[int, int, float]:
-        """Batch, steps and learning rate."""
-        return self.batch, self.steps, self.lr
 
     @property
     def offsets(self) -> Tensor:

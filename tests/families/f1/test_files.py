@@ -10,7 +10,7 @@ import torch
 from kexue_bench.api import Case, Instance
 from kexue_f1 import plugin
 from kexue_f1.mulan_files import FOLDER, missing
-from kexue_f1.tasks.mulan import EmotionsF1, load
+from kexue_f1.tasks.mulan import MulanF1, load
 
 ARFF = """% a comment
 @relation example
@@ -80,8 +80,11 @@ def test_missing_files_say_where_to_get_them(monkeypatch, tmp_path, context):
     assert "since KEXUE_MULAN is not set; unpack scene from https://mulan.sourceforge.net" in (missing("scene") or "")
     monkeypatch.setenv(FOLDER, str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"no emotions.arff and emotions.xml in .*; unpack emotions from https"):
-        EmotionsF1().items(context("emotions-f1"))
-    task, method = Instance(name="emotions-f1", target="m:C"), Instance(name="bce", target="m:C")
+        MulanF1(name="emotions").items(context("emotions-f1"))
+    task, method = (
+        Instance(name="emotions-f1", target="m:C", fixed={"name": "emotions"}),
+        Instance(name="bce", target="m:C"),
+    )
     case = Case(family="f1", task=task, task_version=1, method=method, stage="evaluate")
     assert plugin.kexue_skip(case) == missing("emotions")
 
@@ -103,7 +106,7 @@ def test_a_whole_data_set_trains(monkeypatch, tmp_path, context):
     )
     monkeypatch.setenv(FOLDER, str(tmp_path))
     ctx = context("emotions-f1")
-    stages.evaluate(EmotionsF1(steps=50), BinaryCrossEntropy(), ctx)
+    stages.evaluate(MulanF1(name="emotions", steps=50), BinaryCrossEntropy(), ctx)
     found = {m.labels.get("reading"): m.value for m in ctx.measurements if m.metric == "f1-samples" and m.point is None}
     assert set(found) == {"0.5", "tuned", "half-f", "gfm"}
     assert min(found.values()) > 0.4
