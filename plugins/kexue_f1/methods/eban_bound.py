@@ -23,8 +23,8 @@ class EbanBound(BatchLoss):
 
     `tp = sum y (1 - h)`, `fp = sum (1 - y) h`, h = max(0, 1 - (2 y - 1) z), n the positives of the batch. It is at
     least 1 - F1 wherever its denominator is positive. Below half of n the denominator is held there, which keeps the
-    loss above 1 and its gradient pointing the right way; the paper (section 4) says nothing about that region. A batch without positives has a loss of 1 and no gradient. Several labels: the mean of theirs. Targets
-    are 0 or 1.
+    loss above 1 and its gradient pointing the right way; the paper (section 4) says nothing about that region. A batch
+    without positives has a loss of 1 and no gradient. Several labels: the mean of theirs. Targets are 0 or 1.
 
     Examples:
         >>> import torch
