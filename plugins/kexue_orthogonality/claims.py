@@ -6,50 +6,53 @@ contract can be checked. Violations are shares: of the value at a matrix that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from kexue_bench import claim
 from kexue_bench.api import Evidence
 from kexue_bench.lab.noise import Noise
 
-from .contract import Alone, OrthogonalityMethod
-from .targets import polar, targets_of
+from .targets import polar
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.problems import Sampling
+
+    from .tasks.small_weights import SmallWeights
 
 TOLERANCE = 1e-9
 DIFFERENCES = 1e-6
 """What central differences may be off by: their step of 1e-5 squared, and rounding over the step, are below it."""
 _STEP = 1e-5
-_D, _K, _SAMPLES = 7, 4, 48
+_D, _K = 7, 4
 _SMALL = 1e-4
 Change = Callable[[Tensor, Noise], Tensor]
 
 
-def zero_on_orthogonal(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # every check has this signature
-    """Whether the value vanishes on matrices with orthonormal columns, tall and square."""
+@claim("zero-on-orthogonal", "the penalty vanishes where columns are orthonormal", of="subject")
+def zero_on_orthogonal(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
+    """The value at a tall and at a square orthonormal matrix, over that at a Gaussian one."""
     noise = _noise(ctx)
-    at = [_penalty(method, w) for w in (_gaussian(noise), polar(noise.normal(_D, _K)), polar(noise.normal(_K, _K)))]
-    if (values := _values(at)) is None:
+    values = subject.values(_gaussian(noise), polar(noise.normal(_D, _K)), polar(noise.normal(_K, _K)))
+    if values is None:
         return _nothing("zero-on-orthogonal")
     scale, tall, square = values
     worst = max(abs(tall), abs(square)) / abs(scale)
     return _identity("zero-on-orthogonal", worst, f"value where columns are orthonormal: {worst:.2g}")
 
 
-def zero_only_on_orthogonal(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the value is positive on matrices that are not orthogonal in one way only: lengths, or one angle."""
+@claim("zero-only-on-orthogonal", "the penalty vanishes nowhere else: it sees lengths and angles", of="subject")
+def zero_only_on_orthogonal(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
+    """The value at matrices that are not orthogonal in one way only: lengths, or one angle."""
     noise = _noise(ctx)
     free, base = _gaussian(noise), polar(noise.normal(_D, _K))
     turned = base.clone()
     turned[:, 0] = (base[:, 0] + base[:, 1]) / 2**0.5
     cases = {"longer": 1.1 * base, "shorter": 0.9 * base, "turned": turned}
-    if (values := _values([_penalty(method, w) for w in (free, *cases.values())])) is None:
+    if (values := subject.values(free, *cases.values())) is None:
         return _nothing("zero-only-on-orthogonal")
     scale, *seen = values
     blind = [name for name, value in zip(cases, seen, strict=True) if value < _SMALL * abs(scale)]
@@ -57,77 +60,60 @@ def zero_only_on_orthogonal(problem: Sampling, method: object, ctx: Context) -> 
     return _identity("zero-only-on-orthogonal", float(len(blind)), note)
 
 
-def left_invariant(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether rotating the space that columns live in changes nothing: R(Q W) = R(W)."""
-    return _invariant("left-invariant", method, ctx, lambda w, noise: polar(noise.normal(_D, _D)) @ w)
-
-
-def right_invariant(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether mixing columns by a rotation changes nothing: R(W P) = R(W)."""
-    return _invariant("right-invariant", method, ctx, lambda w, noise: w @ polar(noise.normal(_K, _K)))
-
-
-def scale_invariant(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the lengths of columns change nothing: R(W D) = R(W), D diagonal and positive."""
-    return _invariant("scale-invariant", method, ctx, lambda w, noise: w * noise.exponential(_K))
-
-
-def stationary_on_orthogonal(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the gradient vanishes where columns are orthonormal, whatever the value there."""
+@claim("stationary-on-orthogonal", "its gradient vanishes where columns are orthonormal", of="subject")
+def stationary_on_orthogonal(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
+    """The gradient at an orthonormal matrix, over that at a Gaussian one."""
     noise = _noise(ctx)
-    free, base = _penalty(method, _gaussian(noise)), _penalty(method, polar(noise.normal(_D, _K)))
+    free, base = subject.penalty(_gaussian(noise)), subject.penalty(polar(noise.normal(_D, _K)))
     if free is None or base is None:
         return _nothing("stationary-on-orthogonal")
     share = float(base[1].norm() / free[1].norm())
     return _identity("stationary-on-orthogonal", share, f"gradient where columns are orthonormal: {share:.2g}")
 
 
-def gradient_matches_value(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the gradient is that of the value, by central differences along every entry."""
+@claim("left-invariant", "a rotation of the space of the columns changes nothing", of="subject")
+def left_invariant(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
+    """R(Q W) = R(W)."""
+    return _invariant("left-invariant", subject, ctx, lambda w, noise: polar(noise.normal(_D, _D)) @ w)
+
+
+@claim("right-invariant", "a rotation that mixes the columns changes nothing", of="subject")
+def right_invariant(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
+    """R(W P) = R(W)."""
+    return _invariant("right-invariant", subject, ctx, lambda w, noise: w @ polar(noise.normal(_K, _K)))
+
+
+@claim("scale-invariant", "the lengths of columns change nothing", of="subject")
+def scale_invariant(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
+    """R(W D) = R(W), D diagonal and positive."""
+    return _invariant("scale-invariant", subject, ctx, lambda w, noise: w * noise.exponential(_K))
+
+
+@claim("gradient-matches-value", "the gradient is that of the value, by central differences", of="subject")
+def gradient_matches_value(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
+    """Central differences along every entry of a Gaussian matrix."""
     matrix = _gaussian(_noise(ctx))
-    if (found := _penalty(method, matrix)) is None:
+    if (found := subject.penalty(matrix)) is None:
         return _nothing("gradient-matches-value")
     numeric = torch.zeros_like(matrix)
     for i in range(matrix.numel()):
         shift = torch.zeros_like(matrix)
         shift.view(-1)[i] = _STEP
-        ends = _values([_penalty(method, matrix + shift), _penalty(method, matrix - shift)])
+        ends = subject.values(matrix + shift, matrix - shift)
         numeric.view(-1)[i] = (ends[0] - ends[1]) / (2 * _STEP) if ends else torch.nan
     share = float((found[1] - numeric).norm() / numeric.norm().clamp_min(torch.finfo(numeric.dtype).tiny))
     note = f"gradient against central differences: {share:.2g} of it"
     return _identity("gradient-matches-value", share, note, tolerance=DIFFERENCES)
 
 
-def _penalty(method: object, matrix: Tensor) -> tuple[float, Tensor] | None:
-    """Value and gradient at W `[d, k]` of a linear layer that sees a batch; None for no penalty."""
-    layer = nn.Linear(*matrix.shape, bias=False, dtype=matrix.dtype)
-    inputs = Noise.seeded(1, dtype=matrix.dtype).normal(_SAMPLES, matrix.shape[0])
-    with torch.enable_grad():
-        layer.weight = nn.Parameter(matrix.mT.clone())
-        targets = targets_of(layer)
-        session = cast("OrthogonalityMethod", method).attach(targets, Alone.around(targets))
-        value = session.penalty(dict.fromkeys(session.taps, inputs))
-        if value is None:
-            return None
-        value.sum().backward()
-    gradient = layer.weight.grad
-    return float(value.detach()), torch.zeros_like(matrix) if gradient is None else gradient.mT
-
-
-def _values(found: Sequence[tuple[float, Tensor] | None]) -> list[float] | None:
-    """The values, where there is a penalty everywhere."""
-    values = [value for value, _ in filter(None, found)]
-    return values if len(values) == len(found) else None
-
-
-def _invariant(claim: str, method: object, ctx: Context, change: Change) -> Evidence:
+def _invariant(name: str, subject: SmallWeights, ctx: Context, change: Change) -> Evidence:
     noise = _noise(ctx)
     matrix = _gaussian(noise)
-    values = _values([_penalty(method, w) for w in (matrix, change(matrix, noise))])
+    values = subject.values(matrix, change(matrix, noise))
     if values is None:
-        return _nothing(claim)
+        return _nothing(name)
     share = abs((values[1] - values[0]) / values[0])
-    return _identity(claim, share, f"the value changes by {share:.2g} of it")
+    return _identity(name, share, f"the value changes by {share:.2g} of it")
 
 
 def _gaussian(noise: Noise) -> Tensor:
@@ -138,9 +124,9 @@ def _noise(ctx: Context) -> Noise:
     return Noise.seeded(ctx.case.seed, dtype=torch.float64)
 
 
-def _identity(claim: str, violation: float, note: str, *, tolerance: float = TOLERANCE) -> Evidence:
-    return Evidence(claim=claim, metric="violation", value=violation, tolerance=tolerance, note=note)
+def _identity(name: str, violation: float, note: str, *, tolerance: float = TOLERANCE) -> Evidence:
+    return Evidence(claim=name, metric="violation", value=violation, tolerance=tolerance, note=note)
 
 
-def _nothing(claim: str) -> Evidence:
-    return Evidence(claim=claim, metric="violation", value=None, note="the method adds no penalty")
+def _nothing(name: str) -> Evidence:
+    return Evidence(claim=name, metric="violation", value=None, note="the method adds no penalty")

@@ -200,7 +200,7 @@ class Session(Joins):
             raise ValueError("a method needs at least one target, got none; see targets_of(model)")
         self.targets = tuple(targets)
 
-    def penalty(self, taps: Mapping[str, Tensor] | None = None) -> Tensor | None:  # noqa: ARG002  # a hook
+    def penalty(self, taps: Mapping[str, Tensor] | None = None) -> Tensor | None:
         """What is added to the loss, `[*stack]`; None for nothing.
 
         Args:

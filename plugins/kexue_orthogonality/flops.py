@@ -155,7 +155,7 @@ def _factor(a: Shape, *_: Any, **__: Any) -> int:
     return math.prod(a[:-2]) * round(2 * a[-1] ** 3 / 3)
 
 
-def _lu_solve(lu: Shape, pivots: Shape, b: Shape, *_: Any, **__: Any) -> int:  # noqa: ARG001  # the same
+def _lu_solve(lu: Shape, pivots: Shape, b: Shape, *_: Any, **__: Any) -> int:
     return math.prod(b[:-2]) * 2 * lu[-1] ** 2 * b[-1]
 
 

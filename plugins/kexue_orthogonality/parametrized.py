@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -43,6 +44,28 @@ class Descending(Session):
     def optimizers(self) -> Sequence[Optimizer]:
         """See `Joins.optimizers`."""
         return (self._optimizer,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Momentum:
+    """The fields that methods share which move weights at a rate with momentum.
+
+    Args:
+        lr: learning rate, > 0.
+        momentum: in [0, 1).
+
+    Raises:
+        ValueError: a field out of its range.
+    """
+
+    lr: float = 0.1
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.lr > 0:
+            raise ValueError(f"lr must be > 0, got {self.lr}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
 
 
 class MatrixOptimizer(Optimizer):
@@ -110,7 +133,7 @@ class Iterated:
         """What `steps` polynomials make of a matrix, on the graph, `[*, d, k]`, d >= k."""
         return next(islice(self.iterates(matrix), self.steps, None))
 
-    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing random
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`; the free matrix starts at the weight."""
         session = Parametrized(targets)
         for target in session.targets:

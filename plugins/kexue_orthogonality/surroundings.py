@@ -27,12 +27,12 @@ class Streamed:
         self.counter = counter
         self._noise = noise
 
-    def noise(self, stream: Stream, *, stack: int | None = None) -> Noise:  # noqa: ARG002  # rows of one stream are independent
+    def noise(self, stream: Stream, *, stack: int | None = None) -> Noise:
         """See `Surroundings.noise`."""
         return self._noise
 
     @contextmanager
-    def global_rng(self, stream: Stream) -> Iterator[None]:  # noqa: ARG002  # there is one stream
+    def global_rng(self, stream: Stream) -> Iterator[None]:
         """See `Surroundings.global_rng`."""
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self._noise.twister())

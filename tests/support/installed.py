@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from kexue_bench.api import MethodSpec, ReadingSpec, TaskSpec
+from kexue_bench.api import MethodSpec, PublishedSpec, ReadingSpec, TaskSpec
 from kexue_bench.catalog.plugins import load_plugins
 from kexue_bench.catalog.registry import Registry
 
@@ -28,3 +28,8 @@ def tasks(family: str) -> tuple[TaskSpec, ...]:
 def readings(family: str) -> tuple[ReadingSpec, ...]:
     """The readings of a family, in order."""
     return tuple(spec for (owner, _), spec in registry().readings.items() if owner == family)
+
+
+def published(family: str) -> tuple[PublishedSpec, ...]:
+    """The published figures of a family, in order."""
+    return tuple(spec for (owner, _), spec in registry().published.items() if owner == family)

@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kexue_bench import Claimed, method
+
 from .. import polynomials
 from ..parametrized import Iterated
+from ..words import NO_METHOD
 
 
+@method(
+    "bjorck",
+    "relaxed Bjorck iterations in every forward pass",
+    unless=(NO_METHOD,),
+    claims=(
+        Claimed(name="one-lipschitz", when="scale != 'none'"),
+        Claimed(name="converges-to-polar", when="beta > 0.4"),
+    ),
+    references=("doi:10.1137/0708036", "arXiv:1811.05381"),
+    order=240,
+)
 @dataclass(frozen=True, kw_only=True)
 class Bjorck(Iterated):
     """W <- (1 + beta) W - beta W W^T W, a fixed number of times from X / |X|.
 
     beta = 1/2 converges quadratically and is Newton-Schulz of degree 3; smaller values converge linearly, with factor
     1 - 2 beta. Singular values stay <= 1.
-
-    Source: Bjorck and Bowie 1971, doi:10.1137/0708036; in networks arXiv:1811.05381.
 
     Args:
         beta: in (0, 1/2].

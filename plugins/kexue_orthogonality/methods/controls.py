@@ -8,14 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kexue_bench import method
+
 from ..contract import Alone, Session, Surroundings, Target
+from ..words import POLYNOMIALS_ONLY, WEIGHTS, WITHOUT_WEIGHTS
 
 _WARM_UP = 15
 
 
+@method("none", "leave the weights alone; what everything is compared with", unless=(POLYNOMIALS_ONLY,), order=10)
 @dataclass(frozen=True, kw_only=True)
 class Nothing:
-    """Leave the weights alone.
+    """A session without a hook: W is what the loop makes of it.
 
     Examples:
         >>> from torch import nn
@@ -25,14 +29,22 @@ class Nothing:
         True
     """
 
-    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing is asked of it
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`."""
         return Session(targets)
 
 
+@method(
+    "weight-decay",
+    "add a multiple of the weights to their gradient",
+    unless=WITHOUT_WEIGHTS,
+    knobs=(WEIGHTS,),
+    aliases=("l2",),
+    order=20,
+)
 @dataclass(frozen=True, kw_only=True)
 class WeightDecay:
-    """Add a multiple of the weights to their gradient: the gradient of weight / 2 |W|_F^2.
+    """G <- G + weight W: the gradient of weight / 2 |W|_F^2, added after the backward pass.
 
     Args:
         weight: the multiple.
@@ -58,7 +70,6 @@ class WeightDecay:
 
     def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`."""
-        del ctx
         return _Decaying(targets, self.weight)
 
 
@@ -72,14 +83,19 @@ class _Decaying(Session):
             target.gradient().add_(target.matrix().detach(), alpha=self._weight)
 
 
+@method(
+    "orthogonal-init",
+    "start at the polar factors and do nothing more",
+    unless=WITHOUT_WEIGHTS,
+    references=("arXiv:1312.6120",),
+    order=30,
+)
 @dataclass(frozen=True, kw_only=True)
 class OrthogonalInit:
-    """Start from the polar factors of the initial weights, and do nothing more.
+    """W_0 <- U V^T for W_0 = U S V^T.
 
     Every method that must start at orthonormal columns starts at the same ones, so that this control says how much of
     its effect is the start.
-
-    Source: arXiv:1312.6120.
 
     Examples:
         >>> from torch import nn
@@ -90,7 +106,7 @@ class OrthogonalInit:
         True
     """
 
-    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing is asked of it
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`."""
         session = Session(targets)
         for target in session.targets:
@@ -98,14 +114,19 @@ class OrthogonalInit:
         return session
 
 
+@method(
+    "spectral-norm",
+    "divide by the largest singular value, by power iteration",
+    unless=WITHOUT_WEIGHTS,
+    references=("arXiv:1802.05957",),
+    order=40,
+)
 @dataclass(frozen=True, kw_only=True)
 class SpectralNorm:
-    """Divide each weight by its largest singular value, estimated by power iteration: W = X / (u^T X v).
+    """W = X / (u^T X v) with v <- X^T X v and u = X v, both normalised: its largest singular value is about 1.
 
     Of a convolution this is the norm of the flattened kernel, not of the layer. The estimate is a lower bound that is
     carried on from step to step; 15 iterations precede the first.
-
-    Source: arXiv:1802.05957.
 
     Args:
         iterations: power iterations in each forward pass of training, >= 1.

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .penalty import Penalty, cosines, off_diagonal, squared_norm
+from kexue_bench import method
+
+from ..words import WEIGHTS, WITHOUT_WEIGHTS
+from .penalty import NeuronPenalty, cosines, off_diagonal, squared_norm
 
 
+@method(
+    "cosine",
+    "squared cosines between columns",
+    unless=WITHOUT_WEIGHTS,
+    claims=("gradient-matches-value", "zero-on-orthogonal", "left-invariant", "scale-invariant"),
+    knobs=(WEIGHTS,),
+    order=160,
+)
 @dataclass(frozen=True, kw_only=True)
-class Cosine(Penalty):
+class Cosine(NeuronPenalty):
     """The sum over i != j of the squared cosine of columns i and j: decorrelation, blind to lengths.
 
     For k <= d it is 0 exactly where all angles are right; for k > d it is at least k^2 / d - k, reached by the tight
@@ -32,7 +42,6 @@ class Cosine(Penalty):
         >>> loss.backward()
     """
 
-    side: ClassVar[Literal["tall", "columns"]] = "columns"
     weight: float = 1e-3
 
     def value(self, matrix: Tensor) -> Tensor:
@@ -40,13 +49,20 @@ class Cosine(Penalty):
         return squared_norm(off_diagonal(cosines(matrix)))
 
 
+@method(
+    "orthoreg",
+    "positive cosines punished, negative ones rewarded",
+    unless=WITHOUT_WEIGHTS,
+    claims=("gradient-matches-value", "left-invariant", "scale-invariant"),
+    knobs=(WEIGHTS,),
+    references=("arXiv:1611.01967",),
+    order=170,
+)
 @dataclass(frozen=True, kw_only=True)
-class OrthoReg(Penalty):
+class OrthoReg(NeuronPenalty):
     """The sum over i != j of log(1 + exp(sharpness (C_ij - 1))), C_ij the cosine of columns i and j.
 
     Positive cosines near 1 are punished, negative ones rewarded, so that its optimum is a simplex and not orthogonal.
-
-    Source: arXiv:1611.01967.
 
     Args:
         weight: factor of the penalty.
@@ -65,7 +81,6 @@ class OrthoReg(Penalty):
         >>> loss.backward()
     """
 
-    side: ClassVar[Literal["tall", "columns"]] = "columns"
     weight: float = 1e-3
     sharpness: float = 10.0
 

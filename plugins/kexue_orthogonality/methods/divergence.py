@@ -7,9 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
+from ..words import NORM, WEIGHTS, WITHOUT_WEIGHTS
 from .penalty import Penalty, gram
 
 
+@method(
+    "logdet-divergence",
+    "tr G - log det G - k, infinite where rank is lost",
+    unless=WITHOUT_WEIGHTS,
+    claims=(*NORM, "right-invariant"),
+    knobs=(WEIGHTS,),
+    order=180,
+)
 @dataclass(frozen=True, kw_only=True)
 class LogDetDivergence(Penalty):
     """Tr G - log det G - k, G = W^T W: infinite at the loss of rank, which it therefore prevents.
@@ -37,6 +48,14 @@ class LogDetDivergence(Penalty):
         return matrix.square().sum((-2, -1)) - logdet - matrix.shape[-1]
 
 
+@method(
+    "von-neumann",
+    "tr(G log G - G + I)",
+    unless=WITHOUT_WEIGHTS,
+    claims=(*NORM, "right-invariant"),
+    knobs=(WEIGHTS,),
+    order=190,
+)
 @dataclass(frozen=True, kw_only=True)
 class VonNeumannDivergence(Penalty):
     """Tr(G log G - G + I), G = W^T W: finite everywhere, with an infinite slope at the loss of rank.

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from .penalty import Penalty, cosines
+from kexue_bench import Claimed, method
+
+from ..words import WEIGHTS, WITHOUT_WEIGHTS
+from .penalty import NeuronPenalty, cosines
 
 SPACES = ("half", "full")
 
 
+@method(
+    "mhe",
+    "columns and their opposites repel each other on the sphere",
+    unless=WITHOUT_WEIGHTS,
+    claims=(
+        "gradient-matches-value",
+        "left-invariant",
+        "scale-invariant",
+        Claimed(name="stationary-on-orthogonal", when="space == 'half'"),
+    ),
+    knobs=(WEIGHTS,),
+    references=("arXiv:1805.09298",),
+    order=130,
+)
 @dataclass(frozen=True, kw_only=True)
-class HypersphericalEnergy(Penalty):
+class HypersphericalEnergy(NeuronPenalty):
     """MHE, the sum over ordered pairs i != j of |u_i - u_j|^-s, u the normalised columns; of [W, -W] in half space.
 
     With `space=full` the optimum is not orthogonal: up to d + 1 columns repel each other into a simplex, with cosines
     of -1 / (k - 1). With `space=half` every column comes with its opposite, as in the paper's second variant, and right
     angles are optimal. Blind to lengths, infinite where two columns coincide. s = 0 stands for -log|u_i - u_j|.
-
-    Source: arXiv:1805.09298.
 
     Args:
         weight: factor of the penalty.
@@ -41,7 +55,6 @@ class HypersphericalEnergy(Penalty):
         >>> loss.backward()
     """
 
-    side: ClassVar[Literal["tall", "columns"]] = "columns"
     weight: float = 1e-3
     power: float = 1.0
     space: str = "half"

@@ -6,14 +6,24 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from kexue_bench import method
+
+from ..words import NORM, WEIGHTS, WITHOUT_WEIGHTS
 from .penalty import Penalty, gram_error
 
 
+@method(
+    "l1-gram",
+    "sum of |W'W - I|",
+    unless=WITHOUT_WEIGHTS,
+    claims=NORM,
+    knobs=(WEIGHTS,),
+    references=("arXiv:1609.07093",),
+    order=150,
+)
 @dataclass(frozen=True, kw_only=True)
 class L1Gram(Penalty):
     """The sum over i, j of |(W^T W - I)_ij|: sparse errors in place of small ones.
-
-    Source: arXiv:1609.07093.
 
     Args:
         weight: factor of the penalty.

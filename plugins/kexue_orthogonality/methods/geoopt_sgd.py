@@ -8,20 +8,30 @@ from typing import Any
 
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import Session, Surroundings, Target
-from ..parametrized import Descending
+from ..parametrized import Descending, Momentum
+from ..words import LEARNING_RATES, ON_MANIFOLD, WITHOUT_WEIGHTS
 
 
+@method(
+    "geoopt-sgd",
+    "geoopt's Riemannian gradient descent, where geoopt is installed",
+    unless=WITHOUT_WEIGHTS,
+    claims=ON_MANIFOLD,
+    knobs=(LEARNING_RATES,),
+    references=("arXiv:2005.02819", "repository geoopt/geoopt"),
+    order=310,
+)
 @dataclass(frozen=True, kw_only=True)
-class GeooptSGD:
+class GeooptSGD(Momentum):
     """`geoopt.optim.RiemannianSGD` on the Stiefel manifold with its canonical metric.
 
     Another's implementation, measured beside `riemannian-sgd`. geoopt wants a parameter of its own, tall as the
     matrix: each step copies gradient and weight across. Starts at the polar factor.
 
     Needs the package geoopt.
-
-    Source: arXiv:2005.02819, repository geoopt/geoopt.
 
     Args:
         lr: learning rate, > 0.
@@ -36,16 +46,7 @@ class GeooptSGD:
         0.1
     """
 
-    lr: float = 0.1
-    momentum: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not self.lr > 0:
-            raise ValueError(f"lr must be > 0, got {self.lr}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
-
-    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing random
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`."""
         import geoopt  # pyright: ignore[reportMissingImports]  # optional
 

@@ -7,12 +7,23 @@ from dataclasses import dataclass
 
 import torch
 
+from kexue_bench import method
+
 from ..contract import Alone, Session, Surroundings, Target
 from ..parametrized import Parametrized
+from ..words import ON_MANIFOLD, WITHOUT_WEIGHTS
 
 _MAPS = ("expm", "cayley")
 
 
+@method(
+    "geotorch",
+    "geotorch's Stiefel parametrization, where geotorch is installed",
+    unless=WITHOUT_WEIGHTS,
+    claims=ON_MANIFOLD,
+    references=("arXiv:1909.09501", "repository lezcano/geotorch"),
+    order=300,
+)
 @dataclass(frozen=True, kw_only=True)
 class GeotorchStiefel:
     """`geotorch.Stiefel`: the first k columns of f(A) B, A skew of size d, B a full orthogonal matrix.
@@ -21,8 +32,6 @@ class GeotorchStiefel:
     start from torch's global generator, which is lent a stream and restored. Starts at the polar factor, like all.
 
     Needs the package geotorch.
-
-    Source: arXiv:1909.09501, repository lezcano/geotorch.
 
     Args:
         map: `expm` or `cayley`.

@@ -9,11 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import Session, Surroundings, Target
 from ..parametrized import Descending
 from ..stiefel import defect, landing_field, safe_step
+from ..words import LEARNING_RATES, WITHOUT_WEIGHTS
 
 
+@method(
+    "landing",
+    "descent that is drawn to the manifold, with the safe step, and no factorisation",
+    unless=WITHOUT_WEIGHTS,
+    claims=("keeps-determinant", "stays-within-radius", "converges-to-polar"),
+    knobs=(LEARNING_RATES,),
+    references=("Ablin and Peyre 2022, arXiv:2102.07432", "arXiv:2303.16510"),
+    order=270,
+)
 @dataclass(frozen=True, kw_only=True)
 class Landing:
     """W <- W - eta (psi W + lambda W (W^T W - I)), psi = (G W^T - W G^T) / 2, without any factorisation.
@@ -22,8 +34,6 @@ class Landing:
     that a start inside stays inside at any rate, and the sign of a square W's determinant with it. Outside, only the
     second term acts until W is inside: it alone is the gradient of lambda/4 |W^T W - I|^2. W may be tall; rates are
     computed on its device, one for each replicate. It owns its weights and leaves them where they start.
-
-    Source: arXiv:2102.07432 (square), 2303.16510 (tall).
 
     Args:
         lr: learning rate, > 0.
@@ -56,11 +66,11 @@ class Landing:
         if not 0 < self.radius < 1:
             raise ValueError(f"radius must be in (0, 1), got {self.radius}")
 
-    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing random
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`."""
         return Descending(targets, self.step, self.lr)
 
-    def step(self, matrix: Tensor, gradient: Tensor, state: dict[str, Any], lr: float) -> Tensor:  # noqa: ARG002  # nothing is remembered
+    def step(self, matrix: Tensor, gradient: Tensor, state: dict[str, Any], lr: float) -> Tensor:
         """The next matrix, `[*, d, k]`."""
         defects = defect(matrix)
         distance = torch.linalg.matrix_norm(defects)

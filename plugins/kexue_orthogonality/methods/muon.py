@@ -10,20 +10,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kexue_bench import Unless, method
+
 from ..contract import Session, Surroundings, Target
-from ..parametrized import Descending
+from ..parametrized import Descending, Momentum
 from ..polynomials import JORDAN, Polynomial, apply, scaled
+from ..words import LEARNING_RATES, NO_METHOD
 
 
+@method(
+    "muon",
+    "an optimizer: its updates are made orthogonal, its weights are not",
+    unless=(
+        NO_METHOD,
+        Unless(when="task.loss == 'none'", because="makes updates orthogonal, and without a loss there are none"),
+    ),
+    knobs=(LEARNING_RATES,),
+    references=("repository KellerJordan/Muon",),
+    order=290,
+)
 @dataclass(frozen=True, kw_only=True)
-class Muon:
+class Muon(Momentum):
     """W <- W - lr c Q, Q five steps of the quintic 3.4445, -4.7750, 2.0315 from the momentum divided by its norm.
 
     An optimizer that stands here for comparison: its *updates* have singular values near 1 (.68 to 1.20 from inputs
     above 1e-2, never 1, however many steps), its weights are kept nowhere. c = sqrt(max(1, out / in)). Momentum is
     Nesterov's. Everything is computed in the weight's own dtype, which may be bfloat16 or not.
-
-    Source: repository KellerJordan/Muon.
 
     Args:
         lr: learning rate, > 0.
@@ -49,10 +61,7 @@ class Muon:
     steps: int = 5
 
     def __post_init__(self) -> None:
-        if not self.lr > 0:
-            raise ValueError(f"lr must be > 0, got {self.lr}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        super().__post_init__()
         if self.steps < 1:
             raise ValueError(f"steps must be >= 1, got {self.steps}")
 
@@ -60,7 +69,7 @@ class Muon:
         """The endless sequence that is applied to singular values."""
         return repeat(JORDAN)
 
-    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing random
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`."""
         sessions = Descending(targets, self._step, self.lr)
         for optimizer in sessions.optimizers():

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from .penalty import Penalty, cosines, gram_error, off_diagonal
+from kexue_bench import method
+
+from ..words import NORM, WEIGHTS, WITHOUT_WEIGHTS
+from .penalty import NeuronPenalty, cosines, gram_error, off_diagonal
 
 
+@method(
+    "mc-entry",
+    "largest entry of |W'W - I|",
+    unless=WITHOUT_WEIGHTS,
+    claims=NORM,
+    knobs=(WEIGHTS,),
+    references=("arXiv:1810.09102",),
+    order=90,
+)
 @dataclass(frozen=True, kw_only=True)
-class McEntry(Penalty):
-    """Mutual coherence as the largest entry, max over i, j of |(W^T W - I)_ij|.
+class McEntry(NeuronPenalty):
+    """max over i, j of |(W^T W - I)_ij|: mutual coherence as a norm of entries.
 
     The paper writes |W^T W - I| with the index of infinity, which is either this or the norm that `mc-induced` takes.
     Never above the spectral norm of `srip`. Neurons are columns.
-
-    Source: arXiv:1810.09102.
 
     Args:
         weight: factor of the penalty.
@@ -32,21 +41,25 @@ class McEntry(Penalty):
         >>> loss.backward()
     """
 
-    side: ClassVar[Literal["tall", "columns"]] = "columns"
-    weight: float = 1e-2
-
     def value(self, matrix: Tensor) -> Tensor:
         """See `Penalty.value`."""
         return gram_error(matrix).abs().amax((-2, -1))
 
 
+@method(
+    "mc-induced",
+    "largest row sum of |W'W - I|",
+    unless=WITHOUT_WEIGHTS,
+    claims=NORM,
+    knobs=(WEIGHTS,),
+    references=("arXiv:1810.09102",),
+    order=100,
+)
 @dataclass(frozen=True, kw_only=True)
-class McInduced(Penalty):
-    """Mutual coherence as the induced norm, the largest row sum of |W^T W - I|.
+class McInduced(NeuronPenalty):
+    """max over i of sum over j of |(W^T W - I)_ij|: mutual coherence as an induced norm.
 
     The other reading of the norm in `mc-entry`; never below the spectral norm of `srip`. Neurons are columns.
-
-    Source: arXiv:1810.09102.
 
     Args:
         weight: factor of the penalty.
@@ -61,22 +74,26 @@ class McInduced(Penalty):
         >>> loss.backward()
     """
 
-    side: ClassVar[Literal["tall", "columns"]] = "columns"
-    weight: float = 1e-2
-
     def value(self, matrix: Tensor) -> Tensor:
         """See `Penalty.value`."""
         return gram_error(matrix).abs().sum(-1).amax(-1)
 
 
+@method(
+    "coherence",
+    "largest |cosine| between two columns",
+    unless=WITHOUT_WEIGHTS,
+    claims=("gradient-matches-value", "left-invariant", "scale-invariant"),
+    knobs=(WEIGHTS,),
+    references=("Welch, IEEE Transactions on Information Theory 20, 1974",),
+    order=110,
+)
 @dataclass(frozen=True, kw_only=True)
-class Coherence(Penalty):
-    """The coherence of frames, the largest |cosine| between two different columns.
+class Coherence(NeuronPenalty):
+    """max over i != j of |cos(w_i, w_j)|: the coherence of frames.
 
     Blind to lengths. For k <= d its minimum is 0; for k > d it is at least sqrt((k - d) / (d (k - 1))) (Welch), which
     only equiangular tight frames reach.
-
-    Source: L. R. Welch, IEEE Transactions on Information Theory 20, 1974.
 
     Args:
         weight: factor of the penalty.
@@ -90,9 +107,6 @@ class Coherence(Penalty):
         >>> loss = model(torch.ones(2, 8)).square().mean() + joins.penalty()
         >>> loss.backward()
     """
-
-    side: ClassVar[Literal["tall", "columns"]] = "columns"
-    weight: float = 1e-2
 
     def value(self, matrix: Tensor) -> Tensor:
         """See `Penalty.value`."""

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kexue_bench import Claimed, method
+
 from ..parametrized import Iterated
 from ..polynomials import NEWTON_SCHULZ, Polynomial
+from ..words import NO_METHOD
 
 
+@method(
+    "newton-schulz",
+    "Newton-Schulz iterations in every forward pass, degree 3 or 5",
+    unless=(NO_METHOD,),
+    claims=(Claimed(name="one-lipschitz", when="scale != 'none'"), "converges-to-polar"),
+    references=("doi:10.1137/0707031", "doi:10.1137/0708036"),
+    order=230,
+)
 @dataclass(frozen=True, kw_only=True)
 class NewtonSchulz(Iterated):
     """W <- (3 W - W G) / 2, or W <- (15 W - 10 W G + 3 W G^2) / 8, G = W^T W, a fixed number of times from X / |X|.
@@ -16,8 +27,6 @@ class NewtonSchulz(Iterated):
     Singular values s <= 1 rise to 1 and never pass it, so the layer is 1-Lipschitz after any number of steps; small
     ones grow by 1.5 or 1.875 a step. The degree-3 step is gradient descent on |G - I|_F^2 at rate 1/8. Gradients pass
     through all steps.
-
-    Source: Kovarik 1970, doi:10.1137/0707031; Bjorck and Bowie 1971, doi:10.1137/0708036.
 
     Args:
         degree: 3 or 5.

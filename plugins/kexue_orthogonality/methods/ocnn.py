@@ -8,13 +8,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import Surroundings, Target
 from ..targets import correlate
+from ..words import NORM, WEIGHTS, WITHOUT_WEIGHTS
 from .penalty import Penalty, PenaltySession
 
 PADDINGS = ("full", "released")
 
 
+@method(
+    "ocnn",
+    "orthogonality of a convolution as an operator",
+    unless=WITHOUT_WEIGHTS,
+    claims=(*NORM, "right-invariant"),
+    knobs=(WEIGHTS,),
+    references=("arXiv:1911.12207",),
+    order=140,
+)
 @dataclass(frozen=True, kw_only=True)
 class Ocnn(Penalty):
     """|Conv(K, K; padding P, stride S) - I|_F^2, with P = floor((n - 1) / S) S for kernels of size n.
@@ -24,8 +36,6 @@ class Ocnn(Penalty):
     published code pads by 1 whatever n and S are: at stride 1 it misses the offsets of 2 of a 3 x 3 kernel, at stride 2
     it compares offsets of 1, which never occur, and misses 0. `padding=released` reproduces that (of the
     published code, which returns the norm, the square). A linear layer is a kernel of size 1.
-
-    Source: arXiv:1911.12207.
 
     Args:
         weight: factor of the penalty; .1 in the authors' script.
@@ -81,7 +91,6 @@ class Ocnn(Penalty):
 
     def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> PenaltySession:
         """See `OrthogonalityMethod.attach`."""
-        del ctx
         return _Kernels(self, targets)
 
 

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from .penalty import Penalty, gram, off_diagonal, squared_norm
+from kexue_bench import Claimed, method
+
+from ..words import WEIGHTS, WITHOUT_WEIGHTS
+from .penalty import NeuronPenalty, gram, off_diagonal, squared_norm
 
 GRADIENTS = ("full", "released")
 
 
+@method(
+    "off-diagonal",
+    "squares of the Gram matrix beside its diagonal (BigGAN)",
+    unless=WITHOUT_WEIGHTS,
+    claims=(
+        Claimed(name="gradient-matches-value", when="gradient == 'full'"),
+        "zero-on-orthogonal",
+        "left-invariant",
+    ),
+    knobs=(WEIGHTS,),
+    references=("arXiv:1809.11096",),
+    aliases=("biggan",),
+    variants=("off-diagonal", "off-diagonal[gradient=released]"),
+    order=70,
+)
 @dataclass(frozen=True, kw_only=True)
-class OffDiagonal(Penalty):
+class OffDiagonal(NeuronPenalty):
     """|W^T W - diag(W^T W)|_F^2 over neurons (columns): asks for right angles and leaves the lengths alone.
 
     Proportional to the fourth power of the scale of W, so that alone it shrinks W to nothing. The gradient is
     4 W (W^T W - diag). The published PyTorch code adds 2 W (W^T W - diag) instead: a weight of b there is b / 2 here,
-    and `gradient=released` reproduces it.
-
-    Source: arXiv:1809.11096, section 3.1.
+    and `gradient=released` reproduces it. The paper has it in section 3.1.
 
     Args:
         weight: factor of the penalty; 1e-4 in the paper.
@@ -39,7 +54,6 @@ class OffDiagonal(Penalty):
         >>> loss.backward()
     """
 
-    side: ClassVar[Literal["tall", "columns"]] = "columns"
     weight: float = 1e-4
     gradient: str = "full"
 

@@ -7,10 +7,21 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from kexue_bench import Unless, method
+
 from ..contract import Alone, Session, Surroundings, Target
 from ..parametrized import Parametrized
+from ..words import WITHOUT_WEIGHTS
 
 
+@method(
+    "orthogonium-bjorck",
+    "orthogonium's Bjorck parametrization, where orthogonium is installed",
+    unless=(*WITHOUT_WEIGHTS, Unless(when="dtype != 'float32'", because="computes in float32 only")),
+    claims=("converges-to-polar",),
+    references=("arXiv:2501.07930", "repository deel-ai/orthogonium"),
+    order=320,
+)
 @dataclass(frozen=True, kw_only=True)
 class OrthogoniumBjorck:
     """The weight's default in orthogonium: three power iterations, then Bjorck iterations with beta = 1/2.
@@ -20,8 +31,6 @@ class OrthogoniumBjorck:
     vectors are drawn from torch's global generator, which is lent a stream and restored.
 
     Needs the package orthogonium.
-
-    Source: arXiv:2501.07930, repository deel-ai/orthogonium.
 
     Args:
         steps: Bjorck iterations, >= 1.

@@ -8,15 +8,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from kexue_bench import method
+
 from .. import maps
 from ..contract import Session, Surroundings, Target
 from ..parametrized import Parametrized
 from ..targets import polar
+from ..words import ON_MANIFOLD, WITHOUT_WEIGHTS
 
 _SKEW: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cayley": maps.cayley, "matrix_exp": maps.exponential}
 _MAPS = ("cayley", "matrix_exp", "householder")
 
 
+@method(
+    "parametrization",
+    "weights as a map of free matrices: Cayley, exponential or Householder reflections",
+    unless=WITHOUT_WEIGHTS,
+    claims=ON_MANIFOLD,
+    references=("arXiv:1901.08428", "arXiv:1909.09501", "doi:10.1007/s10107-012-0584-1", "arXiv:1612.00188"),
+    variants=("parametrization[map=[cayley,matrix_exp,householder]]",),
+    order=220,
+)
 @dataclass(frozen=True, kw_only=True)
 class Parametrization:
     """W = f(X), with orthonormal columns for every X, trained by the optimizer of the loop.
@@ -26,9 +38,6 @@ class Parametrization:
     `householder`: k reflections whose vectors are the columns of X below the diagonal, times fixed signs; it too
     starts at the polar factor. Weight decay leaves the weights orthogonal under all three, and none can change the sign
     of the determinant of a square W.
-
-    Source: arXiv:1901.08428, 1909.09501 (matrix_exp), doi:10.1007/s10107-012-0584-1 (cayley), arXiv:1612.00188
-    (householder).
 
     Args:
         map: `cayley`, `matrix_exp` or `householder`.
@@ -53,7 +62,7 @@ class Parametrization:
         if self.map not in _MAPS:
             raise ValueError(f"map must be one of {', '.join(_MAPS)}, got {self.map!r}")
 
-    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing random
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`."""
         session = Parametrized(targets)
         for target in session.targets:

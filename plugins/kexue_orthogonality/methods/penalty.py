@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -11,16 +12,20 @@ from torch import Tensor
 from ..contract import Session, Surroundings, Target
 
 
+@dataclass(frozen=True, kw_only=True)
 class Penalty:
     """A penalty that looks at weights alone; a subclass is a frozen dataclass that fills `value`.
 
-    Attributes:
-        weight: factor of the sum over targets; a field of every subclass.
-        side: the matrix it is applied to: `tall`, or `columns` where it is about neurons, as in `Target`.
+    Args:
+        weight: factor of the sum over targets.
+
+    Raises:
+        ValueError: a negative weight.
     """
 
-    weight: float
     side: ClassVar[Literal["tall", "columns"]] = "tall"
+    """The matrix it is applied to: `tall`, or `columns` where it is about neurons, as in `Target`."""
+    weight: float = 1e-2
 
     def __post_init__(self) -> None:
         if not self.weight >= 0:
@@ -37,9 +42,20 @@ class Penalty:
         """
         raise NotImplementedError
 
-    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> PenaltySession:  # noqa: ARG002  # a penalty of weights needs nothing of it
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> PenaltySession:
         """See `OrthogonalityMethod.attach`."""
         return PenaltySession(self, targets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronPenalty(Penalty):
+    """A penalty of neurons: each is a column of W, which may be wide.
+
+    Args:
+        weight: factor of the sum over targets.
+    """
+
+    side: ClassVar[Literal["tall", "columns"]] = "columns"
 
 
 class PenaltySession(Session):
@@ -51,7 +67,6 @@ class PenaltySession(Session):
 
     def penalty(self, taps: Mapping[str, Tensor] | None = None) -> Tensor:
         """The weighted sum over the targets, `[*stack]`; see `Session.penalty`."""
-        del taps
         return self._method.weight * torch.stack([self.value(target) for target in self.targets]).sum(0)
 
     def value(self, target: Target) -> Tensor:

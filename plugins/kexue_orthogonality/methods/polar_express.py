@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kexue_bench import method
+
 from .. import polynomials
 from ..parametrized import Iterated
+from ..words import NO_METHOD
 
 
+@method(
+    "polar-express",
+    "the best sequence of quintics in every forward pass",
+    unless=(NO_METHOD,),
+    claims=("converges-to-polar",),
+    references=("Amsel et al. 2025, arXiv:2505.16932",),
+    order=250,
+)
 @dataclass(frozen=True, kw_only=True)
 class PolarExpress(Iterated):
     """Quintics p_1, p_2, ... applied to the singular values of X / |X|, each nearest to 1 where the last one left them.
 
     Best at every number of steps for singular values in [lower, 1]: with lower = 1e-6 and no cushion the error is .06
     after 10 steps and 1e-4 after 11, when the degree-5 Newton-Schulz step is still at 1. Values pass 1 on the way (by
-    up to 1 - lower at first), so that W is not 1-Lipschitz after few steps. The coefficients are computed, not copied.
-
-    Source: arXiv:2505.16932, algorithm 1 and appendix G.
+    up to 1 - lower at first), so that W is not 1-Lipschitz after few steps. The coefficients are computed, not copied
+    (algorithm 1 and appendix G of the paper).
 
     Args:
         lower: smallest singular value that is expected after scaling, in (0, 1]; an error of a factor 100 either way

@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kexue_bench import Claimed, Knob, method
+
 from ..contract import Session, Surroundings, Target
+from ..words import WITHOUT_WEIGHTS
 
 
+@method(
+    "polar-projection",
+    "the nearest orthogonal matrix after every few steps",
+    unless=WITHOUT_WEIGHTS,
+    claims=(
+        "converges-to-polar",
+        Claimed(name="one-lipschitz", when="every == 1"),
+        Claimed(name="stays-on-manifold", when="every == 1"),
+    ),
+    knobs=(Knob(field="every", grid=(1, 3, 10, 30)),),
+    references=("Fan and Hoffman 1955, doi:10.2307/2032662",),
+    order=280,
+)
 @dataclass(frozen=True, kw_only=True)
 class PolarProjection:
-    """Replace W by its polar factor at the start and after each `every`-th step of whatever optimizer the loop has.
+    """W <- U V^T, its polar factor, at the start and after each `every`-th step of whatever optimizer the loop has.
 
     Between projections the weights drift; the optimizer's own state knows nothing of it. Costs a singular value
     decomposition a period.
-
-    Source: Fan and Hoffman 1955, doi:10.2307/2032662 (the polar factor is the nearest).
 
     Args:
         every: steps of a period, >= 1.
@@ -44,7 +58,7 @@ class PolarProjection:
         if self.every < 1:
             raise ValueError(f"every must be >= 1, got {self.every}")
 
-    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing random
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`."""
         return _Projecting(targets, self.every)
 

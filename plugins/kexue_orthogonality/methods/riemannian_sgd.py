@@ -9,23 +9,34 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import Session, Surroundings, Target
-from ..parametrized import Descending
+from ..parametrized import Descending, Momentum
 from ..stiefel import qr_retraction, tangent
 from ..targets import polar
+from ..words import LEARNING_RATES, ON_MANIFOLD, WITHOUT_WEIGHTS
 
 _RETRACTIONS: dict[str, Callable[[Tensor], Tensor]] = {"qr": qr_retraction, "polar": polar}
 
 
+@method(
+    "riemannian-sgd",
+    "gradient descent along the Stiefel manifold, back onto it by QR or the polar factor",
+    unless=WITHOUT_WEIGHTS,
+    claims=ON_MANIFOLD,
+    knobs=(LEARNING_RATES,),
+    references=("Absil, Mahony and Sepulchre 2008, doi:10.1515/9781400830244",),
+    aliases=("rsgd",),
+    order=260,
+)
 @dataclass(frozen=True, kw_only=True)
-class RiemannianSGD:
+class RiemannianSGD(Momentum):
     """W <- R(W - lr M), M the gradient along the manifold, with momentum carried along by projection.
 
     The gradient is G - W (W^T G + G^T W) / 2. R is the QR factor with a positive diagonal or the polar factor; both
     keep the sign of the determinant of a square W. It owns its weights and starts at their polar factors; the loop's
-    optimizer moves the rest.
-
-    Source: Absil, Mahony and Sepulchre 2008, Optimization Algorithms on Matrix Manifolds, sections 3.6.1 and 4.1.1.
+    optimizer moves the rest. Sections 3.6.1 and 4.1.1 of the book.
 
     Args:
         lr: learning rate, > 0.
@@ -48,19 +59,14 @@ class RiemannianSGD:
         True
     """
 
-    lr: float = 0.1
-    momentum: float = 0.0
     retraction: str = "qr"
 
     def __post_init__(self) -> None:
-        if not self.lr > 0:
-            raise ValueError(f"lr must be > 0, got {self.lr}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        super().__post_init__()
         if self.retraction not in _RETRACTIONS:
             raise ValueError(f"retraction must be one of {', '.join(_RETRACTIONS)}, got {self.retraction!r}")
 
-    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:  # noqa: ARG002  # nothing random
+    def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`."""
         session = Descending(targets, self.step, self.lr)
         for target in session.targets:

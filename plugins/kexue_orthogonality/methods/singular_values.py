@@ -7,9 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
+from ..words import NORM, WEIGHTS, WITHOUT_WEIGHTS
 from .penalty import Penalty
 
 
+@method(
+    "polar-distance",
+    "squared distance to the polar factor",
+    unless=WITHOUT_WEIGHTS,
+    claims=(*NORM, "right-invariant"),
+    knobs=(WEIGHTS,),
+    order=200,
+)
 @dataclass(frozen=True, kw_only=True)
 class PolarDistance(Penalty):
     """|W - U V^T|_F^2 = the sum of (s_i - 1)^2: the squared distance to the nearest matrix with orthonormal columns.
@@ -29,20 +40,25 @@ class PolarDistance(Penalty):
         >>> loss.backward()
     """
 
-    weight: float = 1e-2
-
     def value(self, matrix: Tensor) -> Tensor:
         """See `Penalty.value`."""
         return (torch.linalg.svdvals(matrix) - 1).square().sum(-1)
 
 
+@method(
+    "spectral-penalty",
+    "half the square of the largest singular value",
+    unless=WITHOUT_WEIGHTS,
+    claims=("gradient-matches-value", "left-invariant", "right-invariant"),
+    knobs=(WEIGHTS,),
+    references=("arXiv:1705.10941",),
+    order=210,
+)
 @dataclass(frozen=True, kw_only=True)
 class SpectralPenalty(Penalty):
-    """Half the square of the largest singular value.
+    """s_1^2 / 2, s_1 the largest singular value.
 
     It keeps a layer from amplifying and asks for no angles: a control of what orthogonality adds.
-
-    Source: arXiv:1705.10941.
 
     Args:
         weight: factor of the penalty.
@@ -56,8 +72,6 @@ class SpectralPenalty(Penalty):
         >>> loss = model(torch.ones(2, 8)).square().mean() + joins.penalty()
         >>> loss.backward()
     """
-
-    weight: float = 1e-2
 
     def value(self, matrix: Tensor) -> Tensor:
         """See `Penalty.value`."""

@@ -10,13 +10,32 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from kexue_bench import Claimed, method
+
 from ..contract import Alone, Session, Surroundings, Target
+from ..words import WEIGHTS, WITHOUT_WEIGHTS
 from .penalty import cosines, off_diagonal
 
 ESTIMATORS = ("batch", "split", "whitened", "random", "exact")
 _RIDGE = 1e-6
 
 
+@method(
+    "som",
+    "angles read off the signs of the answers to a batch",
+    needs="inputs",
+    unless=WITHOUT_WEIGHTS,
+    claims=(
+        "gradient-matches-value",
+        Claimed(name="left-invariant", when="estimator == 'exact'"),
+        Claimed(name="scale-invariant", when="estimator == 'exact'"),
+        Claimed(name="stationary-on-orthogonal", when="estimator == 'exact'"),
+    ),
+    knobs=(WEIGHTS,),
+    references=("arXiv:2001.01275",),
+    variants=("som", "som[estimator=split]", "som[estimator=whitened]", "som[estimator=exact]"),
+    order=120,
+)
 @dataclass(frozen=True, kw_only=True)
 class SelfOrthogonality:
     """SOM: a (sum over i != j of t_ij)^2 + b sum over i != j of t_ij^2, t_ij the correlation of two neurons' signs.
@@ -30,8 +49,6 @@ class SelfOrthogonality:
     halves of the batch in place of squaring one: no such floor, and a value that may be negative. `whitened`
     multiplies inputs by S^-1/2, S a running covariance, so that the angle is the one between the weights. `random`
     answers to Gaussian inputs of its own, `exact` takes t_ij = (2 / pi) asin(cos of w_i, w_j) with no inputs at all.
-
-    Source: arXiv:2001.01275.
 
     Args:
         weight: factor of the penalty.
@@ -132,7 +149,6 @@ class _Exact(Session):
         return self._method.weight * torch.stack(values).sum(0)
 
     def _value(self, target: Target, inputs: Tensor | None) -> Tensor:
-        del inputs
         return self._method.value(target.columns())
 
 
@@ -144,7 +160,6 @@ class _Random(_Exact):
         self._noise, self._drawn = ctx.noise("method", stack=0), 0
 
     def _value(self, target: Target, inputs: Tensor | None) -> Tensor:
-        del inputs
         columns = target.columns()
         x = self._noise.at(self._drawn).normal(*(target.stack or (1,)), self._method.samples, columns.shape[-2])
         self._drawn += 1

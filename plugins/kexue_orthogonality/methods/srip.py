@@ -8,21 +8,38 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import Claimed, method
+
 from ..contract import Alone, Session, Surroundings, Target
 from ..targets import tall
+from ..words import WEIGHTS, WITHOUT_WEIGHTS
 from .penalty import Penalty, PenaltySession, gram_error
 
 SOLVERS = ("exact", "two-step", "power", "released")
 
 
+@method(
+    "srip",
+    "spectral norm of W'W - I, exact or by two power steps",
+    unless=WITHOUT_WEIGHTS,
+    claims=(
+        Claimed(name="gradient-matches-value", when="solver != 'power'"),
+        "zero-on-orthogonal",
+        Claimed(name="zero-only-on-orthogonal", when="solver == 'exact'"),
+        "left-invariant",
+        Claimed(name="right-invariant", when="solver == 'exact'"),
+    ),
+    knobs=(WEIGHTS,),
+    references=("arXiv:1810.09102",),
+    variants=("srip", "srip[solver=two-step]"),
+    order=80,
+)
 @dataclass(frozen=True, kw_only=True)
 class Srip(Penalty):
     """SRIP, |W^T W - I|_2 = max |s_i^2 - 1|, s the singular values, of the smaller Gram matrix.
 
     Of the larger Gram matrix it would be at least 1, and flat wherever all s^2 <= 2. With v the eigenvector of the
     eigenvalue of largest modulus, the gradient is 2 sign W v v^T (v need not be differentiated).
-
-    Source: arXiv:1810.09102 and the authors' code.
 
     Args:
         weight: factor of the penalty; 1e-2 in the authors' code for CIFAR.
@@ -45,7 +62,6 @@ class Srip(Penalty):
         >>> loss.backward()
     """
 
-    weight: float = 1e-2
     solver: str = "exact"
     steps: int = 2
 

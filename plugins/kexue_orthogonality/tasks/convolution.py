@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
+
 from ..spectra import circular
 from ..targets import WeightTarget
+from ..words import SMALL_RATES, WITHOUT_LOSS
 from .descent import WeightTraining, censored, check_run, hold
 from .layers import StackedConv2d
+from .measures import trained_mean
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -21,14 +25,35 @@ if TYPE_CHECKING:
 _KERNEL = 3
 
 
+@task(
+    "convolution",
+    "a 3 x 3 convolution brought near an isometry, judged by its exact singular values",
+    version=1,
+    kind="trained",
+    offers={"inputs"},
+    facts=WITHOUT_LOSS,
+    knobs=(SMALL_RATES,),
+    suites={
+        "standard": ("convolution[stride=[1,2]]",),
+        "full": ("convolution[stride=[1,2],outputs=[4,16]]", "convolution[inputs=16,outputs=16,stride=[1,2]]"),
+    },
+    methods={"standard": ("soft", "off-diagonal", "srip", "ocnn", "spectral-norm", "landing", "parametrization")},
+    timed=(),
+    replicates={"standard": 10, "full": 20},
+    stack=10,
+    dtype="float64",
+    primary="isometry-error",
+    headline=("isometry-error", "operator-norm", "operator-least", "flattened-norm", "flops"),
+    order=60,
+)
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
-    """Bring a 3 x 3 convolution with circular borders as near to an isometry as the method does, without a loss.
+    """No loss: a kernel K with circular borders starts at N(0, 1 / (9 inputs)) and moves as the method moves it.
 
     Methods see the kernel flattened to a matrix, and orthonormal columns of that matrix are no orthogonal convolution:
     its operator norm can be up to 3. The truth is the spectrum of the convolution itself on images of size x size, by
     the Fourier transform: `operator-norm`, `operator-least` and `isometry-error`, the largest |s - 1|. A penalty
-    descends at `rate` whatever its weight. Kernels start at N(0, 1 / (9 inputs)).
+    descends at `rate` whatever its weight.
 
     Args:
         inputs: channels.
@@ -67,7 +92,7 @@ class Convolution:
         target = WeightTarget(name="weight", module=layer, kind="convolution", stacked=True)
         return hold(method, layer, target, ctx, rate=self.rate, loss=None, image=self.size)
 
-    def measure(self, training: Training, ctx: Context) -> Measure:  # noqa: ARG002  # nothing held out is needed
+    def measure(self, training: Training, ctx: Context) -> Measure:
         """`operator-norm`, `operator-least`, `isometry-error` and the norm of the flattened kernel, each `[R]`."""
         assert isinstance(training, WeightTraining)
 
@@ -84,6 +109,4 @@ class Convolution:
 
     def score(self, method: object, ctx: Context) -> float:
         """Minus the mean error of the isometry after training, NaN where it diverged."""
-        training = self.build(method, ctx)
-        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
-        return math.nan if trained.diverged else -float(trained.final["isometry-error"].mean())
+        return -trained_mean(self, method, ctx, "isometry-error")

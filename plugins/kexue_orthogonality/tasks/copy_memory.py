@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kexue_bench import task
 from kexue_bench.lab.training import Training, adam
 
 from ..contract import OrthogonalityMethod
 from ..targets import WeightTarget
+from ..words import RECURRENT, TRAINING_RATES
 from .counted import CountedTraining
 from .layers import StackedLinear
-from .measures import orthogonality
+from .measures import orthogonality, trained_mean
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -28,6 +30,24 @@ _BLANK, _MARKER = 0, SYMBOLS + 1
 _BATCH, _TEST = 32, 256
 
 
+@task(
+    "copy-memory",
+    "a recurrent network says ten symbols again after a delay; the best without memory is known",
+    version=1,
+    kind="trained",
+    knobs=(TRAINING_RATES,),
+    suites={
+        "standard": ("copy-memory",),
+        "full": ("copy-memory[steps=2000]", "copy-memory[delay=100,units=128,steps=2000]"),
+    },
+    methods={"standard": RECURRENT},
+    timed={"full"},
+    replicates={"standard": 5, "full": 10},
+    stack=5,
+    primary="copy-nll",
+    headline=("copy-nll", "copy-share", "copy-accuracy", "orthogonality-error", "time", "flops"),
+    order=130,
+)
 @dataclass(frozen=True, kw_only=True)
 class CopyMemory:
     """Read ten symbols of eight, wait, and say them again: sequences of `delay` + 20, a symbol or blank a step.
@@ -82,7 +102,6 @@ class CopyMemory:
         source = ctx.noise("data", stack=0)
 
         def loss(batch: tuple[Tensor, Tensor], state: None, noise: Noise) -> tuple[Tensor, None]:
-            del noise
             return _nll(model(batch[0]), batch[1]), state
 
         return CountedTraining(
@@ -117,9 +136,7 @@ class CopyMemory:
 
     def score(self, method: object, ctx: Context) -> float:
         """Minus the nats a position after training, NaN where it diverged."""
-        training = self.build(method, ctx)
-        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
-        return math.nan if trained.diverged else -float(trained.final["copy-nll"].mean())
+        return -trained_mean(self, method, ctx, "copy-nll")
 
 
 class CopyNetwork(nn.Module):

@@ -8,20 +8,37 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
+from kexue_bench import task
 from kexue_bench.lab.problems import Sampling
 
 from ..contract import OrthogonalityMethod
 from ..surroundings import Streamed
 from ..targets import WeightTarget
 from .layers import StackedLinear
+from .small_weights import Checked
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
     from kexue_bench.lab.noise import Noise
 
+_AT_THE_START = ("none", "orthogonal-init", "spectral-norm", "parametrization[map=cayley]", "polar-express")
 
+
+@task(
+    "deep-linear",
+    "growth of a signal through 50 linear layers at their start; orthogonal ones keep it",
+    version=1,
+    suites={"standard": ("deep-linear",), "full": ("deep-linear", "deep-linear[width=[8,128]]")},
+    methods={"standard": _AT_THE_START, "full": _AT_THE_START},
+    timed={"full"},
+    budgets={"standard": 256, "full": 8192},
+    dtype="float64",
+    primary="mse",
+    headline=("estimate", "bias", "variance", "mse"),
+    order=140,
+)
 @dataclass(frozen=True, kw_only=True)
-class DeepLinear:
+class DeepLinear(Checked):
     """Growth a layer of a random signal, (1 / L) log(|W_L .. W_1 x| / |x|), right after the method was attached.
 
     Weights are n x n with entries N(0, 1 / n), drawn anew in every draw. Left alone they lose

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .digits import CLASSES, SIDE, Classifier, TrainedClassifier, digits_of, nll
-from .digits_mlp import Mlp
+from kexue_bench import task
+
+from ..words import RECURRENT, TRAINING_RATES
+from .digits import CLASSES, SIDE, Classifier, digits_of, nll
+from .digits_mlp import DigitsMlp, Mlp
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -20,8 +23,24 @@ if TYPE_CHECKING:
 _WATCHED = 64
 
 
+@task(
+    "deep-mlp",
+    "train 50 layers of tanh units on digits; how much of the gradient reaches the first",
+    version=1,
+    kind="trained",
+    offers={"inputs"},
+    knobs=(TRAINING_RATES,),
+    suites={"standard": ("deep-mlp",), "full": ("deep-mlp", "deep-mlp[steps=1000]")},
+    methods={"standard": RECURRENT},
+    timed={"full"},
+    replicates={"standard": 5, "full": 20},
+    stack=5,
+    primary="test-nll",
+    headline=("test-nll", "test-accuracy", "gradient-ratio", "orthogonality-error", "flops"),
+    order=120,
+)
 @dataclass(frozen=True, kw_only=True)
-class DeepMlp(TrainedClassifier):
+class DeepMlp(DigitsMlp):
     """`digits-mlp` with tanh units and 50 hidden layers whose weights start at N(0, 1 / inputs).
 
     `gradient-ratio` is the norm of the gradient of the loss at the first hidden layer's output over that at the last
@@ -41,11 +60,6 @@ class DeepMlp(TrainedClassifier):
     depth: int = 50
     steps: int = 100
     lr: float = 1e-3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.width < 1 or self.depth < 1:
-            raise ValueError(f"width and depth must be >= 1, got {self.width}, {self.depth}")
 
     def network(self, noise: Noise, replicates: int) -> Classifier:
         """See `TrainedClassifier.network`."""

@@ -86,7 +86,6 @@ def hold(
     own = rate / (getattr(method, "weight", 0) or 1) if loss is None else rate
 
     def total(batch: Tensor | None, state: None, noise: Noise) -> tuple[Tensor, None]:
-        del noise
         # Nothing else reaches the weight where the method adds no penalty.
         reach = target.weight() if batch is None else layer(batch)
         idle = 0 * reach.flatten(1).sum(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -15,7 +14,7 @@ from kexue_bench.lab.training import Training, adam
 
 from ..contract import OrthogonalityMethod, Target
 from .counted import CountedTraining
-from .measures import orthogonality
+from .measures import orthogonality, trained_mean
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -107,7 +106,6 @@ class TrainedClassifier:
         session = cast("OrthogonalityMethod", method).attach(model.targets, ctx)
 
         def loss(batch: tuple[Tensor, Tensor], state: None, noise: Noise) -> tuple[Tensor, None]:
-            del noise
             return nll(model(batch[0]), batch[1]), state
 
         return _DigitsTraining(
@@ -140,9 +138,7 @@ class TrainedClassifier:
 
     def score(self, method: object, ctx: Context) -> float:
         """Minus the nats an image on held-out images after training, NaN where it diverged."""
-        training = self.build(method, ctx)
-        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
-        return math.nan if trained.diverged else -float(trained.final["test-nll"].mean())
+        return -trained_mean(self, method, ctx, "test-nll")
 
 
 @dataclass(kw_only=True)

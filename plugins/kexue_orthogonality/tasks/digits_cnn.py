@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from kexue_bench import task
+
 from ..spectra import circular
 from ..targets import WeightTarget
+from ..words import CHOSEN_METHODS, TRAINING_RATES
 from .digits import CLASSES, SIDE, Classifier, TrainedClassifier
 from .layers import StackedConv2d, StackedLinear
 
@@ -24,6 +27,22 @@ _STRIDES = (1, 2)
 _KERNEL = 3
 
 
+@task(
+    "digits-cnn",
+    "train two convolutions and a linear layer on digits; also the true norm of the convolutions",
+    version=1,
+    kind="trained",
+    offers={"inputs"},
+    knobs=(TRAINING_RATES,),
+    suites={"standard": ("digits-cnn",), "full": ("digits-cnn", "digits-cnn[channels=16]")},
+    methods={"standard": (*CHOSEN_METHODS, "ocnn", "ocnn[padding=released]")},
+    timed={"full"},
+    replicates={"standard": 5, "full": 20},
+    stack=5,
+    primary="test-nll",
+    headline=("test-nll", "test-accuracy", "noisy-accuracy", "orthogonality-error", "operator-norm", "flops"),
+    order=110,
+)
 @dataclass(frozen=True, kw_only=True)
 class DigitsCnn(TrainedClassifier):
     """Train two 3 x 3 convolutions, the second of stride 2, and a linear layer; the method holds the convolutions.

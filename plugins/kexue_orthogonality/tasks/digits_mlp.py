@@ -10,14 +10,55 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from kexue_bench import task
+
 from ..targets import WeightTarget
+from ..words import CHOSEN_METHODS, TRAINING_RATES
 from .digits import CLASSES, SIDE, Classifier, TrainedClassifier
 from .layers import StackedLinear
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
+_HEADLINE = ("test-nll", "test-accuracy", "noisy-accuracy", "orthogonality-error", "time", "flops", "memory")
+# The penalties and maps that a training of minutes can afford besides.
+_MORE_METHODS = (
+    *CHOSEN_METHODS,
+    "double-soft",
+    "off-diagonal",
+    "off-diagonal[gradient=released]",
+    "srip",
+    "mc-entry",
+    "mc-induced",
+    "coherence",
+    "som[estimator=split]",
+    "mhe",
+    "parametrization[map=[matrix_exp,householder]]",
+    "newton-schulz",
+    "muon",
+)
 
+
+@task(
+    "digits-mlp",
+    "train a fully connected network on digits; nats, accuracy, robustness, orthogonality",
+    version=1,
+    kind="trained",
+    offers={"inputs"},
+    knobs=(TRAINING_RATES,),
+    suites={
+        "quick": ("digits-mlp[steps=230]",),
+        "standard": ("digits-mlp",),
+        "full": ("digits-mlp", "digits-mlp[steps=4600]"),
+    },
+    methods={"quick": CHOSEN_METHODS, "standard": _MORE_METHODS},
+    timed={"standard", "full"},
+    replicates={"quick": 3, "standard": 10, "full": 20},
+    stack=5,
+    primary="test-nll",
+    headline=_HEADLINE,
+    order=90,
+)
 @dataclass(frozen=True, kw_only=True)
 class DigitsMlp(TrainedClassifier):
     """Train `depth` hidden layers of ReLUs on scikit-learn's digits; the method holds the weights of the hidden layers.
@@ -53,9 +94,28 @@ class DigitsMlp(TrainedClassifier):
         return Mlp([math.sqrt(2 / a) * noise.normal(replicates, b, a) for a, b in itertools.pairwise(sizes)])
 
 
+@task(
+    "digits-mlp-large",
+    "the same with six hidden layers of 128",
+    version=1,
+    kind="trained",
+    offers={"inputs"},
+    knobs=(TRAINING_RATES,),
+    suites={
+        "standard": ("digits-mlp-large[steps=230]",),
+        "full": ("digits-mlp-large", "digits-mlp-large[depth=10]"),
+    },
+    methods={"standard": CHOSEN_METHODS},
+    timed={"full"},
+    replicates={"standard": 5, "full": 20},
+    stack=5,
+    primary="test-nll",
+    headline=_HEADLINE,
+    order=100,
+)
 @dataclass(frozen=True, kw_only=True)
 class DigitsMlpLarge(DigitsMlp):
-    """`digits-mlp` with six hidden layers of 128, where penalties of matrices cost more than the network.
+    """`digits-mlp` where penalties of matrices cost more than the network.
 
     Args:
         width: units of a hidden layer.
@@ -69,8 +129,6 @@ class DigitsMlpLarge(DigitsMlp):
 
     width: int = 128
     depth: int = 6
-    steps: int = 460
-    lr: float = 3e-3
 
 
 class Mlp(Classifier):

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
+
+from ..words import DESCENT_RATES, DESCENTS
 from .cosine_bases import dct2
 from .descent import check_run
 from .stiefel_problem import StiefelProblem
@@ -19,6 +22,26 @@ if TYPE_CHECKING:
 _DECAY = 0.9
 
 
+@task(
+    "eigenvectors",
+    "principal components and Brockett's function over orthonormal columns, optima in closed form",
+    version=1,
+    kind="trained",
+    offers={"inputs"},
+    knobs=(DESCENT_RATES,),
+    suites={
+        "standard": ("eigenvectors[kind=[brockett,pca]]",),
+        "full": ("eigenvectors[kind=[brockett,pca]]", "eigenvectors[kind=[brockett,pca],n=100,k=20,steps=2000]"),
+    },
+    methods={"standard": DESCENTS},
+    timed={"full"},
+    replicates={"standard": 10, "full": 20},
+    stack=10,
+    dtype="float64",
+    primary="optimum-gap",
+    headline=("optimum-gap", "singular-error", "flops"),
+    order=40,
+)
 @dataclass(frozen=True, kw_only=True)
 class Eigenvectors(StiefelProblem):
     """Minimise tr(W^T C W N) over n x k matrices with orthonormal columns, C with eigenvalues .9^i, i = 0 .. n - 1.
@@ -65,7 +88,6 @@ class Eigenvectors(StiefelProblem):
 
     def optima(self, ctx: Context) -> tuple[float, float]:
         """See `StiefelProblem.optima`; W is not square, so that there is one component."""
-        del ctx
         # Rearrangement: the sum of products is least in opposite orders.
         values, weights = self._eigenvalues(), self._weights().sort(descending=True).values
         kept = values[: self.k].flip(0) if self.kind == "pca" else values.flip(0)[: self.k]

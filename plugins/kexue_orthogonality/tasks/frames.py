@@ -10,13 +10,49 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
+from kexue_bench import task
+
+from ..words import PENALTIES, SMALL_RATES, WITHOUT_LOSS
 from .descent import WeightTraining, censored, check_run, descend, gap
+from .measures import trained_mean
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
     from kexue_bench.lab.training import Measure, Training
 
 
+@task(
+    "frames",
+    "more vectors than dimensions: distance from the Welch bound and from tight frames",
+    version=1,
+    kind="trained",
+    offers={"inputs"},
+    facts=WITHOUT_LOSS,
+    knobs=(SMALL_RATES,),
+    suites={
+        "standard": ("frames[d=3,k=[4,6]]", "frames[d=6,k=16]"),
+        "full": ("frames[d=3,k=[4,6,7]]", "frames[d=6,k=16]", "frames[d=7,k=28]", "frames[d=16,k=32]"),
+    },
+    methods={
+        "standard": (
+            *PENALTIES,
+            "mc-entry",
+            "mc-induced",
+            "mhe",
+            "som",
+            "landing",
+            "polar-projection",
+            "parametrization",
+        )
+    },
+    timed=(),
+    replicates={"standard": 10, "full": 20},
+    stack=10,
+    dtype="float64",
+    primary="welch-gap",
+    headline=("welch-gap", "potential-gap", "parseval-gap", "flops"),
+    order=50,
+)
 @dataclass(frozen=True, kw_only=True)
 class Frames:
     """Spread k vectors in d < k dimensions by nothing but the method, and compare with what is best possible.
@@ -56,7 +92,7 @@ class Frames:
         # A loss of its own, 0, so that the rate of Adam is not divided by the weight of a penalty.
         return descend(method, start, ctx, rate=self.rate, loss=lambda w: w.new_zeros(len(w)), optimizer=self._fading)
 
-    def measure(self, training: Training, ctx: Context) -> Measure:  # noqa: ARG002  # nothing held out is needed
+    def measure(self, training: Training, ctx: Context) -> Measure:
         """The three gaps, each `[R]`."""
         assert isinstance(training, WeightTraining)
 
@@ -75,9 +111,7 @@ class Frames:
 
     def score(self, method: object, ctx: Context) -> float:
         """Minus the logarithm of the mean Welch gap after training, NaN where it diverged."""
-        training = self.build(method, ctx)
-        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
-        return math.nan if trained.diverged else -math.log(float(trained.final["welch-gap"].mean()))
+        return -math.log(trained_mean(self, method, ctx, "welch-gap"))
 
     def coherence_bound(self) -> float:
         """No k unit vectors in d dimensions have a smaller largest |cosine|."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
+from kexue_bench import Knob, task
 from kexue_bench.lab.problems import Sampling
 from kexue_bench.lab.training import Training
 
@@ -16,7 +17,9 @@ from ..contract import OrthogonalityMethod, Session
 from ..flops import count
 from ..surroundings import Streamed
 from ..targets import WeightTarget, polar
+from ..words import WITHOUT_LOSS
 from .layers import StackedLinear
+from .small_weights import Checked
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -25,12 +28,33 @@ if TYPE_CHECKING:
 _INPUTS = 16
 
 
+@task(
+    "gaussian-projection",
+    "distance of Gaussian matrices from their polar factor after a few steps without a loss",
+    version=1,
+    offers={"inputs"},
+    facts=WITHOUT_LOSS,
+    knobs=(Knob(field="rate", grid=(0.001, 0.01, 0.03, 0.0625, 0.125, 0.25)),),
+    suites={
+        "quick": ("gaussian-projection[d=8,k=5,steps=2]",),
+        "standard": ("gaussian-projection",),
+        "full": ("gaussian-projection", "gaussian-projection[d=64,k=64]"),
+    },
+    methods={
+        "quick": ("none", "orthogonal-init", "spectral-norm", "soft", "srip", "logdet-divergence", "polar-distance")
+    },
+    timed={"full"},
+    budgets={"quick": 256, "standard": 512, "full": 16384},
+    dtype="float64",
+    primary="mse",
+    headline=("mse", "flops", "memory"),
+    order=160,
+)
 @dataclass(frozen=True, kw_only=True)
-class GaussianProjection:
-    """Distance from the polar factor of W after a few steps without a loss, W d x k with entries N(0, 1 / (4 d)).
+class GaussianProjection(Checked):
+    """One draw is W_steps - polar(W_0), whose truth is 0; W_0 is d x k with entries N(0, 1 / (4 d)).
 
-    One draw is W_steps - polar(W_0), whose truth is 0, so that the mse is the mean squared distance to the nearest
-    matrix with orthonormal columns. A penalty descends at `rate`, whatever its weight: soft orthogonality at 1/8 is the
+    The mse is the mean squared distance to the nearest matrix with orthonormal columns. A penalty descends at `rate`, whatever its weight: soft orthogonality at 1/8 is the
     cubic Newton-Schulz iteration, whose basin these starts are in. Methods that look at inputs see the same 16
     standard normal ones at every step. The family's claims are checked here.
 

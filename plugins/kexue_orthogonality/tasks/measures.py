@@ -1,13 +1,19 @@
-"""How far weights are from orthogonal, as every task of the family measures it."""
+"""What several tasks of the family measure: how far weights are from orthogonal, and the score of a training."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..contract import Target
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.tasks import TrainedTask
 
 
 def orthogonality(targets: Sequence[Target]) -> dict[str, Tensor]:
@@ -20,3 +26,10 @@ def orthogonality(targets: Sequence[Target]) -> dict[str, Tensor]:
         "orthogonality-error": errors.amax(0),
         "singular-spread": spreads.clamp_max(1 / torch.finfo(torch.float64).eps).amax(0),
     }
+
+
+def trained_mean(task: TrainedTask, method: object, ctx: Context, metric: str) -> float:
+    """Mean of a metric over the replicates after a training, NaN where one diverged."""
+    training = task.build(method, ctx)
+    trained = ctx.train(training, steps=task.steps, measure=task.measure(training, ctx), marks=())
+    return math.nan if trained.diverged else float(trained.final[metric].mean())

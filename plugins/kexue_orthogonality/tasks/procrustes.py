@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
+
+from ..words import DESCENT_RATES, DESCENTS
 from .descent import check_run
 from .stiefel_problem import StiefelProblem
 
@@ -16,6 +19,23 @@ if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
 
 
+@task(
+    "procrustes",
+    "min |AW - B| over orthogonal W, whose optimum is known for either sign of the determinant",
+    version=1,
+    kind="trained",
+    offers={"inputs"},
+    knobs=(DESCENT_RATES,),
+    suites={"standard": ("procrustes",), "full": ("procrustes[n=[5,20]]", "procrustes[n=100,steps=2000]")},
+    methods={"standard": DESCENTS},
+    timed={"full"},
+    replicates={"standard": 10, "full": 20},
+    stack=10,
+    dtype="float64",
+    primary="component-gap",
+    headline=("component-gap", "optimum-gap", "determinant", "singular-error", "flops"),
+    order=30,
+)
 @dataclass(frozen=True, kw_only=True)
 class Procrustes(StiefelProblem):
     """Minimise |A W - B|_F^2 over orthogonal W, A_ij = sin(i (j + 1)) and B_ij = cos(.7 i j), (n + 3) x n, i, j >= 1.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 
+from kexue_bench import task
 from kexue_bench.lab.problems import Workload
 from kexue_bench.lab.training import Training
 
@@ -20,6 +21,7 @@ from ..methods.landing import Landing
 from ..methods.soft import DoubleSoft, Soft
 from ..polynomials import Polynomial, evaluate, scaled
 from ..targets import polar
+from ..words import PENALTIES, WITHOUT_LOSS
 from .cosine_bases import dct2, dct4
 from .descent import descend, determinant_sign, record_exact, singular_error
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 TOLERANCES = {"1e-6": 1e-6, "1e-12": 1e-12}
 """Names of the distances that steps and operations are counted to."""
 _STARTS = ("dct", "gaussian", "repeated")
+_EXACT = ("soft", "landing[lr=0.5]", "newton-schulz[degree=[3,5]]", "polar-express", "polar-projection")
+_TO_ROUNDING = ("steps-to-1e-12", "exact-steps", "flops-to-1e-12")
+_TO_A_MILLIONTH = ("steps-to-1e-6", "flops-to-1e-6", "polar-distance")
 
 
 @runtime_checkable
@@ -40,6 +45,71 @@ class Iterating(Protocol):
         ...
 
 
+@task(
+    "projection",
+    "from matrices of known singular values to the polar factor; steps and operations to 1e-6 and 1e-12",
+    version=1,
+    kind="record",
+    offers={"inputs"},
+    facts=WITHOUT_LOSS,
+    suites={
+        "quick": ("projection[kappa=[10.0,1000.0,1000000.0]]",),
+        "standard": ("projection[kappa=[10.0,1000.0,1000000.0]]",),
+        "full": (
+            "projection[kappa=[10.0,1000.0,1000000.0],d=[64,256]]",
+            "projection[kappa=1000.0,d=1024,k=256]",
+        ),
+    },
+    methods={
+        "quick": (*_EXACT, "parametrization", "riemannian-sgd"),
+        "standard": (
+            *_EXACT,
+            "bjorck[beta=[0.4,0.5]]",
+            "double-soft",
+            "parametrization[map=[cayley,matrix_exp,householder]]",
+            "riemannian-sgd[retraction=[qr,polar]]",
+            "geotorch",
+            "geoopt-sgd",
+            "orthogonium-bjorck",
+        ),
+    },
+    timed={"full"},
+    dtype="float64",
+    primary="flops-to-1e-12",
+    headline=(*_TO_ROUNDING, "time", *_TO_A_MILLIONTH),
+    baseline="soft",
+    order=10,
+)
+@task(
+    "hard-projection",
+    "the same at a small rate, from norms near the edge of convergence, without full rank, of Gaussians",
+    version=1,
+    kind="record",
+    offers={"inputs"},
+    facts=WITHOUT_LOSS,
+    suites={
+        "standard": (
+            "hard-projection[kappa=[10.0,1000.0,1000000.0],rate=0.01,steps=700]",
+            "hard-projection[scale=[0.1,1.7,3.0]]",
+            "hard-projection[start=gaussian]",
+            "hard-projection[start=repeated,steps=50]",
+            "hard-projection[d=256]",
+        ),
+        "full": (
+            "hard-projection[kappa=[10.0,1000.0,1000000.0],rate=0.01,steps=700]",
+            "hard-projection[scale=[0.1,1.7,3.0],d=[64,256]]",
+            "hard-projection[start=gaussian,d=[64,256]]",
+            "hard-projection[start=repeated,steps=50]",
+        ),
+    },
+    methods={"standard": (*PENALTIES, "landing[lr=0.5]", "newton-schulz", "polar-express", "parametrization")},
+    timed=(),
+    dtype="float64",
+    primary="polar-distance",
+    headline=(*_TO_ROUNDING, *_TO_A_MILLIONTH, "determinant"),
+    baseline="soft",
+    order=20,
+)
 @dataclass(frozen=True, kw_only=True)
 class Projection:
     """Bring W_0 = U diag(s) V^T to orthonormal columns by nothing but the method, and count.

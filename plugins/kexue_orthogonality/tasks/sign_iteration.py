@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor
 
+from kexue_bench import task
 from kexue_bench.lab.problems import Workload
 
 from ..polynomials import JORDAN, NEWTON_SCHULZ, Polynomial, evaluate
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _POINTS = 1001
 _LONG = 60
 _PRINTED = 8
+_EXPRESS = ("polar-express", "polar-express[lower=[0.000001,0.0001,0.00000001],cushion=0.0,safety=1.0]")
 
 
 @runtime_checkable
@@ -32,6 +34,34 @@ class PolynomialMethod(Protocol):
         ...
 
 
+@task(
+    "sign-iteration",
+    "odd polynomials on singular values: error, range, and the published figures of Polar Express and Muon",
+    version=1,
+    kind="record",
+    facts={"takes": "'polynomials'"},
+    suites={
+        "standard": (
+            "sign-iteration[steps=[10,11,17]]",
+            "sign-iteration[low=0.001,steps=8]",
+            "sign-iteration[low=0.01,steps=5]",
+        ),
+        "full": (
+            "sign-iteration[steps=[10,11,17]]",
+            "sign-iteration[low=0.001,steps=8]",
+            "sign-iteration[low=[0.01,0.001,0.0001],steps=[5,12]]",
+        ),
+    },
+    methods={
+        "standard": ("muon", "newton-schulz[degree=[3,5]]", *_EXPRESS),
+        "full": ("muon", "newton-schulz[degree=[3,5]]", "bjorck[beta=[0.25,0.4,0.5]]", *_EXPRESS),
+    },
+    timed=(),
+    dtype="float64",
+    primary="sign-error",
+    headline=("sign-error", "sigma-low", "sigma-high", "below-jordan", "fixed-point"),
+    order=70,
+)
 @dataclass(frozen=True, kw_only=True)
 class SignIteration:
     """Apply the method's polynomials to 1,001 singular values from `low` to 1, evenly spaced in their logarithm.

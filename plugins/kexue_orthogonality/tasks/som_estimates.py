@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
+from kexue_bench import task
 from kexue_bench.lab.problems import Sampling
 
 from ..contract import OrthogonalityMethod
@@ -15,6 +16,7 @@ from ..methods.som import SelfOrthogonality
 from ..surroundings import Streamed
 from ..targets import WeightTarget, polar
 from .layers import StackedLinear
+from .small_weights import Checked
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -22,10 +24,28 @@ if TYPE_CHECKING:
 
 INPUTS = ("normal", "correlated", "positive")
 WEIGHTS = ("orthogonal", "gaussian")
+_ANGLES = ("som[estimator=[batch,split,random,exact]]",)
 
 
+@task(
+    "som-estimates",
+    "the self-orthogonality penalty of one batch against that of the true angles",
+    version=1,
+    offers={"inputs"},
+    suites={
+        "standard": ("som-estimates[inputs=[normal,positive]]", "som-estimates[weights=gaussian]"),
+        "full": ("som-estimates[inputs=[normal,correlated,positive],weights=[orthogonal,gaussian]]",),
+    },
+    methods={"standard": _ANGLES, "full": _ANGLES},
+    timed={"full"},
+    budgets={"standard": 16384, "full": 131072},
+    dtype="float64",
+    primary="mse",
+    headline=("estimate", "bias", "variance", "mse"),
+    order=150,
+)
 @dataclass(frozen=True, kw_only=True)
-class SomEstimates:
+class SomEstimates(Checked):
     """One batch's estimate of 100 (sum t_ij)^2 + sum t_ij^2 of k neurons, against the exact value of their angles.
 
     t_ij = (2 / pi) asin(cos of w_i, w_j), i != j: what `som` is meant to measure, 0 at right angles. One draw is the

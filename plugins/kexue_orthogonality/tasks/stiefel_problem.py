@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..targets import polar
 from .descent import WeightTraining, censored, descend, determinant_sign, gap, haar, singular_error
+from .measures import trained_mean
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -67,6 +68,4 @@ class StiefelProblem:
 
     def score(self, method: object, ctx: Context) -> float:
         """Minus the logarithm of the mean gap after training, NaN where it diverged."""
-        training = self.build(method, ctx)
-        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
-        return math.nan if trained.diverged else -math.log(float(trained.final["optimum-gap"].mean()))
+        return -math.log(trained_mean(self, method, ctx, "optimum-gap"))

@@ -6,13 +6,13 @@ import importlib
 import json
 from pathlib import Path
 
+import installed
 import pytest
 import torch
 
 from kexue_bench.api import Case, Instance
-from kexue_bench.catalog.fields import fields_of
+from kexue_bench.catalog.fields import TYPES, fields_of
 from kexue_bench.lab.context import Context
-from kexue_orthogonality import plugin
 
 
 @pytest.fixture(autouse=True)
@@ -46,12 +46,11 @@ def reference():
 @pytest.fixture(scope="session")
 def build():
     """Build a method or a task from its registered name."""
-    specs = {spec.name: spec for spec in (*plugin.kexue_methods(), *plugin.kexue_tasks())}
+    specs = {spec.name: spec for spec in (*installed.methods("orthogonality"), *installed.tasks("orthogonality"))}
 
     def make(name, **params):
         module, _, cls = specs[name].target.partition(":")
-        types = {"bool": bool, "int": int, "float": float, "str": str}
-        kinds = {field.name: types[field.type] for field in fields_of(specs[name])}
+        kinds = {field.name: TYPES[field.type] for field in fields_of(specs[name])}
         target = getattr(importlib.import_module(module), cls)
         return target(**{key: kinds[key](value) for key, value in params.items()})
 

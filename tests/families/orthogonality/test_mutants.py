@@ -53,7 +53,9 @@ def test_a_mistake_fails_the_claims_it_breaks_and_no_other(registry, context, me
             # A random draw a row costs seconds and has its own tests.
             if case.method.name != method or case.claim == "independent-rows":
                 continue
-            case_context = context(case.task.name, dict(case.task.params), options=dict(case.options), stage="verify")
+            case_context = context(
+                case.task.name, dict(case.task.params), options=dict(case.options), stage="verify", of=case.of
+            )
             stages.verify(_build(case.task), _build(case.method), case_context)
             (evidence,) = case_context.measurements
             if claims.decide(evidence) == "FAIL":

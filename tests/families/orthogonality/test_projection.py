@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import installed
 import numpy as np
 import pytest
 import scipy.fft
@@ -267,10 +268,9 @@ def test_an_orthogonal_flattened_kernel_is_no_orthogonal_convolution(run, stride
 def test_every_published_figure_of_matrices_is_reproduced(run):
     """Each value lies in its accepted range: Polar Express's coefficients and figure 4, its safety, Muon's range."""
     from kexue_bench.catalog import selectors
-    from kexue_orthogonality.published_specs import PUBLISHED
 
     cache = {}
-    for spec in PUBLISHED:
+    for spec in installed.published("orthogonality"):
         task, method = selectors.parse(spec.task), selectors.parse(spec.method)
         if task.name == "convolution-spectrum":
             continue

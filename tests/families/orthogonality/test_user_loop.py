@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib
 
+import installed
 import pytest
 import torch
 from torch import nn
 
-from kexue_orthogonality import Landing, Parametrization, PolarProjection, Soft, plugin, targets_of
+from kexue_orthogonality import Landing, Parametrization, PolarProjection, Soft, targets_of
 
 OPTIONAL = {"geotorch", "geoopt-sgd", "orthogonium-bjorck"}
-SPECS = [spec for spec in plugin.kexue_methods() if spec.name not in OPTIONAL]
+SPECS = [spec for spec in installed.methods("orthogonality") if spec.name not in OPTIONAL]
 
 
 def loop(method, *, steps=40):

@@ -8,48 +8,53 @@ from itertools import repeat
 
 import torch
 
-from kexue_orthogonality.methods.landing import Landing
-from kexue_orthogonality.methods.riemannian_sgd import RiemannianSGD
 from kexue_orthogonality.parametrized import Descending, Iterated
 from kexue_orthogonality.polynomials import JORDAN, Polynomial
 from kexue_orthogonality.stiefel import landing_field, tangent
 
 
-@dataclass(frozen=True, kw_only=True)
-class UnsignedQR(RiemannianSGD):
-    """The QR factor as LAPACK leaves it, without a sign for its columns."""
+class _Tangential:
+    """A descent along the tangent from the polar factors."""
 
-    lr: float = 0.1
-    momentum: float = 0.0
-    retraction: str = "qr"
+    lr: float
 
-    def step(self, matrix, gradient, state, lr):
-        return torch.linalg.qr(matrix - lr * tangent(matrix, gradient)).Q
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoRetraction:
-    """Steps along the tangent and never comes back."""
-
-    lr: float = 0.1
+    def retract(self, matrix):
+        return matrix
 
     def attach(self, targets, ctx=None):
-        session = Descending(targets, lambda w, g, _, lr: w - lr * tangent(w, g), self.lr)
+        session = Descending(targets, lambda w, g, _, lr: self.retract(w - lr * tangent(w, g)), self.lr)
         for target in session.targets:
             target.polar_()
         return session
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnsafeLanding(Landing):
+class UnsignedQR(_Tangential):
+    """The QR factor as LAPACK leaves it, without a sign for its columns."""
+
+    lr: float = 0.1
+
+    def retract(self, matrix):
+        return torch.linalg.qr(matrix).Q
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoRetraction(_Tangential):
+    """Steps along the tangent and never comes back."""
+
+    lr: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnsafeLanding:
     """The landing field at the learning rate, whatever the distance."""
 
     lr: float = 0.1
     strength: float = 1.0
     radius: float = 0.5
 
-    def step(self, matrix, gradient, state, lr):
-        return matrix - lr * landing_field(matrix, gradient, self.strength)
+    def attach(self, targets, ctx=None):
+        return Descending(targets, lambda w, g, _, lr: w - lr * landing_field(w, g, self.strength), self.lr)
 
 
 @dataclass(frozen=True, kw_only=True)
