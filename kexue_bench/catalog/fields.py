@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..api import MethodSpec, Scalar, TaskSpec
 from ..errors import PluginError, UnknownNameError
-from .sheets import Attribute, ClassSheet
-from .source import Module, module_of
+from .source import Attribute, ClassSheet, Module, module_of
 
 TYPES: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 

@@ -34,7 +34,7 @@ class _SamplerMethod:
         objective: Objective,
         noise: Noise,
         repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        state: object = None,
     ) -> GradSample:
         """One sample, one evaluation and one backward a repeat."""
         logits = distribution.logits
@@ -127,7 +127,7 @@ class _PerSample:
         objective: Objective,
         noise: Noise,
         repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        state: object = None,
     ) -> GradSample:
         """Every repeat in one call where the rule can be batched, one after the other where not."""
         shape = distribution.parameters.shape
@@ -248,7 +248,7 @@ class _Ask(torch.autograd.Function):
         """Nothing to keep: values of f are numbers to a rule; its gradient comes from `value_and_gradient`."""
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:  # noqa: ARG004  # torch's signature
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
         f, x, gradient = args
         return f.ask(x.movedim(in_dims[1], 0), gradient), (0, 0)
 
@@ -290,7 +290,7 @@ class _Surrogate:
         objective: Objective,
         noise: Noise,
         repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        state: object = None,
     ) -> GradSample:
         """One backward pass through the surrogate of all repeats."""
         parameters, training = distribution.parameters, torch.is_grad_enabled()

@@ -25,6 +25,11 @@ def tasks(family: str) -> tuple[TaskSpec, ...]:
     return tuple(registry().tasks_of(family).values())
 
 
+def published(family: str) -> tuple[PublishedSpec, ...]:
+    """The published figures of a family, in order."""
+    return tuple(spec for (owner, _), spec in registry().published.items() if owner == family)
+
+
 def readings(family: str) -> tuple[ReadingSpec, ...]:
     """The readings of a family, in order."""
     return tuple(spec for (owner, _), spec in registry().readings.items() if owner == family)

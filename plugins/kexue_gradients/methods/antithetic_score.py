@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
 from kexue_gradients.contract import Gaussian, GradSample, Objective
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "antithetic-score",
+    "score function on a normal draw and its mirror image",
+    needs="gaussian",
+    claims=("unbiased",),
+    cost="2",
+    references=("arXiv:1906.10652",),
+    order=300,
+)
 @dataclass(frozen=True, kw_only=True)
 class AntitheticScore:
-    """Antithetic score: the mean of `f(x) grad log p(x)` over x = mu + sigma e and its mirror image mu - sigma e.
+    """The mean of `f(x) grad log p(x)` over x = mu + sigma e and mu - sigma e.
 
     For mu this is `(f(x) - f(x')) e / (2 sigma)`, the antithetic step of evolution strategies: whatever is even in f
     about mu drops out. For sigma it is no difference, and the mean of f stays in it.
@@ -31,12 +41,7 @@ class AntitheticScore:
     """
 
     def estimate(
-        self,
-        distribution: Gaussian,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Gaussian, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One pair and two evaluations a repeat; `value` is their mean."""
         x = distribution.sample(noise, repeats)

@@ -7,25 +7,32 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_bench import method
 from kexue_gradients.laws import below
 
+from .pairs import AntitheticPairs
+
 if TYPE_CHECKING:
-    from kexue_bench.lab.noise import Noise
+    from torch import Tensor
+
+    from kexue_gradients.contract import Distribution
 
 
+@method(
+    "arm",
+    "two antithetic evaluations on one uniform a bit",
+    needs="bernoulli",
+    claims=("unbiased",),
+    cost="2 * pairs",
+    references=("arXiv:1807.11143",),
+    order=90,
+)
 @dataclass(frozen=True, kw_only=True)
-class Arm:
-    """ARM: `(f(1[u > 1 - p]) - f(1[u < p])) (u - 1/2)`, one uniform u a bit, the same in both evaluations.
+class Arm(AntitheticPairs):
+    """`(f(1[u > 1 - p]) - f(1[u < p])) (u - 1/2)`, u the same in both evaluations.
 
-    Unbiased, bits only (arXiv:1807.11143). With independent uniforms in the two evaluations the formula would be
-    another one: the pair is what cancels. DisARM is its conditional expectation given the pair.
-
-    Args:
-        pairs: independent pairs that one estimate averages, at 2 evaluations each, at least 1.
-
-    Raises:
-        ValueError: pairs is below 1.
+    Unbiased, bits only. With independent uniforms in the two evaluations the formula would be another one: the pair is
+    what cancels. DisARM is its conditional expectation given the pair.
 
     Examples:
         >>> import torch
@@ -39,32 +46,8 @@ class Arm:
         torch.Size([3])
     """
 
-    pairs: int = 1
+    def _pair(self, u: Tensor, p: Tensor) -> Tensor:
+        return torch.stack([below(1 - u, p), below(u, p)])
 
-    def __post_init__(self) -> None:
-        if self.pairs < 1:
-            raise ValueError(f"pairs must be >= 1, got {self.pairs}")
-
-    def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
-    ) -> GradSample:
-        """Take `pairs` pairs and twice as many evaluations a repeat; `value` is their mean.
-
-        Raises:
-            ValueError: the distribution is not over bits.
-        """
-        if distribution.kind != "bernoulli":
-            raise ValueError(f"arm couples bits, got {distribution.kind} variables; use disarm-tree")
-        p = distribution.mean
-        u = noise.uniform(repeats * self.pairs, *distribution.logits.shape)
-        pair = torch.stack([below(1 - u, p), below(u, p)])
-        value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, len(u)))
-        f, f_antithetic = value.detach()
-        gradient = distribution.expand(f - f_antithetic) * (u - 0.5)
-        gradient, value = (both.unflatten(0, (repeats, self.pairs)).mean(1) for both in (gradient, value.mean(0)))
-        return GradSample(gradient=gradient, value=value)
+    def _gradient(self, distribution: Distribution, u: Tensor, pair: Tensor, difference: Tensor) -> Tensor:
+        return distribution.expand(difference) * (u - 0.5)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 from kexue_gradients.laws import below
 
-from .draws import weighted_sum
+from .draws import leave_one_out
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,12 +19,21 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "arms",
+    "n mutually antithetic bits from a Dirichlet copula",
+    needs="bernoulli",
+    claims=("unbiased",),
+    cost="n",
+    references=("arXiv:2105.14141",),
+    order=100,
+)
 @dataclass(frozen=True, kw_only=True)
 class Arms:
-    """ARMS: `1/(n-1) sum_i (f_i - mean f) (x_i - p) p (1 - p) / (p - P11)` over n mutually antithetic draws.
+    """`1/(n-1) sum_i (f_i - mean f) (x_i - p) p (1 - p) / (p - P11)` over n draws x_i.
 
-    The bits of the n draws come from a Dirichlet copula: `u_i = (1 - d_i)^(n-1)` with d uniform on the simplex, and P11
-    is the probability that two of them are both 1. Unbiased, bits only (arXiv:2105.14141). With n = 2 it is DisARM.
+    `u_i = (1 - d_i)^(n-1)` with d uniform on the simplex decides bit i, and P11 is the probability that two of them are
+    both 1. Unbiased, bits only. With n = 2 it is DisARM.
 
     Args:
         n: draws and evaluations of f for one estimate, at least 2.
@@ -50,12 +60,7 @@ class Arms:
             raise ValueError(f"n must be >= 2, got {self.n}; for a single draw use reinforce")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """Take n draws and n evaluations a repeat; `value` is their mean.
 
@@ -70,10 +75,8 @@ class Arms:
         # The copula is drawn for the rarer of the two states and flipped where that is 0.
         x = (below(u, rarer) - below(-distribution.logits, torch.zeros_like(rarer))).abs()
         value = objective.value(x.flatten(0, 1)).unflatten(0, (repeats, self.n))
-        f = value.detach()
-        weights = distribution.expand((f - f.mean(1, keepdim=True)) / (self.n - 1))
-        # The weights sum to zero, so p drops out of the sum of scores.
-        return GradSample(gradient=weighted_sum(weights, x) * self._weight(rarer), value=value.mean(1))
+        centred = leave_one_out(distribution, value.detach(), x)
+        return GradSample(gradient=centred * self._weight(rarer), value=value.mean(1))
 
     def _weight(self, q: Tensor) -> Tensor:
         """`q (1 - q) / (q - P(both are the rarer state))`, which is `p (1 - p) / (p - P11)`; q <= 1/2."""

@@ -7,19 +7,27 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "bit-flip",
+    "exact over some bits given a draw of the others; over all of them the local expectation gradient",
+    needs="bernoulli",
+    claims=("unbiased",),
+    cost="1 + coordinates",
+    references=("arXiv:2208.06124", "Titsias, Lazaro-Gredilla, Local expectation gradients, NeurIPS 2015"),
+    order=160,
+)
 @dataclass(frozen=True, kw_only=True)
 class BitFlip:
-    """Bit flip: `L / coordinates p_d (1 - p_d) (f(x with bit d on) - f(x with bit d off))` for random bits d.
+    """`L / coordinates p_d (1 - p_d) (f(x with bit d on) - f(x with bit d off))` for random bits d; the others are 0.
 
-    The others are 0. Each bit is summed over exactly, given one draw of the rest: unbiased, bits only, and without
-    noise where f is separable. With all L bits flipped it is the local expectation gradient (Titsias and
-    Lazaro-Gredilla, NeurIPS 2015); with a few of them, arXiv:2208.06124.
+    Unbiased, bits only, and without noise where f is separable.
 
     Args:
         coordinates: bits flipped for one estimate, chosen without replacement; at least 1, at most L.
@@ -47,12 +55,7 @@ class BitFlip:
             raise ValueError(f"coordinates must be >= 1, got {self.coordinates}")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw and `1 + coordinates` evaluations a repeat; `value` is f at the draw.
 

@@ -5,19 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import Claimed, method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "darn",
+    "score function of the expansion of f about the draw",
+    needs={"discrete", "differentiable"},
+    claims=(Claimed(name="unbiased", when="'multilinear' in offers or 'power' in offers and task.power == 1"),),
+    cost="1",
+    references=("Gregor et al., Deep autoregressive networks, ICML 2014",),
+    order=200,
+)
 @dataclass(frozen=True, kw_only=True)
 class Darn:
-    """DARN: `(x_d - p_d) (grad_d f(x) . (x_d - p_d))` for each variable d of one draw x.
+    """`(x_d - p_d) (grad_d f(x) . (x_d - p_d))` for each variable d of one draw x.
 
-    The first-order expansion of f about the draw stands for f in the score function (Gregor et al., "Deep
-    autoregressive networks", 2014). Biased, except where f is linear in each variable; its mean with straight-through
-    is ReinMax at temperature 1.
+    Biased, except where f is linear in each variable; its mean with straight-through is ReinMax at temperature 1.
 
     Examples:
         >>> import torch
@@ -32,12 +40,7 @@ class Darn:
     """
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw, one evaluation and one backward a repeat."""
         x = distribution.sample(noise, repeats)

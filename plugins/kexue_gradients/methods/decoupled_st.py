@@ -5,19 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import Knob, method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "decoupled-st",
+    "straight-through with one temperature forwards and another backwards",
+    needs={"discrete", "differentiable"},
+    cost="1",
+    knobs=(Knob(field="backward", grid=(0.35, 0.5, 0.7, 1.0, 1.3, 1.5, 2.0)),),
+    references=("arXiv:2410.13331",),
+    order=270,
+)
 @dataclass(frozen=True, kw_only=True)
 class DecoupledSt:
-    """Decoupled straight-through: x drawn from softmax(l / forward), `J(softmax(l / backward)) grad f(x) / backward`.
+    """`J(softmax(l / backward)) grad f(x) / backward` at x drawn from softmax(l / forward).
 
     With another forward temperature than 1 it samples, and so optimises, another law: its bias is taken against the
-    gradient of E f under `softmax(l / forward)` (arXiv:2410.13331). A temperature inside the argmax of Gumbel noise
-    would do nothing to the sample. With both equal to 1 it is straight-through. Biased.
+    gradient of E f under `softmax(l / forward)`. A temperature inside the argmax of Gumbel noise would do nothing to
+    the sample. With both equal to 1 it is straight-through. Biased.
 
     Args:
         forward: temperature of the law that is sampled, > 0.
@@ -53,12 +63,7 @@ class DecoupledSt:
         return self.forward
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw, one evaluation and one backward a repeat."""
         x = distribution.tempered(self.forward).sample(noise, repeats)

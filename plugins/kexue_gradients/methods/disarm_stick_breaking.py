@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 from .coupled import Tree, coupled_estimate, require_classes, weighted_estimate
@@ -19,13 +20,23 @@ if TYPE_CHECKING:
 _ORDERS = ("ascending", "descending", "none")
 
 
+@method(
+    "disarm-stick-breaking",
+    "antithetic pair of classes, coupled along a broken stick of bits",
+    needs="categorical",
+    claims=("unbiased",),
+    cost="2",
+    variants=("disarm-stick-breaking", "disarm-stick-breaking[weighted=true]"),
+    aliases=("coupled-categorical",),
+    references=("arXiv:2106.08056",),
+    order=120,
+)
 @dataclass(frozen=True, kw_only=True)
 class DisarmStickBreaking:
-    """DisARM-SB: an antithetic pair of classes, coupled bit by bit along a broken stick.
+    """One pair of classes: bit i says whether class i is taken, given that none before it was.
 
-    Bit i says whether class i is taken, given that none before it was; the bits are coupled as in DisARM, and what the
-    classes do not show of them is integrated out. Unbiased in any order of the classes, classes only
-    (arXiv:2106.08056). With two classes it is DisARM.
+    The bits are coupled as in DisARM, and what the classes do not show of them is integrated out. Unbiased in any order
+    of the classes, classes only. With two classes it is DisARM.
 
     With importance weights it is `1/2 (f(x) - f(x')) w (x - x')` instead: RLOO on the coupled pair, w the product of
     both classes' probabilities over that of the pair. The paper has such a version; w was derived anew here.
@@ -62,12 +73,7 @@ class DisarmStickBreaking:
             )
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One pair and two evaluations a repeat; `value` is their mean.
 

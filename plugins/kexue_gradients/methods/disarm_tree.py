@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 from .coupled import Tree, coupled_estimate, require_classes
@@ -13,13 +14,21 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "disarm-tree",
+    "antithetic pair of classes, coupled along a balanced tree of bits",
+    needs="categorical",
+    claims=("unbiased",),
+    cost="2",
+    references=("arXiv:2106.08056",),
+    order=110,
+)
 @dataclass(frozen=True, kw_only=True)
 class DisarmTree:
-    """DisARM-Tree: an antithetic pair of classes, coupled bit by bit along a balanced binary tree.
+    """One pair of classes, the leaves of a balanced binary tree whose inner nodes are bits coupled as in DisARM.
 
-    Each class is a leaf; the bits of the inner nodes are coupled as in DisARM, and what no leaf shows of them is
-    integrated out. Unbiased, classes only (arXiv:2106.08056, without importance weights). With two classes it is
-    DisARM.
+    What no leaf shows of the bits is integrated out. Unbiased, classes only; the version without importance weights.
+    With two classes it is DisARM.
 
     Examples:
         >>> import torch
@@ -35,12 +44,7 @@ class DisarmTree:
     """
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One pair and two evaluations a repeat; `value` is their mean.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.words import PACE
 
-from .draws import weighted_sum
+from .draws import leave_one_out
 from .learning import Learned, descend, learned, scalar
 
 if TYPE_CHECKING:
@@ -16,13 +18,23 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "double-cv",
+    "rloo with the gradient of f at the other draws as a second control variate, its weight learned",
+    needs={"discrete", "differentiable"},
+    claims=("unbiased",),
+    cost="n",
+    knobs=(PACE,),
+    references=("arXiv:2111.05300",),
+    order=230,
+)
 @dataclass(frozen=True, kw_only=True)
 class DoubleCv:
-    """Double CV: RLOO of `f(x_i) + alpha g_i . (x_i - E x)` less `alpha J(E x) mean_i grad f(x_i)`, over n draws.
+    """RLOO of `f(x_i) + alpha g_i . (x_i - E x)` less `alpha J(E x) mean_i grad f(x_i)`, over n draws.
 
     g_i is the mean gradient of f at the other draws, so that what it adds to a draw has a known expectation, and the
-    same in the leave-one-out baseline has none (arXiv:2111.05300). Unbiased for every alpha, which is learned by
-    descent on the mean squared estimate unless the rate is 0; with alpha = 0 it is RLOO.
+    same in the leave-one-out baseline has none. Unbiased for every alpha, which is learned by descent on the mean
+    squared estimate unless the rate is 0; with alpha = 0 it is RLOO.
 
     Args:
         n: draws, evaluations and backwards for one estimate, at least 2.
@@ -59,7 +71,7 @@ class DoubleCv:
         if self.warmup < 0:
             raise ValueError(f"warmup must be >= 0, got {self.warmup}")
 
-    def init(self, distribution: Distribution, noise: Noise) -> Learned | None:  # noqa: ARG002  # nothing random here
+    def init(self, distribution: Distribution, noise: Noise) -> Learned | None:
         """Alpha for each problem; None where it is not learned."""
         return learned(alpha=scalar(distribution, self.alpha)) if self.rate else None
 
@@ -79,12 +91,7 @@ class DoubleCv:
         )
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: Learned | None = None,
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: Learned | None = None
     ) -> GradSample:
         """Take n draws, n evaluations and n backwards a repeat; `value` is the mean of f."""
         plain, control, value = self._parts(distribution, objective, noise, repeats)
@@ -101,10 +108,6 @@ class DoubleCv:
         f, score = value.detach(), x - distribution.mean
         others = (slope.sum(1, keepdim=True) - slope) / (self.n - 1)
         cross = (others * score).flatten(-distribution.event_dims).sum(-1)
-
-        def leave_one_out(values: Tensor) -> Tensor:
-            # The weights sum to zero, so E x drops out of the sum of scores.
-            return weighted_sum(distribution.expand((values - values.mean(1, keepdim=True)) / (self.n - 1)), x)
-
         expected = distribution.jacobian(distribution.mean, slope.mean(1))
-        return leave_one_out(f), leave_one_out(cross) - expected, value.mean(1)
+        control = leave_one_out(distribution, cross, x) - expected
+        return leave_one_out(distribution, f, x), control, value.mean(1)

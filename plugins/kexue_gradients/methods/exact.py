@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch.nn import functional
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, Enumeration, GradSample, Objective
 
 if TYPE_CHECKING:
@@ -15,9 +16,16 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "exact",
+    "the gradient itself, summed over every state",
+    needs="enumerable",
+    claims=("unbiased", "finite-variance", "deterministic"),
+    order=10,
+)
 @dataclass(frozen=True, kw_only=True)
 class Exact:
-    """The gradient itself: `sum_m f(m) p(m) (m - E x)` over the states m of each independent block.
+    """`sum_m f(m) p(m) (m - E x)` over the states m of each independent block.
 
     The reference that every estimator is measured against, where f can be tabulated. Its value is E f, so that a
     decoder learns from the exact expectation too. Costs one evaluation for each state of a block.
@@ -40,12 +48,7 @@ class Exact:
     deterministic: ClassVar[bool] = True
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,  # noqa: ARG002  # the contract's argument; nothing is random here
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """The same exact gradient `repeats` times, as an expanded view."""
         table = objective.enumerate()

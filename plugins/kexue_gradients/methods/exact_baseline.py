@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 from .exact import Exact
@@ -13,12 +14,20 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "exact-baseline",
+    "score function with E f, summed over all states, as baseline",
+    needs={"discrete", "enumerable"},
+    claims=("unbiased", "finite-variance"),
+    references=("arXiv:2111.05300",),
+    order=150,
+)
 @dataclass(frozen=True, kw_only=True)
 class ExactBaseline:
-    """Exact baseline: `(f(x) - E f) (x - E x)`, the mean over n draws x, E f summed over all states.
+    """`(f(x) - E f) (x - E x)`, the mean over n draws x.
 
-    What leave-one-out baselines estimate, for problems whose E f is known (R* in arXiv:2111.05300). Unbiased. Not the
-    best baseline: that one is `E[f s^2] / E[s^2]` for a score s, which `reinforce[baseline=optimal]` learns.
+    What leave-one-out baselines estimate, for problems whose E f is known (R* of the paper). Unbiased. Not the best
+    baseline: that one is `E[f s^2] / E[s^2]` for a score s, which `reinforce[baseline=optimal]` learns.
 
     Args:
         n: draws that one estimate averages, at least 1.
@@ -50,12 +59,7 @@ class ExactBaseline:
             raise ValueError(f"n must be >= 1, got {self.n}")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """Take n draws and n evaluations a repeat, and one evaluation of every state a call.
 

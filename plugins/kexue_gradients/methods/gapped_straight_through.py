@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.words import SOFTNESS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,13 +19,22 @@ if TYPE_CHECKING:
 _RULES = ("constant", "probability")
 
 
+@method(
+    "gapped-straight-through",
+    "softmax of logits shifted until the class drawn leads by a gap",
+    needs={"discrete", "differentiable"},
+    cost="1",
+    knobs=(SOFTNESS,),
+    aliases=("gst",),
+    references=("arXiv:2206.07235",),
+    order=260,
+)
 @dataclass(frozen=True, kw_only=True)
 class GappedStraightThrough:
-    """Gapped straight-through: `J(softmax(m / temperature)) grad f(x) / temperature` at one draw x.
+    """`J(softmax(m / temperature)) grad f(x) / temperature` at one draw x.
 
-    The logits are shifted until the class drawn leads by a gap: `m_x = max l`, every other
-    `m_j = min(l_j, max l - gap)`; the shift is not differentiated (arXiv:2206.07235). Bits are two classes with logits
-    (l, 0). Biased.
+    m are the shifted logits: `m_x = max l`, every other `m_j = min(l_j, max l - gap)`; the shift is not differentiated.
+    Bits are two classes with logits (l, 0). Biased.
 
     Args:
         gap: lead of the class drawn, in logits, >= 0; used by the rule `constant` alone.
@@ -59,12 +70,7 @@ class GappedStraightThrough:
             raise ValueError(f"temperature must be > 0, got {self.temperature}")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw, one evaluation and one backward a repeat."""
         x = distribution.sample(noise, repeats)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.words import SOFTNESS
 
 from .conditional import perturbed_given
 
@@ -15,14 +17,22 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "gumbel-rao",
+    "st-gumbel-softmax averaged over the noise given the sample",
+    needs={"discrete", "differentiable"},
+    cost="1",
+    knobs=(SOFTNESS,),
+    references=("arXiv:2010.04838",),
+    order=250,
+)
 @dataclass(frozen=True, kw_only=True)
 class GumbelRao:
-    """Gumbel-Rao: `mean_k J(y_k) grad f(x) / temperature`, y_k relaxations of k draws of the noise given the sample x.
+    """`mean_k J(y_k) grad f(x) / temperature`, y_k relaxations of k draws of the noise given the sample x.
 
     The same mean as st-gumbel-softmax and never more variance, at one evaluation and one backward: only the cheap
-    Jacobian is averaged (arXiv:2010.04838). The shift of the perturbed logits given x is not differentiated. With
-    draws = 1 it is st-gumbel-softmax in law; as the temperature falls and the draws grow it tends to ReinMax at
-    temperature 1. Biased.
+    Jacobian is averaged. The shift of the perturbed logits given x is not differentiated. With draws = 1 it is
+    st-gumbel-softmax in law; as the temperature falls and the draws grow it tends to ReinMax at temperature 1. Biased.
 
     Args:
         temperature: softness of the backward pass, > 0.
@@ -54,12 +64,7 @@ class GumbelRao:
             raise ValueError(f"draws must be >= 1, got {self.draws}")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw, one evaluation and one backward a repeat, and `draws` relaxations."""
         x = distribution.sample(noise, repeats)

@@ -5,19 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.words import SOFTNESS
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "gumbel-softmax",
+    "pathwise gradient of a relaxed sample (Concrete)",
+    needs={"discrete", "differentiable", "relaxable"},
+    cost="1",
+    knobs=(SOFTNESS,),
+    aliases=("concrete",),
+    references=("arXiv:1611.01144", "arXiv:1611.00712"),
+    order=50,
+)
 @dataclass(frozen=True, kw_only=True)
 class GumbelSoftmax:
-    """Gumbel-softmax: `J(y) grad f(y) / temperature` at the relaxed sample y = softmax((l + G) / temperature).
+    """`J(y) grad f(y) / temperature` at the relaxed sample y = softmax((l + G) / temperature).
 
     For bits y = sigmoid((l + logistic noise) / temperature). f is evaluated off the vertices, so the result depends on
-    how the task extends it there. Biased; the bias falls and the variance grows as the temperature falls
-    (arXiv:1611.01144, arXiv:1611.00712).
+    how the task extends it there. Biased; the bias falls and the variance grows as the temperature falls.
 
     Args:
         temperature: softness of the sample, > 0.
@@ -47,12 +58,7 @@ class GumbelSoftmax:
             )
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One relaxed draw, one evaluation and one backward a repeat."""
         y = distribution.relax(distribution.perturb(noise, repeats), self.temperature)

@@ -5,19 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import Knob, method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "imle",
+    "difference of two most likely states under the same noise",
+    needs={"discrete", "differentiable"},
+    cost="1",
+    knobs=(Knob(field="strength", grid=(0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)),),
+    references=("arXiv:2106.01798",),
+    order=280,
+)
 @dataclass(frozen=True, kw_only=True)
 class Imle:
-    """I-MLE: `(map(l + e) - map(l - strength grad f(x) + e)) / strength`, x = map(l + e), one perturbation e.
+    """`(map(l + e) - map(l - strength grad f(x) + e)) / strength`, x = map(l + e), one perturbation e.
 
     `map` is the most likely vertex under perturbed logits; a finite difference of E x with common noise stands for its
-    Jacobian (arXiv:2106.01798). Biased; as the strength tends to 0 almost every single estimate is 0 and the mean
-    tends to straight-through with the derivative of E x.
+    Jacobian. Biased; as the strength tends to 0 almost every single estimate is 0 and the mean tends to
+    straight-through with the derivative of E x.
 
     Args:
         strength: how far the logits are moved against the gradient of f, > 0.
@@ -45,12 +55,7 @@ class Imle:
             raise ValueError(f"strength must be > 0, got {self.strength}")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One perturbation, one evaluation, one backward and two maximisations a repeat."""
         perturbed = distribution.logits + distribution.perturb(noise, repeats)

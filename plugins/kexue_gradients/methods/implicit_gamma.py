@@ -7,18 +7,27 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
 from kexue_gradients.contract import Gamma, GradSample, Objective
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "implicit-gamma",
+    "gradient of f through a gamma variable at a fixed quantile",
+    needs={"gamma", "differentiable"},
+    claims=("unbiased",),
+    cost="1",
+    references=("arXiv:1805.08498",),
+    order=320,
+)
 @dataclass(frozen=True, kw_only=True)
 class ImplicitGamma:
-    """Implicit: `f'(x) dx/da` with `dx/da = -(dF/da) / p(x)` for one gamma variable x of shape a.
+    """`f'(x) dx/da` with `dx/da = -(dF/da) / p(x)` for one gamma variable x of shape a.
 
-    F is the distribution function and p the density: the derivative of x at a fixed quantile (arXiv:1805.08498).
-    Unbiased where f is differentiable.
+    F is the distribution function and p the density. Unbiased where f is differentiable.
 
     Examples:
         >>> import torch
@@ -31,12 +40,7 @@ class ImplicitGamma:
     """
 
     def estimate(
-        self,
-        distribution: Gamma,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Gamma, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw, one evaluation and one backward a repeat."""
         x = distribution.sample(noise, repeats)

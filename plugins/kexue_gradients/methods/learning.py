@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from kexue_gradients.contract import Law
+    from kexue_gradients.contract import Distribution, Law
 
 _EPSILON = 1e-8
 
@@ -82,3 +82,25 @@ def per_problem(law: Law, squares: Tensor) -> Tensor:
     """A number for each repeat and batch element, `[R, *batch]`, averaged within problems and summed over them."""
     mean = squares.mean(0)
     return mean.mean(-1).sum() if law.batch else mean
+
+
+def step_on_square(
+    distribution: Distribution, state: Learned, rate: float, estimate: Callable[[dict[str, Tensor]], Tensor]
+) -> tuple[Tensor, Learned]:
+    """An estimate `[R, *logits.shape]`, and the state after a step of descent on its mean square.
+
+    Args:
+        distribution: the logits.
+        state: before the step.
+        rate: size of the step, > 0.
+        estimate: the estimate as a differentiable function of the learned values; called once.
+    """
+    kept: list[Tensor] = []
+
+    def loss(values: dict[str, Tensor]) -> Tensor:
+        gradient = estimate(values)
+        kept.append(gradient.detach())
+        return per_problem(distribution, gradient.square().flatten(-distribution.event_dims).sum(-1))
+
+    state = descend(state, derivatives(state.values, loss), rate)
+    return kept[0], state

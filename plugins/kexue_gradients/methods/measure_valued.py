@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
 from kexue_gradients.contract import Gaussian, GradSample, Objective
 
 if TYPE_CHECKING:
@@ -16,14 +17,21 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "measure-valued",
+    "derivative of the density as a coupled difference of two, one variable at a time",
+    needs="gaussian",
+    claims=("unbiased",),
+    references=("arXiv:1906.10652",),
+    order=310,
+)
 @dataclass(frozen=True, kw_only=True)
 class MeasureValued:
-    """Measure-valued: each derivative of the density as a scaled difference of two densities (arXiv:1906.10652).
+    """`(f(mu + sigma w) - f(mu - sigma w)) / (sigma sqrt(2 pi))` for mu, w Rayleigh; the other variables at a draw.
 
-    With one variable moved and the others at a draw: for mu `(f(mu + sigma w) - f(mu - sigma w)) / (sigma sqrt(2 pi))`
-    with w Rayleigh; for sigma `(f(mu + sigma m) - f(mu + sigma n)) / sigma` with m double-sided Maxwell and n = m u
-    normal, u uniform. The two points of a difference share their noise, which is what keeps it small. Unbiased, without
-    the gradient of f, at 4 evaluations for every variable.
+    For sigma it is `(f(mu + sigma m) - f(mu + sigma n)) / sigma` with m double-sided Maxwell and n = m u normal, u
+    uniform. The two points of a difference share their noise, which is what keeps it small. Unbiased, without the
+    gradient of f, at 4 evaluations for every variable.
 
     Examples:
         >>> import torch
@@ -36,12 +44,7 @@ class MeasureValued:
     """
 
     def estimate(
-        self,
-        distribution: Gaussian,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Gaussian, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """Four evaluations a variable and repeat; `value` is the mean over those whose point is a draw of x."""
         mu, sigma = distribution.mu, distribution.sigma

@@ -5,18 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "muprop",
+    "score function with the expansion of f about E x as control variate",
+    needs={"discrete", "differentiable", "relaxable"},
+    claims=("unbiased",),
+    cost="2",
+    references=("arXiv:1511.05176",),
+    order=190,
+)
 @dataclass(frozen=True, kw_only=True)
 class MuProp:
-    """MuProp: `(f(x) - f(m) - grad f(m) . (x - m)) (x - m) + J(m) grad f(m)` for one draw x and the mean m = E x.
+    """`(f(x) - f(m) - grad f(m) . (x - m)) (x - m) + J(m) grad f(m)` for one draw x and the mean m = E x.
 
-    Unbiased for any f: what the expansion about m subtracts from the score term is added back in closed form
-    (arXiv:1511.05176). f must be defined at m, off the vertices.
+    Unbiased for any f: what the expansion about m subtracts from the score term is added back in closed form. f must be
+    defined at m, off the vertices.
 
     Examples:
         >>> import torch
@@ -31,12 +41,7 @@ class MuProp:
     """
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw, two evaluations and one backward a repeat; `value` is f at the draw."""
         x, mean = distribution.sample(noise, repeats), distribution.mean

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from kexue_bench import Claimed, method
 from kexue_gradients.contract import GradSample, Law, Objective
+from kexue_gradients.words import PACE
 
 from .learning import Learned, derivatives, descend, learned, per_problem, scalar
 
@@ -26,14 +28,25 @@ class _Baseline(NamedTuple):
     weight: Tensor
 
 
+@method(
+    "nvil",
+    "score function with a learned input-dependent baseline, divided by the spread of f",
+    needs="discrete",
+    claims=(Claimed(name="unbiased", when="not normalise"),),
+    cost="1",
+    knobs=(PACE,),
+    variants=("nvil", "nvil[normalise=false]"),
+    references=("arXiv:1402.0030",),
+    order=180,
+)
 @dataclass(frozen=True, kw_only=True)
 class Nvil:
-    """NVIL: `(f(x) - m - c(context)) / max(1, sd) (x - E x)` for one draw x.
+    """`(f(x) - m - c(context)) / max(1, sd) (x - E x)` for one draw x.
 
     c is one hidden layer of tanh, fitted to f - m by squared error; m and sd are the moving mean and spread of f - c.
-    The context is what the logits were computed from, and where a task gives none, the logits (arXiv:1402.0030). The
-    division makes learning rates comparable between problems and scales the estimate: unbiased without it, or where sd
-    is below 1. Everything is read before the draw can reach it.
+    The context is what the logits were computed from, and where a task gives none, the logits. The division makes
+    learning rates comparable between problems and scales the estimate: unbiased without it, or where sd is below 1.
+    Everything is read before the draw can reach it.
 
     Args:
         hidden: units of the hidden layer, at least 1.
@@ -112,12 +125,7 @@ class Nvil:
         )
 
     def estimate(
-        self,
-        distribution: Law,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: _Baseline | None = None,
+        self, distribution: Law, objective: Objective, noise: Noise, repeats: int, state: _Baseline | None = None
     ) -> GradSample:
         """One draw and one evaluation a repeat; without a state, plain REINFORCE."""
         x = distribution.sample(noise, repeats)

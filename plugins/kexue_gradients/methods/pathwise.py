@@ -7,15 +7,26 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
 from kexue_gradients.contract import Gaussian, GradSample, Objective
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "pathwise",
+    "gradient of f through mu + sigma e",
+    needs={"gaussian", "differentiable"},
+    claims=("unbiased",),
+    cost="1",
+    aliases=("reparameterisation",),
+    references=("arXiv:1312.6114", "arXiv:1906.10652"),
+    order=290,
+)
 @dataclass(frozen=True, kw_only=True)
 class Pathwise:
-    """Pathwise, or reparameterised: `f'(mu + sigma e) (1, e)` for one e ~ N(0, 1) (arXiv:1312.6114).
+    """`f'(mu + sigma e) (1, e)` for one e ~ N(0, 1).
 
     Unbiased where f is differentiable. Its variance grows with the slope of f, not with its size.
 
@@ -30,12 +41,7 @@ class Pathwise:
     """
 
     def estimate(
-        self,
-        distribution: Gaussian,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Gaussian, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw, one evaluation and one backward a repeat."""
         e = noise.normal(repeats, *distribution.mu.shape)

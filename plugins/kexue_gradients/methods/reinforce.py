@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from kexue_bench import Claimed, method
 from kexue_gradients.contract import GradSample, Law, Objective
 
 if TYPE_CHECKING:
@@ -24,14 +25,24 @@ class _Average(NamedTuple):
     weight: Tensor
 
 
+@method(
+    "reinforce",
+    "score function times f, with no, a constant, a moving-average or the optimal baseline",
+    needs="expectation",
+    claims=("unbiased", Claimed(name="finite-variance", when="'discrete' in offers")),
+    cost="1",
+    variants=("reinforce", "reinforce[baseline=ema]"),
+    aliases=("score",),
+    references=("Williams, Machine Learning 8, 1992", "arXiv:1906.10652"),
+    order=20,
+)
 @dataclass(frozen=True, kw_only=True)
 class Reinforce:
-    """REINFORCE: `(f(x) - c) grad log p(x)` for one draw x (Williams, Machine Learning 8, 1992).
+    """`(f(x) - c) grad log p(x)` for one draw x.
 
-    The score is x - E x for the logits of bits and classes; other laws have their own, under which the method is known
-    as the score-function estimator (arXiv:1906.10652). Unbiased for any baseline c that does not depend on x, also for
-    one of its own for each parameter. The best one is `E[f s^2] / E[s^2]` for the score s of that parameter; for one
-    bit it is `(1-p) f(1) + p f(0)`, not E f.
+    The score is x - E x for the logits of bits and classes; other laws have their own. Unbiased for any baseline c that
+    does not depend on x, also for one of its own for each parameter. The best one is `E[f s^2] / E[s^2]` for the score
+    s of that parameter; for one bit it is `(1-p) f(1) + p f(0)`, not E f.
 
     Args:
         baseline: `none` (c = 0), `constant` (c = value), `ema` (moving average of f over earlier draws only) or
@@ -71,7 +82,7 @@ class Reinforce:
         if self.warmup < 0:
             raise ValueError(f"warmup must be >= 0, got {self.warmup}")
 
-    def init(self, distribution: Law, noise: Noise) -> _Average | None:  # noqa: ARG002  # nothing random in zeros
+    def init(self, distribution: Law, noise: Noise) -> _Average | None:
         """Averages of nothing; None where the baseline is not learned."""
         if self.baseline not in ("ema", "optimal"):
             return None
@@ -98,12 +109,7 @@ class Reinforce:
         )
 
     def estimate(
-        self,
-        distribution: Law,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: _Average | None = None,
+        self, distribution: Law, objective: Objective, noise: Noise, repeats: int, state: _Average | None = None
     ) -> GradSample:
         """One draw and one evaluation a repeat; the baseline is read before the draw can reach it."""
         return self._estimated(distribution, *self._draw(distribution, objective, noise, repeats), state)

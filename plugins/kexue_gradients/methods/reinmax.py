@@ -5,18 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import Claimed, Knob, method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "reinmax",
+    "second-order straight-through, exact on quadratics at temperature 1",
+    needs={"discrete", "differentiable"},
+    claims=(
+        "finite-variance",
+        Claimed(name="unbiased", when="temperature == 1 and 'power' in offers and task.power == 2"),
+    ),
+    cost="1",
+    knobs=(Knob(field="temperature", grid=(1.0, 1.1, 1.2, 1.3, 1.5, 2.0)),),
+    aliases=("zgr",),
+    references=("arXiv:2304.08612",),
+    order=80,
+)
 @dataclass(frozen=True, kw_only=True)
 class ReinMax:
-    """ReinMax: `2 J((softmax(l / temperature) + x) / 2) grad f(x) - 1/2 J(softmax(l)) grad f(x)` at one draw x.
+    """`2 J((softmax(l / temperature) + x) / 2) grad f(x) - 1/2 J(softmax(l)) grad f(x)` at one draw x.
 
-    Heun's method instead of Euler's along the path from E x to x (arXiv:2304.08612). At temperature 1 it is unbiased
-    where f is quadratic in each variable, and the same as ZGR; at any other temperature it is biased there too.
+    Heun's method instead of Euler's along the path from E x to x. At temperature 1 it is unbiased where f is quadratic
+    in each variable, and the same as ZGR; at any other temperature it is biased there too.
 
     Args:
         temperature: softness of the midpoint, >= 1.
@@ -44,12 +59,7 @@ class ReinMax:
             raise ValueError(f"temperature must be >= 1, got {self.temperature}; the method is not defined below 1")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw, one evaluation and one backward a repeat."""
         x = distribution.sample(noise, repeats)

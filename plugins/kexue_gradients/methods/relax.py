@@ -7,24 +7,36 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_bench import method
+from kexue_gradients.words import PACE, SOFTNESS
 
-from .learning import Learned, derivatives, descend, learned, per_problem, scalar
-from .relaxed_control import controlled, relaxed_objective, relaxed_pair, soften
+from .learning import Learned, learned, scalar
+from .relaxed_control import RelaxedControl, relaxed_objective, soften
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from kexue_bench.lab.noise import Noise
+    from kexue_gradients.contract import Distribution, Objective
 
 
+@method(
+    "relax",
+    "rebar with a learned network beside the relaxed f",
+    needs={"discrete", "differentiable", "relaxable"},
+    claims=("unbiased",),
+    cost="3 if eta else 1",
+    knobs=(SOFTNESS, PACE),
+    references=("arXiv:1711.00123",),
+    order=220,
+)
 @dataclass(frozen=True, kw_only=True)
-class Relax:
-    """RELAX: REBAR's estimate with `c(z) = eta f(y) + r(y)`, `y = softmax(z / temperature)`, r a small network.
+class Relax(RelaxedControl):
+    """REBAR's estimate with `c(z) = eta f(y) + r(y)`, `y = softmax(z / temperature)`, r a small network.
 
-    r is one hidden layer of tanh on 2 y - 1 with a linear output that starts at 0 (arXiv:1711.00123). Unbiased for
-    every r, eta and temperature; all of them are learned, by descent on the mean squared estimate. With eta = 0 f is
-    evaluated at the sample alone (the method called LAX) and eta stays 0.
+    r is one hidden layer of tanh on 2 y - 1 with a linear output that starts at 0. Unbiased for every r, eta and
+    temperature; all of them are learned, by descent on the mean squared estimate. With eta = 0 f is evaluated at the
+    sample alone (the method called LAX) and eta stays 0.
 
     Args:
         hidden: units of the hidden layer, at least 1.
@@ -80,53 +92,27 @@ class Relax:
             level=scalar(distribution, 0.0),
         )
 
-    def adapt(
-        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: Learned
-    ) -> tuple[GradSample, Learned]:
-        """One estimate, and a step on its mean square; costs no evaluation beyond the estimate's."""
-        x, z = relaxed_pair(distribution, noise, repeats, coupled=self.coupled)
-        value = objective.value(x)
-        kept = []
-
-        def loss(values: dict[str, Tensor]) -> Tensor:
-            control = self._control(distribution, objective, z, values, graph=True)
-            gradient = controlled(distribution, x, value.detach(), z, control)
-            kept.append(gradient.detach())
-            return per_problem(distribution, gradient.square().flatten(-distribution.event_dims).sum(-1))
-
-        state = descend(state, derivatives(state.values, loss), self.rate)
-        return GradSample(gradient=kept[0], value=value), state
-
-    def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: Learned | None = None,
-    ) -> GradSample:
-        """One pair, three evaluations and two backwards a repeat (one and none with eta = 0).
-
-        Without a state the network is 0 and the estimate REBAR's.
-        """
-        x, z = relaxed_pair(distribution, noise, repeats, coupled=self.coupled)
-        value = objective.value(x)
-        values = _silent(distribution, self) if state is None else state.values
-        control = self._control(distribution, objective, z, values, graph=False)
-        return GradSample(gradient=controlled(distribution, x, value.detach(), z, control), value=value)
+    def _start(self, distribution: Distribution) -> dict[str, Tensor]:
+        """Values with a network that is 0 whatever its hidden layer: the estimate is REBAR's."""
+        inputs = distribution.logits[(0,) * len(distribution.batch)].numel()
+        new = distribution.logits.new_zeros
+        return {
+            "eta": scalar(distribution, self.eta),
+            "log_temperature": scalar(distribution, self.temperature).log(),
+            "weight": new(1, inputs),
+            "bias": new(1),
+            "output": new(1),
+            "level": new(()),
+        }
 
     def _control(
         self, distribution: Distribution, objective: Objective, z: Tensor, values: dict[str, Tensor], *, graph: bool
     ) -> tuple[Tensor, Tensor]:
-        """The control variate at the pair and its gradient with respect to z."""
         temperature = values["log_temperature"].exp()
         value, slope = _network(distribution, z, temperature, values)
         if self.eta:
-            relaxed, pull = relaxed_objective(distribution, objective, z, temperature, graph=graph)
-            if not graph:
-                relaxed = relaxed.detach()
-            value = value + values["eta"] * relaxed
-            slope = slope + distribution.expand(values["eta"]) * pull
+            relaxed, pull = relaxed_objective(distribution, objective, z, values["eta"], temperature, graph=graph)
+            value, slope = value + relaxed, slope + pull
         return value, slope
 
 
@@ -141,17 +127,3 @@ def _network(
     value = (units * values["output"]).sum(-1) + values["level"]
     pulled = 2 * (values["output"] * (1 - units.square())) @ values["weight"]
     return value, distribution.jacobian(y, pulled.reshape(y.shape)) / softness
-
-
-def _silent(distribution: Distribution, relax: Relax) -> dict[str, Tensor]:
-    """Values before anything was learned, with a network that is 0 whatever its hidden layer."""
-    inputs = distribution.logits[(0,) * len(distribution.batch)].numel()
-    new = distribution.logits.new_zeros
-    return {
-        "eta": scalar(distribution, relax.eta),
-        "log_temperature": scalar(distribution, relax.temperature).log(),
-        "weight": new(1, inputs),
-        "bias": new(1),
-        "output": new(1),
-        "level": new(()),
-    }

@@ -6,13 +6,61 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_gradients.contract import Distribution, GradSample, Objective
+
 from .conditional import normalised, onto_logits, perturbed_given, slope_given
+from .learning import Learned, step_on_square
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from kexue_bench.lab.noise import Noise
-    from kexue_gradients.contract import Distribution, Objective
+
+
+class RelaxedControl:
+    """The score function with a control variate of relaxed samples, whose parameters are learned."""
+
+    coupled: bool
+    rate: float
+
+    def adapt(
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: Learned | None
+    ) -> tuple[GradSample, Learned | None]:
+        """One estimate, and a step on its mean square; costs no evaluation beyond the estimate's."""
+        if state is None:
+            return self.estimate(distribution, objective, noise, repeats), None
+        x, z = relaxed_pair(distribution, noise, repeats, coupled=self.coupled)
+        value = objective.value(x)
+
+        def estimate(values: dict[str, Tensor]) -> Tensor:
+            control = self._control(distribution, objective, z, values, graph=True)
+            return controlled(distribution, x, value.detach(), z, control)
+
+        gradient, state = step_on_square(distribution, state, self.rate, estimate)
+        return GradSample(gradient=gradient, value=value), state
+
+    def estimate(
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: Learned | None = None
+    ) -> GradSample:
+        """One pair; where the relaxed f is part of the control, three evaluations and two backwards a repeat.
+
+        Without it, one and none. `value` is f at the sample.
+        """
+        x, z = relaxed_pair(distribution, noise, repeats, coupled=self.coupled)
+        value = objective.value(x)
+        values = self._start(distribution) if state is None else state.values
+        control = self._control(distribution, objective, z, values, graph=False)
+        return GradSample(gradient=controlled(distribution, x, value.detach(), z, control), value=value)
+
+    def _start(self, distribution: Distribution) -> dict[str, Tensor]:
+        """The parameters before anything was learned."""
+        raise NotImplementedError
+
+    def _control(
+        self, distribution: Distribution, objective: Objective, z: Tensor, values: dict[str, Tensor], *, graph: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The control variate c at the pair `[2, R, *batch]`, and its gradient with respect to z."""
+        raise NotImplementedError
 
 
 def relaxed_pair(distribution: Distribution, noise: Noise, repeats: int, *, coupled: bool) -> tuple[Tensor, Tensor]:
@@ -27,22 +75,25 @@ def relaxed_pair(distribution: Distribution, noise: Noise, repeats: int, *, coup
 
 
 def relaxed_objective(
-    distribution: Distribution, objective: Objective, z: Tensor, temperature: Tensor, *, graph: bool
+    distribution: Distribution, objective: Objective, z: Tensor, eta: Tensor, temperature: Tensor, *, graph: bool
 ) -> tuple[Tensor, Tensor]:
-    """`c(z) = f(softmax(z / temperature))` and its gradient with respect to z, for both halves of a pair.
+    """`c(z) = eta f(softmax(z / temperature))` and its gradient with respect to z, for both halves of a pair.
 
     Args:
         distribution: whose kind decides between sigmoid and softmax.
         objective: f; evaluated and differentiated twice a repeat.
         z: `[2, R, *logits.shape]`.
-        temperature: a number for each problem, as `learning.scalar` makes it.
-        graph: keep both on the graph of the temperature.
+        eta: weight of f, a number for each problem, as `learning.scalar` makes it.
+        temperature: the same of the softness.
+        graph: keep both on the graph of eta and the temperature.
     """
     softness = distribution.expand(temperature)
     y = soften(distribution, z / softness)
     value, slope = objective.value_and_gradient(y.flatten(0, 1), graph=graph)
+    if not graph:
+        value = value.detach()
     value, slope = value.unflatten(0, z.shape[:2]), slope.unflatten(0, z.shape[:2])
-    return value, distribution.jacobian(y, slope) / softness
+    return eta * value, distribution.expand(eta) * (distribution.jacobian(y, slope) / softness)
 
 
 def soften(distribution: Distribution, z: Tensor) -> Tensor:

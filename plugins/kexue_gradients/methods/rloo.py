@@ -5,20 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
-from .draws import weighted_sum
+from .draws import leave_one_out
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "rloo",
+    "reinforce with the leave-one-out mean of n draws as baseline",
+    needs="discrete",
+    claims=("unbiased", "finite-variance"),
+    cost="n",
+    references=("arXiv:1602.06725", "Kool, van Hoof, Welling, Buy 4 REINFORCE samples, ICLR workshop 2019"),
+    order=30,
+)
 @dataclass(frozen=True, kw_only=True)
 class Rloo:
-    """RLOO: `1/(n-1) sum_i (f_i - mean f) (x_i - E x)` over n draws.
+    """`1/(n-1) sum_i (f_i - mean f) (x_i - E x)` over n draws.
 
     Each draw's baseline is the mean of the others, so the estimate is unbiased and adding a constant to f changes no
-    sample of it (arXiv:1602.06725; Kool et al., "Buy 4 REINFORCE samples", 2019).
+    sample of it.
 
     Args:
         n: draws and evaluations of f for one estimate, at least 2.
@@ -46,17 +56,9 @@ class Rloo:
             raise ValueError(f"n must be >= 2, got {self.n}; for a single draw use reinforce")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """Take n draws and n evaluations a repeat; `value` is their mean."""
         x = distribution.sample(noise, repeats, self.n)
         value = objective.value(x.flatten(0, 1)).unflatten(0, (repeats, self.n))
-        f = value.detach()
-        weights = distribution.expand((f - f.mean(1, keepdim=True)) / (self.n - 1))
-        # The weights sum to zero, so E x drops out of the sum of scores.
-        return GradSample(gradient=weighted_sum(weights, x), value=value.mean(1))
+        return GradSample(gradient=leave_one_out(distribution, value.detach(), x), value=value.mean(1))

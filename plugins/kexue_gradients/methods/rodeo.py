@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from kexue_bench import Knob, method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
-from .learning import Learned, derivatives, descend, learned, per_problem, scalar
+from .learning import Learned, learned, scalar, step_on_square
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,15 +21,25 @@ if TYPE_CHECKING:
 _LEAK = 0.3
 
 
+@method(
+    "rodeo",
+    "rloo with control variates from a Stein operator over single flips, learned",
+    needs={"bernoulli", "differentiable"},
+    claims=("unbiased",),
+    cost="n",
+    knobs=(Knob(field="rate", grid=(0.001, 0.003, 0.01, 0.03, 0.1)),),
+    references=("arXiv:2202.09497",),
+    order=240,
+)
 @dataclass(frozen=True, kw_only=True)
 class Rodeo:
-    """RODEO: the mean over n draws of `(f_i - mean_{j != i} (f_j + alpha (A h)_j)) s_i + beta (A k s)_i`, s = x - E x.
+    """`mean_i (f_i - mean_{j != i} (f_j + alpha (A h)_j)) s_i + beta (A k s)_i` over n draws, s = x - E x.
 
     A is the Gibbs Stein operator over single flips, `(A h)(x) = 1/L sum_d q(flip_d x | rest) (h(flip_d x) - h(x))`
     (Barker's for bits), whose mean under q is zero for every h. h and k are the two outputs of one small network at
     `mean_j grad f(x_j) . (y - x_j)` and `mean_j f(x_j)` over the draws j other than i, so that a flip costs no
-    evaluation of f (arXiv:2202.09497). Unbiased for every network, alpha and beta; all are learned by descent on the
-    mean squared estimate. Before that alpha and beta are 0 and it is RLOO. Bits only.
+    evaluation of f. Unbiased for every network, alpha and beta; all are learned by descent on the mean squared
+    estimate. Before that alpha and beta are 0 and it is RLOO. Bits only.
 
     Of the variants in the authors' code this is the one with the averages of the other draws as inputs; there the
     network has 100 units and the rate is 0.001. Operators other than Gibbs' are left out.
@@ -94,23 +105,15 @@ class Rodeo:
     ) -> tuple[GradSample, Learned]:
         """One estimate, and a step on its mean square; costs no evaluation beyond the estimate's."""
         x, value, slope = self._draws(distribution, objective, noise, repeats)
-        kept = []
 
-        def loss(values: dict[str, Tensor]) -> Tensor:
-            gradient = self._controlled(distribution, x, value.detach(), slope, values)
-            kept.append(gradient.detach())
-            return per_problem(distribution, gradient.square().sum(-1))
+        def estimate(values: dict[str, Tensor]) -> Tensor:
+            return self._controlled(distribution, x, value.detach(), slope, values)
 
-        state = descend(state, derivatives(state.values, loss), self.rate)
-        return GradSample(gradient=kept[0], value=value.mean(1)), state
+        gradient, state = step_on_square(distribution, state, self.rate, estimate)
+        return GradSample(gradient=gradient, value=value.mean(1)), state
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: Learned | None = None,
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: Learned | None = None
     ) -> GradSample:
         """Take n draws, n evaluations and n backwards a repeat; `value` is the mean of f. Without a state it is RLOO.
 

@@ -5,19 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.words import SOFTNESS
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "st-gumbel-softmax",
+    "exact sample forwards, its relaxation backwards",
+    needs={"discrete", "differentiable"},
+    cost="1",
+    knobs=(SOFTNESS,),
+    references=("arXiv:1611.01144",),
+    order=60,
+)
 @dataclass(frozen=True, kw_only=True)
 class StGumbelSoftmax:
-    """Straight-through Gumbel-softmax: `J(y) grad f(x) / temperature`, x the vertex nearest to the relaxed sample y.
+    """`J(y) grad f(x) / temperature` at x = onehot argmax(l + G), y = softmax((l + G) / temperature) with the same G.
 
-    The forward pass sees an exact sample x = onehot argmax(l + G), the backward pass the relaxation
-    y = softmax((l + G) / temperature) with the same G (arXiv:1611.01144). Equal to
-    `torch.nn.functional.gumbel_softmax(hard=True)`. Biased.
+    x is the vertex nearest to the relaxed sample y. Equal to `torch.nn.functional.gumbel_softmax(hard=True)`. Biased.
 
     Args:
         temperature: softness of the backward pass, > 0.
@@ -45,12 +54,7 @@ class StGumbelSoftmax:
             raise ValueError(f"temperature must be > 0, got {self.temperature}; without noise use straight-through")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw, one evaluation and one backward a repeat."""
         perturbation = distribution.perturb(noise, repeats)

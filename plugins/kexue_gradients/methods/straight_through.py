@@ -5,18 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "straight-through",
+    "exact sample forwards, its probability backwards",
+    needs={"discrete", "differentiable"},
+    claims=("finite-variance",),
+    cost="1",
+    references=("arXiv:1308.3432",),
+    order=70,
+)
 @dataclass(frozen=True, kw_only=True)
 class StraightThrough:
-    """Straight-through: `J(softmax(l / temperature)) grad f(x) / temperature` at one draw x.
+    """`J(softmax(l / temperature)) grad f(x) / temperature` at one draw x.
 
-    As if x were its own probability (arXiv:1308.3432). Unbiased where f is multilinear, else biased; the division by
-    the temperature is the derivative of the tempered probability, which some implementations leave out.
+    Unbiased where f is multilinear, else biased; the division by the temperature is the derivative of the tempered
+    probability, which some implementations leave out.
 
     Args:
         temperature: softness of the backward pass, > 0; the draw is from the distribution itself.
@@ -44,12 +54,7 @@ class StraightThrough:
             raise ValueError(f"temperature must be > 0, got {self.temperature}; 1 is the plain estimator")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw, one evaluation and one backward a repeat."""
         value, gradient = objective.value_and_gradient(distribution.sample(noise, repeats))

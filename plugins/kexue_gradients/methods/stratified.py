@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 from kexue_gradients.laws import below
 
@@ -16,14 +17,23 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "stratified",
+    "score function over n stratified draws with a constant baseline",
+    needs="discrete",
+    claims=("unbiased",),
+    cost="n",
+    references=("arXiv:2002.06043",),
+    order=170,
+)
 @dataclass(frozen=True, kw_only=True)
 class Stratified:
-    """Stratified: `mean_i (f(x_i) - baseline) (x_i - E x)` over n draws whose uniforms lie in n different strata.
+    """`mean_i (f(x_i) - baseline) (x_i - E x)` over n draws whose uniforms lie in n different strata.
 
-    Each variable is drawn by inverse distribution function at `(i + u_i) / n`; several variables have strata matched
-    at random (a Latin hypercube). Unbiased for a constant baseline alone: the draws depend on each other, so that a
+    Each variable is drawn by inverse distribution function at `(i + u_i) / n`; several variables have strata matched at
+    random (a Latin hypercube). Unbiased for a constant baseline alone: the draws depend on each other, so that a
     leave-one-out mean would be correlated with the draw it is subtracted from. Systematic sampling, one u for all
-    strata, is as in Kool et al. (arXiv:2002.06043).
+    strata, is the version of the paper.
 
     Args:
         n: draws and evaluations of f for one estimate, at least 2.
@@ -55,12 +65,7 @@ class Stratified:
             raise ValueError(f"n must be >= 2, got {self.n}; for a single draw use reinforce")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """Take n draws and n evaluations a repeat; `value` is their mean."""
         x = _inverse(distribution, self._uniforms(distribution, noise, repeats))

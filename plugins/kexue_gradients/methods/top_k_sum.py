@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 if TYPE_CHECKING:
@@ -19,14 +20,23 @@ if TYPE_CHECKING:
 _BASELINES = ("none", "sampled")
 
 
+@method(
+    "top-k-sum",
+    "the k likeliest states summed, one of the others drawn",
+    needs="discrete",
+    claims=("unbiased",),
+    cost="2 * (k + 1) if baseline == 'sampled' else k + 1",
+    references=("arXiv:1810.04777",),
+    order=140,
+)
 @dataclass(frozen=True, kw_only=True)
 class TopKSum:
-    """Top-k sum: `sum_{s in C} p(s) (f(s) - b_s) (s - E x) + (1 - p(C)) (f(z) - b_z) (z - E x)`.
+    """`sum_{s in C} p(s) (f(s) - b_s) (s - E x) + (1 - p(C)) (f(z) - b_z) (z - E x)`.
 
     C are the k likeliest states, z is drawn from the others, and every baseline b is f at a draw of its own from p: the
-    estimate that follows from REINFORCE by summing over C instead of drawing from it (arXiv:1810.04777). All variables
-    of x together are one state; C is found variable by variable, which needs no list of the states. Of equally likely
-    states those that come first are taken, class 0 before class 1: with ties the choice changes the variance. Unbiased.
+    estimate that follows from REINFORCE by summing over C instead of drawing from it. All variables of x together are
+    one state; C is found variable by variable, which needs no list of the states. Of equally likely states those that
+    come first are taken, class 0 before class 1: with ties the choice changes the variance. Unbiased.
 
     Args:
         k: states that are summed; 0 is REINFORCE.
@@ -58,12 +68,7 @@ class TopKSum:
             raise ValueError(f"baseline must be one of {', '.join(_BASELINES)}, got {self.baseline!r}")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """Take k + 1 states and as many evaluations a repeat, twice as many with baselines; `value` estimates E f.
 

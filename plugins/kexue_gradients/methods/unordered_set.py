@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 from .without_replacement import draw_without_replacement, set_ratios
@@ -21,18 +22,27 @@ _BASELINES = ("built-in", "none")
 _MOST = 8
 
 
+@method(
+    "unordered-set",
+    "k states without replacement, their order integrated out; or summed and sampled",
+    needs="discrete",
+    claims=("unbiased",),
+    cost="k",
+    references=("arXiv:2002.06043", "arXiv:1903.06059"),
+    order=130,
+)
 @dataclass(frozen=True, kw_only=True)
 class UnorderedSet:
-    """Unordered set: `sum_s p(s) R(S, s) (f(s) - B(s)) (s - E x)` over a set S of k states drawn without replacement.
+    """`sum_s p(s) R(S, s) (f(s) - B(s)) (s - E x)` over a set S of k states drawn without replacement.
 
     `R(S, s)` is the probability of drawing S given that s came first, over that of drawing S in any order. The built-in
     baseline is the same estimator of E f from the set without s,
-    `B(s) = p(s) f(s) + sum_{s' != s} p(s') R^{-s}(S, s') f(s')`, in which s itself has ratio 1 (arXiv:2002.06043).
-    Sum-and-sample takes the first k - 1 states with their probabilities and gives all the rest to the last one:
+    `B(s) = p(s) f(s) + sum_{s' != s} p(s') R^{-s}(S, s') f(s')`, in which s itself has ratio 1. Sum-and-sample takes
+    the first k - 1 states with their probabilities and gives all the rest to the last one:
     `sum_{i<k} p(s_i) f(s_i) (s_i - E x) + (1 - sum_{i<k} p(s_i)) f(s_k) (s_k - E x)`.
 
-    Both are unbiased. All variables of x together are one state; the draws need no list of the states, but are made
-    one variable after the other.
+    Both are unbiased. All variables of x together are one state; the draws need no list of the states, but are made one
+    variable after the other.
 
     Args:
         k: states drawn and evaluations of f, 1 to 8 and at most the number of states.
@@ -68,12 +78,7 @@ class UnorderedSet:
             raise ValueError(f"baseline must be one of {', '.join(_BASELINES)}, got {self.baseline!r}")
 
     def estimate(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """Take k states and k evaluations a repeat; `value` is the estimate of E f with the same weights.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
 from kexue_gradients.contract import GradSample, Law, MultiSampleObjective
 
 if TYPE_CHECKING:
@@ -18,13 +19,22 @@ if TYPE_CHECKING:
 _BASELINES = ("geometric", "arithmetic", "none")
 
 
+@method(
+    "vimco",
+    "score function on an n-sample bound, each sample with a baseline made from the others",
+    needs="multi-sample",
+    claims=("unbiased",),
+    variants=("vimco", "vimco[baseline=none]"),
+    references=("arXiv:1602.06725",),
+    order=330,
+)
 @dataclass(frozen=True, kw_only=True)
 class Vimco:
-    """VIMCO: `sum_i (L - L_-i) grad log q(x_i) + sum_i w_i grad log w(x_i)`, L the bound and w_i normalised weights.
+    """`sum_i (L - L_-i) grad log q(x_i) + sum_i w_i grad log w(x_i)`, L the bound and w_i normalised weights.
 
     L_-i is the bound with the weight of sample i replaced by the mean of the others, so it does not depend on x_i and
-    the estimate is unbiased for the gradient of the n-sample bound (arXiv:1602.06725). The second sum is how the
-    weights depend on the parameters themselves.
+    the estimate is unbiased for the gradient of the n-sample bound. The second sum is how the weights depend on the
+    parameters themselves.
 
     Args:
         baseline: the mean of the other weights: `geometric` as published, or `arithmetic`; `none` for L_-i = 0.
@@ -56,12 +66,7 @@ class Vimco:
             raise ValueError(f"baseline must be one of {', '.join(_BASELINES)}, got {self.baseline!r}")
 
     def estimate(
-        self,
-        distribution: Law,
-        objective: MultiSampleObjective,
-        noise: Noise,
-        repeats: int,
-        state: object = None,  # noqa: ARG002  # the contract's argument; nothing is learned here
+        self, distribution: Law, objective: MultiSampleObjective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """The n samples of one bound and n evaluations a repeat; `value` is the bound.
 

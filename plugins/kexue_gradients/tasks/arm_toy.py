@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch.optim import SGD
 
+from kexue_bench import task
 from kexue_gradients.contract import Distribution
 from kexue_gradients.tasks.bernoulli_toy import BernoulliToy
 from kexue_gradients.tasks.free_logits import free_logits, train_logits
+from kexue_gradients.words import SMOOTH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,8 +23,25 @@ if TYPE_CHECKING:
     from kexue_gradients.contract import GradientMethod
 
 _RUNS, _EVERY = 200, 50
+_INSTANCES = ("arm-toy[t=[0.499,0.501]]",)
+_METHODS = ("exact", "reinforce", "arm")
 
 
+@task(
+    "arm-toy",
+    "200 climbs of one bit against the climb on the true gradient, one estimate a step",
+    version=1,
+    kind="record",
+    offers={*SMOOTH, "bernoulli"},
+    suites={"standard": _INSTANCES, "full": _INSTANCES},
+    methods={"standard": _METHODS, "full": _METHODS},
+    timed=(),
+    replicates={"standard": 3, "full": 10},
+    stack=10,
+    primary="path-gap",
+    headline=("path-gap", "wrong-side", "time"),
+    order=220,
+)
 @dataclass(frozen=True, kw_only=True)
 class ArmToy:
     """Maximise `E (b - t)^2` over one bit from logit 0, one estimate a step, 200 runs side by side (arXiv:1807.11143).

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import task
 from kexue_gradients.tasks.bernoulli_toy import BernoulliToy
+from kexue_gradients.words import SMOOTH, TOY_BUDGETS
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -14,8 +16,31 @@ if TYPE_CHECKING:
     from kexue_gradients.contract import GradientMethod
 
 _TARGET = 0.49
+_POINTS = ("arms-toy[p=[0.2,0.5,0.8]]",)
 
 
+@task(
+    "arms-toy",
+    "f = (b - .49)^2 of one bit: variance at 2, 4 and 10 evaluations, as published",
+    version=1,
+    offers={*SMOOTH, "bernoulli"},
+    suites={"standard": _POINTS, "full": _POINTS},
+    methods={
+        "standard": (
+            "exact",
+            "rloo[n=[2,4,10]]",
+            "arm",
+            "arm[pairs=[2,5]]",
+            "disarm",
+            "disarm[pairs=[2,5]]",
+            "arms[n=[2,4,10]]",
+        )
+    },
+    timed={"full"},
+    budgets=TOY_BUDGETS,
+    primary="work-variance",
+    order=20,
+)
 @dataclass(frozen=True, kw_only=True)
 class ArmsToy:
     """`f(b) = (b - .49)^2` of one bit, at points of the climb whose variance was plotted (arXiv:2105.14141).

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_gradients.contract import Distribution, Enumeration
 from kexue_gradients.objective import FunctionObjective
 from kexue_gradients.tasks.sampling import tabulated_problem
+from kexue_gradients.words import FIRST_OF_BITS, SMOOTH, TOY_BUDGETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,8 +22,36 @@ if TYPE_CHECKING:
     from kexue_gradients.contract import GradientMethod
 
 _BATCH = 1024  # part of the task's version: the stream of a batch depends on it
+# As published: two draws a step, alpha learned slowly from 0.
+_WITH_DOUBLE_CV = ("fitting", "exact-baseline[n=2]", "double-cv[rate=0.0005,warmup=0]")
 
 
+@task(
+    "bernoulli-toy",
+    "f = mean |b - t|^power over bits with one logit, exact gradient known",
+    version=1,
+    offers={*SMOOTH, "bernoulli", "power"},
+    suites={
+        "quick": ("bernoulli-toy", "bernoulli-toy[power=3.0]", "bernoulli-toy[bits=200,t=0.499]"),
+        "standard": (
+            "bernoulli-toy[theta=[-1.2,0.5,2.0]]",
+            "bernoulli-toy[power=[1.5,3.0]]",
+            "bernoulli-toy[t=[0.49,0.499],theta=0.0]",
+            "bernoulli-toy[bits=200,t=0.499]",
+            "bernoulli-toy[bits=200,t=0.499,theta=0.0]",
+        ),
+        "full": (
+            "bernoulli-toy[theta=[-1.2,0.0,0.5,2.0],t=[0.45,0.49,0.499],power=[1.5,2.0,3.0]]",
+            "bernoulli-toy[bits=200,t=0.499,power=[2.0,3.0]]",
+            "bernoulli-toy[bits=200,t=0.499,theta=0.0]",
+        ),
+    },
+    methods={"quick": FIRST_OF_BITS, "standard": _WITH_DOUBLE_CV, "full": _WITH_DOUBLE_CV},
+    timed={"full"},
+    budgets=TOY_BUDGETS,
+    primary="work-variance",
+    order=10,
+)
 @dataclass(frozen=True, kw_only=True)
 class BernoulliToy:
     """`f(b) = mean_d |b_d - t|^power` over bits with one common logit; off the vertices the same formula holds.

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_gradients.contract import Distribution
 from kexue_gradients.objective import FunctionObjective
 from kexue_gradients.tasks.sampling import tabulated_problem
 from kexue_gradients.tasks.states import class_states, whole_table
+from kexue_gradients.words import FIRST_OF_CLASSES, SMOOTH, TOY_BUDGETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +27,22 @@ _BATCH = 1024  # part of the task's version: the stream of a batch depends on it
 _POINTS = {"flat": (0.5, -0.3, 0.2), "peaked": (2.0, -1.0, 0.0)}
 
 
+@task(
+    "categorical-toy",
+    "f = (w . x - t)^power for one choice, exact gradient known",
+    version=1,
+    offers={*SMOOTH, "categorical", "power"},
+    suites={
+        "quick": ("categorical-toy[power=[2,3]]", "categorical-toy[classes=10]"),
+        "standard": ("categorical-toy[power=[2,3],classes=[3,10]]", "categorical-toy[point=peaked]"),
+        "full": ("categorical-toy[power=[2,3],point=[flat,peaked],classes=[3,10]]",),
+    },
+    methods={"quick": FIRST_OF_CLASSES},
+    timed={"full"},
+    budgets=TOY_BUDGETS,
+    primary="work-variance",
+    order=30,
+)
 @dataclass(frozen=True, kw_only=True)
 class CategoricalToy:
     """`f(x) = (w . x - t)^power` for one choice, w from -1 to 2 in equal steps; the same formula off the vertices.

@@ -173,22 +173,27 @@ class _Batches:
         return self._images[self._rows, self._permutation[:, place * _BATCH : (place + 1) * _BATCH]]
 
 
+@dataclass(frozen=True, kw_only=True)
 class TrainedDigits:
-    """What the tasks that train a digits model share; each of them declares its shape, its steps and its rate."""
+    """What the tasks that train a digits model share; each of them declares its shape.
+
+    Args:
+        steps: optimisation steps.
+        lr: learning rate of Adam.
+
+    Raises:
+        ValueError: steps is below 1, or the learning rate is not positive.
+    """
 
     shape: ClassVar[Shape]
-
-    @property
-    def settings(self) -> tuple[int, float]:
-        """Steps and learning rate."""
-        raise NotImplementedError
+    steps: int = 2000
+    lr: float = 3e-3
 
     def __post_init__(self) -> None:
-        steps, lr = self.settings
-        if steps < 1:
-            raise ValueError(f"steps must be >= 1, got {steps}")
-        if not lr > 0:
-            raise ValueError(f"lr must be > 0, got {lr}")
+        if self.steps < 1:
+            raise ValueError(f"steps must be >= 1, got {self.steps}")
+        if not self.lr > 0:
+            raise ValueError(f"lr must be > 0, got {self.lr}")
 
     def build(self, method: GradientMethod, ctx: Context) -> Training:
         """One training of all replicates, stacked: Adam on minus the bound, each replicate with a split of its own."""
@@ -208,13 +213,13 @@ class TrainedDigits:
             model=model,
             batches=_Batches(model.train_images, order),
             loss=loss,
-            make_optimizer=lambda parameters: adam(parameters, lr=self.settings[1]),
+            make_optimizer=lambda parameters: adam(parameters, lr=self.lr),
             noise=ctx.noise("noise", stack=-2 - self.shape.variables),
             state=initial_state(method, blank, ctx.noise("method", stack=0)),
             replicates=replicates,
         )
 
-    def measure(self, training: Training, ctx: Context) -> Measure:  # noqa: ARG002  # measuring draws nothing
+    def measure(self, training: Training, ctx: Context) -> Measure:
         """The exact bound on the training and on the held-out images, nats an image, `[R]`."""
         model = training.model
         assert isinstance(model, DigitsModel)
@@ -223,7 +228,7 @@ class TrainedDigits:
     def score(self, method: GradientMethod, ctx: Context) -> float:
         """The exact bound on held-out images after training, NaN where it diverged."""
         training = self.build(method, ctx)
-        trained = ctx.train(training, steps=self.settings[0], measure=self.measure(training, ctx), marks=())
+        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
         return math.nan if trained.diverged else float(trained.final["elbo-test"].mean())
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_gradients.tasks.digits_model import PIXELS, DigitsModel, Shape, binary_digits
 from kexue_gradients.tasks.sampling import exact_gradient, frozen_problem
+from kexue_gradients.words import CHOSEN, SMOOTH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,8 +32,33 @@ PARAMETERS = {
 
 _IMAGES = 32
 _BATCH = 64  # part of the task's version: the stream of a batch depends on it
+_COLUMNS = (
+    "relative-bias",
+    "variance",
+    "work-variance",
+    "time-variance",
+    "cosine",
+    "time",
+    "evaluations",
+    "memory",
+)
+_BUDGETS = {"quick": 4_096, "standard": 8_192, "full": 262_144}
+_STEPS = ("digits-path[step=[20,100,2000]]",)
 
 
+@task(
+    "digits-vae-frozen",
+    "gradient of an 8-bit autoencoder of digits at stored parameters, 32 images, exact by enumeration",
+    version=1,
+    offers={*SMOOTH, "bernoulli"},
+    suites={"quick": ("digits-vae-frozen",), "standard": ("digits-vae-frozen",), "full": ("digits-vae-frozen",)},
+    methods={"quick": CHOSEN},
+    timed={"quick", "standard", "full"},
+    budgets={"quick": 8_192, "standard": 32_768, "full": 1_048_576},
+    primary="work-variance",
+    headline=_COLUMNS,
+    order=130,
+)
 @dataclass(frozen=True, kw_only=True)
 class DigitsVaeFrozen:
     """Gradient of `E_q[-log p(x|b)]` with respect to the logits of the first 32 digits, `[32, 8]`, each image its own.
@@ -45,6 +72,18 @@ class DigitsVaeFrozen:
         return stored_problem(method, ctx, layout="bits", step=500)
 
 
+@task(
+    "digits-vae-classes-frozen",
+    "gradient of an autoencoder of digits with 4 choices of 4 at stored parameters, 32 images, exact",
+    version=1,
+    offers={*SMOOTH, "categorical"},
+    suites={"standard": ("digits-vae-classes-frozen",), "full": ("digits-vae-classes-frozen",)},
+    timed={"full"},
+    budgets=_BUDGETS,
+    primary="work-variance",
+    headline=_COLUMNS,
+    order=140,
+)
 @dataclass(frozen=True, kw_only=True)
 class DigitsVaeClassesFrozen:
     """`digits-vae-frozen` for the model of `digits-vae-classes`, four choices of four: the gradient is `[32, 4, 4]`."""
@@ -54,6 +93,18 @@ class DigitsVaeClassesFrozen:
         return stored_problem(method, ctx, layout="classes", step=500)
 
 
+@task(
+    "digits-path",
+    "digits-vae-frozen along the path of the exact gradient: how variance changes as training goes on",
+    version=1,
+    offers={*SMOOTH, "bernoulli"},
+    suites={"standard": _STEPS, "full": _STEPS},
+    timed={"full"},
+    budgets=_BUDGETS,
+    primary="work-variance",
+    headline=_COLUMNS,
+    order=150,
+)
 @dataclass(frozen=True, kw_only=True)
 class DigitsPath:
     """The problem of `digits-vae-frozen` along the path on which the exact gradient trains `digits-vae`.

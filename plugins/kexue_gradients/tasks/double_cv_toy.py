@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch.optim import RMSprop
 
+from kexue_bench import task
 from kexue_gradients.contract import Distribution, Enumeration
 from kexue_gradients.objective import FunctionObjective
 from kexue_gradients.tasks.free_logits import free_logits, stacked, train_logits
+from kexue_gradients.words import SMOOTH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,8 +25,34 @@ if TYPE_CHECKING:
 _BITS, _TARGET = 200, 0.499
 _LEARNING_RATE, _DECAY, _EPSILON = 0.01, 0.9, 1e-7
 _DRAWS = 2000
+_INSTANCES = ("double-cv-toy[repeats=[1,2]]",)
 
 
+@task(
+    "double-cv-toy",
+    "maximise E mean (b - .499)^2 over 200 bits in 2,000 steps; the expectation is exact",
+    version=2,
+    kind="trained",
+    offers={*SMOOTH, "bernoulli"},
+    suites={"standard": _INSTANCES, "full": _INSTANCES},
+    methods={
+        "standard": (
+            "exact",
+            "reinforce",
+            "exact-baseline[n=2]",
+            "rloo",
+            "disarm",
+            "muprop",
+            "double-cv[rate=0.0005,warmup=0]",
+        )
+    },
+    timed={"full"},
+    replicates={"standard": 5, "full": 10},
+    stack=10,
+    primary="objective",
+    headline=("objective", "coordinate-variance", "time", "evaluations", "memory"),
+    order=200,
+)
 @dataclass(frozen=True, kw_only=True)
 class DoubleCvToy:
     """Maximise `E 1/200 sum_d (b_d - .499)^2` over 200 bits (arXiv:2111.05300), from logits 0 in 2,000 steps.

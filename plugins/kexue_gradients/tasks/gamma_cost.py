@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_gradients.contract import Gamma
 from kexue_gradients.objective import FunctionObjective
 from kexue_gradients.tasks.sampling import frozen_problem
+from kexue_gradients.words import TOY_BUDGETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +25,21 @@ _BATCH = 4096  # part of the task's version: the stream of a batch depends on it
 _FUNCTIONS = ("linear", "square", "exp")
 
 
+@task(
+    "gamma-cost",
+    "f = x, x^2 or exp(-x) of one gamma variable, gradient for its shape in closed form",
+    version=1,
+    offers={"expectation", "gamma", "differentiable"},
+    suites={
+        "quick": ("gamma-cost",),
+        "standard": ("gamma-cost[shape=[0.7,2.5]]",),
+        "full": ("gamma-cost[shape=[0.7,2.5],function=[linear,square,exp]]",),
+    },
+    timed={"full"},
+    budgets=TOY_BUDGETS,
+    primary="work-variance",
+    order=100,
+)
 @dataclass(frozen=True, kw_only=True)
 class GammaCost:
     """Gradient of E f(x) with respect to the shape of a gamma variable of rate 1; f is `x`, `x^2` or `exp(-x)`.

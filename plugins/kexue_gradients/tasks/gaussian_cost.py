@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_gradients.contract import Gaussian
 from kexue_gradients.objective import FunctionObjective
 from kexue_gradients.tasks.sampling import frozen_problem
+from kexue_gradients.words import TOY_BUDGETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,8 +24,39 @@ if TYPE_CHECKING:
 _BATCH = 4096  # part of the task's version: the stream of a batch depends on it
 _FUNCTIONS = ("quadratic", "exp", "cos")
 _PARAMETERS = {"both": slice(None), "mu": slice(0, 1), "sigma": slice(1, 2)}
+# Figures 2 and 3 of arXiv:1906.10652, and the best constant baseline as it was estimated there.
+_PUBLISHED = (
+    "gaussian-cost[function=quadratic,k=[-3.0,0.0,1.0,3.0],mu=1.0,parameter=[mu,sigma]]",
+    "gaussian-cost[function=exp,k=[0.1,1.0,10.0],mu=1.0,parameter=mu]",
+)
+_METHODS = ("fitting", "reinforce[baseline=optimal,decay=0.9998,warmup=5000]")
 
 
+@task(
+    "gaussian-cost",
+    "f = (x - k)^2, exp(-k x^2) or cos(k x) of one normal variable, gradient for mu and sigma in closed form",
+    version=1,
+    offers={"expectation", "gaussian", "differentiable"},
+    suites={
+        "quick": ("gaussian-cost", "gaussian-cost[function=cos,k=2.0,mu=1.0,sigma=1.5]"),
+        "standard": (
+            "gaussian-cost",
+            *_PUBLISHED,
+            "gaussian-cost[function=cos,k=[0.5,2.0],mu=1.0,sigma=1.5]",
+        ),
+        "full": (
+            "gaussian-cost",
+            *_PUBLISHED,
+            "gaussian-cost[function=exp,k=[0.1,1.0,10.0],mu=1.0]",
+            "gaussian-cost[function=cos,k=[0.5,2.0,5.0],mu=1.0,sigma=1.5]",
+        ),
+    },
+    methods={"standard": _METHODS, "full": _METHODS},
+    timed={"full"},
+    budgets=TOY_BUDGETS,
+    primary="work-variance",
+    order=90,
+)
 @dataclass(frozen=True, kw_only=True)
 class GaussianCost:
     """Gradient of E f(x) with respect to mu and sigma, x normal: the costs of Mohamed et al. (arXiv:1906.10652).

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from kexue_bench import task
 from kexue_gradients.contract import Distribution
 from kexue_gradients.tasks.qubo import Qubo
 from kexue_gradients.tasks.sampling import frozen_problem
 from kexue_gradients.tasks.states import bit_states
+from kexue_gradients.words import TOY_BUDGETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +28,22 @@ _BATCH = 1024  # part of the task's version: the stream of a batch depends on it
 _BITS, _MOST = 3, 5
 
 
+@task(
+    "iwae-toy",
+    "importance-weighted bound of n samples of three bits, exact over all tuples",
+    version=1,
+    offers={"multi-sample"},
+    suites={
+        "quick": ("iwae-toy",),
+        "standard": ("iwae-toy[samples=[2,4]]",),
+        "full": ("iwae-toy[samples=[2,3,5]]",),
+    },
+    timed={"full"},
+    budgets=TOY_BUDGETS,
+    primary="work-variance",
+    baseline="vimco[baseline=none]",
+    order=120,
+)
 @dataclass(frozen=True, kw_only=True)
 class IwaeToy:
     """Gradient of `E log 1/n sum_i p(b_i) / q(b_i)` (arXiv:1509.00519), b_i from q, with respect to the logits of q.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from kexue_bench import task
 from kexue_gradients.contract import Gaussian
 from kexue_gradients.objective import FunctionObjective
 from kexue_gradients.tasks.sampling import frozen_problem
@@ -24,8 +25,20 @@ _BATCH = 64  # part of the task's version: the stream of a batch depends on it
 _POINTS = ("laplace", "prior")
 _NEWTON_STEPS = 12
 _REACH, _NODES = 10.0, 1001
+_INSTANCES = ("bayesian-logistic-regression[point=[laplace,prior]]",)
 
 
+@task(
+    "bayesian-logistic-regression",
+    "31 normal weights of a logistic regression on breast-cancer data, exact by one-dimensional quadrature",
+    version=1,
+    offers={"expectation", "gaussian", "differentiable"},
+    suites={"standard": _INSTANCES, "full": _INSTANCES},
+    timed={"full"},
+    budgets={"quick": 4_096, "standard": 8_192, "full": 131_072},
+    primary="work-variance",
+    order=110,
+)
 @dataclass(frozen=True, kw_only=True)
 class BayesianLogisticRegression:
     """Gradient of `E_w[-log p(y | X, w)]` for independent normal weights w on scikit-learn's breast-cancer data.

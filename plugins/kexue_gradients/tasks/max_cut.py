@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_gradients.contract import Distribution
 from kexue_gradients.objective import FunctionObjective
 from kexue_gradients.tasks.sampling import tabulated_problem
 from kexue_gradients.tasks.states import bit_states, whole_table
+from kexue_gradients.words import TOY_BUDGETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +26,17 @@ _BATCH = 1024  # part of the task's version: the stream of a batch depends on it
 _NODES = 10
 
 
+@task(
+    "max-cut",
+    "minus the cut of the Petersen graph, ten bits, a black box",
+    version=1,
+    offers={"expectation", "discrete", "enumerable", "bernoulli"},
+    suites={"standard": ("max-cut",), "full": ("max-cut[scale=[0.5,1.0,2.0]]",)},
+    timed={"full"},
+    budgets=TOY_BUDGETS,
+    primary="work-variance",
+    order=50,
+)
 @dataclass(frozen=True, kw_only=True)
 class MaxCut:
     """`f(b) = -(edges between b = 0 and b = 1)` on the Petersen graph: 10 bits, 15 edges, a largest cut of 12.

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_gradients.contract import Distribution
 from kexue_gradients.objective import FunctionObjective
 from kexue_gradients.tasks.sampling import tabulated_problem
 from kexue_gradients.tasks.states import bit_states, whole_table
+from kexue_gradients.words import SMOOTH, TOY_BUDGETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +26,17 @@ _BATCH = 1024  # part of the task's version: the stream of a batch depends on it
 _MOST = 16
 
 
+@task(
+    "parity",
+    "whether the number of ones is odd: no bit matters alone",
+    version=1,
+    offers={*SMOOTH, "bernoulli", "multilinear"},
+    suites={"standard": ("parity",), "full": ("parity[bits=[3,8]]",)},
+    timed={"full"},
+    budgets=TOY_BUDGETS,
+    primary="work-variance",
+    order=60,
+)
 @dataclass(frozen=True, kw_only=True)
 class Parity:
     """`f(b) = (1 - prod_d (1 - 2 b_d)) / 2`, 1 where the number of ones is odd; the product is its extension.

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_gradients.contract import Distribution
 from kexue_gradients.objective import FunctionObjective
 from kexue_gradients.tasks.sampling import tabulated_problem
 from kexue_gradients.tasks.states import bit_states, whole_table
+from kexue_gradients.words import SMOOTH, TOY_BUDGETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +28,17 @@ _QUADRATIC = ((0.7, -1.3, 0.4), (0.0, -0.5, 0.9), (0.0, 0.0, 0.3))
 _LINEAR = (0.2, -0.6, 0.1)
 
 
+@task(
+    "qubo",
+    "f = b'Qb + c'b over three interacting bits, exact gradient known",
+    version=1,
+    offers={*SMOOTH, "bernoulli"},
+    suites={"quick": ("qubo",), "standard": ("qubo",), "full": ("qubo",)},
+    timed={"full"},
+    budgets=TOY_BUDGETS,
+    primary="work-variance",
+    order=40,
+)
 @dataclass(frozen=True, kw_only=True)
 class Qubo:
     """`f(b) = b^T Q b + c . b` over three bits that interact; off the vertices the same formula holds.

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_bench.lab.training import adam
 from kexue_gradients.contract import Distribution
 from kexue_gradients.tasks.bernoulli_toy import BernoulliToy
 from kexue_gradients.tasks.free_logits import free_logits, stacked, train_logits
+from kexue_gradients.words import SMOOTH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,8 +24,24 @@ if TYPE_CHECKING:
     from kexue_gradients.contract import GradientMethod
 
 _LEARNING_RATE, _EVERY, _DRAWS = 0.01, 50, 400
+_METHODS = ("reinforce", "rebar[rate=0.01,coupled=false]", "relax[eta=0.0,rate=0.01,coupled=false]")
 
 
+@task(
+    "relax-toy",
+    "train one bit for 5,000 steps at t = .499 and watch the variance of its gradient",
+    version=1,
+    kind="record",
+    offers={*SMOOTH, "bernoulli"},
+    suites={"standard": ("relax-toy",), "full": ("relax-toy",)},
+    methods={"standard": _METHODS, "full": _METHODS},
+    timed=(),
+    replicates={"standard": 10, "full": 10},
+    stack=10,
+    primary="path-variance",
+    headline=("path-variance", "excess", "time"),
+    order=210,
+)
 @dataclass(frozen=True, kw_only=True)
 class RelaxToy:
     """Minimise `E (b - t)^2` over one bit from logit 0: batch 1, Adam with rate .01, 5,000 steps (arXiv:1711.00123).

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_gradients.contract import Distribution
 from kexue_gradients.objective import FunctionObjective
 from kexue_gradients.tasks.sampling import tabulated_problem
 from kexue_gradients.tasks.states import bit_states, class_states, whole_table
+from kexue_gradients.words import SMOOTH, TOY_BUDGETS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,8 +24,22 @@ if TYPE_CHECKING:
 
 _BATCH = 1024  # part of the task's version: the stream of a batch depends on it
 _TARGETS = (0.6, 0.51, 0.48)
+_POINTS = ("shared-bits[phi=[0.0,-4.0]]",)
+_METHODS = ("fitting", "unordered-set[k=[2,3,4,5,6,7,8]]", "top-k-sum[k=[0,1,2,3,4,5,6,7,8]]")
 
 
+@task(
+    "shared-bits",
+    "three bits with one common logit as one choice of eight, exact gradient known",
+    version=1,
+    offers={*SMOOTH, "categorical"},
+    suites={"standard": _POINTS, "full": _POINTS},
+    methods={"standard": _METHODS, "full": _METHODS},
+    timed={"full"},
+    budgets=TOY_BUDGETS,
+    primary="work-variance",
+    order=70,
+)
 @dataclass(frozen=True, kw_only=True)
 class SharedBits:
     """`f(b) = sum_i (b_i - t_i)^2`, t = (.6, .51, .48), for three bits with one common logit, taken as one choice of 8.

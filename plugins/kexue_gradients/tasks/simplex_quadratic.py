@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_gradients.contract import Distribution
 from kexue_gradients.objective import FunctionObjective
 from kexue_gradients.tasks.sampling import tabulated_problem
 from kexue_gradients.tasks.states import class_states, whole_table
+from kexue_gradients.words import SMOOTH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,8 +27,30 @@ _TENTHS = 10
 _CENTRE = 1 / 3
 POINTS = tuple((i, j, _TENTHS - i - j) for i in range(1, _TENTHS - 1) for j in range(1, _TENTHS - i))
 """The 36 points inside of the simplex whose probabilities are tenths, in tenths."""
+_EVERY_POINT = (
+    "simplex-quadratic[point=[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19"
+    ",20,21,22,23,24,25,26,27,28,29,30,31,32,33,34,35]]"
+)
+_METHODS = (
+    "exact",
+    "st-gumbel-softmax[temperature=[0.1,0.5,1.0]]",
+    "gumbel-rao[temperature=[0.1,0.5,1.0],draws=1000]",
+    "reinmax",
+)
 
 
+@task(
+    "simplex-quadratic",
+    "a quadratic of one choice of three that changes with its probabilities, as published for gumbel-rao",
+    version=1,
+    offers={*SMOOTH, "categorical"},
+    suites={"standard": ("simplex-quadratic[point=[0,12,17]]",), "full": (_EVERY_POINT,)},
+    methods={"standard": _METHODS, "full": _METHODS},
+    timed={"full"},
+    budgets={"quick": 16_384, "standard": 65_536, "full": 262_144},
+    primary="work-variance",
+    order=80,
+)
 @dataclass(frozen=True, kw_only=True)
 class SimplexQuadratic:
     """`f(x) = (x - c)^T A (x - c)` for one choice of three, c = (1/3, 1/3, 1/3) (arXiv:2010.04838, figure 1).

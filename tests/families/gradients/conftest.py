@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import installed
 import pytest
 import torch
 
 from kexue_bench.api import Case, Instance
 from kexue_bench.catalog.fields import fields_of
 from kexue_bench.lab.context import Context
-from kexue_gradients import plugin
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def reference():
 @pytest.fixture(scope="session")
 def build():
     """Build a method or a task from its registered name."""
-    specs = {spec.name: spec for spec in (*plugin.kexue_methods(), *plugin.kexue_tasks())}
+    specs = {spec.name: spec for spec in (*installed.methods("gradients"), *installed.tasks("gradients"))}
 
     def make(name, **params):
         module, _, cls = specs[name].target.partition(":")

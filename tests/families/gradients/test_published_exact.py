@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import installed
 import numpy as np
 import pytest
 import torch
@@ -15,11 +16,10 @@ from scipy import integrate, stats
 
 from kexue_bench.lab.noise import Noise
 from kexue_gradients import Arm, Disarm, Distribution, FunctionObjective, GumbelRao, StGumbelSoftmax
-from kexue_gradients.published_specs import PUBLISHED
 from kexue_gradients.tasks.simplex_quadratic import POINTS
 
 DOUBLE = torch.float64
-FIGURES = {spec.name: spec for spec in PUBLISHED}
+FIGURES = {spec.name: spec for spec in installed.published("gradients")}
 
 
 def accepts(name, value):

@@ -9,6 +9,7 @@ import json
 import math
 from pathlib import Path
 
+import installed
 import pytest
 
 from kexue_bench.analysis.published import figures
@@ -16,11 +17,11 @@ from kexue_bench.catalog import selectors
 from kexue_bench.catalog.plugins import load_plugins
 from kexue_bench.catalog.registry import Registry
 from kexue_bench.plan.plan import Request, build_plan
-from kexue_gradients.published_specs import PUBLISHED
 
 ENTRIES = {
     entry["id"]: entry for entry in json.loads((Path(__file__).parent / "published.json").read_text())["entries"]
 }
+PUBLISHED = installed.published("gradients")
 FIGURES = {spec.name: spec for spec in PUBLISHED}
 CURVES = {
     "score_function": "score",

@@ -6,20 +6,18 @@ import json
 import math
 from collections import defaultdict
 
+import installed
 import pytest
 
-from kexue_bench.api import FamilySpec, Instance, MethodSpec, MetricSpec, Outcome, TaskSpec
+from kexue_bench.api import Instance, Outcome
 from kexue_bench.catalog.fields import fields_of
-from kexue_bench.catalog.plugins import PluginRecord
-from kexue_bench.catalog.registry import Registry
 from kexue_bench.plan.plan import Request, build_plan
 from kexue_bench.plan.tuning import search
 from kexue_bench.run.worker import run_job
 from kexue_bench.store import codec
-from kexue_gradients import plugin
-from kexue_gradients.method_specs import METHODS
 from kexue_gradients.methods.rloo import Rloo
-from kexue_gradients.plugin import kexue_tasks
+
+METHODS, TASKS = installed.methods("gradients"), installed.tasks("gradients")
 
 
 def test_the_score_is_the_exact_elbo_on_held_out_images_after_the_training(build, context):
@@ -40,7 +38,7 @@ def test_a_score_that_diverged_is_not_a_number(build, context):
     assert math.isnan(build("digits-vae", steps=60, lr=1e38).score(Rloo(), context("digits-vae", {"steps": 60})))
 
 
-@pytest.mark.parametrize("spec", [s for s in (*METHODS, *kexue_tasks()) if s.knobs], ids=lambda s: s.name)
+@pytest.mark.parametrize("spec", [s for s in (*METHODS, *TASKS) if s.knobs], ids=lambda s: s.name)
 def test_knobs_are_fields_whose_default_lies_on_the_grid(spec):
     """So that the untuned setting is among the trials, and tuning never loses for want of trying it."""
     declared = {field.name: field.default for field in fields_of(spec)}
@@ -50,7 +48,7 @@ def test_knobs_are_fields_whose_default_lies_on_the_grid(spec):
 
 def test_every_method_can_be_tuned_on_the_trained_task(build):
     """Those without a knob turn the learning rate: all make the same number of trials."""
-    task_spec = next(spec for spec in kexue_tasks() if spec.name == "digits-vae")
+    task_spec = next(spec for spec in TASKS if spec.name == "digits-vae")
     task = Instance(name="digits-vae", target=task_spec.target, params={"steps": 10, "lr": 3e-3})
     for spec in METHODS:
         params = {field.name: field.default for field in fields_of(spec)}
@@ -72,15 +70,16 @@ TRIALS = 8
 
 def planned(task):
     """Evaluation and tuning of every method with a learned control variate."""
-    specs = {
-        FamilySpec: tuple(plugin.kexue_families()),
-        MethodSpec: METHODS,
-        TaskSpec: tuple(plugin.kexue_tasks()),
-        MetricSpec: tuple(plugin.kexue_metrics()),
-    }
-    registry = Registry([PluginRecord(name="gradients", origin="kexue-gradients", specs=specs)])
     return build_plan(
-        Request(methods=tuple(LEARNED), tasks=(task,), tune=TRIALS, stages=("evaluate",), budget=2**16), registry
+        Request(
+            families=("gradients",),
+            methods=tuple(LEARNED),
+            tasks=(task,),
+            tune=TRIALS,
+            stages=("evaluate",),
+            budget=2**16,
+        ),
+        installed.registry(),
     )
 
 

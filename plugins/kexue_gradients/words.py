@@ -1,0 +1,59 @@
+"""What several declarations of the family say: knobs, offers, lists of methods, columns and budgets.
+
+Every problem offers the word of its law (`bernoulli`, `categorical`, with `discrete` for both; `gaussian`, `gamma`) and
+`expectation`, or else `multi-sample`. `power`: the task's parameter of this name is the degree of f. `multilinear`: f
+is of degree 1 in each variable. `relaxable`: f is defined between the vertices.
+"""
+
+from __future__ import annotations
+
+from kexue_bench import Knob
+
+SMOOTH = ("expectation", "discrete", "enumerable", "differentiable", "relaxable")
+"""What a problem of bits or classes offers unless it is a black box."""
+
+SOFTNESS = Knob(field="temperature", grid=(0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.5, 2.0))
+PACE = Knob(field="rate", grid=(0.002, 0.005, 0.02, 0.05, 0.2))
+"""How fast a control variate or a baseline learns, in its warm-up and in training."""
+LEARNING_RATES = Knob(field="lr", grid=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1))
+
+TOY_BUDGETS = {"quick": 262_144, "standard": 1_048_576, "full": 16_777_216}
+
+_OF_FIRST_RANK = (
+    "muprop",
+    "rebar",
+    "relax",
+    "gumbel-softmax",
+    "st-gumbel-softmax",
+    "straight-through",
+    "gumbel-rao",
+    "reinmax",
+    "gapped-straight-through",
+)
+FIRST_OF_BITS = ("exact", "reinforce[baseline=ema]", "rloo", "arm", "disarm", "arms", *_OF_FIRST_RANK)
+"""The methods of the first rank; in `quick` the others meet `qubo` alone."""
+FIRST_OF_CLASSES = (
+    "exact",
+    "reinforce[baseline=ema]",
+    "rloo",
+    *_OF_FIRST_RANK,
+    "disarm-tree",
+    "disarm-stick-breaking",
+    "unordered-set",
+)
+CHOSEN = (
+    "exact",
+    "reinforce",
+    "reinforce[baseline=ema]",
+    "rloo",
+    "disarm",
+    "gumbel-softmax",
+    "st-gumbel-softmax",
+    "straight-through",
+    "reinmax",
+)
+"""What `quick` runs and times on real data, and what `quick` and `standard` train; frozen problems meet every method in
+`standard` and `full`."""
+TRAINED_METHODS = {"quick": CHOSEN, "standard": (*CHOSEN, "disarm-tree", "rebar")}
+"""A training costs as much as a hundred frozen problems: only `full` trains with every method."""
+TRAINED_COLUMNS = ("elbo", "elbo-test", "time", "evaluations", "memory")
