@@ -55,8 +55,8 @@ class GaussianProjection(Checked):
     """One draw is W_steps - polar(W_0), whose truth is 0; W_0 is d x k with entries N(0, 1 / (4 d)).
 
     The mse is the mean squared distance to the nearest matrix with orthonormal columns. A penalty descends at `rate`,
-    whatever its weight: soft orthogonality at 1/8 is the cubic Newton-Schulz iteration, whose basin these starts are in.
-    Methods that look at inputs see the same 16 standard normal ones at every step.
+    whatever its weight: soft orthogonality at 1/8 is the cubic Newton-Schulz iteration, in whose basin the starts
+    are. Methods that look at inputs see the same 16 standard normal ones at every step.
 
     Args:
         d: rows.
