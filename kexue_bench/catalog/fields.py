@@ -122,16 +122,15 @@ def declared_fields(target: str) -> tuple[Field, ...]:
     for known in reversed(_linear(first, ())):
         if known.is_dataclass or known == first:
             found |= {item.name: (known, item) for item in known.sheet.attributes if not _is_marker(item)}
+    fields = [(known, item) for known, item in found.values() if "ClassVar" not in item.type]
     mine = {module.partition(".")[0], "kexue_bench"}
-    for known, item in found.values():
+    for known, item in fields:
         if known.module.name.partition(".")[0] not in mine:
             raise PluginError(
                 f"{home.at(sheet.line)}: the base {known} of {name!r} is a dataclass of another package",
                 do=f"declare its field {item.name!r} in {name!r} or in a base of this package",
             )
-    return tuple(
-        _field(known, item, docs.get(item.name, "")) for known, item in found.values() if "ClassVar" not in item.type
-    )
+    return tuple(_field(known, item, docs.get(item.name, "")) for known, item in fields)
 
 
 def _is_marker(item: Attribute) -> bool:

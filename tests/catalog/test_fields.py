@@ -74,3 +74,36 @@ def test_a_missing_module_is_a_plugin_error():
     """The target's module is named."""
     with pytest.raises(PluginError, match="no_such_package"):
         fields_of(spec("no_such_package.half:Half"))
+
+
+def test_a_base_of_another_package_must_leave_no_field_to_it(module):
+    """Class variables are none; a field of its own is declared again where it is used."""
+    base = module(
+        """
+        from dataclasses import dataclass
+        from typing import ClassVar
+
+        @dataclass
+        class Base:
+            n: int = 2
+            KINDS: ClassVar[int] = 3
+        """,
+        "unimported_base",
+    )
+    name = module(
+        f"""
+        from dataclasses import dataclass
+        from {base} import Base
+
+        @dataclass
+        class Own(Base):
+            n: int = 4
+
+        @dataclass
+        class Left(Base): ...
+        """,
+        "unimported_child",
+    )
+    assert [(field.name, field.default) for field in fields_of(spec(f"{name}:Own"))] == [("n", 4)]
+    with pytest.raises(PluginError, match="declare its field 'n' in 'Left'"):
+        fields_of(spec(f"{name}:Left"))
