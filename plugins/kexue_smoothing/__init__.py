@@ -1,127 +1,52 @@
-"""The smoothing family: smooth stand-ins for max, argmax, sort, top-k and their kin; names load on first use."""
+"""The smoothing family: smooth stand-ins for max, argmax, sort, top-k and others like them; names load on first use."""
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from kexue_bench.exports import lazy
+
 if TYPE_CHECKING:
-    from .contract import Bound, Smoothing
-    from .hard_functions import hard
-    from .methods.gumbel_softmax import GumbelSoftmax
-    from .methods.hard_choice import Hard, StraightThrough
-    from .methods.log_sum_exp import LogSumExp, Mellowmax
-    from .methods.p_norm import PNorm
-    from .methods.pair_max import PairMax
-    from .methods.pairwise_rank import PairwiseRank
-    from .methods.permutahedron import FastSoftRank, FastSoftSort
-    from .methods.perturbed import Perturbed
-    from .methods.simplex_maps import Cumax, Entmax, SoftArgmax, Sparsemax
-    from .methods.soft_abs import SoftAbs
-    from .methods.soft_permutations import NeuralSort, SoftSort
-    from .methods.soft_relu import Gelu, Softplus, Squareplus, Swish
-    from .methods.soft_round import SoftAssignment, SoftFloor, SoftFloorAssignment, SoftRound
-    from .methods.soft_step import SoftStep
-    from .methods.softmax import Softmax, ThresholdSigmoid
-    from .methods.sorting_network import SortingNetwork
-    from .methods.top_k import IterativeTopK, LapSum, LogisticTopK, ProjectionTopK, SinkhornTopK
-    from .methods.weighted_max import EntmaxMax, WeightedMax
-    from .pooling import isotonic
+    from .contract import Bound as Bound
+    from .contract import Smoothing as Smoothing
+    from .hard_functions import hard as hard
+    from .methods.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
+    from .methods.hard_choice import Hard as Hard
+    from .methods.hard_choice import StraightThrough as StraightThrough
+    from .methods.log_sum_exp import LogSumExp as LogSumExp
+    from .methods.log_sum_exp import Mellowmax as Mellowmax
+    from .methods.p_norm import PNorm as PNorm
+    from .methods.pair_max import PairMax as PairMax
+    from .methods.pairwise_rank import PairwiseRank as PairwiseRank
+    from .methods.permutahedron import FastSoftRank as FastSoftRank
+    from .methods.permutahedron import FastSoftSort as FastSoftSort
+    from .methods.perturbed import Perturbed as Perturbed
+    from .methods.simplex_maps import Cumax as Cumax
+    from .methods.simplex_maps import Entmax as Entmax
+    from .methods.simplex_maps import SoftArgmax as SoftArgmax
+    from .methods.simplex_maps import Sparsemax as Sparsemax
+    from .methods.soft_abs import SoftAbs as SoftAbs
+    from .methods.soft_permutations import NeuralSort as NeuralSort
+    from .methods.soft_permutations import SoftSort as SoftSort
+    from .methods.soft_relu import Gelu as Gelu
+    from .methods.soft_relu import Softplus as Softplus
+    from .methods.soft_relu import Squareplus as Squareplus
+    from .methods.soft_relu import Swish as Swish
+    from .methods.soft_round import SoftAssignment as SoftAssignment
+    from .methods.soft_round import SoftFloor as SoftFloor
+    from .methods.soft_round import SoftFloorAssignment as SoftFloorAssignment
+    from .methods.soft_round import SoftRound as SoftRound
+    from .methods.soft_step import SoftStep as SoftStep
+    from .methods.softmax import Softmax as Softmax
+    from .methods.softmax import ThresholdSigmoid as ThresholdSigmoid
+    from .methods.sorting_network import SortingNetwork as SortingNetwork
+    from .methods.top_k import IterativeTopK as IterativeTopK
+    from .methods.top_k import LapSum as LapSum
+    from .methods.top_k import LogisticTopK as LogisticTopK
+    from .methods.top_k import ProjectionTopK as ProjectionTopK
+    from .methods.top_k import SinkhornTopK as SinkhornTopK
+    from .methods.weighted_max import EntmaxMax as EntmaxMax
+    from .methods.weighted_max import WeightedMax as WeightedMax
+    from .pooling import isotonic as isotonic
 
-_HOMES = {
-    "Bound": "contract",
-    "Smoothing": "contract",
-    "hard": "hard_functions",
-    "isotonic": "pooling",
-    "Cumax": "methods.simplex_maps",
-    "Entmax": "methods.simplex_maps",
-    "EntmaxMax": "methods.weighted_max",
-    "FastSoftRank": "methods.permutahedron",
-    "FastSoftSort": "methods.permutahedron",
-    "Gelu": "methods.soft_relu",
-    "GumbelSoftmax": "methods.gumbel_softmax",
-    "Hard": "methods.hard_choice",
-    "IterativeTopK": "methods.top_k",
-    "LapSum": "methods.top_k",
-    "LogSumExp": "methods.log_sum_exp",
-    "LogisticTopK": "methods.top_k",
-    "Mellowmax": "methods.log_sum_exp",
-    "NeuralSort": "methods.soft_permutations",
-    "PNorm": "methods.p_norm",
-    "PairMax": "methods.pair_max",
-    "PairwiseRank": "methods.pairwise_rank",
-    "Perturbed": "methods.perturbed",
-    "ProjectionTopK": "methods.top_k",
-    "SinkhornTopK": "methods.top_k",
-    "SoftAbs": "methods.soft_abs",
-    "SoftArgmax": "methods.simplex_maps",
-    "SoftAssignment": "methods.soft_round",
-    "SoftFloor": "methods.soft_round",
-    "SoftFloorAssignment": "methods.soft_round",
-    "SoftRound": "methods.soft_round",
-    "SoftSort": "methods.soft_permutations",
-    "SoftStep": "methods.soft_step",
-    "Softmax": "methods.softmax",
-    "Softplus": "methods.soft_relu",
-    "SortingNetwork": "methods.sorting_network",
-    "Sparsemax": "methods.simplex_maps",
-    "Squareplus": "methods.soft_relu",
-    "StraightThrough": "methods.hard_choice",
-    "Swish": "methods.soft_relu",
-    "ThresholdSigmoid": "methods.softmax",
-    "WeightedMax": "methods.weighted_max",
-}
-
-__all__ = [
-    "Bound",
-    "Cumax",
-    "Entmax",
-    "EntmaxMax",
-    "FastSoftRank",
-    "FastSoftSort",
-    "Gelu",
-    "GumbelSoftmax",
-    "Hard",
-    "IterativeTopK",
-    "LapSum",
-    "LogSumExp",
-    "LogisticTopK",
-    "Mellowmax",
-    "NeuralSort",
-    "PNorm",
-    "PairMax",
-    "PairwiseRank",
-    "Perturbed",
-    "ProjectionTopK",
-    "SinkhornTopK",
-    "Smoothing",
-    "SoftAbs",
-    "SoftArgmax",
-    "SoftAssignment",
-    "SoftFloor",
-    "SoftFloorAssignment",
-    "SoftRound",
-    "SoftSort",
-    "SoftStep",
-    "Softmax",
-    "Softplus",
-    "SortingNetwork",
-    "Sparsemax",
-    "Squareplus",
-    "StraightThrough",
-    "Swish",
-    "ThresholdSigmoid",
-    "WeightedMax",
-    "hard",
-    "isotonic",
-]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__)

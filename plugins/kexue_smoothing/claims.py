@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import claim
 from kexue_bench.api import Evidence
 
 from .contract import SCALARS, Smoothing
 from .hard_functions import extent, gap, hard
 from .probing import applied, battery, generic
-from .tasks.matching import Matched, meant
+from .tasks.matching import Bench, meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kexue_bench.lab.context import Context
     from kexue_bench.lab.noise import Noise
-    from kexue_bench.lab.problems import Sampling
 
 N, K = 5, 2
 """Entries of a row and of those chosen, wherever a claim is checked; rows of two for operators of two."""
@@ -33,10 +33,11 @@ STEP, SLOPE_TOLERANCE = 1e-5, 1e-5
 """Step of central differences, and the error of a derivative that they may have."""
 
 
-def error_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # every check has this signature
-    """Whether no input of the battery errs by more than is declared for its gap."""
+@claim("error-bound", "no input errs by more than is declared for its gap", of="subject", order=10)
+def error_bound(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The largest excess over the bound declared for an input's gap, among the battery, over max(1, softness)."""
     worst, count, declared = 0.0, 0, False
-    for low, high, found, _, softness in _bounds(problem, ctx):
+    for low, high, found, _, softness in _bounds(bench, ctx):
         unit = max(1.0, softness)
         worst = _largest(worst, float(torch.maximum(low - found, found - high).amax()) / unit)
         count, declared = count + len(found), True
@@ -45,10 +46,11 @@ def error_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  #
     return _evidence("error-bound", worst, f"largest excess over the declared bound among {count} inputs", n=count)
 
 
-def tight_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether some input of the battery errs by nearly as much as is declared for its gap, and for no gap at all."""
+@claim("tight-bound", "some input errs by as much as is declared", of="subject", order=20)
+def tight_bound(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The share of the declared bound that the worst input leaves unused, for its gap or for no gap at all."""
     shares = []
-    for low, high, found, uniform, _ in _bounds(problem, ctx):
+    for low, high, found, uniform, _ in _bounds(bench, ctx):
         size = torch.maximum(high.abs(), low.abs())
         near = size > ROUNDING
         shares.append(float((found.abs()[near] / size[near]).amax()))
@@ -59,20 +61,28 @@ def tight_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  #
     return _evidence("tight-bound", max(0.0, 1 - share), note, tolerance=TIGHT)
 
 
-def upper_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the soft value is nowhere below the hard one."""
-    return _one_sided("upper-bound", problem, ctx, side=1)
+@claim("upper-bound", "the soft value is nowhere below the hard one", of="subject", order=30)
+def upper_bound(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The most by which the soft value is below the hard one, among the battery."""
+    return _one_sided("upper-bound", bench, ctx, side=1)
 
 
-def lower_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the soft value is nowhere above the hard one."""
-    return _one_sided("lower-bound", problem, ctx, side=-1)
+@claim("lower-bound", "the soft value is nowhere above the hard one", of="subject", order=40)
+def lower_bound(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The most by which the soft value is above the hard one, among the battery."""
+    return _one_sided("lower-bound", bench, ctx, side=-1)
 
 
-def vertex_exact(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the operator is the hard function, at a softness that is not small, wherever it declares no error."""
+@claim(
+    "vertex-exact",
+    "it is the hard function, at no small softness, wherever no error is declared",
+    of="subject",
+    order=50,
+)
+def vertex_exact(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The largest error where none is declared, at softnesses that are not small."""
     worst, count = 0.0, 0
-    for low, high, found, _, _ in _bounds(problem, ctx):
+    for low, high, found, _, _ in _bounds(bench, ctx):
         exact = (high <= 0) & (low >= 0)
         count += int(exact.sum())
         if bool(exact.any()):
@@ -82,9 +92,10 @@ def vertex_exact(problem: Sampling, method: object, ctx: Context) -> Evidence:  
     return _evidence("vertex-exact", worst, f"largest error among {count} inputs where none is declared", n=count)
 
 
-def hard_limit(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether errors vanish on random inputs as the softness does, from 1e-2 down to 1e-8."""
-    operator, n = _operator(problem)
+@claim("hard-limit", "errors vanish as the softness does", of="subject", order=60)
+def hard_limit(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The largest error on random inputs at the last of the softnesses 1e-2, 1e-5 and 1e-8."""
+    operator, n = _operator(bench)
     x, noise = generic(operator, n, 64, ctx.noise("noise")), ctx.noise("measure")
     exact = hard(operator.kind, meant(operator, x, noise.at(0)), k=K)
     errors = [
@@ -94,9 +105,10 @@ def hard_limit(problem: Sampling, method: object, ctx: Context) -> Evidence:  # 
     return _evidence("hard-limit", errors[-1], note, n=len(x), tolerance=1e-5)
 
 
-def gradient_matches_value(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether derivatives along random directions are those of central differences of the value."""
-    operator, n = _operator(problem)
+@claim("gradient-matches-value", "derivatives are those of the value, by central differences", of="subject", order=70)
+def gradient_matches_value(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The largest difference of a derivative along a random direction to central differences of the value."""
+    operator, n = _operator(bench)
     noise, source = ctx.noise("measure"), ctx.noise("noise")
     worst, count = 0.0, 0
     for index, softness in enumerate(SOFTNESSES):
@@ -117,33 +129,38 @@ def gradient_matches_value(problem: Sampling, method: object, ctx: Context) -> E
     return _evidence("gradient-matches-value", worst, note, n=count, tolerance=SLOPE_TOLERANCE)
 
 
-def unit_interval(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether all weights lie between 0 and 1."""
-    worst = _largest(*(float(torch.maximum(-value, value - 1).amax()) for value in _values(problem, ctx)))
+@claim("unit-interval", "weights lie between 0 and 1", of="subject", order=80)
+def unit_interval(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The most by which a weight leaves [0, 1]."""
+    worst = _largest(*(float(torch.maximum(-value, value - 1).amax()) for value in _values(bench, ctx)))
     return _evidence("unit-interval", worst, f"weights leave [0, 1] by {worst:.2g}")
 
 
-def sums_to_k(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the weights of a row sum to what is chosen: k, or 1."""
-    operator, _ = _operator(problem)
+@claim("sums-to-k", "weights sum to the number that is chosen", of="subject", order=90)
+def sums_to_k(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The most by which the sum of a row misses k, or 1."""
+    operator, _ = _operator(bench)
     wanted = K if operator.kind == "top-k" else 1
-    worst = _largest(*(float((value.sum(-1) - wanted).abs().amax()) for value in _values(problem, ctx)))
+    worst = _largest(*(float((value.sum(-1) - wanted).abs().amax()) for value in _values(bench, ctx)))
     return _evidence("sums-to-k", worst, f"sums miss {wanted} by up to {worst:.2g}")
 
 
-def row_stochastic(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the soft permutation has non-negative entries and rows that sum to 1, and gives the soft order."""
-    return _stochastic("row-stochastic", problem, ctx, sums=(-1,))
+@claim("row-stochastic", "the soft permutation is non-negative, with rows that sum to 1", of="subject", order=100)
+def row_stochastic(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The largest violation of a sign or a row sum, or of the soft order that the matrix should give."""
+    return _stochastic("row-stochastic", bench, ctx, sums=(-1,))
 
 
-def doubly_stochastic(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """The same, with columns that sum to 1."""
-    return _stochastic("doubly-stochastic", problem, ctx, sums=(-1, -2))
+@claim("doubly-stochastic", "the same, with columns that sum to 1", of="subject", order=110)
+def doubly_stochastic(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The same, of column sums too."""
+    return _stochastic("doubly-stochastic", bench, ctx, sums=(-1, -2))
 
 
-def monotone(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether no entry that grows makes the soft value smaller."""
-    operator, n = _operator(problem)
+@claim("monotone", "no entry that grows makes the soft value smaller", of="subject", order=120)
+def monotone(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """Minus the most negative derivative, among the battery."""
+    operator, n = _operator(bench)
     noise, worst = ctx.noise("measure"), 0.0
     for index, softness in enumerate(SOFTNESSES):
         x = battery(operator, n, K, softness, ctx.fork("battery", index).noise("noise")).requires_grad_()
@@ -153,9 +170,10 @@ def monotone(problem: Sampling, method: object, ctx: Context) -> Evidence:  # no
     return _evidence("monotone", worst, f"the most negative derivative is {min(0.0, -worst):.2g}")
 
 
-def symmetric(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the order of the entries does not matter: a value stays, a vector moves with them."""
-    operator, n = _operator(problem)
+@claim("symmetric", "the order of the entries does not matter", of="subject", order=130)
+def symmetric(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """The largest change when the entries change places: a value should stay, a vector move with them."""
+    operator, n = _operator(bench)
     x, noise = generic(operator, n, 32, ctx.noise("noise")), ctx.noise("measure")
     turned = torch.arange(n).roll(1)
     worst = 0.0
@@ -166,9 +184,10 @@ def symmetric(problem: Sampling, method: object, ctx: Context) -> Evidence:  # n
     return _evidence("symmetric", worst, f"another order of the entries changes the value by {worst:.2g}", n=len(x))
 
 
-def expected_softmax(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the mean over many samples is softmax(x / s), by a t test of each weight, corrected for their number."""
-    operator, _ = _operator(problem)
+@claim("expected-softmax", "the mean over its noise is softmax(x / s)", of="subject", order=140)
+def expected_softmax(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """A t test of the mean of each weight over many samples, corrected for their number."""
+    operator, _ = _operator(bench)
     x = torch.tensor([0.3, 0.0, -0.4], dtype=torch.float64).expand(4096, 3)
     values = applied(operator, x, 0.5, K, ctx.noise("measure"))
     exact = torch.softmax(x[0] / 0.5, -1)
@@ -187,9 +206,16 @@ def expected_softmax(problem: Sampling, method: object, ctx: Context) -> Evidenc
     )
 
 
-def stable(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether values are numbers and gradients finite at infinities, ties, one entry, many, and extreme softness."""
-    operator, n = _operator(problem)
+@claim(
+    "stable",
+    "values are numbers and gradients finite at infinities, ties, one entry, many, and any softness",
+    of="subject",
+    always=True,
+    order=150,
+)
+def stable(bench: Bench, method: object, ctx: Context) -> Evidence:
+    """How many values are not numbers and gradients not finite, in float64 and float32."""
+    operator, n = _operator(bench)
     noise, bad, count = ctx.noise("measure"), 0, 0
     for dtype in (torch.float64, torch.float32):
         for x in _extremes(operator, n, dtype):
@@ -227,21 +253,19 @@ def _extremes(operator: Smoothing, n: int, dtype: torch.dtype) -> list[Tensor]:
     ]
 
 
-def _operator(problem: Sampling) -> tuple[Smoothing, int]:
-    if not isinstance(problem, Matched):
-        raise TypeError("these claims are checked on tasks of this family, got draws of another kind")
-    operator = problem.bench.operator
+def _operator(bench: Bench) -> tuple[Smoothing, int]:
+    operator = bench.operator
     if getattr(operator, "network", "") == "bitonic":
         return operator, 4
-    return operator, min(N, problem.n) if operator.kind not in SCALARS else N
+    return operator, min(N, bench.setting.n) if operator.kind not in SCALARS else N
 
 
-def _bounds(problem: Sampling, ctx: Context) -> Iterator[tuple[Tensor, Tensor, Tensor, float | None, float]]:
+def _bounds(bench: Bench, ctx: Context) -> Iterator[tuple[Tensor, Tensor, Tensor, float | None, float]]:
     """For each softness: low and high end and found error `[m]`, the largest error at no gap, and the softness.
 
     Nothing where no bound is declared; no largest error where it depends on the input.
     """
-    operator, n = _operator(problem)
+    operator, n = _operator(bench)
     noise = ctx.noise("measure")
     for index, softness in enumerate(SOFTNESSES):
         x = battery(operator, n, K, softness, ctx.fork("bounds", index).noise("noise"))
@@ -258,16 +282,16 @@ def _bounds(problem: Sampling, ctx: Context) -> Iterator[tuple[Tensor, Tensor, T
         yield low, high, found, free and max(abs(free.low), abs(free.high)), softness
 
 
-def _values(problem: Sampling, ctx: Context) -> Iterator[Tensor]:
-    operator, n = _operator(problem)
+def _values(bench: Bench, ctx: Context) -> Iterator[Tensor]:
+    operator, n = _operator(bench)
     noise = ctx.noise("measure")
     for index, softness in enumerate(SOFTNESSES):
         x = battery(operator, n, K, softness, ctx.fork("battery", index).noise("noise"))
         yield applied(operator, x, softness, K, noise)
 
 
-def _one_sided(claim: str, problem: Sampling, ctx: Context, *, side: int) -> Evidence:
-    (operator, n), worst, count = _operator(problem), 0.0, 0
+def _one_sided(claim: str, bench: Bench, ctx: Context, *, side: int) -> Evidence:
+    (operator, n), worst, count = _operator(bench), 0.0, 0
     noise = ctx.noise("measure")
     for index, softness in enumerate(SOFTNESSES):
         x = battery(operator, n, K, softness, ctx.fork("battery", index).noise("noise"))
@@ -277,8 +301,8 @@ def _one_sided(claim: str, problem: Sampling, ctx: Context, *, side: int) -> Evi
     return _evidence(claim, worst, f"largest error on the wrong side among {count} inputs", n=count)
 
 
-def _stochastic(claim: str, problem: Sampling, ctx: Context, *, sums: tuple[int, ...]) -> Evidence:
-    operator, n = _operator(problem)
+def _stochastic(claim: str, bench: Bench, ctx: Context, *, sums: tuple[int, ...]) -> Evidence:
+    operator, n = _operator(bench)
     matrix = getattr(operator, "matrix", None)
     if matrix is None:
         return _evidence(claim, None, "the operator has no matrix")

@@ -6,11 +6,31 @@ All take `u` [*batch, n] with largest entry 0 in every row; minus infinity has w
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 _BISECTIONS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntmaxWeights:
+    """Of operators that weigh by entmax.
+
+    Args:
+        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+    """
+
+    alpha: float
+
+    def __post_init__(self) -> None:
+        if not self.alpha >= 1:
+            raise ValueError(f"alpha must be >= 1 (1 softmax, 1.5 entmax, 2 sparsemax), got {self.alpha!r}")
+
+    def weights(self, u: Tensor) -> Tensor:
+        """Weights of scores `u` with largest entry 0, [*batch, n]."""
+        return entmax(u, self.alpha)
 
 
 def softmax(u: Tensor) -> Tensor:
@@ -81,11 +101,6 @@ def entropy(p: Tensor, alpha: float) -> Tensor:
     if alpha == 1:
         return torch.special.entr(p).sum(-1)
     return (1 - p.pow(alpha).sum(-1)) / (alpha * (alpha - 1))
-
-
-def weights(u: Tensor, alpha: float) -> Tensor:
-    """Softmax at alpha 1, sparsemax at 2, entmax at others."""
-    return entmax(u, alpha)
 
 
 def rival_weight(n: int, gap: float, alpha: float) -> float:

@@ -14,7 +14,7 @@ from kexue_bench.catalog.source import docstring_of
 from kexue_bench.cli import show
 from kexue_bench.cli.show import split_example
 
-FAMILIES = ("f1", "gradients", "logdet", "orthogonality")
+FAMILIES = ("f1", "gradients", "logdet", "orthogonality", "smoothing")
 SPECS = [spec for family in FAMILIES for spec in installed.methods(family)]
 
 

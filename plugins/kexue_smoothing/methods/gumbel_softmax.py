@@ -7,25 +7,33 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from .. import simplex
+from kexue_bench import Claimed, method
+
 from ..contract import Bound
 from ..kinds import SampleOperator
-from .weighted_max import checked_alpha
+from ..simplex import EntmaxWeights, rival_weight
+from ..words import BOUNDED
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "gumbel-softmax",
+    "Weights of x plus Gumbel noise: a soft sample.",
+    needs="sample",
+    claims=(*BOUNDED, "unit-interval", "sums-to-k", Claimed(name="vertex-exact", when="alpha > 1")),
+    references=("Jang, Gu and Poole 2017, arXiv:1611.01144", "Maddison, Mnih and Teh 2017, arXiv:1611.00712"),
+    variants=("gumbel-softmax[alpha=[2.0,1.5]]",),
+    order=130,
+)
 @dataclass(frozen=True, kw_only=True)
-class GumbelSoftmax(SampleOperator):
-    """entmax_alpha((x + g) / s), g independent standard Gumbel: a soft sample from the categorical law softmax(x).
+class GumbelSoftmax(EntmaxWeights, SampleOperator):
+    """entmax_alpha((x + g) / s), g independent standard Gumbel; alpha 1, softmax, in both papers.
 
-    Jang, Gu and Poole 2017, arXiv:1611.01144; Maddison, Mnih and Teh 2017, arXiv:1611.00712, with softmax (alpha 1).
-    What it stands for is the indicator of the largest x_i + g_i, a sample, and never that of the largest x_i: its error
-    is taken against the sample that the same noise gives, and a gap is one of x + g.
-
-    Args:
-        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+    The largest x_i + g_i is a sample from the categorical distribution softmax(x), and its indicator is what this
+    stands for, never that of the largest x_i: the error is taken against the sample that the same noise gives, and a
+    gap is one of x + g.
 
     Examples:
         >>> import torch
@@ -37,17 +45,10 @@ class GumbelSoftmax(SampleOperator):
 
     alpha: float = 1.0
 
-    def __post_init__(self) -> None:
-        checked_alpha(self.alpha)
-
     def perturbed(self, x: Tensor, noise: Noise) -> Tensor:
         """See `SampleOperator.perturbed`."""
         return x + noise.gumbel(*x.shape).to(x.dtype)
 
-    def weights(self, u: Tensor) -> Tensor:
-        """See `WeightOperator.weights`."""
-        return simplex.weights(u, self.alpha)
-
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
-        return Bound(0.0, 2 * simplex.rival_weight(n, gap / softness, self.alpha))
+        return Bound(0.0, 2 * rival_weight(n, gap / softness, self.alpha))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import KINDS, Bound, Smoothing
 from ..hard_functions import hard
 from .gumbel_softmax import GumbelSoftmax
@@ -16,9 +18,15 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "hard",
+    "The hard function itself, with its gradient almost everywhere: the floor of every table.",
+    claims=("error-bound",),
+    order=20,
+)
 @dataclass(frozen=True, kw_only=True)
 class Hard:
-    """The hard function itself, with its gradient almost everywhere: error 0, and no gradient where it jumps.
+    """Error 0, and no gradient where it jumps.
 
     `of(kind)` gives the operator of a kind; its softness changes nothing.
 
@@ -33,11 +41,18 @@ class Hard:
         return HardSample(kind=kind) if kind == "sample" else HardOperator(kind=kind)
 
 
+@method(
+    "straight-through",
+    "The hard function forwards, the gradient of softmax backwards.",
+    needs="training",
+    references=("Bengio, Leonard and Courville 2013, arXiv:1308.3432",),
+    order=30,
+)
 @dataclass(frozen=True, kw_only=True)
 class StraightThrough:
-    """The hard function forwards, the gradient of its softmax stand-in backwards: exact in value, not in gradient.
+    """hard(x) + (soft(x) - its detached self): exact in value, not in gradient.
 
-    Bengio, Leonard and Courville 2013, arXiv:1308.3432. `of(kind)` gives the operator of a kind.
+    `of(kind)` gives the operator of a kind, whose soft one is that of `Softmax`.
 
     Examples:
         >>> import torch
@@ -75,7 +90,7 @@ class HardOperator:
         self,
         x: Tensor,
         *,
-        softness: float | Tensor = 1.0,  # noqa: ARG002  # one signature for all
+        softness: float | Tensor = 1.0,
         k: int | None = None,
         dim: int = -1,
         descending: bool = False,
@@ -84,7 +99,7 @@ class HardOperator:
         out = hard(self.kind, x.movedim(dim, -1), k=k, descending=descending)
         return out if out.ndim < x.ndim else out.movedim(-1, dim)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         return Bound(0.0, 0.0)
 

@@ -8,17 +8,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import Bound
 from ..kinds import MaxOperator
 from ..rows import Rows
+from ..words import BOUNDED
 
 
+@method(
+    "logsumexp",
+    "s log sum exp(x / s): an upper bound whose gradient is softmax.",
+    needs="max",
+    claims=(*BOUNDED, "upper-bound", "monotone", "symmetric"),
+    order=50,
+)
 @dataclass(frozen=True, kw_only=True)
 class LogSumExp(MaxOperator):
-    """s log sum_i exp(x_i / s): an upper bound of the maximum, convex, with the softmax as its gradient.
+    """s log sum_i exp(x_i / s), convex in x; its gradient sums to 1.
 
     Its error lies between 0 and s log(1 + (n - 1) exp(-gap / s)), at most s log n, which it reaches at ties; in the
-    unit of x. The gradient sums to 1.
+    unit of x.
 
     Examples:
         >>> import torch
@@ -31,18 +41,25 @@ class LogSumExp(MaxOperator):
         """See `MaxOperator.above`."""
         return softness * torch.logsumexp(row.below / softness, -1)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         return Bound(0.0, softness * math.log1p((n - 1) * math.exp(-gap / softness)))
 
 
+@method(
+    "mellowmax",
+    "s log mean exp(x / s): a lower bound, non-expansive.",
+    needs="max",
+    claims=(*BOUNDED, "lower-bound", "monotone", "symmetric"),
+    references=("Asadi and Littman 2017, arXiv:1612.05628",),
+    order=60,
+)
 @dataclass(frozen=True, kw_only=True)
 class Mellowmax(MaxOperator):
-    """s log mean_i exp(x_i / s): `LogSumExp` less s log n, a lower bound of the maximum.
+    """s log mean_i exp(x_i / s), `LogSumExp` less s log n.
 
-    Asadi and Littman 2017, arXiv:1612.05628, who use it since it is a non-expansion: |M(x) - M(y)| is at most the
-    largest |x_i - y_i|. Its error lies between -s log n, when all other entries are far below, and 0, at ties; masked
-    entries do not count in n.
+    It is a non-expansion: |M(x) - M(y)| is at most the largest |x_i - y_i|. Its error lies between -s log n, when all
+    other entries are far below, and 0, at ties; masked entries do not count in n.
 
     Examples:
         >>> import torch
@@ -56,7 +73,7 @@ class Mellowmax(MaxOperator):
         n = row.keep.sum(-1).clamp(min=1)
         return softness * (torch.logsumexp(row.below / softness, -1) - n.to(row.below.dtype).log())
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         high = softness * (math.log1p((n - 1) * math.exp(-gap / softness)) - math.log(n))
         return Bound(-softness * math.log(n), min(high, 0.0))

@@ -8,19 +8,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import Bound, checked_softness
 from ..kinds import Operator
 from ..rows import rows
+from ..words import BOUNDED
 
 
+@method(
+    "p-norm",
+    "The norm of order 1 / s of entries >= 0: an upper bound.",
+    needs={"max", "nonnegative"},
+    claims=(*BOUNDED, "upper-bound", "monotone", "symmetric"),
+    order=90,
+)
 @dataclass(frozen=True, kw_only=True)
 class PNorm(Operator):
-    """(sum_i x_i^p)^(1 / p) with p = 1 / s, of entries >= 0: an upper bound of their maximum.
+    """(sum_i x_i^p)^(1 / p) with p = 1 / s.
 
     Homogeneous in x, so the softness s is a pure number: 1 is the sum, and s < 1 a norm. Its error lies between 0 and
     (n^s - 1) max, reached at ties; `bound` therefore needs to see x. Computed relative to the maximum, so that no power
-    overflows, and cut at the square root of the largest
-    number; the gradient of a row of zeros is zero.
+    overflows, and cut at the square root of the largest number; the gradient of a row of zeros is zero.
 
     Examples:
         >>> import torch
@@ -52,7 +61,7 @@ class PNorm(Operator):
         above = torch.where(some.squeeze(-1), peak.squeeze(-1) * norm - row.peak.squeeze(-1), 0)
         return row.value(above)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`.
 
         Raises:

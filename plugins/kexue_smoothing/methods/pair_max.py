@@ -7,20 +7,38 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import Claimed, method
+
 from ..contract import Bound
 from ..kinds import MaxOperator
 from ..rows import Rows
+from ..words import BOUNDED
 from .soft_relu import LAWS
 
 
+@method(
+    "pair-max",
+    "b + relu(a - b) by a smooth rectifier; two entries.",
+    needs={"max", "pair"},
+    claims=(
+        *BOUNDED,
+        "symmetric",
+        Claimed(name="upper-bound", when="law == 'softplus' or law == 'algebraic'"),
+        Claimed(name="lower-bound", when="law == 'gelu' or law == 'swish'"),
+        Claimed(name="monotone", when="law == 'softplus' or law == 'algebraic'"),
+    ),
+    references=("Biswas et al. 2021, arXiv:2111.04682",),
+    variants=("pair-max[law=[gelu,algebraic]]",),
+    order=100,
+)
 @dataclass(frozen=True, kw_only=True)
 class PairMax(MaxOperator):
-    """b + relu_s(a - b): the maximum of two entries by a smooth ReLU, as in maxout units and their kin.
+    """b + relu_s(a - b), as in maxout units.
 
-    `law` names the ReLU of `SoftReLU`, whose error it inherits: `swish` gives b + (a - b) sigmoid((a - b) / s), `gelu`
-    the smooth maximum unit (a + b + (a - b) erf((a - b) / (s sqrt 2))) / 2 (Biswas et al. 2021, arXiv:2111.04682),
-    `softplus` the logarithm of the sum of two exponentials, `algebraic` (a + b + sqrt((a - b)^2 + s^2)) / 2. All are
-    symmetric in a and b.
+    `law` names the smooth rectifier of `soft_relu`, whose error it inherits: `swish` gives b + (a - b) sigmoid((a - b)
+    / s), `gelu` the smooth maximum unit of the paper, (a + b + (a - b) erf((a - b) / (s sqrt 2))) / 2, `softplus` the
+    logarithm of the sum of two exponentials, `algebraic` (a + b + sqrt((a - b)^2 + s^2)) / 2. All are symmetric in a
+    and b.
 
     Args:
         law: `gelu`, `swish`, `softplus` or `algebraic`.
@@ -52,7 +70,7 @@ class PairMax(MaxOperator):
         apart = torch.where(both, low - high, 0)
         return high + torch.where(both, LAWS[self.law]().apply(apart, softness=softness), 0)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`: that of the ReLU, on the side where it lies."""
         worst = LAWS[self.law]().bound(1, gap, softness).high
         return Bound(-worst, 0.0) if self.law in {"gelu", "swish"} else Bound(0.0, worst)

@@ -30,7 +30,7 @@ class PairwiseRank(RankOperator):
         """See `RankOperator.ranks`."""
         return 0.5 + torch.sigmoid((x.unsqueeze(-1) - x.unsqueeze(-2)) / softness).sum(-1)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         steps = (min(m * gap / softness, 700.0) for m in range(1, n))
         return Bound(0.0, math.fsum(1 / (1 + math.exp(step)) for step in steps))

@@ -7,22 +7,33 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import Bound
 from ..kinds import RankOperator, SortOperator
 from ..pooling import project
+from ..words import BOUNDED
 
 
 def _descending(n: int, like: Tensor) -> Tensor:
     return torch.arange(n, 0, -1, dtype=like.dtype, device=like.device).expand_as(like)
 
 
+@method(
+    "fast-soft-sort",
+    "Projection onto the permutahedron of x.",
+    needs="sort",
+    claims=("error-bound", "hard-limit", "gradient-matches-value", "symmetric", "vertex-exact"),
+    references=("Blondel et al. 2020, arXiv:2002.08871",),
+    order=180,
+)
 @dataclass(frozen=True, kw_only=True)
 class FastSoftSort(SortOperator):
-    """Projection of (n, ..., 1) / s onto the permutahedron of x, by isotonic regression in n log n.
+    """argmin over y in the hull of all orders of x of |y - (n, ..., 1) / s|^2, by isotonic regression in n log n.
 
-    Blondel et al. 2020, arXiv:2002.08871, with quadratic regularisation; the softness s is their epsilon, in the
-    inverse unit of x. Piecewise linear; exactly the sorted entries while no gap between neighbours exceeds 1 / s, and
-    the whole row less spread than it should be otherwise: its error has no uniform bound, and is at most max x - min x.
+    With quadratic regularisation; the softness s is epsilon of the paper, in the inverse unit of x. Piecewise linear;
+    exactly the sorted entries while no gap between neighbours exceeds 1 / s, and the whole row less spread than it
+    should be otherwise: its error has no uniform bound, and is at most max x - min x.
 
     Examples:
         >>> import torch
@@ -39,7 +50,7 @@ class FastSoftSort(SortOperator):
         z = z - z.mean(-1, keepdim=True)
         return (project(z, w - centre) + centre).flip(-1)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`.
 
         Raises:
@@ -52,13 +63,21 @@ class FastSoftSort(SortOperator):
         return Bound(0.0, float(ordered[-1] - ordered[0]) if widest * softness > 1 else 0.0)
 
 
+@method(
+    "fast-soft-rank",
+    "Projection onto the permutahedron of the ranks.",
+    needs="rank",
+    claims=(*BOUNDED, "symmetric", "vertex-exact"),
+    references=("Blondel et al. 2020, arXiv:2002.08871",),
+    order=200,
+)
 @dataclass(frozen=True, kw_only=True)
 class FastSoftRank(RankOperator):
-    """Projection of x / s onto the permutahedron of (n, ..., 1), by isotonic regression in n log n.
+    """argmin over y in the hull of all orders of (n, ..., 1) of |y - x / s|^2, by isotonic regression in n log n.
 
-    Blondel et al. 2020, arXiv:2002.08871, with quadratic regularisation; the softness s is their epsilon. Ranks sum to
-    n (n + 1) / 2. Exactly the hard ranks, with gradient zero, once the closest two entries are s apart; at ties each
-    has the mean rank, which is (n - 1) / 2 away from the extreme ones.
+    With quadratic regularisation; the softness s is epsilon of the paper. Ranks sum to n (n + 1) / 2. Exactly the hard
+    ranks, with gradient zero, once the closest two entries are s apart; at ties each has the mean rank, which is (n -
+    1) / 2 away from the extreme ones.
 
     Examples:
         >>> import torch
@@ -76,6 +95,6 @@ class FastSoftRank(RankOperator):
         ranks = project(z, _descending(x.shape[-1], x))
         return torch.empty_like(ranks).scatter(-1, order, ranks)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         return Bound(0.0, 0.0 if gap >= softness else (n - 1) / 2)

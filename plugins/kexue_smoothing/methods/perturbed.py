@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from kexue_bench import Claimed, method
+
 from ..contract import Bound, checked_k, checked_softness
 from ..hard_functions import hard
 from ..rows import last
@@ -19,14 +21,27 @@ NOISES = ("normal", "gumbel")
 KINDS = ("one-hot", "top-k", "rank")
 
 
+@method(
+    "perturbed",
+    "Mean of hard choices under random perturbations of the scores; score-function gradient.",
+    needs="linear",
+    claims=(
+        "hard-limit",
+        Claimed(name="unit-interval", when="'rank' not in offers"),
+        Claimed(name="sums-to-k", when="'rank' not in offers"),
+        Claimed(name="expected-softmax", when="distribution == 'gumbel' and 'one-hot' in offers"),
+    ),
+    references=("Berthet et al. 2020, arXiv:2002.08676",),
+    order=40,
+)
 @dataclass(frozen=True, kw_only=True)
 class Perturbed:
-    """Mean over m perturbations z of v(x + s z), v the hard indicator, top-k mask or ranks of scores.
+    """(1 / m) sum over m perturbations z of v(x + s z), v the hard indicator, top-k mask or ranks of scores.
 
-    Berthet et al. 2020, arXiv:2002.08676. The gradient is that of the expectation, estimated from the same samples:
-    mean of <upstream, v - its leave-one-out mean> nu(z) / s, nu minus the derivative of the noise's log-density. It is
-    unbiased, and not the derivative of the mean that is returned, which is zero. With Gumbel noise the expected
-    indicator is softmax(x / s). `of(kind)` gives the operator of a kind.
+    The gradient is that of the expectation, estimated from the same samples: mean of <upstream, v - its leave-one-out
+    mean> nu(z) / s, nu minus the derivative of the noise's log-density. It is unbiased, and not the derivative of the
+    mean that is returned, which is zero. With Gumbel noise the expected indicator is softmax(x / s). `of(kind)` gives
+    the operator of a kind.
 
     Args:
         samples: m >= 2.
@@ -86,7 +101,7 @@ class PerturbedOperator:
         z = draw(*entries.shape[:-1], self.samples, entries.shape[-1]).to(x.dtype)
         return _Perturbed.apply(entries, z, softness, self.kind, k, self.distribution).movedim(-1, dim)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:
         """None: errors of single means have no bound below the largest possible one."""
         return None
 

@@ -6,24 +6,31 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .. import simplex
+from kexue_bench import Claimed, method
+
 from ..contract import Bound
 from ..kinds import ArgmaxOperator, CumaxOperator, OneHotOperator
-from .weighted_max import checked_alpha
+from ..simplex import EntmaxWeights, rival_weight
+from ..words import BOUNDED, INDICATOR
 
 
+@method(
+    "entmax",
+    "Weights that maximise <p, x> + s H(p), H of order alpha.",
+    needs="one-hot",
+    claims=(*INDICATOR, Claimed(name="vertex-exact", when="alpha > 1")),
+    references=("Peters, Niculae and Martins 2019, arXiv:1905.05702",),
+    variants=("entmax[alpha=[1.5,1.25]]",),
+    order=120,
+)
 @dataclass(frozen=True, kw_only=True)
-class Entmax(OneHotOperator):
-    """Weights entmax_alpha(x / s), the maximisers of <p, x> + s H(p) with Tsallis' entropy H of order alpha.
+class Entmax(EntmaxWeights, OneHotOperator):
+    """entmax_alpha(x / s) = argmax over p of <p, x> + s H(p), H Tsallis' entropy of order alpha.
 
     alpha 1 is softmax. Above 1 the weights are sparse and exactly the indicator once the gap is s / (alpha - 1), where
-    their gradient is zero (Peters, Niculae and Martins 2019, arXiv:1905.05702). 2 is sparsemax, the Euclidean
-    projection onto the simplex. The sum of absolute errors is 2 (1 - p_max), largest where all other entries are tied;
-    no bound is uniform, since at ties p is the uniform distribution. Large alpha in float32 loses digits: the weights
-    are powers 1 / (alpha - 1) of small numbers.
-
-    Args:
-        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+    their gradient is zero. 2 is `Sparsemax`. The sum of absolute errors is 2 (1 - p_max), largest where all other
+    entries are tied; no bound is uniform, since at ties p is the uniform distribution. Large alpha in float32 loses
+    digits: the weights are powers 1 / (alpha - 1) of small numbers.
 
     Examples:
         >>> import torch
@@ -34,21 +41,22 @@ class Entmax(OneHotOperator):
 
     alpha: float = 1.5
 
-    def __post_init__(self) -> None:
-        checked_alpha(self.alpha)
-
-    def weights(self, u: Tensor) -> Tensor:
-        """See `WeightOperator.weights`."""
-        return simplex.weights(u, self.alpha)
-
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
-        return Bound(0.0, 2 * simplex.rival_weight(n, gap / softness, self.alpha))
+        return Bound(0.0, 2 * rival_weight(n, gap / softness, self.alpha))
 
 
+@method(
+    "sparsemax",
+    "Euclidean projection of x / s onto the simplex.",
+    needs="one-hot",
+    claims=(*INDICATOR, "vertex-exact"),
+    references=("Martins and Astudillo 2016, arXiv:1602.02068",),
+    order=110,
+)
 @dataclass(frozen=True, kw_only=True)
 class Sparsemax(Entmax):
-    """Euclidean projection of x / s onto the simplex (Martins and Astudillo 2016, arXiv:1602.02068).
+    """argmin over p in the simplex of |p - x / s|^2: `Entmax` at alpha 2.
 
     Exactly the indicator of the largest entry once the gap is s.
 
@@ -68,15 +76,20 @@ class Sparsemax(Entmax):
             raise ValueError(f"sparsemax is entmax at alpha 2, got {self.alpha!r}; see entmax")
 
 
+@method(
+    "soft-argmax",
+    "Mean index under sparsemax or entmax weights.",
+    needs="argmax",
+    claims=(*BOUNDED, Claimed(name="vertex-exact", when="alpha > 1")),
+    variants=("soft-argmax[alpha=[2.0,1.5]]",),
+    order=140,
+)
 @dataclass(frozen=True, kw_only=True)
-class SoftArgmax(ArgmaxOperator):
-    """sum_i i p_i with weights p = entmax_alpha(x / s): a soft index of the largest entry, counted from 0.
+class SoftArgmax(EntmaxWeights, ArgmaxOperator):
+    """sum_i i p_i with weights p = entmax_alpha(x / s), entries counted from 0.
 
-    Where two entries compete it points between them, at neither. Its error is largest where the best entry is first
-    (or last) and the m farthest others are tied at the gap, for the worst m.
-
-    Args:
-        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+    Where two entries compete it points between them, at neither. Its error is largest where the best entry is first (or
+    last) and the m farthest others are tied at the gap, for the worst m.
 
     Examples:
         >>> import torch
@@ -87,27 +100,26 @@ class SoftArgmax(ArgmaxOperator):
 
     alpha: float = 1.0
 
-    def __post_init__(self) -> None:
-        checked_alpha(self.alpha)
-
-    def weights(self, u: Tensor) -> Tensor:
-        """See `WeightOperator.weights`."""
-        return simplex.weights(u, self.alpha)
-
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         return distance_bound(n, gap / softness, self.alpha)
 
 
+@method(
+    "cumax",
+    "Running sums of sparsemax or entmax weights.",
+    needs="cumax",
+    claims=(*BOUNDED, "unit-interval", Claimed(name="vertex-exact", when="alpha > 1")),
+    references=("Shen et al. 2019, arXiv:1810.09536",),
+    variants=("cumax[alpha=[2.0,1.5]]",),
+    order=150,
+)
 @dataclass(frozen=True, kw_only=True)
-class Cumax(CumaxOperator):
-    """Running sums of entmax_alpha(x / s): a soft step from 0 to 1 at the largest entry.
+class Cumax(EntmaxWeights, CumaxOperator):
+    """sum_{j <= i} p_j with weights p = entmax_alpha(x / s): a soft step from 0 to 1 at the largest entry.
 
-    Shen et al. 2019, arXiv:1810.09536 (ON-LSTM), with softmax at s = 1. The sum of its absolute errors is sum_i p_i |i
-    - argmax|, so that its bound is that of `SoftArgmax`.
-
-    Args:
-        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+    In ON-LSTM with softmax at s = 1. The sum of its absolute errors is sum_i p_i |i - argmax|, so that its bound is
+    that of `SoftArgmax`.
 
     Examples:
         >>> import torch
@@ -117,14 +129,7 @@ class Cumax(CumaxOperator):
 
     alpha: float = 1.0
 
-    def __post_init__(self) -> None:
-        checked_alpha(self.alpha)
-
-    def weights(self, u: Tensor) -> Tensor:
-        """See `WeightOperator.weights`."""
-        return simplex.weights(u, self.alpha)
-
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         return distance_bound(n, gap / softness, self.alpha)
 
@@ -132,5 +137,5 @@ class Cumax(CumaxOperator):
 def distance_bound(n: int, gap: float, alpha: float) -> Bound:
     """Largest mean distance of the index from the best one, over the number m of entries tied at the gap."""
     # The m farthest of n - 1 places are (2 n - m - 1) / 2 away on average.
-    losses = (simplex.rival_weight(m + 1, gap, alpha) * (2 * n - m - 1) / 2 for m in range(1, n))
+    losses = (rival_weight(m + 1, gap, alpha) * (2 * n - m - 1) / 2 for m in range(1, n))
     return Bound(0.0, max(losses, default=0.0))

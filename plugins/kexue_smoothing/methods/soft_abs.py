@@ -9,15 +9,30 @@ import torch
 from scipy import special
 from torch import Tensor
 
+from kexue_bench import Claimed, method
+
 from ..contract import Bound
 from ..kinds import ScalarOperator
+from ..words import BOUNDED
 
 _ERF_WORST = 0.5315969846690391  # where erfc(t) = 2 t exp(-t^2) / sqrt(pi)
 
 
+@method(
+    "soft-abs",
+    "Root, softplus or error-function forms of |x|.",
+    needs="abs",
+    claims=(
+        *BOUNDED,
+        Claimed(name="upper-bound", when="law == 'root' or law == 'softplus'"),
+        Claimed(name="lower-bound", when="law == 'tanh' or law == 'erf'"),
+    ),
+    variants=("soft-abs[law=[root,softplus,erf]]",),
+    order=290,
+)
 @dataclass(frozen=True, kw_only=True)
 class SoftAbs(ScalarOperator):
-    """A smooth |x|: s f(x / s) with f by `law`, and its largest error.
+    """s f(x / s) with f by `law`, and its largest error.
 
     root: sqrt(x^2 + s^2), s above at 0. softplus: s log(exp(x / s) + exp(-x / s)), s log 2 above at 0. tanh: x tanh(x /
     s), W(1 / e) s = .2785 s below, W Lambert's function. erf: x erf(x / s), .2404 s below.
@@ -58,7 +73,7 @@ class SoftAbs(ScalarOperator):
         """See `ScalarOperator.far`."""
         return x.abs()
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`: the error at the worst |x| that is not below the gap."""
         t = max(gap / softness, _WORST[self.law])
         miss = {

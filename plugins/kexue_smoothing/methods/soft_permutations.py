@@ -9,17 +9,28 @@ import torch
 from scipy import special
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import Bound
 from ..kinds import MatrixSortOperator
+from ..words import BOUNDED
 
 
+@method(
+    "softsort",
+    "Softmax over distances to each order statistic.",
+    needs="sort",
+    claims=(*BOUNDED, "symmetric", "row-stochastic"),
+    references=("Prillo and Eisenschlos 2020, arXiv:2006.16038",),
+    order=160,
+)
 @dataclass(frozen=True, kw_only=True)
 class SoftSort(MatrixSortOperator):
-    """Row i of the soft permutation: softmax over j of -|x_(i) - x_j| / s, x_(i) the i-th in order.
+    """Row i of the soft permutation: softmax over j of -|x_(i) - x_j| / s, x_(i) the i-th in order (equation 4).
 
-    Prillo and Eisenschlos 2020, arXiv:2006.16038, equation 4. Rows sum to 1, and their largest weight stands in the
-    right place at any s; columns do not sum to 1. No soft entry is further than s W((n - 1) / e) from its order
-    statistic, W Lambert's function, reached at an end where all other entries are tied. Time and memory n^2.
+    Rows sum to 1, and their largest weight stands in the right place at any s; columns do not sum to 1. No soft entry
+    is further than s W((n - 1) / e) from its order statistic, W Lambert's function, reached at an end where all other
+    entries are tied. Time and memory n^2.
 
     Examples:
         >>> import torch
@@ -33,18 +44,26 @@ class SoftSort(MatrixSortOperator):
         ordered = x.sort(-1).values
         return torch.softmax(-(ordered.unsqueeze(-1) - x.unsqueeze(-2)).abs() / softness, -1)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         return softmax_row_bound(n, softness)
 
 
+@method(
+    "neuralsort",
+    "Softmax rows of a permutation matrix's relaxation.",
+    needs="sort",
+    claims=(*BOUNDED, "symmetric", "row-stochastic"),
+    references=("Grover et al. 2019, arXiv:1903.08850",),
+    order=170,
+)
 @dataclass(frozen=True, kw_only=True)
 class NeuralSort(MatrixSortOperator):
-    """Row i, from the largest: softmax over j of ((n + 1 - 2 i) x_j - sum_l |x_j - x_l|) / s.
+    """Row i, from the largest: softmax over j of ((n + 1 - 2 i) x_j - sum_l |x_j - x_l|) / s (equation 5).
 
-    Grover et al. 2019, arXiv:1903.08850, equation 5. Rows sum to 1 and their largest weight stands in the right place
-    at any s; columns do not sum to 1. The score of x_j in the row of x_(i) lies at least |x_(i) - x_j| below the best,
-    so that its error has the bound of `SoftSort`. Time and memory n^2.
+    Rows sum to 1 and their largest weight stands in the right place at any s; columns do not sum to 1. The score of x_j
+    in the row of x_(i) lies at least |x_(i) - x_j| below the best, so that its error has the bound of `SoftSort`. Time
+    and memory n^2.
 
     Examples:
         >>> import torch
@@ -62,7 +81,7 @@ class NeuralSort(MatrixSortOperator):
         scores = places.unsqueeze(-1) * x.unsqueeze(-2) - distances.unsqueeze(-2)
         return torch.softmax((scores - scores.detach().amax(-1, keepdim=True)) / softness, -1)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         return softmax_row_bound(n, softness)
 

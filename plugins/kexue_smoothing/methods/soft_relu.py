@@ -10,8 +10,11 @@ import torch
 from scipy import special
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import Bound
 from ..kinds import ScalarOperator
+from ..words import BOUNDED
 
 
 class ReluOperator(ScalarOperator):
@@ -30,7 +33,7 @@ class ReluOperator(ScalarOperator):
         """See `ScalarOperator.far`."""
         return torch.relu(x)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`: the error at the worst |x| that is not below the gap."""
         return Bound(0.0, softness * self.miss(max(gap / softness, self.worst)))
 
@@ -39,9 +42,10 @@ class ReluOperator(ScalarOperator):
         raise NotImplementedError
 
 
+@method("softplus", "s log(1 + exp(x / s)).", needs="relu", claims=(*BOUNDED, "upper-bound", "monotone"), order=260)
 @dataclass(frozen=True, kw_only=True)
 class Softplus(ReluOperator):
-    """s log(1 + exp(x / s)), the smooth rectifier whose derivative is the sigmoid; above max(x, 0) by at most s log 2.
+    """s log(1 + exp(x / s)), whose derivative is the sigmoid; above max(x, 0) by at most s log 2.
 
     Examples:
         >>> import torch
@@ -85,11 +89,19 @@ class Swish(ReluOperator):
         return t * float(special.expit(-t))
 
 
+@method(
+    "gelu",
+    "x Phi(x / s).",
+    needs="relu",
+    claims=(*BOUNDED, "lower-bound"),
+    references=("Hendrycks and Gimpel 2016, arXiv:1606.08415",),
+    order=270,
+)
 @dataclass(frozen=True, kw_only=True)
 class Gelu(ReluOperator):
-    """x Phi(x / s), Phi the normal distribution function; below max(x, 0) by at most .1700 s, at |x| = .7518 s.
+    """x Phi(x / s), Phi the normal distribution function; below max(x, 0) by at most 0.1700 s, at |x| = 0.7518 s.
 
-    Hendrycks and Gimpel 2016, arXiv:1606.08415, at s = 1. Not monotone.
+    In the paper s = 1. Not monotone.
 
     Examples:
         >>> import torch
@@ -110,9 +122,12 @@ class Gelu(ReluOperator):
         return t * float(special.ndtr(-t))
 
 
+@method(
+    "squareplus", "(x + sqrt(x^2 + s^2)) / 2.", needs="relu", claims=(*BOUNDED, "upper-bound", "monotone"), order=280
+)
 @dataclass(frozen=True, kw_only=True)
 class Squareplus(ReluOperator):
-    """(x + sqrt(x^2 + s^2)) / 2: a rectifier without exponentials, above max(x, 0) by at most s / 2.
+    """(x + sqrt(x^2 + s^2)) / 2, without exponentials; above max(x, 0) by at most s / 2.
 
     Its error falls as s^2 / (4 |x|) only, so that no input is without gradient.
 

@@ -9,9 +9,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import Bound, checked_softness
 from ..hard_functions import hard
 from ..kinds import Operator
+from ..words import BOUNDED
 
 _SMOOTH_FROM = 4.0
 """Softness from which a soft assignment to the integers is the identity in float64."""
@@ -42,12 +45,20 @@ class RoundOperator(Operator):
         raise NotImplementedError
 
 
+@method(
+    "soft-round",
+    "Rounding by hyperbolic tangents between half-integers.",
+    needs="round",
+    claims=(*BOUNDED, "monotone"),
+    references=("Agustsson and Theis 2020, arXiv:2006.09952",),
+    order=310,
+)
 @dataclass(frozen=True, kw_only=True)
 class SoftRound(RoundOperator):
-    """floor(x) + 1/2 + tanh(a r) / (2 tanh(a / 2)), r = x - floor(x) - 1/2, a = 1 / s: smooth rounding to integers.
+    """floor(x) + 1/2 + tanh(a r) / (2 tanh(a / 2)), r = x - floor(x) - 1/2, a = 1 / s (equation 3).
 
-    Agustsson and Theis 2020, arXiv:2006.09952, equation 3. Exact at integers and half-integers, monotone; the identity
-    for large s. At a distance d from the nearest half-integer its error is (1 - tanh(a d) / tanh(a / 2)) / 2 exactly.
+    Exact at integers and half-integers, monotone; the identity for large s. At a distance d from the nearest
+    half-integer its error is (1 - tanh(a d) / tanh(a / 2)) / 2 exactly.
 
     Examples:
         >>> import torch
@@ -59,7 +70,7 @@ class SoftRound(RoundOperator):
         """See `RoundOperator.rise`."""
         return 0.5 + 0.5 * torch.tanh((f - 0.5) / softness) / torch.tanh(torch.as_tensor(0.5 / softness, dtype=f.dtype))
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         return Bound(0.0, 0.5 - 0.5 * math.tanh(gap / softness) / math.tanh(0.5 / softness))
 
@@ -88,16 +99,24 @@ class SoftAssignment(RoundOperator):
         weights = torch.softmax((2 * f.unsqueeze(-1) - m) * m / softness, -1)
         return weights @ m
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`; the sum itself, at the two places that far from a half-integer."""
         places = torch.tensor([max(0.5 - gap, 0.0), min(0.5 + gap, 1.0)], dtype=torch.float64)
         exact = torch.tensor([0.0, 1.0], dtype=torch.float64)
         return Bound(0.0, float((self.rise(places, softness) - exact).abs().max()))
 
 
+@method(
+    "soft-floor",
+    "Rounding down by hyperbolic tangents between integers.",
+    needs="floor",
+    claims=(*BOUNDED, "monotone"),
+    references=("Agustsson and Theis 2020, arXiv:2006.09952",),
+    order=320,
+)
 @dataclass(frozen=True, kw_only=True)
 class SoftFloor(SoftRound):
-    """`SoftRound` of x - 1/2: smooth rounding down, with the same error at a distance from the nearest integer.
+    """`SoftRound` of x - 1/2, with the same error at a distance from the nearest integer.
 
     Examples:
         >>> import torch

@@ -10,18 +10,29 @@ import torch
 from scipy import special
 from torch import Tensor
 
+from kexue_bench import Claimed, method
+
 from ..contract import Bound
 from ..hard_functions import hard
 from ..kinds import ScalarOperator
+from ..words import BOUNDED
 
 
+@method(
+    "soft-step",
+    "A distribution function of x / s.",
+    needs="step",
+    claims=(*BOUNDED, "monotone", Claimed(name="vertex-exact", when="law == 'linear'")),
+    variants=("soft-step[law=[normal,algebraic,cauchy,linear]]",),
+    order=300,
+)
 @dataclass(frozen=True, kw_only=True)
 class SoftStep(ScalarOperator):
-    """F(x / s), F a distribution function symmetric about 0: from 0 over 1/2 at 0 to 1.
+    """F(x / s), F symmetric about 0: from 0 over 1/2 at 0 to 1.
 
     logistic: the sigmoid. normal: Phi. algebraic: (1 + t / sqrt(1 + t^2)) / 2. cauchy: 1/2 + arctan(t) / pi. linear: t
     + 1/2 within 0 and 1. At a distance d from 0 the error is F(-d / s) exactly; at 0 it is 1/2 whatever s is, so that
-    only its integral vanishes with s: 2 log 2 s for the logistic law. 2 F - 1 is a smooth sign.
+    only its integral vanishes with s: 2 log 2 s for the logistic one. 2 F - 1 is a smooth sign.
 
     Args:
         law: `logistic`, `normal`, `algebraic`, `cauchy` or `linear`.
@@ -44,7 +55,7 @@ class SoftStep(ScalarOperator):
         """See `ScalarOperator`."""
         return 1e300 if self.law in {"algebraic", "cauchy"} else 60.0
 
-    def near(self, t: Tensor, softness: float | Tensor) -> Tensor:  # noqa: ARG002  # a step has no unit
+    def near(self, t: Tensor, softness: float | Tensor) -> Tensor:
         """See `ScalarOperator.near`."""
         return _LAWS[self.law](t)
 
@@ -52,7 +63,7 @@ class SoftStep(ScalarOperator):
         """See `ScalarOperator.far`."""
         return hard("step", x)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         return Bound(0.0, _TAILS[self.law](gap / softness))
 

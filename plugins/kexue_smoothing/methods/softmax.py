@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench import Claimed, method
+
 from ..contract import Bound, Smoothing
 from ..kinds import TopKOperator
 from .gumbel_softmax import GumbelSoftmax
@@ -20,12 +22,36 @@ from .soft_step import SoftStep
 from .weighted_max import WeightedMax
 
 
+@method(
+    "softmax",
+    "A choice becomes softmax weights, and the value their mean: exists for every hard function.",
+    claims=(
+        "error-bound",
+        "hard-limit",
+        "gradient-matches-value",
+        Claimed(name="tight-bound", when="'top-k' not in offers"),
+        Claimed(name="lower-bound", when="'max' in offers"),
+        Claimed(
+            name="unit-interval",
+            when="'one-hot' in offers or 'top-k' in offers or 'cumax' in offers or 'sample' in offers",
+        ),
+        Claimed(name="sums-to-k", when="'one-hot' in offers or 'sample' in offers"),
+        Claimed(
+            name="symmetric",
+            when="'sort' in offers or 'rank' in offers or 'max' in offers or 'one-hot' in offers or 'top-k' in offers",
+        ),
+        Claimed(name="monotone", when="'step' in offers or 'round' in offers or 'floor' in offers"),
+    ),
+    references=("Boltzmann weights; each kind's own sources at its operator",),
+    aliases=("boltzmann",),
+    order=10,
+)
 @dataclass(frozen=True, kw_only=True)
 class Softmax:
-    """Whatever is chosen becomes a softmax over what could be chosen, at temperature s; values are means under it.
+    """softmax(scores / s) over what could be chosen, and means under it.
 
-    So for `max` it is the softmax-weighted mean of the entries (`WeightedMax` at alpha 1), for `one-hot` the softmax,
-    for `sample` that of perturbed scores (`GumbelSoftmax`), for `argmax` the mean index, for `cumax` the running sum;
+    For `max` it is the softmax-weighted mean of the entries (`WeightedMax` at alpha 1), for `one-hot` the softmax, for
+    `sample` that of perturbed scores (`GumbelSoftmax`), for `argmax` the mean index, for `cumax` the running sum;
     `sort` has a softmax in every row (`SoftSort`), `rank` one of two in every comparison (`PairwiseRank`), `top-k` a
     sigmoid between each entry and the threshold; `relu` is the mean of x and 0 (`Swish`), `abs` of x and -x (x tanh(x /
     s)), `step` the sigmoid, `round` and `floor` the mean of the integers (`SoftAssignment`). It is what one writes
@@ -60,12 +86,12 @@ class ThresholdSigmoid(TopKOperator):
         tensor([0.6225, 0.3775, 0.1824, 0.8176])
     """
 
-    def choose(self, u: Tensor, k: int, softness: float | Tensor) -> Tensor:  # noqa: ARG002  # scores are scaled already
+    def choose(self, u: Tensor, k: int, softness: float | Tensor) -> Tensor:
         """See `TopKOperator.choose`."""
         threshold = u.topk(k + 1, -1).values[..., -2:].mean(-1, keepdim=True)
         return torch.sigmoid(u - threshold)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`; every entry is at least half the gap from the threshold."""
         miss = 1 / (1 + float(torch.tensor(gap / (2 * softness), dtype=torch.float64).exp()))
         return Bound(0.0, n * miss if k < n else 0.0)

@@ -11,22 +11,38 @@ import torch
 from scipy import special
 from torch import Tensor
 
+from kexue_bench import Claimed, method
+
 from ..contract import Bound
 from ..kinds import MatrixSortOperator
 
 NETWORKS = ("odd-even", "bitonic")
 
 
+@method(
+    "sorting-network",
+    "Odd-even or bitonic network of soft comparisons.",
+    needs="sort",
+    claims=(
+        "hard-limit",
+        "gradient-matches-value",
+        "row-stochastic",
+        "doubly-stochastic",
+        Claimed(name="error-bound", when="law != 'logistic-phi'"),
+    ),
+    references=("Petersen et al. 2021, arXiv:2105.04019", "Petersen et al. 2022, arXiv:2203.09630"),
+    variants=("sorting-network[law=[logistic,cauchy,optimal]]", "sorting-network[network=bitonic]"),
+    order=190,
+)
 @dataclass(frozen=True, kw_only=True)
 class SortingNetwork(MatrixSortOperator):
-    """A sorting network whose comparisons are relaxed: min(a, b) becomes f a + (1 - f) b with f = F((b - a) / s).
+    """min(a, b) becomes f a + (1 - f) b with f = F((b - a) / s), in every comparison of the network.
 
-    Petersen et al. 2021, arXiv:2105.04019, and 2022, arXiv:2203.09630, whose steepness is 1 / s. The soft permutation
-    is a product of such mixtures and so doubly stochastic. F is a distribution function: `logistic`; `logistic-phi`, of
-    the difference over its own absolute value to the power 1/4; `cauchy` and `optimal`, by which every comparison is
-    monotone; `normal`. A comparison errs by at most c s, c the largest t F(-t), and sorting is a non-expansion, so that
-    a network of L layers errs by at most L c s; n layers (odd-even) or log2 n (log2 n + 1) / 2 (bitonic, n a power of
-    2).
+    The steepness of the papers is 1 / s. The soft permutation is a product of such mixtures and so doubly stochastic. F
+    is a distribution function: `logistic`; `logistic-phi`, of the difference over its own absolute value to the power
+    1/4; `cauchy` and `optimal`, by which every comparison is monotone; `normal`. A comparison errs by at most c s, c
+    the largest t F(-t), and sorting is a non-expansion, so that a network of L layers errs by at most L c s; n layers
+    (odd-even) or log2 n (log2 n + 1) / 2 (bitonic, n a power of 2).
 
     Args:
         network: `odd-even` or `bitonic`.
@@ -56,7 +72,7 @@ class SortingNetwork(MatrixSortOperator):
         eye = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
         return self._run(x, eye.expand(*x.shape, -1), softness)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:
         """See `Smoothing.bound`; None for `logistic-phi`, whose comparisons have another unit."""
         worst = _WORST.get(self.law)
         return None if worst is None else Bound(0.0, len(layers(n, self.network)) * worst * softness)

@@ -10,8 +10,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..contract import Bound
 from ..kinds import TopKOperator
+from ..words import INDICATOR
 
 _BISECTIONS = 64
 
@@ -47,7 +50,7 @@ class ThresholdTopK(TopKOperator):
     def slope(self, t: Tensor) -> Tensor:
         """Its derivative."""
 
-    def choose(self, u: Tensor, k: int, softness: float | Tensor) -> Tensor:  # noqa: ARG002  # scores are scaled already
+    def choose(self, u: Tensor, k: int, softness: float | Tensor) -> Tensor:
         """See `TopKOperator.choose`; the derivative of b by the implicit function theorem."""
         # Relative to the k-th entry, so that ties there are exact, and cut where F is 0 or 1 in float64.
         reach = math.log(u.shape[-1]) + 40
@@ -63,7 +66,7 @@ class ThresholdTopK(TopKOperator):
             share = weight / weight.sum(-1, keepdim=True).clamp(min=torch.finfo(u.dtype).tiny)
         return self.step(u - low - (share * (u - u.detach())).sum(-1, keepdim=True))
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         if k >= n:
             return Bound(0.0, 0.0)
@@ -80,12 +83,20 @@ class ThresholdTopK(TopKOperator):
         """1 - F(t), or F(-t) where `below`."""
 
 
+@method(
+    "lapsum",
+    "Laplace distribution functions that sum to k.",
+    needs="top-k",
+    claims=INDICATOR,
+    references=("Struski et al. 2025, arXiv:2503.06242",),
+    order=210,
+)
 @dataclass(frozen=True, kw_only=True)
 class LapSum(ThresholdTopK):
-    """Soft top-k by Laplace distribution functions that sum to k.
+    """F(x_i / s - b), F(t) = exp(t) / 2 below 0 and 1 - exp(-t) / 2 above.
 
-    Struski et al. 2025, arXiv:2503.06242. F(t) = exp(t) / 2 below 0 and 1 - exp(-t) / 2 above. Between two entries in
-    order the sum is a quadratic in exp(b), so that sorting once gives b in closed form, in n log n.
+    Between two entries in order the sum is a quadratic in exp(b), so that sorting once gives b in closed form, in n log
+    n.
 
     Examples:
         >>> import torch
@@ -125,17 +136,25 @@ class LapSum(ThresholdTopK):
         """See `ThresholdTopK.slope`."""
         return 0.5 * torch.exp(-t.abs())
 
-    def tail(self, t: float, *, below: bool = False) -> float:  # noqa: ARG002  # symmetric
+    def tail(self, t: float, *, below: bool = False) -> float:
         """See `ThresholdTopK.tail`."""
         return 0.5 * math.exp(-t) if t > 0 else 1 - 0.5 * math.exp(t)
 
 
+@method(
+    "logistic-top-k",
+    "Sigmoids that sum to k: the most entropic weights.",
+    needs="top-k",
+    claims=INDICATOR,
+    references=("Amos et al. 2019, arXiv:1906.08707",),
+    order=220,
+)
 @dataclass(frozen=True, kw_only=True)
 class LogisticTopK(ThresholdTopK):
-    """Soft top-k by sigmoids that sum to k: the weights in [0, 1] of sum k with the largest <p, x> + s H(p).
+    """sigmoid(x_i / s - b): the weights in [0, 1] of sum k with the largest <p, x> + s H(p).
 
-    H is the sum of binary entropies (the limited multi-label projection of Amos et al. 2019, arXiv:1906.08707). At half
-    the softness it is what Sinkhorn iterations of `SinkhornTopK` converge to.
+    H is the sum of binary entropies (the limited multi-label projection of the paper). At half the softness it is what
+    Sinkhorn iterations of `SinkhornTopK` converge to.
 
     Examples:
         >>> import torch
@@ -151,16 +170,23 @@ class LogisticTopK(ThresholdTopK):
         """See `ThresholdTopK.slope`."""
         return torch.sigmoid(t) * torch.sigmoid(-t)
 
-    def tail(self, t: float, *, below: bool = False) -> float:  # noqa: ARG002  # symmetric
+    def tail(self, t: float, *, below: bool = False) -> float:
         """See `ThresholdTopK.tail`."""
         return 1 / (1 + math.exp(min(t, 700.0)))
 
 
+@method(
+    "projection-top-k",
+    "Euclidean projection onto the weights that sum to k.",
+    needs="top-k",
+    claims=(*INDICATOR, "vertex-exact"),
+    order=230,
+)
 @dataclass(frozen=True, kw_only=True)
 class ProjectionTopK(ThresholdTopK):
-    """Euclidean projection of x / s onto the weights in [0, 1] that sum to k: sparse, sparsemax at k = 1.
+    """F(x_i / s - b), F(t) = t cut to [0, 1]: sparse, sparsemax at k = 1.
 
-    F(t) = t cut to [0, 1]. Exactly the mask, with gradient zero, once the gap between the k-th and the next entry is s.
+    Exactly the mask, with gradient zero, once the gap between the k-th and the next entry is s.
 
     Examples:
         >>> import torch
@@ -183,13 +209,20 @@ class ProjectionTopK(ThresholdTopK):
         return min(1.0, max(0.0, -t if below else 1 - t))
 
 
+@method(
+    "iterative-top-k",
+    "Softmax k times, each without what was chosen before.",
+    needs="top-k",
+    claims=("error-bound", "hard-limit", "gradient-matches-value", "sums-to-k", "symmetric"),
+    references=("Xie and Ermon 2019, arXiv:1901.10517", "Plotz and Roth 2018, arXiv:1810.12575"),
+    order=240,
+)
 @dataclass(frozen=True, kw_only=True)
 class IterativeTopK(TopKOperator):
-    """Sum of k softmax weights p = softmax(a / s): from a = x, after each one a <- a + log(1 - p).
+    """Sum of k weights p = softmax(a / s): from a = x, after each one a <- a + log(1 - p).
 
-    Scaling x and s together changes it, since the logarithm has no unit.
-    Xie and Ermon 2019, arXiv:1901.10517; Plotz and Roth 2018, arXiv:1810.12575. Sums to k; single weights can exceed 1,
-    so that the error has no better bound than 2 k.
+    Scaling x and s together changes it, since the logarithm has no unit. Sums to k; single weights can exceed 1, so
+    that the error has no better bound than 2 k.
 
     Examples:
         >>> import torch
@@ -211,18 +244,26 @@ class IterativeTopK(TopKOperator):
             a = a - a.detach().amax(-1, keepdim=True)
         return total
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         return Bound(0.0, 2.0 * k)
 
 
+@method(
+    "sinkhorn-top-k",
+    "Entropic optimal transport to 0 and 1, by Sinkhorn iterations.",
+    needs="top-k",
+    claims=("hard-limit", "gradient-matches-value", "unit-interval", "symmetric"),
+    references=("Xie et al. 2020, arXiv:2002.06504",),
+    order=250,
+)
 @dataclass(frozen=True, kw_only=True)
 class SinkhornTopK(TopKOperator):
-    """Soft top-k by entropic optimal transport of n entries to the two places 0 and 1, by Sinkhorn iterations.
+    """n entries are transported to the two places y = 0 and 1, with cost (x_i - y)^2 and regularisation s.
 
-    Xie et al. 2020, arXiv:2002.06504: cost (x_i - y)^2, regularisation s. The plan is of the form sigmoid((2 x_i - 1) /
-    s + b), so that it converges to `LogisticTopK` at softness s / 2, the faster the larger s is; after finitely many
-    iterations the weights sum to k only nearly. Differentiated through its iterations.
+    The plan is of the form sigmoid((2 x_i - 1) / s + b), so that it converges to `LogisticTopK` at softness s / 2, the
+    faster the larger s is; after finitely many iterations the weights sum to k only nearly. Differentiated through its
+    iterations.
 
     Args:
         iterations: pairs of updates, >= 1.
@@ -239,7 +280,7 @@ class SinkhornTopK(TopKOperator):
         if self.iterations < 1:
             raise ValueError(f"iterations must be >= 1, got {self.iterations}")
 
-    def choose(self, u: Tensor, k: int, softness: float | Tensor) -> Tensor:  # noqa: ARG002  # scores are scaled already
+    def choose(self, u: Tensor, k: int, softness: float | Tensor) -> Tensor:
         """See `TopKOperator.choose`.
 
         The update of the rows is p_i = sigmoid(2 u_i - c), that of the places c <- c + log of the odds of what the rows
@@ -256,6 +297,6 @@ class SinkhornTopK(TopKOperator):
             c = c + (taken - left) - math.log(k / (n - k))
         return torch.sigmoid(2 * u - c)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:
         """None: how far the iterations are from their limit depends on x."""
         return None

@@ -10,32 +10,36 @@ import torch
 from scipy import special
 from torch import Tensor
 
+from kexue_bench import Claimed, method
+
 from .. import simplex
 from ..contract import Bound
 from ..kinds import MaxOperator
 from ..rows import Rows
+from ..simplex import EntmaxWeights
+from ..words import BOUNDED
 
 _THIRDS = 60
 
 
-def checked_alpha(alpha: float) -> None:
-    """Raise ValueError below 1."""
-    if not alpha >= 1:
-        raise ValueError(f"alpha must be >= 1 (1 softmax, 1.5 entmax, 2 sparsemax), got {alpha!r}")
-
-
+@method(
+    "weighted-max",
+    "Mean of the entries under sparsemax or entmax weights.",
+    needs="max",
+    claims=(*BOUNDED, "lower-bound", "symmetric", Claimed(name="vertex-exact", when="alpha > 1")),
+    references=("Martins and Astudillo 2016, arXiv:1602.02068",),
+    variants=("weighted-max[alpha=[2.0,1.5]]",),
+    order=70,
+)
 @dataclass(frozen=True, kw_only=True)
-class WeightedMax(MaxOperator):
-    """sum_i p_i x_i with weights p = entmax_alpha(x / s): a lower bound of the maximum, within the entries' range.
+class WeightedMax(EntmaxWeights, MaxOperator):
+    """sum_i p_i x_i with weights p = entmax_alpha(x / s), within the entries' range.
 
     alpha 1 is the softmax-weighted (Boltzmann) mean. Its error is at least -s W((n - 1) / e), W Lambert's function,
     reached where all other entries lie s (1 + W) below: less than the s log n of `LogSumExp`. Sparsemax (alpha 2)
     reaches -s (1 - 1/n) / 4 and is exact once the gap is s / (alpha - 1). Not monotone: its gradient p_i (1 + (x_i -
     value) / s) at alpha 1 can be negative. Regularised choices (`EntmaxMax`) are monotone. For alpha other than 1 and 2
     the bound is the worst of equal gaps, found numerically.
-
-    Args:
-        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
 
     Examples:
         >>> import torch
@@ -46,15 +50,12 @@ class WeightedMax(MaxOperator):
 
     alpha: float = 2.0
 
-    def __post_init__(self) -> None:
-        checked_alpha(self.alpha)
-
     def above(self, row: Rows, softness: float | Tensor) -> Tensor:
         """See `MaxOperator.above`."""
-        p = simplex.weights(row.below / softness, self.alpha)
+        p = self.weights(row.below / softness)
         return (p * row.below.masked_fill(~row.keep, 0)).sum(-1)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`; the worst entries lie all at one distance, the given gap or the worst beyond it."""
         if n == 1:
             return Bound(0.0, 0.0)
@@ -68,17 +69,23 @@ class WeightedMax(MaxOperator):
         return Bound(-softness * _loss(n, max(worst, least), self.alpha), 0.0)
 
 
+@method(
+    "entmax-max",
+    "max <p, x> + s H(p): sparsemax or entmax as its gradient.",
+    needs="max",
+    claims=(*BOUNDED, "upper-bound", "monotone", "symmetric", Claimed(name="vertex-exact", when="alpha > 1")),
+    references=("Niculae and Blondel 2017, arXiv:1705.07704",),
+    variants=("entmax-max[alpha=[2.0,1.5]]",),
+    order=80,
+)
 @dataclass(frozen=True, kw_only=True)
-class EntmaxMax(MaxOperator):
-    """max over weights p of <p, x> + s H(p), H Tsallis' entropy of order alpha: an upper bound of the maximum, convex.
+class EntmaxMax(EntmaxWeights, MaxOperator):
+    """max over weights p of <p, x> + s H(p), H Tsallis' entropy of order alpha; convex in x.
 
-    Niculae and Blondel 2017, arXiv:1705.07704. Its gradient is the maximising p = entmax_alpha(x / s), which is sparse
-    for alpha > 1, so that it is exactly the maximum once the gap is s / (alpha - 1). At alpha 2, sparsemax, it is
-    max_p <p, x> - s (|p|^2 - 1) / 2. Its error is at most s H(uniform) = s (1 - n^(1 - alpha)) / (alpha (alpha - 1)),
-    reached at ties: s / 2 for every n at alpha 2. At alpha 1 it is `LogSumExp`.
-
-    Args:
-        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+    Its gradient is the maximising p = entmax_alpha(x / s), which is sparse for alpha > 1, so that it is exactly the
+    maximum once the gap is s / (alpha - 1). At alpha 2, sparsemax, it is max_p <p, x> - s (|p|^2 - 1) / 2. Its error is
+    at most s H(uniform) = s (1 - n^(1 - alpha)) / (alpha (alpha - 1)), reached at ties: s / 2 for every n at alpha 2.
+    At alpha 1 it is `LogSumExp`.
 
     Examples:
         >>> import torch
@@ -88,19 +95,16 @@ class EntmaxMax(MaxOperator):
 
     alpha: float = 2.0
 
-    def __post_init__(self) -> None:
-        checked_alpha(self.alpha)
-
     def above(self, row: Rows, softness: float | Tensor) -> Tensor:
         """See `MaxOperator.above`; its gradient is p, by the envelope theorem, and has one itself."""
-        p = simplex.weights(row.below / softness, self.alpha)
+        p = self.weights(row.below / softness)
         below = row.below.masked_fill(~row.keep, 0)
         value = (p * below).sum(-1) + softness * simplex.entropy(p.detach(), self.alpha)
         step = below - below.detach()
         # Halved, since the product has both factors' derivatives in its second one.
         return value.detach() + (p.detach() * step + (p - p.detach()) * step / 2).sum(-1)
 
-    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:  # noqa: ARG002  # one signature for all
+    def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
         rest = simplex.rival_weight(n, gap / softness, self.alpha)
         p = torch.tensor([1 - rest, *[rest / (n - 1)] * (n - 1)] if n > 1 else [1.0], dtype=torch.float64)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
+from kexue_bench import task
 from kexue_bench.lab.training import Training, adam
 
 from ..contract import Smoothing, arguments, fitting
@@ -40,19 +41,26 @@ class Projection(nn.Module):
         return images @ self.weight
 
 
+@dataclass(frozen=True, kw_only=True)
 class Digits:
     """What both tasks share: images, splits of each replicate's own, and the softness of a method.
 
     The soft mask works on scores that are centred and scaled to variance 1 in each row, so that the softness which
     gives the asked error on normal rows means the same to every method, and to every stage of training.
 
+    Args:
+        steps: optimisation steps.
+        lr: learning rate.
+        k: entries that are chosen.
+        level: mean sum of absolute errors, on rows of normal scores, that every method is brought to.
+
     Attributes:
         features: what the map gives of an image.
     """
 
     features: ClassVar[int]
-    steps: int
-    lr: float
+    steps: int = 200
+    lr: float = 0.01
     k: int
     level: float
 
@@ -65,7 +73,9 @@ class Digits:
     def build(self, method: object, ctx: Context) -> Training:
         """One map a replicate; the loss is the soft form of what is measured."""
         operator = fitting(method, "top-k")
-        setting = Setting(kind="top-k", rows=self._normal_rows, k=self.k, match="error", level=self.level)
+        setting = Setting(
+            kind="top-k", rows=self._normal_rows, n=self.candidates, k=self.k, match="error", level=self.level
+        )
         softness = Bench(operator, setting, calibration(ctx)).softness
         images, targets = self._split(ctx)
         count = len(ctx.replicates)
@@ -121,6 +131,21 @@ class Digits:
         return images, known["targets"][order].to(ctx.device)
 
 
+@task(
+    "digits-top-k",
+    "train a linear classifier of digits so that the class is among the 3 best, at one error of the mask",
+    version=1,
+    kind="trained",
+    offers={"top-k", "linear", "training"},
+    suites={"standard": ("digits-top-k",), "full": ("digits-top-k[steps=1000]",)},
+    methods={"standard": "fitting", "full": "fitting"},
+    timed={"full"},
+    replicates={"quick": 5, "standard": 5, "full": 20},
+    stack=5,
+    primary="top-k-accuracy",
+    headline=("top-k-accuracy", "top-1-accuracy", "time", "memory"),
+    order=200,
+)
 @dataclass(frozen=True, kw_only=True)
 class DigitsTopK(Digits):
     """Train a linear classifier so that the class is among the k best; the loss is 1 - the soft mask at the class.
@@ -129,15 +154,11 @@ class DigitsTopK(Digits):
     With the hard mask nothing is learned: its gradient is zero.
 
     Args:
-        steps: optimisation steps.
-        lr: learning rate.
         k: classes that are chosen of 10.
         level: mean sum of absolute errors, on rows of 10 normal scores, that every method is brought to.
     """
 
     features: ClassVar[int] = 10
-    steps: int = 200
-    lr: float = 0.01
     k: int = 3
     level: float = 0.8
 
@@ -155,7 +176,7 @@ class DigitsTopK(Digits):
         """The class scores, and 1 at the class."""
         return features, nn.functional.one_hot(targets, 10).to(features.dtype)
 
-    def measure(self, training: Training, ctx: Context) -> Measure:  # noqa: ARG002  # the split is the training's
+    def measure(self, training: Training, ctx: Context) -> Measure:
         """`top-k-accuracy` and `top-1-accuracy` on the held-out images."""
         model = training.model
         assert isinstance(model, Projection)
@@ -171,6 +192,21 @@ class DigitsTopK(Digits):
         return values
 
 
+@task(
+    "digits-neighbours",
+    "train 3 features of digits so that the 9 nearest images agree, at one error of the mask",
+    version=1,
+    kind="trained",
+    offers={"top-k", "linear", "training"},
+    suites={"standard": ("digits-neighbours",), "full": ("digits-neighbours[steps=1000]",)},
+    methods={"standard": "fitting", "full": "fitting"},
+    timed={"full"},
+    replicates={"quick": 5, "standard": 5, "full": 20},
+    stack=5,
+    primary="neighbour-accuracy",
+    headline=("neighbour-accuracy", "time", "memory"),
+    order=210,
+)
 @dataclass(frozen=True, kw_only=True)
 class DigitsNeighbours(Digits):
     """Train a linear map to 3 dimensions so that the k nearest images are of the same class.
@@ -180,15 +216,11 @@ class DigitsNeighbours(Digits):
     training, by a split of each replicate's own; Adam. Scored by hard votes of the k nearest training images.
 
     Args:
-        steps: optimisation steps.
-        lr: learning rate.
         k: neighbours.
         level: mean sum of absolute errors, on rows of 100 normal scores, that every method is brought to.
     """
 
     features: ClassVar[int] = 3
-    steps: int = 200
-    lr: float = 0.01
     k: int = 9
     level: float = 2.0
 
@@ -209,7 +241,7 @@ class DigitsNeighbours(Digits):
         same = targets[:, :50].unsqueeze(-1) == targets[:, 50:].unsqueeze(-2)
         return -distances, same.to(features.dtype) / self.k
 
-    def measure(self, training: Training, ctx: Context) -> Measure:  # noqa: ARG002  # the split is the training's
+    def measure(self, training: Training, ctx: Context) -> Measure:
         """`neighbour-accuracy`: votes of the k nearest training images on the held-out ones."""
         model = training.model
         assert isinstance(model, Projection)

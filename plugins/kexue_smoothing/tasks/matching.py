@@ -47,6 +47,7 @@ class Setting:
     Args:
         kind: the hard function.
         rows: `rows(noise, count)` gives `count` random inputs, [count, n].
+        n: entries of a row.
         k: of `top-k`.
         match: `error` or `gradient`, what every operator is brought to.
         level: its value.
@@ -54,6 +55,7 @@ class Setting:
 
     kind: str
     rows: Callable[[Noise, int], Tensor]
+    n: int
     k: int
     match: str
     level: float
@@ -146,6 +148,29 @@ class Bench:
             wrong=wrong.double(),
         )
 
+    def problem(self, ctx: Context, *, curve: bool) -> Sampling:
+        """The sampling problem whose draws are what was found of random rows.
+
+        Args:
+            ctx: of the case.
+            curve: also record errors, bounds and gradients around the matched softness.
+        """
+        # The hard function is the reference of the first two, not a contestant.
+        columns = {"dead-share": 2}
+        if self.adjustable:
+            columns |= {"smooth-error": 0, "gradient-gap": 1}
+        if self.setting.kind in MONOTONE:
+            columns |= {"wrong-sign": 3}
+        return Sampling(
+            draw=self.draw,
+            truth=torch.zeros(4, dtype=torch.float64, device=ctx.device),
+            batch=BATCH,
+            metrics=(),
+            losses={name: _column(i) for name, i in columns.items()},
+            dtype=torch.float64,
+            after=self.record if curve else self.record_softness,
+        )
+
     def record_softness(self, ctx: Recorder) -> None:
         """The softness that was found, where one was looked for."""
         if self.adjustable:
@@ -235,53 +260,6 @@ class Bench:
 
     def _gradients(self) -> Callable[[float], float]:
         return lambda softness: float(self.find(self._noise, CALIBRATION, softness).gap.mean())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Matched(Sampling):
-    """A sampling problem whose draws are what was found of random rows; claims look at the operator itself.
-
-    Args:
-        bench: the operator in its setting.
-        n: entries of a row.
-    """
-
-    bench: Bench
-    n: int
-
-
-def matched(operator: Smoothing, setting: Setting, ctx: Context, *, n: int, curve: bool) -> Matched:
-    """The problem of one operator in one setting.
-
-    Args:
-        n: entries of a row.
-        curve: also record errors, bounds and gradients around the matched softness.
-    """
-    bench = Bench(operator, setting, ctx.noise("data"))
-    # The hard function is the reference of the first two, not a contestant.
-    columns = {"dead-share": 2}
-    if bench.adjustable:
-        columns |= {"smooth-error": 0, "gradient-gap": 1}
-    if setting.kind in MONOTONE:
-        columns |= {"wrong-sign": 3}
-
-    def record(ctx: Recorder) -> None:
-        if curve:
-            bench.record(ctx)
-        else:
-            bench.record_softness(ctx)
-
-    return Matched(
-        draw=bench.draw,
-        truth=torch.zeros(4, dtype=torch.float64, device=ctx.device),
-        batch=BATCH,
-        metrics=(),
-        losses={name: _column(i) for name, i in columns.items()},
-        dtype=torch.float64,
-        after=record,
-        bench=bench,
-        n=n,
-    )
 
 
 def timed(operator: Smoothing, setting: Setting, ctx: Context) -> Workload:

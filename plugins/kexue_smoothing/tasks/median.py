@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
 from kexue_bench.lab.moments import estimate
 from kexue_bench.lab.problems import Sampling, Workload
 
@@ -22,9 +23,23 @@ _BATCH, ROWS = 4096, 2**20
 """Rows of a batch and in all: a standard error of .1 %."""
 
 
+@task(
+    "constant-median",
+    "Squared error of 4999.5 for the median of n labels, times 1e-4; exact expectation.",
+    version=1,
+    kind="record",
+    offers={"sort"},
+    suites={"standard": ("constant-median[n=[5,9,15]]",), "full": ("constant-median[n=[5,9,15]]",)},
+    methods={"standard": ("hard",), "full": ("hard",)},
+    timed=(),
+    dtype="float64",
+    primary="estimate",
+    headline=("estimate", "memory"),
+    order=250,
+)
 @dataclass(frozen=True, kw_only=True)
 class ConstantMedian:
-    """Squared error, times 1e-4, of always answering 4999.5 for the median of n labels, uniform on 0 .. 9999.
+    """E (m - 4999.5)^2 1e-4, m the median of n labels that are uniform on 0 .. 9999.
 
     The task of Grover et al. 2019, arXiv:1903.08850, table 2, and its row "Constant (Simulated)". The median is taken
     by the method, on labels over 1e4, so that what a soft order does to it is seen beside the hard one, `hard`, which

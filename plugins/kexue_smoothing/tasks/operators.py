@@ -3,36 +3,437 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from kexue_bench import task
+
 from ..contract import fitting
-from .matching import Matched, Setting, matched, timed
+from ..words import AT_ERROR, AT_GRADIENT, BUDGETS, FITTING
+from .matching import Bench, Setting, timed
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
     from kexue_bench.lab.noise import Noise
-    from kexue_bench.lab.problems import Workload
+    from kexue_bench.lab.problems import Sampling, Workload
+
+_SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
+"""Width and lower end of the uniform distributions."""
 
 
-class Task:
-    """What the tasks of all kinds share.
+@task(
+    "max",
+    "Largest of n uniform entries, at one mean absolute error.",
+    version=1,
+    kind="sampling",
+    offers={"max", "nonnegative"},
+    suites={
+        "quick": ("max",),
+        "standard": ("max[curve=true]",),
+        "full": ("max[curve=true]", "max[level=[0.01,0.002],curve=true]", "max[n=256,curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "max", "match": "error", "entries": "uniform", "k": 1},
+    defaults={"level": 0.05},
+    order=10,
+)
+@task(
+    "pair-max",
+    "Larger of two uniform entries, at one mean absolute error.",
+    version=1,
+    kind="sampling",
+    offers={"max", "nonnegative", "pair"},
+    suites={
+        "standard": ("pair-max[curve=true]",),
+        "full": ("pair-max[curve=true]", "pair-max[level=[0.005,0.001],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "max", "match": "error", "entries": "uniform", "k": 1},
+    defaults={"n": 2, "level": 0.02},
+    order=20,
+)
+@task(
+    "argmax",
+    "Index of the largest of n normal entries, at one mean error in places.",
+    version=1,
+    kind="sampling",
+    offers={"argmax"},
+    suites={
+        "quick": ("argmax",),
+        "standard": ("argmax[curve=true]",),
+        "full": ("argmax[curve=true]", "argmax[level=[0.1,0.02],curve=true]", "argmax[n=256,curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "argmax", "match": "error", "entries": "normal", "k": 1},
+    defaults={"level": 0.5},
+    order=30,
+)
+@task(
+    "one-hot",
+    "Indicator of the largest of n normal entries, at one mean sum of errors.",
+    version=1,
+    kind="sampling",
+    offers={"linear", "one-hot"},
+    suites={
+        "quick": ("one-hot",),
+        "standard": ("one-hot[curve=true]",),
+        "full": ("one-hot[curve=true]", "one-hot[level=[0.1,0.02],curve=true]", "one-hot[n=256,curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "one-hot", "match": "error", "entries": "normal", "k": 1},
+    defaults={"level": 0.4},
+    order=40,
+)
+@task(
+    "sample",
+    "Sample of n categories with normal logits, at one mean sum of errors.",
+    version=1,
+    kind="sampling",
+    offers={"sample"},
+    suites={
+        "quick": ("sample",),
+        "standard": ("sample[curve=true]",),
+        "full": ("sample[curve=true]", "sample[level=[0.1,0.02],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "sample", "match": "error", "entries": "normal", "k": 1},
+    defaults={"level": 0.4},
+    order=50,
+)
+@task(
+    "cumax",
+    "Step at the largest of n normal entries, at one mean sum of errors.",
+    version=1,
+    kind="sampling",
+    offers={"cumax"},
+    suites={
+        "quick": ("cumax",),
+        "standard": ("cumax[curve=true]",),
+        "full": ("cumax[curve=true]", "cumax[level=[0.2,0.05],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "cumax", "match": "error", "entries": "normal", "k": 1},
+    defaults={"level": 1.0},
+    order=60,
+)
+@task(
+    "top-k",
+    "Mask of the k largest of n normal entries, at one mean sum of errors.",
+    version=1,
+    kind="sampling",
+    offers={"linear", "top-k"},
+    suites={
+        "quick": ("top-k",),
+        "standard": ("top-k[curve=true]",),
+        "full": ("top-k[curve=true]", "top-k[level=[0.2,0.05],curve=true]", "top-k[n=256,curve=true]"),
+    },
+    methods=FITTING,
+    timed={"standard", "full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "top-k", "match": "error", "entries": "normal"},
+    defaults={"k": 4, "level": 0.8},
+    order=70,
+)
+@task(
+    "sort",
+    "Normal entries in order, at one mean absolute error of an entry.",
+    version=1,
+    kind="sampling",
+    offers={"sort"},
+    suites={
+        "quick": ("sort[n=8]",),
+        "standard": ("sort[curve=true]",),
+        "full": ("sort[curve=true]", "sort[level=[0.01,0.002],curve=true]", "sort[n=128,curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "sort", "match": "error", "entries": "normal", "k": 1},
+    defaults={"level": 0.05},
+    order=80,
+)
+@task(
+    "rank",
+    "Ranks of n normal entries, at one mean absolute error of a rank.",
+    version=1,
+    kind="sampling",
+    offers={"linear", "rank"},
+    suites={
+        "quick": ("rank",),
+        "standard": ("rank[curve=true]",),
+        "full": ("rank[curve=true]", "rank[level=[0.05,0.01],curve=true]", "rank[n=256,curve=true]"),
+    },
+    methods=FITTING,
+    timed={"quick", "full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "rank", "match": "error", "entries": "normal", "k": 1},
+    defaults={"level": 0.25},
+    order=90,
+)
+@task(
+    "relu",
+    "max(x, 0) of uniform x in (-1, 1), at one mean absolute error.",
+    version=1,
+    kind="sampling",
+    offers={"relu"},
+    suites={
+        "quick": ("relu",),
+        "standard": ("relu[curve=true]",),
+        "full": ("relu[curve=true]", "relu[level=[0.002,0.0005],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "relu", "match": "error", "entries": "symmetric", "k": 1},
+    defaults={"n": 64, "level": 0.01},
+    order=100,
+)
+@task(
+    "abs",
+    "|x| of uniform x in (-1, 1), at one mean absolute error.",
+    version=1,
+    kind="sampling",
+    offers={"abs"},
+    suites={
+        "quick": ("abs",),
+        "standard": ("abs[curve=true]",),
+        "full": ("abs[curve=true]", "abs[level=[0.002,0.0005],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "abs", "match": "error", "entries": "symmetric", "k": 1},
+    defaults={"n": 64, "level": 0.01},
+    order=110,
+)
+@task(
+    "step",
+    "Step at 0 of uniform x in (-1, 1), at one mean absolute error.",
+    version=1,
+    kind="sampling",
+    offers={"step"},
+    suites={
+        "quick": ("step",),
+        "standard": ("step[curve=true]",),
+        "full": ("step[curve=true]", "step[level=[0.02,0.005],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "step", "match": "error", "entries": "symmetric", "k": 1},
+    defaults={"n": 64, "level": 0.05},
+    order=120,
+)
+@task(
+    "round",
+    "Rounding of uniform x in (-3, 3), at one mean absolute error.",
+    version=1,
+    kind="sampling",
+    offers={"round"},
+    suites={
+        "quick": ("round",),
+        "standard": ("round[curve=true]",),
+        "full": ("round[curve=true]", "round[level=[0.02,0.005],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "round", "match": "error", "entries": "wide", "k": 1},
+    defaults={"n": 64, "level": 0.05},
+    order=130,
+)
+@task(
+    "floor",
+    "Rounding down of uniform x in (-3, 3), at one mean absolute error.",
+    version=1,
+    kind="sampling",
+    offers={"floor"},
+    suites={"standard": ("floor[curve=true]",), "full": ("floor[curve=true]", "floor[level=[0.02,0.005],curve=true]")},
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="gradient-gap",
+    headline=AT_ERROR,
+    fixed={"function": "floor", "match": "error", "entries": "wide", "k": 1},
+    defaults={"n": 64, "level": 0.05},
+    order=140,
+)
+@task(
+    "max-at-gradient",
+    "`max` at one mean squared distance of gradients from the hard one's.",
+    version=1,
+    kind="sampling",
+    offers={"max", "nonnegative"},
+    suites={
+        "standard": ("max-at-gradient[curve=true]",),
+        "full": ("max-at-gradient[curve=true]", "max-at-gradient[level=[0.2,0.01],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="smooth-error",
+    headline=AT_GRADIENT,
+    fixed={"function": "max", "match": "gradient", "entries": "uniform", "k": 1},
+    defaults={"level": 0.05},
+    order=150,
+)
+@task(
+    "one-hot-at-gradient",
+    "`one-hot` at one mean squared distance of gradients from the hard one's.",
+    version=1,
+    kind="sampling",
+    offers={"linear", "one-hot"},
+    suites={
+        "standard": ("one-hot-at-gradient[curve=true]",),
+        "full": ("one-hot-at-gradient[curve=true]", "one-hot-at-gradient[level=[8.0,32.0],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="smooth-error",
+    headline=AT_GRADIENT,
+    fixed={"function": "one-hot", "match": "gradient", "entries": "normal", "k": 1},
+    defaults={"level": 2.0},
+    order=160,
+)
+@task(
+    "top-k-at-gradient",
+    "`top-k` at one mean squared distance of gradients from the hard one's.",
+    version=1,
+    kind="sampling",
+    offers={"linear", "top-k"},
+    suites={
+        "standard": ("top-k-at-gradient[curve=true]",),
+        "full": ("top-k-at-gradient[curve=true]", "top-k-at-gradient[level=[8.0,32.0],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="smooth-error",
+    headline=AT_GRADIENT,
+    fixed={"function": "top-k", "match": "gradient", "entries": "normal"},
+    defaults={"k": 4, "level": 2.0},
+    order=170,
+)
+@task(
+    "sort-at-gradient",
+    "`sort` at one mean squared distance of gradients from the hard one's.",
+    version=1,
+    kind="sampling",
+    offers={"sort"},
+    suites={
+        "standard": ("sort-at-gradient[curve=true]",),
+        "full": ("sort-at-gradient[curve=true]", "sort-at-gradient[level=[4.0,1.0],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="smooth-error",
+    headline=AT_GRADIENT,
+    fixed={"function": "sort", "match": "gradient", "entries": "normal", "k": 1},
+    defaults={"level": 2.0},
+    order=180,
+)
+@task(
+    "rank-at-gradient",
+    "`rank` at one mean squared distance of gradients from the hard one's.",
+    version=1,
+    kind="sampling",
+    offers={"linear", "rank"},
+    suites={
+        "standard": ("rank-at-gradient[curve=true]",),
+        "full": ("rank-at-gradient[curve=true]", "rank-at-gradient[level=[200.0,800.0],curve=true]"),
+    },
+    methods=FITTING,
+    timed={"full"},
+    budgets=BUDGETS,
+    dtype="float64",
+    primary="smooth-error",
+    headline=AT_GRADIENT,
+    fixed={"function": "rank", "match": "gradient", "entries": "normal", "k": 1},
+    defaults={"level": 50.0},
+    order=190,
+)
+@dataclass(frozen=True, kw_only=True)
+class Matched:
+    """A hard function on rows of independent entries; operators meet at one mean error or one mean gradient gap.
 
-    Attributes:
-        kind: the hard function.
+    The error is that of `hard_functions.error`: absolute, in places, summed over a row or averaged, by the function.
+
+    Args:
+        function: the hard function, one of `contract.KINDS`.
         match: `error` or `gradient`, what every operator is brought to.
-        law: of independent entries, `uniform` on (0, 1), `symmetric` on (-1, 1), `wide` on (-3, 3), or `normal`.
-        k: how many entries are chosen; 1 where the kind has no such number.
+        entries: their distribution: `uniform` on (0, 1), `symmetric` on (-1, 1), `wide` on (-3, 3), or `normal`.
+        n: entries of a row.
+        k: entries that are chosen.
+        level: mean error, or mean squared norm of the difference of gradients, that every operator is brought to.
+        curve: also record errors, bounds and gradients for softnesses around the matched one.
     """
 
-    kind: ClassVar[str]
-    match: ClassVar[str] = "error"
-    law: ClassVar[str] = "normal"
-    n: int
+    function: str
+    match: str
+    entries: str
+    n: int = 16
     k: int = 1
     level: float
-    curve: bool
+    curve: bool = False
 
     def __post_init__(self) -> None:
         if self.n < 2:
@@ -45,334 +446,23 @@ class Task:
     @property
     def setting(self) -> Setting:
         """What operators are compared on."""
-        return Setting(kind=self.kind, rows=self.rows, k=self.k, match=self.match, level=self.level)
+        return Setting(kind=self.function, rows=self.rows, n=self.n, k=self.k, match=self.match, level=self.level)
 
     def rows(self, noise: Noise, count: int) -> Tensor:
         """Random inputs, [count, n]."""
-        if self.law == "normal":
+        if self.entries == "normal":
             return noise.normal(count, self.n)
-        width, low = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}[self.law]
+        width, low = _SPANS[self.entries]
         return noise.uniform(count, self.n) * width + low
 
-    def problem(self, method: object, ctx: Context) -> Matched:
+    def subject(self, method: object, ctx: Context) -> Bench:
+        """The operator in its setting, which is what claims look at."""
+        return Bench(fitting(method, self.function), self.setting, ctx.noise("data"))
+
+    def problem(self, method: object, ctx: Context) -> Sampling:
         """See `SamplingTask.problem`."""
-        return matched(fitting(method, self.kind), self.setting, ctx, n=self.n, curve=self.curve)
+        return self.subject(method, ctx).problem(ctx, curve=self.curve)
 
     def workload(self, method: object, ctx: Context) -> Workload:
-        """See `Task.workload`."""
-        return timed(fitting(method, self.kind), self.setting, ctx)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Max(Task):
-    """The largest of n uniform entries; operators meet at one mean absolute error.
-
-    Args:
-        n: entries of a row.
-        level: mean absolute error that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "max"
-    law: ClassVar[str] = "uniform"
-    n: int = 16
-    level: float = 0.05
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaxOfTwo(Task):
-    """The larger of two uniform entries; operators meet at one mean absolute error.
-
-    Args:
-        n: entries of a row.
-        level: mean absolute error that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "max"
-    law: ClassVar[str] = "uniform"
-    n: int = 2
-    level: float = 0.02
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Argmax(Task):
-    """The index of the largest of n normal entries; operators meet at one mean absolute error.
-
-    Args:
-        n: entries of a row.
-        level: mean absolute error, in places, that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "argmax"
-    n: int = 16
-    level: float = 0.5
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class OneHot(Task):
-    """The indicator of the largest of n normal entries; operators meet at one mean sum of absolute errors.
-
-    Args:
-        n: entries of a row.
-        level: mean sum of absolute errors that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "one-hot"
-    n: int = 16
-    level: float = 0.4
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample(Task):
-    """A sample of n categories with normal logits; operators meet at one mean sum of absolute errors.
-
-    Args:
-        n: entries of a row.
-        level: mean sum of absolute errors that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "sample"
-    n: int = 16
-    level: float = 0.4
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class CumulativeMax(Task):
-    """A step at the largest of n normal entries; operators meet at one mean sum of absolute errors.
-
-    Args:
-        n: entries of a row.
-        level: mean sum of absolute errors that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "cumax"
-    n: int = 16
-    level: float = 1.0
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class TopK(Task):
-    """The k largest of n normal entries; operators meet at one mean sum of absolute errors.
-
-    Args:
-        n: entries of a row.
-        k: entries that are chosen.
-        level: mean sum of absolute errors that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "top-k"
-    n: int = 16
-    k: int = 4
-    level: float = 0.8
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sort(Task):
-    """n normal entries in order; operators meet at one mean absolute error of an entry.
-
-    Args:
-        n: entries of a row.
-        level: mean absolute error of an entry that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "sort"
-    n: int = 16
-    level: float = 0.05
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rank(Task):
-    """The ranks of n normal entries; operators meet at one mean absolute error of a rank.
-
-    Args:
-        n: entries of a row.
-        level: mean absolute error of a rank that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "rank"
-    n: int = 16
-    level: float = 0.25
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Relu(Task):
-    """max(x, 0) of uniform x in (-1, 1); operators meet at one mean absolute error.
-
-    Args:
-        n: entries of a row.
-        level: mean absolute error that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "relu"
-    law: ClassVar[str] = "symmetric"
-    n: int = 64
-    level: float = 0.01
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Abs(Task):
-    """|x| of uniform x in (-1, 1); operators meet at one mean absolute error.
-
-    Args:
-        n: entries of a row.
-        level: mean absolute error that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "abs"
-    law: ClassVar[str] = "symmetric"
-    n: int = 64
-    level: float = 0.01
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step(Task):
-    """The step at 0 of uniform x in (-1, 1); operators meet at one mean absolute error.
-
-    Args:
-        n: entries of a row.
-        level: mean absolute error that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "step"
-    law: ClassVar[str] = "symmetric"
-    n: int = 64
-    level: float = 0.05
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Round(Task):
-    """Rounding of uniform x in (-3, 3); operators meet at one mean absolute error.
-
-    Args:
-        n: entries of a row.
-        level: mean absolute error that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "round"
-    law: ClassVar[str] = "wide"
-    n: int = 64
-    level: float = 0.05
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Floor(Task):
-    """Rounding down of uniform x in (-3, 3); operators meet at one mean absolute error.
-
-    Args:
-        n: entries of a row.
-        level: mean absolute error that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    kind: ClassVar[str] = "floor"
-    law: ClassVar[str] = "wide"
-    n: int = 64
-    level: float = 0.05
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaxAtGradient(Max):
-    """`Max` with operators that meet at one mean squared distance of the gradient from the hard one's.
-
-    Args:
-        n: entries of a row.
-        level: mean squared norm of the difference of gradients that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    match: ClassVar[str] = "gradient"
-    n: int = 16
-    level: float = 0.05
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class OneHotAtGradient(OneHot):
-    """`OneHot` with operators that meet at one mean squared distance of the gradient from the hard one's.
-
-    Args:
-        n: entries of a row.
-        level: mean squared norm of the difference of gradients that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    match: ClassVar[str] = "gradient"
-    n: int = 16
-    level: float = 2.0
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class TopKAtGradient(TopK):
-    """`TopK` with operators that meet at one mean squared distance of the gradient from the hard one's.
-
-    Args:
-        n: entries of a row.
-        k: entries that are chosen.
-        level: mean squared norm of the difference of gradients that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    match: ClassVar[str] = "gradient"
-    n: int = 16
-    k: int = 4
-    level: float = 2.0
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class SortAtGradient(Sort):
-    """`Sort` with operators that meet at one mean squared distance of the gradient from the hard one's.
-
-    Args:
-        n: entries of a row.
-        level: mean squared norm of the difference of gradients that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    match: ClassVar[str] = "gradient"
-    n: int = 16
-    level: float = 2.0
-    curve: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankAtGradient(Rank):
-    """`Rank` with operators that meet at one mean squared distance of the gradient from the hard one's.
-
-    Args:
-        n: entries of a row.
-        level: mean squared norm of the difference of gradients that every operator is brought to.
-        curve: also record errors, bounds and gradients for softnesses around the matched one.
-    """
-
-    match: ClassVar[str] = "gradient"
-    n: int = 16
-    level: float = 50.0
-    curve: bool = False
+        """What is timed; see `lab.tasks`."""
+        return timed(fitting(method, self.function), self.setting, ctx)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from kexue_bench import task
 from kexue_bench.lab.problems import Workload
 
 from ..contract import fitting
@@ -16,6 +18,22 @@ if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
 
 
+@task(
+    "sort-speed",
+    "One step on 20 soft permutations of n scores, forwards and backwards: seconds and memory.",
+    version=1,
+    kind="record",
+    offers={"sort"},
+    suites={"full": ("sort-speed[n=[500,2000]]",)},
+    methods={
+        "quick": ("softsort", "neuralsort"),
+        "standard": ("softsort", "neuralsort"),
+        "full": ("softsort", "neuralsort"),
+    },
+    primary="time",
+    headline=("time", "memory"),
+    order=260,
+)
 @dataclass(frozen=True, kw_only=True)
 class SortSpeed:
     """A step of the speed test of SoftSort (arXiv:2006.16038, its repository): learn scores that are in order.
@@ -45,7 +63,8 @@ class SortSpeed:
         """One step."""
         return Workload(call=self._step(method, ctx), unit="step")
 
-    def _step(self, method: object, ctx: Context):  # noqa: ANN202  # a closure that gives the gradient
+    def _step(self, method: object, ctx: Context) -> Callable[[], Tensor]:
+        """One step, which gives the gradient of the scores."""
         operator = fitting(method, "sort")
         matrix = getattr(operator, "matrix", None)
         if matrix is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 
@@ -12,7 +11,9 @@ from kexue_bench.catalog import core_claims as claims
 from kexue_bench.catalog.plugins import load_plugins
 from kexue_bench.catalog.registry import Registry
 from kexue_bench.lab import stages
+from kexue_bench.lab.context import Context
 from kexue_bench.plan.plan import Request, build_plan
+from kexue_bench.run import worker
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 
@@ -26,20 +27,15 @@ def registry(monkeypatch):
         del sys.modules[name]
 
 
-def _build(instance):
-    module, _, name = instance.target.partition(":")
-    return getattr(importlib.import_module(module), name)(**instance.params)
-
-
-def _verdicts(registry, context, method, task):
+def _verdicts(registry, method, task):
     """Claim -> verdict, of the claims of this family that a method makes on a task."""
     plan = build_plan(Request(families=("smoothing",), methods=(method,), tasks=(task,), stages=("verify",)), registry)
     found = {}
     for case in (case for job in plan.jobs for case in job.cases):
         check = str(case.options["check"])
         if check.startswith("kexue_smoothing"):
-            ctx = context(task, dict(case.task.params), stage="verify", options=dict(case.options), claim=case.claim)
-            stages.verify(_build(case.task), _build(case.method), ctx)
+            ctx = Context(case)
+            stages.verify(worker.build(case.task), worker.build(case.method), ctx)
             found[case.claim] = claims.decide(ctx.measurements[0])
     return found
 
@@ -61,9 +57,9 @@ def _verdicts(registry, context, method, task):
         ("first-of-all", "max", {"symmetric"}),
     ],
 )
-def test_a_mutant_fails_what_it_breaks_and_nothing_else(registry, context, method, task, broken):
+def test_a_mutant_fails_what_it_breaks_and_nothing_else(registry, method, task, broken):
     """Every other claim it makes passes, but for a bound that it does not declare."""
-    found = _verdicts(registry, context, method, task)
+    found = _verdicts(registry, method, task)
     assert {claim: verdict for claim, verdict in found.items() if verdict == "FAIL"} == dict.fromkeys(broken, "FAIL")
 
 
@@ -94,8 +90,8 @@ def test_a_mutant_fails_what_it_breaks_and_nothing_else(registry, context, metho
         ("softmax", "floor"),
     ],
 )
-def test_an_honest_operator_passes_all_it_claims(registry, context, method, task):
+def test_an_honest_operator_passes_all_it_claims(registry, method, task):
     """One or two of each kind; `verify` runs them all."""
-    found = _verdicts(registry, context, method, task)
+    found = _verdicts(registry, method, task)
     assert set(found.values()) == {"PASS"}
     assert "stable" in found

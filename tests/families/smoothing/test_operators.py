@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 import itertools
 import math
 
@@ -15,26 +13,12 @@ from sklearn.isotonic import isotonic_regression
 
 import kexue_smoothing as ks
 from kexue_bench.lab.noise import Noise
-from kexue_smoothing import method_specs
 from kexue_smoothing.contract import KINDS, SCALARS, fitting
 from kexue_smoothing.methods.top_k import ThresholdTopK
 
 
 def rows(*shape, seed=0):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.mark.parametrize(
-    "target", sorted({spec.target for spec in method_specs.METHODS}), ids=lambda t: t.partition(":")[2]
-)
-def test_the_example_of_a_method_gives_what_it_says(target):
-    """A doctest in the class docstring, of at least two lines."""
-    module, _, name = target.partition(":")
-    cls = getattr(importlib.import_module(module), name)
-    runner = doctest.DocTestRunner(optionflags=doctest.REPORT_ONLY_FIRST_FAILURE)
-    results = [runner.run(test) for test in doctest.DocTestFinder(recurse=False).find(cls, name, globs={name: cls})]
-    assert sum(result.attempted for result in results) > 1
-    assert not any(result.failed for result in results)
 
 
 def test_isotonic_regression_is_that_of_scikit_learn():

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import math
 
+import installed
 import pytest
 import torch
 
 import kexue_smoothing as ks
 from kexue_bench.lab import stages
 from kexue_bench.lab.noise import Noise
-from kexue_smoothing import method_specs, plugin, published_specs, task_specs
 from kexue_smoothing.tasks.digits import DigitsNeighbours, DigitsTopK
 from kexue_smoothing.tasks.matching import Bench, Setting
 from kexue_smoothing.tasks.median import ConstantMedian
-from kexue_smoothing.tasks.operators import Max, OneHot, RankAtGradient, Sort, TopK
-from kexue_smoothing.tasks.printed import PrintedSort
+from kexue_smoothing.tasks.operators import Matched
+from kexue_smoothing.tasks.printed import Printed
 from kexue_smoothing.tasks.speed import SortSpeed
+
+TASKS = {spec.name: spec for spec in installed.tasks("smoothing")}
+
+
+def matched(name, **params):
+    """The task that is declared under a name, as a worker builds it."""
+    spec = TASKS[name]
+    return Matched(**{**spec.defaults, **params, **spec.fixed})
 
 
 def values(ctx, point=None):
@@ -26,17 +34,17 @@ def values(ctx, point=None):
 @pytest.mark.parametrize(
     ("task", "method"),
     [
-        (Max(), ks.LogSumExp()),
-        (Max(), ks.PNorm()),
-        (OneHot(), ks.Sparsemax()),
-        (TopK(), ks.LapSum()),
-        (TopK(), ks.Perturbed()),
-        (Sort(), ks.FastSoftSort()),
+        ("max", ks.LogSumExp()),
+        ("max", ks.PNorm()),
+        ("one-hot", ks.Sparsemax()),
+        ("top-k", ks.LapSum()),
+        ("top-k", ks.Perturbed()),
+        ("sort", ks.FastSoftSort()),
     ],
 )
 def test_every_operator_is_brought_to_the_asked_error(context, task, method):
     """On fresh rows the mean error is the level, but for sampling of both: 5 % of 512 and 2,048 rows and a bit."""
-    ctx = context("task")
+    ctx, task = context("task"), matched(task)
     stages.evaluate(task, method, ctx)
     assert values(ctx)["smooth-error"] == pytest.approx(task.level, rel=0.15)
 
@@ -44,7 +52,7 @@ def test_every_operator_is_brought_to_the_asked_error(context, task, method):
 def test_matching_at_a_known_scale_gives_the_closed_form():
     """Two entries 0 and 1: s log(1 + exp(-1 / s)) = .1 is solved by bisection here, by the harness there."""
     rows = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
-    setting = Setting(kind="max", rows=lambda _, n: rows.expand(n, 2), k=1, match="error", level=0.1)
+    setting = Setting(kind="max", rows=lambda _, n: rows.expand(n, 2), n=2, k=1, match="error", level=0.1)
     low, high = 1e-3, 1e3
     for _ in range(200):
         s = math.sqrt(low * high)
@@ -57,13 +65,13 @@ def test_operators_meet_at_one_gradient(context):
     """At one mean squared gradient of 50, within the spread of heavy tails, errors are what is compared."""
     for method in (ks.Softmax(), ks.FastSoftRank()):
         ctx = context("rank-at-gradient")
-        stages.evaluate(RankAtGradient(), method, ctx)
+        stages.evaluate(matched("rank-at-gradient"), method, ctx)
         assert values(ctx)["gradient-gap"] == pytest.approx(50, rel=0.3)
 
 
 def test_a_level_out_of_reach_is_an_error(context):
     """The sum of errors of an indicator never exceeds 2."""
-    task = OneHot(level=2.5)
+    task = matched("one-hot", level=2.5)
     with pytest.raises(ValueError, match=r"gives Entmax a mean error of 2\.5 here; choose another level"):
         stages.evaluate(task, ks.Entmax(), context("one-hot"))
 
@@ -71,7 +79,7 @@ def test_a_level_out_of_reach_is_an_error(context):
 def test_the_hard_function_is_the_reference_and_no_contestant(context):
     """It records neither error nor gradient gap nor softness, and its indicator is dead everywhere."""
     ctx = context("one-hot")
-    stages.evaluate(OneHot(), ks.Hard(), ctx)
+    stages.evaluate(matched("one-hot"), ks.Hard(), ctx)
     found = values(ctx)
     assert found["dead-share"] == 1
     assert not {"smooth-error", "gradient-gap", "softness"} & set(found)
@@ -80,7 +88,7 @@ def test_the_hard_function_is_the_reference_and_no_contestant(context):
 def test_curves_hold_softness_error_gradient_and_a_bound_that_holds(context):
     """Thirteen octaves around the matched softness; no mean error is above its mean bound."""
     ctx = context("max")
-    stages.evaluate(Max(curve=True), ks.LogSumExp(), ctx)
+    stages.evaluate(matched("max", curve=True), ks.LogSumExp(), ctx)
     points = [values(ctx, point) for point in range(13)]
     assert all(point["smooth-extent"] <= point["smooth-bound"] for point in points)
     assert points[12]["softness"] == pytest.approx(2**12 * points[0]["softness"])
@@ -89,7 +97,7 @@ def test_curves_hold_softness_error_gradient_and_a_bound_that_holds(context):
 
 def test_what_is_timed_is_the_operator_alone(context):
     """A sampling task that has a workload of its own hands that to the clock, not a batch of draws."""
-    workload = stages.workload(TopK(), ks.LapSum(), context("top-k", stage="time"))
+    workload = stages.workload(matched("top-k"), ks.LapSum(), context("top-k", stage="time"))
     assert workload.unit == "call"
     assert workload.call().shape == (64, 16)
 
@@ -109,7 +117,7 @@ def test_an_operator_that_writes_to_its_input_is_refused(context):
             return None
 
     with pytest.raises(ValueError, match="must leave x as it is"):
-        stages.evaluate(OneHot(), Greedy(), context("one-hot"))
+        stages.evaluate(matched("one-hot"), Greedy(), context("one-hot"))
 
 
 @pytest.mark.parametrize("n", [5, 9, 15])
@@ -127,7 +135,7 @@ def test_the_median_of_labels_has_its_exact_expectation(context, n):
 def test_printed_rows_are_recorded_entry_by_entry(context):
     """The first row of fast-soft-sort's README, and the derivative of its first entry: all are one block."""
     ctx = context("printed-sort")
-    PrintedSort().evaluate(ks.FastSoftSort(), ctx)
+    Printed(function="sort", row="three").evaluate(ks.FastSoftSort(), ctx)
     rows = {m.labels.get("entry", m.metric): m.value for m in ctx.measurements}
     assert rows == pytest.approx({"0": 5 / 3, "1": 8 / 3, "2": 11 / 3, "soft-slope": 1 / 3})
 
@@ -168,20 +176,27 @@ def test_a_stack_of_trainings_equals_its_singles(context):
     assert one
 
 
-def test_each_task_runs_the_methods_of_its_kind_and_each_method_has_a_task():
-    """Every method's needs are met somewhere; a suite names only methods whose needs are met."""
-    tasks = plugin.kexue_tasks()
-    for spec in method_specs.METHODS:
-        assert any(spec.needs <= task.offers for task in tasks), spec.name
-    for task in task_specs.TASKS:
-        assert set(task.methods["quick"]) == set(method_specs.names_for(task.offers))
+def test_every_method_has_a_task():
+    """Its needs are met somewhere."""
+    for spec in installed.methods("smoothing"):
+        assert any(spec.needs <= task.offers for task in TASKS.values()), spec.name
 
 
 def test_published_figures_belong_to_instances_that_a_suite_runs():
-    """Task and method of every figure stand in the standard or full suite, or are the baseline."""
-    specs = {task.name: task for task in published_specs.TASKS}
-    for figure in plugin.kexue_published():
-        task = specs[figure.task.partition("[")[0]]
+    """Task and method of every figure stand in the full suite, or are the baseline."""
+    figures = [spec for spec in installed.registry().published.values() if spec.family == "smoothing"]
+    assert figures
+    for figure in figures:
+        task = TASKS[figure.task.partition("[")[0]]
         assert task.suites["full"]
         methods = " ".join(task.methods["full"]).replace("[alpha=[1.5,1.33]]", "[alpha=1.5] entmax[alpha=1.33]").split()
         assert figure.method in {*methods, "softmax"}
+
+
+def test_a_subject_is_the_operator_that_the_problem_draws_from(context):
+    """Claims look at what is measured: the operator of the task's function in the task's setting."""
+    task = matched("top-k", n=8)
+    subject = task.subject(ks.Softmax(), context("top-k"))
+    assert isinstance(subject.operator, ks.ThresholdSigmoid)
+    assert (subject.setting.n, subject.setting.k) == (8, 4)
+    assert task.problem(ks.Softmax(), context("top-k")).batch == 256

@@ -1,1 +1,1 @@
-"""A stranger's plugin of smooth operators that are each wrong in one way."""
+"""A third party's plugin of smooth operators that are each wrong in one way."""

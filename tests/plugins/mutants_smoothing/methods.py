@@ -1,4 +1,4 @@
-"""Operators that `verify` must fail."""
+"""Operators that `verify` must fail, each by the first claim that it makes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from kexue_bench import method
 from kexue_smoothing.contract import Bound
 from kexue_smoothing.kinds import MaxOperator, TopKOperator
 from kexue_smoothing.methods.log_sum_exp import LogSumExp
@@ -17,6 +18,7 @@ from kexue_smoothing.methods.sorting_network import SortingNetwork
 from kexue_smoothing.methods.weighted_max import WeightedMax
 
 
+@method("overflowing-logsumexp", "wrong in one way", needs="max", claims=("error-bound",))
 @dataclass(frozen=True, kw_only=True)
 class OverflowingLogSumExp(LogSumExp):
     """The textbook formula without its shift."""
@@ -25,6 +27,7 @@ class OverflowingLogSumExp(LogSumExp):
         return softness * (x / softness).exp().sum(dim).log()
 
 
+@method("upper-boltzmann", "wrong in one way", needs="max", claims=("upper-bound", "monotone"))
 @dataclass(frozen=True, kw_only=True)
 class UpperBoltzmann(WeightedMax):
     """A weighted mean, which cannot exceed the maximum, declared an upper bound and monotone."""
@@ -32,6 +35,7 @@ class UpperBoltzmann(WeightedMax):
     alpha: float = 1.0
 
 
+@method("loose-softsort", "wrong in one way", needs="sort", claims=("tight-bound", "error-bound"))
 @dataclass(frozen=True, kw_only=True)
 class LooseSoftSort(SoftSort):
     """A bound of s log n, which holds and is never reached."""
@@ -40,6 +44,7 @@ class LooseSoftSort(SoftSort):
         return Bound(0.0, 2 * super().bound(n, gap, softness).high)
 
 
+@method("optimistic-softsort", "wrong in one way", needs="sort", claims=("error-bound",))
 @dataclass(frozen=True, kw_only=True)
 class OptimisticSoftSort(SoftSort):
     """A bound for two entries, declared for all n."""
@@ -48,6 +53,7 @@ class OptimisticSoftSort(SoftSort):
         return super().bound(2, gap, softness)
 
 
+@method("detached-entmax", "wrong in one way", needs="one-hot", claims=("gradient-matches-value",))
 @dataclass(frozen=True, kw_only=True)
 class DetachedEntmax(Entmax):
     """A threshold without its own derivative."""
@@ -59,6 +65,7 @@ class DetachedEntmax(Entmax):
         return torch.relu(u - threshold)
 
 
+@method("slipped-iterative", "wrong in one way", needs="top-k", claims=("hard-limit", "sums-to-k"))
 @dataclass(frozen=True, kw_only=True)
 class SlippedIterative(TopKOperator):
     """Repeated softmax whose logarithmic mask is not divided by the softness: (.5, 0, 0, 1.5) in the limit."""
@@ -74,6 +81,7 @@ class SlippedIterative(TopKOperator):
         return Bound(0.0, 2.0 * k)
 
 
+@method("counting-itself", "wrong in one way", needs="rank", claims=("hard-limit", "symmetric"))
 @dataclass(frozen=True, kw_only=True)
 class CountingItself(PairwiseRank):
     """A rank half too large: one plus all soft comparisons, its own among them."""
@@ -82,6 +90,7 @@ class CountingItself(PairwiseRank):
         return super().ranks(x, softness) + 0.5
 
 
+@method("uncapped-top-k", "wrong in one way", needs="top-k", claims=("unit-interval", "sums-to-k"))
 @dataclass(frozen=True, kw_only=True)
 class UncappedTopK(TopKOperator):
     """k times softmax: sums to k, but leaves [0, 1]."""
@@ -93,6 +102,7 @@ class UncappedTopK(TopKOperator):
         return Bound(0.0, 2.0 * k)
 
 
+@method("exact-softmax", "wrong in one way", needs="one-hot", claims=("vertex-exact", "sums-to-k"))
 @dataclass(frozen=True, kw_only=True)
 class ExactSoftmax(Entmax):
     """Softmax declared exact at a finite gap."""
@@ -103,14 +113,19 @@ class ExactSoftmax(Entmax):
         return Bound(0.0, 0.0 if gap >= softness else 2.0)
 
 
+@method("monotone-swish", "wrong in one way", needs="relu", claims=("monotone", "upper-bound"))
 @dataclass(frozen=True, kw_only=True)
 class MonotoneSwish(Swish):
     """Declared monotone and above the rectifier; it is neither."""
 
 
+@method("lopsided-network", "wrong in one way", needs="sort", claims=("doubly-stochastic", "row-stochastic"))
 @dataclass(frozen=True, kw_only=True)
 class LopsidedNetwork(SortingNetwork):
     """A relaxed comparison that mixes only where the larger goes: rows sum to 1, columns do not."""
+
+    network: str = "odd-even"
+    law: str = "cauchy"
 
     def permutation(self, x, softness):
         p = super().permutation(x, softness)
@@ -120,6 +135,7 @@ class LopsidedNetwork(SortingNetwork):
         return (self.permutation(x, softness) @ x.unsqueeze(-1)).squeeze(-1)
 
 
+@method("first-of-all", "wrong in one way", needs="max", claims=("symmetric", "error-bound"))
 @dataclass(frozen=True, kw_only=True)
 class FirstOfAll(MaxOperator):
     """A soft maximum that looks at the first two entries more than at the others."""
