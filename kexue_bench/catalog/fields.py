@@ -115,13 +115,7 @@ def declared_fields(target: str) -> tuple[Field, ...]:
     docs: dict[str, str] = {}
     for known in reversed(order):
         docs |= known.sheet.documented
-    # As Python has it: a class that is not decorated has the fields of its nearest base that is. One without such a
-    # base is built by its own `__init__`, and its annotations say what that takes.
-    first = next((known for known in order if known.is_dataclass), order[0])
-    found: dict[str, tuple[_Known, Attribute]] = {}
-    for known in reversed(_linear(first, ())):
-        if known.is_dataclass or known == first:
-            found |= {item.name: (known, item) for item in known.sheet.attributes if not _is_marker(item)}
+    found = _collected(order[0])
     fields = [(known, item) for known, item in found.values() if "ClassVar" not in item.type]
     mine = {module.partition(".")[0], "kexue_bench"}
     for known, item in fields:
@@ -131,6 +125,24 @@ def declared_fields(target: str) -> tuple[Field, ...]:
                 do=f"declare its field {item.name!r} in {name!r} or in a base of this package",
             )
     return tuple(_field(known, item, docs.get(item.name, "")) for known, item in fields)
+
+
+def _collected(known: _Known) -> dict[str, tuple[_Known, Attribute]]:
+    """Annotated names of a class and its bases, each with the class that has the last word, in `dataclasses`' order.
+
+    As Python has it: a dataclass takes the fields of each of its bases with all that the base took from its own; a
+    class that is not decorated has those of its nearest base that is. One without such a base is built by its own
+    `__init__`, and its annotations say what that takes.
+    """
+    order = _linear(known, ())
+    nearest = next((base for base in order if base.is_dataclass), known)
+    if nearest != known:
+        return _collected(nearest)
+    found: dict[str, tuple[_Known, Attribute]] = {}
+    for base in reversed(order[1:]):
+        if any(item.is_dataclass for item in _linear(base, ())):
+            found |= _collected(base)
+    return found | {item.name: (known, item) for item in known.sheet.attributes if not _is_marker(item)}
 
 
 def _is_marker(item: Attribute) -> bool:
