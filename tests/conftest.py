@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,9 @@ from kexue_bench.api import Case, Instance, Job, Outcome
 from kexue_bench.store import codec
 
 PLUGINS = Path(__file__).parent / "plugins"
+# Set before any test module is imported: some read the specs of families then. Child processes inherit it.
+_CACHE = tempfile.TemporaryDirectory(prefix="kexue-bench-cache-")
+os.environ["KEXUE_BENCH_CACHE"] = _CACHE.name
 
 
 @dataclass(frozen=True)

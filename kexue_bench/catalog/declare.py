@@ -48,7 +48,8 @@ from ..api import (
 from ..errors import PluginError, UnknownNameError
 from ..modules import find
 from .fields import fields_of
-from .source import Decorator, Module, module_of, sheet_of
+from .sheets import Decorator
+from .source import Module, module_of, sheet_of
 
 Spec = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | MetricSpec | PublishedSpec
 Words = str | AbstractSet[str] | tuple[str, ...]

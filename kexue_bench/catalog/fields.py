@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from ..api import MethodSpec, Scalar, TaskSpec
 from ..errors import PluginError, UnknownNameError
-from .source import Attribute, ClassSheet, Module, module_of
+from .sheets import Attribute, ClassSheet
+from .source import Module, module_of
 
 TYPES: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 

@@ -33,8 +33,3 @@ def published(family: str) -> tuple[PublishedSpec, ...]:
 def readings(family: str) -> tuple[ReadingSpec, ...]:
     """The readings of a family, in order."""
     return tuple(spec for (owner, _), spec in registry().readings.items() if owner == family)
-
-
-def published(family: str) -> tuple[PublishedSpec, ...]:
-    """The published figures of a family, in order."""
-    return tuple(spec for (owner, _), spec in registry().published.items() if owner == family)
