@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .exports import lazy
 
 if TYPE_CHECKING:
+    from . import errors as errors
     from ._version import __version__ as __version__
     from .api import Case as Case
     from .api import Claimed as Claimed
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from .catalog.declare import reading as reading
     from .catalog.declare import task as task
     from .catalog.hookspecs import hookimpl as hookimpl
+    from .session import Comparison as Comparison
+    from .session import compare as compare
+    from .session import verify as verify
     from .store.results import Run as Run
     from .store.results import load_run as load_run
 

@@ -38,6 +38,8 @@ def lazy(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module, attribute = home
+        if module == package:  # `from . import errors`: a module of the package itself
+            return importlib.import_module(f"{package}.{attribute}")
         value = getattr(importlib.import_module(module), attribute)
         setattr(sys.modules[package], name, value)
         return value

@@ -13,9 +13,9 @@ from .. import session
 from ..api import STAGES, SUITES, Stage
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
-from ..errors import UsageError
 from ..plan.plan import Request
 from ..session import RunOptions
+from ..session.options import device_of
 
 
 def add_plugin_options(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +88,7 @@ def request_of(args: argparse.Namespace, families: Sequence[str]) -> Request:
         stages=tuple(args.stage) or STAGES,
         replicates=args.replicates,
         seed=args.seed,
-        device=_device(args.device),
+        device=device_of(args.device),
         dtype=args.dtype,
         threads=args.threads,
         precision=args.precision,
@@ -143,12 +143,3 @@ def size(text: str) -> int:
     unit = (match[2] or "").lower()
     base = 1024 if unit.endswith("i") else 1000
     return int(count * base ** " kmgt".index(unit[:1] or " "))
-
-
-def _device(text: str) -> str:
-    """A device by name; the workers check that it exists."""
-    if text == "auto":
-        return "cuda" if Path("/dev/nvidia0").exists() else "cpu"
-    if text in {"cpu", "cuda"} or (text.startswith("cuda:") and text[5:].isdigit()):
-        return text
-    raise UsageError("--device must be cpu, cuda, cuda:N or auto", got=repr(text))

@@ -10,16 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 
 from rich.console import Console
 
-from ..analysis.findings import Finding, read_findings
-from ..api import SCHEMA, Evidence
+from ..api import SCHEMA
 from ..catalog.core_claims import ALPHA
-from ..report.verification import Verification
-from ..store.codec import encode
-from ..store.results import Run
+from ..session import Verification
 from . import options, runs
 from .plan_view import print_plan
 
@@ -47,38 +43,13 @@ def execute(args: argparse.Namespace) -> int:
         print_plan(runs.plan_only(args, families, registry, hooks))
         return 0
     finished = runs.run_request(args, families, registry, hooks)
-    findings = read_findings(finished.run.plan, finished.run.outcomes)
+    found = Verification(runs=(finished.run,), notes=finished.notes, everything=args.all)
     if args.format == "json":
-        _print_json(findings, finished.run)
+        document = {"schema": SCHEMA, "run": [finished.run.path.name], "alpha": ALPHA, "rows": found.rows()}
+        json.dump(document, sys.stdout, indent=1)
+        print()
     else:
-        console = Console()
-        console.print(Verification(findings, everything=args.all, unicode=console.encoding.startswith("utf")))
+        Console().print(found)
     print(f"\n{runs.summary(finished.run)}\n{finished.run.path}", file=sys.stderr)
-    failed = any(finding.verdict == "FAIL" for finding in findings)
     code = runs.exit_code(finished)
-    return NEGATIVE if failed and code <= runs.INCOMPLETE else code
-
-
-def _print_json(findings: Sequence[Finding], run: Run) -> None:
-    rows = [
-        {
-            "family": finding.case.family,
-            "task": finding.case.task.name,
-            "task_params": encode(finding.case.task.params),
-            "method": finding.case.method.name,
-            "method_params": encode(finding.case.method.params),
-            "claim": finding.case.claim,
-            "verdict": finding.verdict,
-            "status": finding.outcome.status if finding.outcome else "missing",
-            "reason": finding.outcome.reason if finding.outcome else "",
-            **(_evidence_columns(finding.evidence) if finding.evidence else {}),
-        }
-        for finding in findings
-    ]
-    json.dump({"schema": SCHEMA, "run": [run.path.name], "alpha": ALPHA, "rows": rows}, sys.stdout, indent=1)
-    print()
-
-
-def _evidence_columns(evidence: Evidence) -> dict[str, object]:
-    names = ("value", "low", "high", "unit", "n", "statistic", "p", "detectable", "tolerance", "note")
-    return {name: encode(getattr(evidence, name)) for name in names}
+    return NEGATIVE if found.failed and code <= runs.INCOMPLETE else code

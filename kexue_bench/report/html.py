@@ -1,4 +1,4 @@
-"""Tabulation -> one HTML page that stands alone: no script, no address, nothing to fetch, every foreign text escaped.
+"""Tabulation -> HTML, a page that stands alone or a fragment: no script, nothing to fetch, every foreign text escaped.
 
 It holds what the terminal shows, every column included, and draws the ratios or differences to the baseline with their
 intervals, so that a table of twenty methods is read at a glance.
@@ -79,26 +79,38 @@ def render_html(
         environments: name of a run -> where it ran.
         commands: the commands that made the runs.
     """
+    return _template("page").render(
+        **_content(tabulation),
+        anchors=True,
+        title=", ".join(tabulation.runs),
+        environments={name: _facts(facts) for name, facts in environments.items()},
+        commands=commands,
+    )
+
+
+def render_fragment(tabulation: Tabulation) -> str:
+    """The tables as one `div`, for a notebook: in its colours, without links, beside other fragments."""
+    return _template("fragment").render(**_content(tabulation), anchors=False)
+
+
+def _content(tabulation: Tabulation) -> Mapping[str, object]:
     families: dict[str, list[Mapping[str, object]]] = {}
     for number, table in enumerate(tabulation.tables):
         families.setdefault(table.family, []).append(_table(table, tabulation, f"table-{number}"))
     summaries = {summary.family: _summary(summary, tabulation) for summary in tabulation.summaries}
-    return _template().render(
-        title=", ".join(tabulation.runs),
-        families=[
+    return {
+        "families": [
             {"name": name, "tables": tables, "summary": summaries.get(name)} for name, tables in families.items()
         ],
-        others=[view for name, view in summaries.items() if name not in families],
-        legend=legend(tabulation),
-        environments={name: _facts(facts) for name, facts in environments.items()},
-        commands=commands,
-        width=_WIDTH,
-        height=_HEIGHT,
-    )
+        "others": [view for name, view in summaries.items() if name not in families],
+        "legend": legend(tabulation),
+        "width": _WIDTH,
+        "height": _HEIGHT,
+    }
 
 
 @cache
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("kexue_bench.report"),
         autoescape=True,
@@ -107,7 +119,7 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["visible"] = visible
-    return environment.get_template("page.html.jinja")
+    return environment.get_template(f"{name}.html.jinja")
 
 
 def _table(table: Table, tabulation: Tabulation, anchor: str) -> Mapping[str, object]:

@@ -26,7 +26,7 @@ _WIDE, _LONGEST = 110, 34
 """From this width on verdicts are words and draws are shown; the longest method that is not cropped then."""
 
 
-class Verification:
+class FindingsReport:
     """A rich renderable of the findings of one run.
 
     Args:

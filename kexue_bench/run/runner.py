@@ -133,7 +133,8 @@ class _Run:
             self._engine.start()
             broken = self._resolve(works)
         self._writer = open_writer()
-        self._common["details"] = str(self._writer.path / "details")
+        # Absolute: a worker has the folder in which this process started its first run.
+        self._common["details"] = str((self._writer.path / "details").absolute())
         if self._observer is not None:
             self._observer.started(self._plan)
         self._tell(replayed if not carry else self._writer.append(replayed))

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 from ..exports import lazy
 
 if TYPE_CHECKING:
+    from .entry import compare as compare
+    from .entry import verify as verify
     from .options import ReadOptions as ReadOptions
     from .options import RunOptions as RunOptions
+    from .results import Comparison as Comparison
+    from .results import Verification as Verification
     from .results import tabulate as tabulate
     from .running import Session as Session
     from .running import load as load

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ..analysis.comparison import check_levels
 from ..analysis.stats import Correction
 from ..catalog.registry import Registry
+from ..errors import UsageError
 from ..store.results import DEFAULT_ROOT
+
+EngineName = Literal["local", "ray"]
+Isolation = Literal["case", "worker", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +38,10 @@ class RunOptions:
     """
 
     output: Path = DEFAULT_ROOT
-    engine: Literal["local", "ray"] = "local"
+    engine: EngineName = "local"
     address: str = ""
     jobs: int | None = None
-    isolation: Literal["case", "worker", "none"] = "case"
+    isolation: Isolation = "case"
     timeout: float | None = 600.0
     memory: int | None = None
     grace: float = 10.0
@@ -47,6 +51,16 @@ class RunOptions:
     verbose: bool = False
     quiet: bool = False
     command: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse values with which nothing can run."""
+        for name, known in (("engine", get_args(EngineName)), ("isolation", get_args(Isolation))):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} must be one of {', '.join(known)}", got=repr(getattr(self, name)))
+        for name in ("jobs", "timeout", "memory"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name} must be positive", got=str(value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +91,21 @@ class ReadOptions:
             UsageError: a margin or a level that makes no sense.
         """
         check_levels(margin=self.margin, alpha=self.alpha)
+        if self.correction not in get_args(Correction):
+            raise UsageError(f"correction must be one of {', '.join(get_args(Correction))}", got=repr(self.correction))
         for name in (*self.columns, *([self.sort] if self.sort else [])):
             if name not in registry.metrics:
                 raise registry.unknown("metric", name, registry.metrics)
+
+
+def device_of(text: str) -> str:
+    """A device by name, `auto` resolved; the workers check that it exists.
+
+    Raises:
+        UsageError: it is not the name of a device.
+    """
+    if text == "auto":
+        return "cuda" if Path("/dev/nvidia0").exists() else "cpu"
+    if text in {"cpu", "cuda"} or (text.startswith("cuda:") and text[5:].isdigit()):
+        return text
+    raise UsageError("--device must be cpu, cuda, cuda:N or auto", got=repr(text))

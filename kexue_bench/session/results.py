@@ -1,20 +1,43 @@
-"""Stored runs, read."""
+"""What a run came to, as values that show themselves: on a terminal, in a notebook, as a frame and as files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TypeVar
+import io
+import shlex
+import sys
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.console import Console, ConsoleOptions, RenderResult
 
 from ..analysis.comparison import read
+from ..analysis.findings import Finding, read_findings
 from ..analysis.published import figures
-from ..analysis.tables import Tabulation
-from ..api import FamilySpec, TaskSpec
+from ..analysis.tables import Table, Tabulation
+from ..api import STATUSES, Case, Evidence, FamilySpec, Outcome, TaskSpec
 from ..catalog.registry import Registry
+from ..errors import ResultsError, UsageError
+from ..files import reason_of, write_atomic
+from ..report.verification import FindingsReport
+from ..store.codec import encode
+from ..store.frame import to_frame
 from ..store.results import Run
 from .options import ReadOptions
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Spec = TypeVar("Spec", FamilySpec, TaskSpec)
+SUFFIXES = {".csv": "csv", ".json": "json", ".md": "md", ".tex": "latex", ".parquet": "parquet"}
+"""Suffix of a file -> the format in which rows are written to it."""
+WIDTH = 120
+"""Columns of a terminal that a notebook is shown as."""
 
 
 def tabulate(runs: Sequence[Run], registry: Registry, options: ReadOptions) -> Tabulation:
@@ -38,6 +61,239 @@ def tabulate(runs: Sequence[Run], registry: Registry, options: ReadOptions) -> T
         published=known,
     )
     return replace(tabulation, notes=(*(f"{run.path.name}: {note}" for run in runs for note in run.notes), *unresolved))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Result(ABC):
+    """What `compare` and `verify` return: runs, and ways to show and to save what was read out of them.
+
+    Args:
+        runs: the stored runs behind it.
+        notes: what a reader must know of how they were made and read.
+    """
+
+    runs: tuple[Run, ...]
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def rows(self) -> list[dict[str, object]]:
+        """Flat rows of plain JSON data."""
+
+    @abstractmethod
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What the command line prints."""
+
+    @abstractmethod
+    def _repr_html_(self) -> str:
+        """A fragment for a notebook."""
+
+    @property
+    def statuses(self) -> Mapping[str, int]:
+        """Status -> planned cases that ended so, the most frequent first; `missing` for those without an outcome."""
+        return dict(Counter(status for _, status, _ in self._endings()).most_common())
+
+    @property
+    def failures(self) -> tuple[dict[str, object], ...]:
+        """One flat row for each case that did not end well: what it was, its status, phase, reason and key."""
+        return tuple(
+            {
+                "family": case.family,
+                "task": case.task.label,
+                "method": case.method.label,
+                "stage": case.stage,
+                "claim": case.claim,
+                "status": status,
+                "phase": outcome.phase if outcome else "",
+                "reason": outcome.reason if outcome else "the run ended before this case did",
+                "trace": outcome.trace if outcome else "",
+                "key": case.key,
+            }
+            for case, status, outcome in self._endings()
+            if outcome is None or not STATUSES[outcome.status].result
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each measurement of every run, as `Run.to_frame` says."""
+        return to_frame(self.runs)
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write it to a file, whose suffix decides how: `.html` as it is shown, or `rows()` as one of `SUFFIXES`.
+
+        Raises:
+            UsageError: no format has that suffix.
+            ResultsError: the file cannot be written.
+        """
+        target = Path(path)
+        suffix = target.suffix.lower()
+        if suffix != ".html" and suffix not in SUFFIXES:
+            raise UsageError(
+                "save needs a file whose suffix says the format",
+                got=repr(str(target)),
+                do=f"use one of .html, {', '.join(SUFFIXES)}",
+            )
+        try:
+            if suffix == ".html":
+                write_atomic(target, self._page().encode("utf-8"))
+            else:
+                from ..report.export import write_rows
+
+                write_rows(self.rows(), SUFFIXES[suffix], target, run=[run.path.name for run in self.runs])
+        except OSError as error:
+            raise ResultsError(f"{str(target)!r} cannot be written", got=reason_of(error)) from error
+        return target
+
+    @abstractmethod
+    def _page(self) -> str:
+        """A whole HTML page."""
+
+    def _endings(self) -> list[tuple[Case, str, Outcome | None]]:
+        found = [(case, run.outcomes.get(case.key)) for run in self.runs for case in run.plan.cases]
+        return [(case, outcome.status if outcome else "missing", outcome) for case, outcome in found]
+
+    def _named(self) -> str:
+        return ", ".join(run.path.name for run in self.runs)
+
+    def _counted(self) -> str:
+        statuses = self.statuses
+        return f"{sum(statuses.values())} cases = " + " + ".join(f"{name} {count}" for name, count in statuses.items())
+
+    def __str__(self) -> str:
+        return self._text()
+
+    def _text(self, *, width: int | None = None) -> str:
+        """What the command line prints, without colours."""
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace", newline="")
+        Console(file=out, width=width, color_system=None, force_jupyter=False).print(self)
+        out.flush()
+        return out.buffer.getvalue().decode(encoding).rstrip("\n")
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:  # noqa: ARG002  # IPython's signature
+        return {"text/plain": self._text(width=WIDTH), "text/html": self._repr_html_()}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Comparison(Result):
+    """What `compare` returns. Print it, end a notebook's cell with it, or take its numbers.
+
+    Args:
+        tabulation: the statistical reading: tables, summaries, margin, level and correction.
+    """
+
+    tabulation: Tabulation
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """One table for each task, device and dtype."""
+        return self.tabulation.tables
+
+    def rows(self) -> list[dict[str, object]]:
+        """One flat row of plain JSON data for each (task, method, metric), and one for each method without a result."""
+        return self.tabulation.rows()
+
+    def published(self) -> list[dict[str, object]]:
+        """One flat row for each published figure that stands beside one of ours."""
+        return self.tabulation.published()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The tables, the summaries, and how to read them."""
+        from ..report.terminal import render
+
+        yield render(self.tabulation, width=options.max_width, unicode=options.encoding.startswith("utf"))
+
+    def _repr_html_(self) -> str:
+        from ..report.html import render_fragment
+
+        return render_fragment(self.tabulation)
+
+    def _page(self) -> str:
+        from ..report.html import render_html
+
+        return render_html(
+            self.tabulation,
+            environments={run.path.name: run.environment for run in self.runs},
+            commands=[shlex.join(run.command) for run in self.runs if run.command],
+        )
+
+    def __repr__(self) -> str:
+        tables = f"{len(self.tables)} table{'s' * (len(self.tables) != 1)}"
+        return f"<Comparison of {self._named()}: {tables}, {self._counted()}>"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Verification(Result):
+    """What `verify` returns: every claim that was checked, with its verdict.
+
+    Args:
+        everything: show one line for each claim on each task, those that passed included.
+    """
+
+    everything: bool = False
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every claim of each method on each task, in planned order."""
+        return tuple(finding for run in self.runs for finding in read_findings(run.plan, run.outcomes))
+
+    @property
+    def verdicts(self) -> Mapping[str, int]:
+        """`PASS`, `FAIL`, `UNDECIDED`, or the status of a check that did not end -> claims."""
+        return dict(Counter(finding.verdict for finding in self.findings))
+
+    @property
+    def failed(self) -> tuple[Finding, ...]:
+        """Claims that are broken."""
+        return tuple(finding for finding in self.findings if finding.verdict == "FAIL")
+
+    @property
+    def passed(self) -> bool:
+        """Whether no claim is broken and every check ended."""
+        return not self.failed and not self.failures
+
+    def rows(self) -> list[dict[str, object]]:
+        """One flat row of plain JSON data for each claim: what was checked, the verdict, and what was seen."""
+        return [
+            {
+                "family": finding.case.family,
+                "task": finding.case.task.name,
+                "task_params": encode(finding.case.task.params),
+                "method": finding.case.method.name,
+                "method_params": encode(finding.case.method.params),
+                "claim": finding.case.claim,
+                "verdict": finding.verdict,
+                "status": finding.outcome.status if finding.outcome else "missing",
+                "reason": finding.outcome.reason if finding.outcome else "",
+                **(_evidence_columns(finding.evidence) if finding.evidence else {}),
+            }
+            for finding in self.findings
+        ]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What did not pass, every test with what it saw, and a matrix of claims."""
+        yield FindingsReport(self.findings, everything=self.everything, unicode=options.encoding.startswith("utf"))
+
+    def _repr_html_(self) -> str:
+        console = Console(file=io.StringIO(), width=WIDTH, record=True, force_jupyter=False)
+        console.print(self)
+        return console.export_html(
+            inline_styles=True,
+            code_format='<pre style="font: 13px/1.4 ui-monospace, Menlo, Consolas, monospace">{code}</pre>',
+        )
+
+    def _page(self) -> str:
+        return (
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>kexue-bench</title>\n</head>\n'
+            f"<body>\n{self._repr_html_()}\n</body>\n</html>\n"
+        )
+
+    def __repr__(self) -> str:
+        verdicts = " + ".join(f"{count} {verdict}" for verdict, count in self.verdicts.items())
+        return f"<Verification of {self._named()}: {len(self.findings)} claims = {verdicts or 'none'}>"
+
+
+def _evidence_columns(evidence: Evidence) -> dict[str, object]:
+    names = ("value", "low", "high", "unit", "n", "statistic", "p", "detectable", "tolerance", "note")
+    return {name: encode(getattr(evidence, name)) for name in names}
 
 
 def _shown(spec: Spec, columns: tuple[str, ...]) -> Spec:

@@ -12,7 +12,7 @@ from rich.console import Console
 from kexue_bench.analysis.findings import Finding
 from kexue_bench.api import Case, Evidence, Instance, Outcome
 from kexue_bench.catalog.core_claims import CORE_CLAIMS, decide
-from kexue_bench.report.verification import Verification
+from kexue_bench.report.verification import FindingsReport
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 HERE = ("--isolation", "none", "--format", "json")
@@ -140,7 +140,7 @@ def test_every_line_fits_and_none_wraps(width):
         ),
     ]
     console = Console(width=width, record=True, color_system=None, file=io.StringIO())
-    console.print(Verification(findings))
+    console.print(FindingsReport(findings))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width
     assert text.splitlines()[1].startswith(("FAIL", "✗"))
@@ -155,7 +155,7 @@ def test_claims_that_do_not_fit_follow_in_a_further_matrix(width):
     findings = [finding(evidence_of(0.0, 0.5), claim=name) for name in names]
     findings.append(finding(evidence_of(0.0, 0.5), claim=names[0], method="second"))
     console = Console(width=width, record=True, color_system=None, file=io.StringIO())
-    console.print(Verification(findings))
+    console.print(FindingsReport(findings))
     text = console.export_text()
     matrices = text[text.index("\n\n") :]
     assert [matrices.count(name.partition("-")[2]) for name in names] == [1] * len(names)
@@ -167,5 +167,5 @@ def test_claims_that_do_not_fit_follow_in_a_further_matrix(width):
 def test_names_of_strangers_cannot_act_on_the_terminal():
     """An escape sequence in a name is printed as its escape."""
     console = Console(width=140, record=True, color_system=None, file=io.StringIO())
-    console.print(Verification([finding(evidence_of(0.3, 1e-9), method="\x1b[31mred")]))
+    console.print(FindingsReport([finding(evidence_of(0.3, 1e-9), method="\x1b[31mred")]))
     assert "\x1b" not in console.export_text()
