@@ -6,6 +6,17 @@ import difflib
 from collections.abc import Iterable
 
 
+def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The known names that a name may have meant, the nearest first."""
+    return tuple(difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5))
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`did you mean rloo?`; empty where nothing is near."""
+    near = nearest(name, known)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
 class KexueError(Exception):
     """Base of every error that is shown to a user as one paragraph, without a traceback.
 
@@ -34,15 +45,15 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near = nearest(name, names)
         if near:
-            do = "did you mean " + " or ".join(near) + "?"
+            do = suggestion(name, names)
         elif names:
             do = f"known: {', '.join(names[:12])}" + (" ..." if len(names) > 12 else "")
         else:
             do = "none is registered: `kexue-bench plugins` shows what was loaded"
         super().__init__(f"unknown {kind}", got=repr(name), do=f"{do}; {hint}" if hint else do)
-        self.near = tuple(near)
+        self.near = near
 
 
 class PluginError(UsageError):

@@ -46,7 +46,7 @@ def summarize(
 
 def _aggregates(tables: Sequence[Table], policy: Policy) -> Iterator[Aggregate]:
     """Geometric means over complete sets: each primary column on the log scale over its tasks, and seconds."""
-    primaries = dict.fromkeys(t.primary for t in tables if policy.spec(t.primary.split("[")[0]).scale == "log")
+    primaries = dict.fromkeys(t.primary for t in tables if policy.spec(t.primary).scale == "log")
     sets = {key: [t for t in tables if t.primary == key and t.baseline] for key in primaries}
     sets["time"] = [t for t in tables if t.timed and t.baseline]
     for key, own in sets.items():

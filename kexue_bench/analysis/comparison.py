@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..api import STATUSES, Case, FamilySpec, Instance, MetricSpec, Outcome, RunLike, TaskSpec
+from ..api import STATUSES, Case, FamilySpec, Instance, Outcome, RunLike, TaskSpec
+from ..catalog.metrics import Metrics, lookup
 from ..errors import UnknownNameError, UsageError
 from . import stats
 from .aggregate import summarize
@@ -39,7 +40,7 @@ Identity = tuple[object, ...]
 def read(
     runs: Sequence[RunLike],
     *,
-    metrics: Mapping[str, MetricSpec],
+    metrics: Metrics,
     families: Mapping[str, FamilySpec],
     tasks: Mapping[tuple[str, str], TaskSpec],
     margin: float = 0.05,
@@ -52,7 +53,7 @@ def read(
 
     Args:
         runs: at least one; the first one holds the baseline where several do.
-        metrics: name -> spec.
+        metrics: (family, name) -> spec.
         families: name -> spec.
         tasks: (family, name) -> spec.
         margin: ratios within 1 + margin, either way, do not matter.
@@ -68,9 +69,7 @@ def read(
     if not runs:
         raise UsageError("there is no run to compare", do="`kexue-bench list runs` shows what is stored")
     check_levels(margin=margin, alpha=alpha)
-    policy = Policy(
-        margin=margin, alpha=alpha, correction=correction, spec=lambda name: metrics.get(name) or MetricSpec(name=name)
-    )
+    policy = Policy(margin=margin, alpha=alpha, correction=correction, metrics=metrics)
     reader = _Reader(
         runs=tuple(runs), families=families, tasks=tasks, baseline=baseline, policy=policy, published=tuple(published)
     )
@@ -89,7 +88,7 @@ def read(
                 families.get(name),
                 tables=[table for table in tables if table.family == name],
                 outcomes=[outcome for _, case, outcome in reader.cases if case.family == name],
-                policy=policy,
+                policy=replace(policy, family=name),
             )
             for name in reader.family_names
         ),
@@ -208,11 +207,11 @@ class _Reader:
         """Read one table."""
         variants = self.variants(place)
         first = self.places[place][0][1]
-        family = self.families.get(first.family)
+        family, policy = self.families.get(first.family), replace(self.policy, family=first.family)
         spec = self.tasks.get((first.family, first.task.name))
         units = [self._units(variant) for variant in variants]
         primary = self._primary(units, spec, family)
-        direction = self.policy.spec(primary.split("[")[0]).direction
+        direction = policy.spec(primary).direction
         order = sorted(range(len(variants)), key=lambda i: _rank(variants[i], units[i].get(primary), direction))
         variants, units = [variants[i] for i in order], [units[i] for i in order]
         measured = [variant for variant, row in zip(variants, units, strict=True) if row]
@@ -224,7 +223,7 @@ class _Reader:
             baseline=chosen,
             primary=primary,
             gate=2 * abs(control.value) if control is not None else math.inf,
-            policy=self.policy,
+            policy=policy,
         )
         several = Counter(variant.identity for variant in variants)
         rows = []
@@ -258,7 +257,7 @@ class _Reader:
             tests=judged.tests,
             detectable=_detectable(rows),
             published=reproductions(
-                self.published, (first.family, first.task), rows, lambda name: self.policy.spec(name).scale
+                self.published, (first.family, first.task), rows, lambda name: policy.spec(name).scale
             ),
         )
 
@@ -275,7 +274,8 @@ class _Reader:
             stage = entries[0].case.stage
             same_stage = [e for e in entries if e.case.stage == stage]
             planned = frozenset(r for _, case, _ in variant.cases if case.stage == stage for r in case.replicates)
-            found = collect(same_stage, self.policy.spec(entries[0].measurement.metric), planned)
+            spec = lookup(self.policy.metrics, entries[0].case.family, entries[0].measurement.metric)
+            found = collect(same_stage, spec, planned)
             if found is not None:
                 out[key] = found
         mse = out.get("mse")
@@ -325,7 +325,7 @@ class _Reader:
                 for m in outcome.measurements
                 if m.metric == "time"
             ]
-            sides.append(collect(entries, self.policy.spec("time"), frozenset()) if entries else None)
+            sides.append(collect(entries, lookup(self.policy.metrics, "", "time"), frozenset()) if entries else None)
         return contrast(*sides)
 
     def _row(self, variant: _Variant, cells: Mapping[str, Cell], *, suffix: bool) -> Row:

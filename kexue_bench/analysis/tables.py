@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..api import SCHEMA, Instance, MetricSpec, PublishedSpec, Scalar
+from ..catalog.metrics import Metrics, lookup
 from .stats import Correction, Verdict
 from .verdicts import Effect
 
@@ -199,7 +200,7 @@ class Tabulation:
     runs: tuple[str, ...]
     tables: tuple[Table, ...]
     summaries: tuple[Summary, ...]
-    metrics: Mapping[str, MetricSpec]
+    metrics: Metrics
     margin: float
     alpha: float
     correction: Correction
@@ -207,9 +208,9 @@ class Tabulation:
     notes: tuple[str, ...] = ()
     schema: str = field(default=SCHEMA, init=False)
 
-    def spec(self, metric: str) -> MetricSpec:
-        """The spec of a metric; one that nobody registered is lower-is-better on the log scale."""
-        return self.metrics.get(metric) or MetricSpec(name=metric)
+    def spec(self, family: str, column: str) -> MetricSpec:
+        """The spec of a column, labels aside, in the tables of a family."""
+        return lookup(self.metrics, family, column)
 
     def published(self) -> list[dict[str, object]]:
         """One flat row of plain JSON data for each published figure that stands beside one of ours."""

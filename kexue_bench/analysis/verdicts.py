@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
 from ..api import MetricSpec
+from ..catalog.metrics import Metrics, lookup
 from . import stats
 from .stats import Contrast, Correction, Rule, Verdict
 from .units import Units, contrast
@@ -50,12 +51,17 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How a comparison decides: the margin for ratios, the level, the correction, and the specs of the metrics."""
+    """How the tables of a family decide: the margin for ratios, the level, the correction, and the metrics."""
 
     margin: float
     alpha: float
     correction: Correction
-    spec: Callable[[str], MetricSpec]
+    metrics: Metrics
+    family: str = ""
+
+    def spec(self, column: str) -> MetricSpec:
+        """The spec of a column, labels aside."""
+        return lookup(self.metrics, self.family, column)
 
     def rule(self, units: Units, gate: float) -> Rule:
         """The rule of one column; `gate` applies to seconds only."""

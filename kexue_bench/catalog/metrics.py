@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from ..api import MetricSpec
+
+Metrics = Mapping[tuple[str, str], MetricSpec]
+"""(family, name) -> spec; the core's, which every family has, stand under the empty family."""
+
+
+def keyed(specs: Iterable[MetricSpec]) -> dict[tuple[str, str], MetricSpec]:
+    """Specs by (family, name)."""
+    return {(spec.family, spec.name): spec for spec in specs}
+
+
+def lookup(metrics: Metrics, family: str, column: str) -> MetricSpec:
+    """The spec of a column of a family's tables, labels (`f1[reading=tuned]`) aside: the family's own or the core's.
+
+    One that is not registered is lower-is-better on the log scale.
+    """
+    name = column.partition("[")[0]
+    return metrics.get((family, name)) or metrics.get(("", name)) or MetricSpec(name=name, family=family)
+
 
 CORE_METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(name="estimate", direction="target", scale="linear", summary="mean of the draws of a scalar estimator"),

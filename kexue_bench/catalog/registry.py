@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 from ..api import (
@@ -17,24 +18,26 @@ from ..api import (
     ReporterSpec,
     TaskSpec,
 )
-from ..errors import PluginError, UnknownNameError
+from ..errors import PluginError, UnknownNameError, suggestion
 from . import conditions
 from .core_claims import CORE_CLAIMS
-from .metrics import CORE_METRICS
+from .metrics import CORE_METRICS, keyed
 from .plugins import PluginRecord
 
 Key = tuple[str, str]
 """(family, name)."""
 ClaimKey = tuple[str, str, Of]
 """(family, name, what its check is given): one name may be checked of draws, of trainings and of subjects."""
-Member = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | PublishedSpec
+Member = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | PublishedSpec | MetricSpec
+CORE = "the core"
 
 
 class Registry:
     """Every spec of every loaded plugin.
 
-    A plugin whose name collides with an earlier one loses only that name: the collision is recorded against it in
-    `problems`, and the first registration stands.
+    A name that is taken costs a plugin only that name: the clash is recorded against it in `problems`. The plugin that
+    registers a family keeps its names in that family whatever the order of plugins, and the core keeps its own; between
+    two others the first registration stands.
 
     Args:
         records: loaded plugins, in order of precedence.
@@ -49,48 +52,84 @@ class Registry:
         self.claims: dict[ClaimKey, ClaimSpec] = {("", spec.name, spec.of): spec for spec in CORE_CLAIMS}
         self.readings: dict[Key, ReadingSpec] = {}
         self.published: dict[Key, PublishedSpec] = {}
-        self.metrics: dict[str, MetricSpec] = {spec.name: spec for spec in CORE_METRICS}
+        self.metrics: dict[Key, MetricSpec] = keyed(CORE_METRICS)
         self.reporters: dict[str, ReporterSpec] = {}
         self.commands: dict[str, CommandSpec] = {}
-        self._owners: dict[tuple[str, object], str] = {("metric", name): "the core" for name in self.metrics}
-        self._owners |= {("claim", key): "the core" for key in self.claims}
+        self._owners: dict[tuple[str, object], str] = {("metric", key): CORE for key in self.metrics}
+        self._owners |= {("claim", key): CORE for key in self.claims}
         self._aliases: dict[Key, str] = {}
         loaded = [record for record in self.records if record.status == "ok"]
+        self._keepers: dict[str, PluginRecord] = {}
         for record in loaded:
             for spec in record.of(FamilySpec):
                 self._add("family", self.families, spec.name, spec, record)
+                self._keepers.setdefault(spec.name, record)
         for record in loaded:
-            self._add_members(record)
+            self._add_members(record, own=True)
+        for record in loaded:
+            self._add_members(record, own=False)
+            for spec in record.of(ReporterSpec):
+                self._add("reporter", self.reporters, spec.name, spec, record)
+            for spec in record.of(CommandSpec):
+                self._add("command", self.commands, spec.name, spec, record)
         for record in loaded:
             self._check_claimed(record)
 
-    def _add_members(self, record: PluginRecord) -> None:
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """What is wrong with installed and loaded plugins, one line each; blocked ones are left out on purpose."""
+        broken = [f"plugin {record.name}: {record.reason}" for record in self.records if record.status == "broken"]
+        return (*broken, *(f"plugin {name}: {text}" for name, texts in self.problems.items() for text in texts))
+
+    def _add_members(self, record: PluginRecord, *, own: bool) -> None:
+        """Register what a plugin has for its own families, or else everything but that."""
+
+        def wanted(spec: Member) -> bool:
+            return (self._keepers.get(spec.family) is record) == own
+
         members: list[tuple[str, dict[Any, Any], Iterable[Member]]] = [
             ("method", self.methods, record.of(MethodSpec)),
             ("task", self.tasks, record.of(TaskSpec)),
             ("claim", self.claims, record.of(ClaimSpec)),
             ("reading", self.readings, record.of(ReadingSpec)),
             ("published figure", self.published, record.of(PublishedSpec)),
+            ("metric", self.metrics, _with_family(record)),
         ]
         for kind, table, specs in members:
-            for spec in specs:
-                if spec.family not in self.families and not (kind == "claim" and not spec.family):
-                    self._problem(record, f"{kind} {spec.name!r}: its family {spec.family!r} is not registered")
-                elif self._readable(record, spec):
+            for spec in filter(wanted, specs):
+                if self._welcome(kind, spec, record):
                     further = (spec.of,) if isinstance(spec, ClaimSpec) else ()
                     self._add(kind, table, (spec.family, spec.name, *further), spec, record)
-        for spec in record.of(MethodSpec):
-            for alias in spec.aliases:
+        for spec in filter(wanted, record.of(MethodSpec)):
+            for alias in spec.aliases if self.owner("method", (spec.family, spec.name)) == record.name else ():
                 if (spec.family, alias) in self.methods or (spec.family, alias) in self._aliases:
                     self._problem(record, f"alias {alias!r} of method {spec.name!r} is taken already")
                 else:
                     self._aliases[spec.family, alias] = spec.name
-        for spec in record.of(MetricSpec):
-            self._add("metric", self.metrics, spec.name, spec, record)
-        for spec in record.of(ReporterSpec):
-            self._add("reporter", self.reporters, spec.name, spec, record)
-        for spec in record.of(CommandSpec):
-            self._add("command", self.commands, spec.name, spec, record)
+
+    def _welcome(self, kind: str, spec: Member, record: PluginRecord) -> bool:
+        """Whether a spec can be registered, its name aside; what is wrong with it is recorded."""
+        if isinstance(spec, MetricSpec) and not spec.family:
+            families = " or ".join(sorted(_families_of(record))) or "the name of one"
+            self._problem(record, f"metric {spec.name!r} needs its family: write family= {families}")
+            return False
+        if spec.family not in self.families and not (kind == "claim" and not spec.family):
+            found = suggestion(spec.family, self.families)
+            text = f"{kind} {spec.name!r}: its family {spec.family!r} is not registered"
+            self._problem(record, text + (f"; {found}" if found else ""))
+            return False
+        if isinstance(spec, MetricSpec) and ("", spec.name) in self.metrics:
+            self._problem(record, f"metric {spec.name!r} is the core's, the same in every family; choose another name")
+            return False
+        owned = self._keepers.get(spec.family) is record
+        if isinstance(spec, ClaimSpec) and spec.family and not owned and ("", spec.name, spec.of) in self.claims:
+            self._problem(record, f"claim {spec.name!r} is the core's; only the plugin of a family may check it there")
+            return False
+        if isinstance(spec, MethodSpec) and (spec.family, spec.name) in self._aliases:
+            other = self._aliases[spec.family, spec.name]
+            self._problem(record, f"method {spec.name!r} has a name that is an alias of {other!r} already")
+            return False
+        return self._readable(record, spec)
 
     def _readable(self, record: PluginRecord, spec: Member) -> bool:
         """Whether every expression of a spec can be evaluated; what is wrong with one is recorded."""
@@ -106,7 +145,11 @@ class Registry:
         for spec in record.of(MethodSpec):
             for claimed in spec.claims:
                 if self.claim(spec.family, claimed.name, *get_args(Of)) is None:
-                    self._problem(record, f"method {spec.name!r} claims {claimed.name!r}, which nobody can check")
+                    found = suggestion(
+                        claimed.name, {name for family, name, _ in self.claims if family in {"", spec.family}}
+                    )
+                    text = f"method {spec.name!r}: no check is registered for its claim {claimed.name!r}"
+                    self._problem(record, text + (f"; {found}" if found else ""))
 
     def _add(
         self, kind: str, table: dict[Any, Any], key: str | tuple[str, ...], spec: object, record: PluginRecord
@@ -145,6 +188,29 @@ class Registry:
         keys: list[ClaimKey] = [(owner, name, of) for owner in (family, "") for of in given]
         return next((self.claims[key] for key in keys if key in self.claims), None)
 
+    def metric(self, family: str, name: str) -> MetricSpec | None:
+        """The metric of that name in the tables of a family: its own, or else the core's."""
+        return self.metrics.get((family, name)) or self.metrics.get(("", name))
+
+    def metrics_named(self, text: str) -> dict[str, MetricSpec]:
+        """Family -> metric: every owner of `name` (the core's under the empty name), or of `family/name` that family.
+
+        Raises:
+            UnknownNameError: no family has such a metric.
+        """
+        family, _, name = text.rpartition("/")
+        if family:
+            self.family(family)
+            found = self.metric(family, name)
+            if found is None:
+                own = [other for owner, other in self.metrics if owner in {"", family}]
+                raise self.unknown(f"metric of family {family!r}", name, own)
+            return {family: found}
+        owners = {owner: spec for (owner, other), spec in self.metrics.items() if other == name}
+        if not owners:
+            raise self.unknown("metric", text, {other for _, other in self.metrics})
+        return owners
+
     def methods_of(self, family: str) -> Mapping[str, MethodSpec]:
         """Name -> method of one family, in order of registration."""
         return {name: spec for (owner, name), spec in self.methods.items() if owner == family}
@@ -168,3 +234,17 @@ class Registry:
     def unknown(self, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
         """The error for a name that nobody registered, with near names and the broken plugins that might own it."""
         return UnknownNameError(kind, name, known, hint=self._broken_hint())
+
+
+def _families_of(record: PluginRecord) -> set[str]:
+    """The families that a plugin registers or extends."""
+    parts = (MethodSpec, TaskSpec, ClaimSpec, ReadingSpec, PublishedSpec)
+    extended = {spec.family for kind in parts for spec in record.of(kind) if spec.family}
+    return {spec.name for spec in record.of(FamilySpec)} | extended
+
+
+def _with_family(record: PluginRecord) -> Iterator[MetricSpec]:
+    """A plugin's metrics; one that names no family belongs to the one that the plugin registers or extends."""
+    families = _families_of(record)
+    for spec in record.of(MetricSpec):
+        yield replace(spec, family=next(iter(families))) if not spec.family and len(families) == 1 else spec

@@ -30,7 +30,12 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     """How results are printed: shared with `report`."""
     reading = parser.add_argument_group("how to read it")
     reading.add_argument("--format", default="table", metavar="FORMAT", help=f"{', '.join(FORMATS)} (table)")
-    reading.add_argument("--columns", default="", metavar="A,B", help="metrics to show, in this order")
+    reading.add_argument(
+        "--columns",
+        default="",
+        metavar="A,B",
+        help="metrics to show, in this order; family/A is one of that family's tables only",
+    )
     reading.add_argument(
         "--sort", default="", metavar="METRIC", help="metric that orders the rows and says which is best"
     )

@@ -19,6 +19,8 @@ from ..store.results import list_runs
 from . import options
 
 NAMES = 2
+EVERY = "every"
+"""Stands for the family of what the core has for all of them."""
 KINDS = ("methods", "tasks", "families", "metrics", "published", "runs")
 
 
@@ -49,10 +51,10 @@ def execute(args: argparse.Namespace) -> int:
         "methods": ("family", "method", "parameters", "what it is"),
         "tasks": ("family", "task", "parameters", "what it is"),
         "families": ("family", "baseline", "methods", "tasks", "what it is"),
-        "metrics": ("metric", "unit", "better", "what it is"),
+        "metrics": ("family", "metric", "unit", "better", "what it is"),
         "published": ("family", "figure", "method", "published", "where it was printed"),
     }[args.kind]
-    _print(headings, [row for row in rows if not args.family or args.kind == "metrics" or row[0] == args.family])
+    _print(headings, [row for row in rows if not args.family or row[0] in {args.family, EVERY}])
     return 0
 
 
@@ -78,7 +80,9 @@ def _families(registry: Registry) -> list[tuple[str, ...]]:
 
 
 def _metrics(registry: Registry) -> list[tuple[str, ...]]:
-    return [(spec.name, spec.unit, spec.direction, spec.summary) for spec in registry.metrics.values()]
+    return [
+        (spec.family or EVERY, spec.name, spec.unit, spec.direction, spec.summary) for spec in registry.metrics.values()
+    ]
 
 
 def _published(registry: Registry) -> list[tuple[str, ...]]:

@@ -14,6 +14,7 @@ from ..api import STAGES, SUITES, Stage
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
 from ..plan.plan import Request
+from ..report.text import visible
 from ..session import RunOptions
 from ..session.options import device_of
 
@@ -121,10 +122,18 @@ def run_options_of(args: argparse.Namespace) -> RunOptions:
 
 
 def load(args: argparse.Namespace) -> tuple[Registry, Hooks]:
-    """Plugins and registry; modules of `-p` may lie in the current folder."""
+    """Plugins and registry, with what is wrong with them on stderr; modules of `-p` may lie in the current folder."""
     if str(Path.cwd()) not in sys.path and any(not value.startswith("no:") for value in args.plugin):
         sys.path.insert(0, str(Path.cwd()))
-    return session.load(args.plugin)
+    registry, hooks = session.load(args.plugin)
+    complain(registry)
+    return registry, hooks
+
+
+def complain(registry: Registry) -> None:
+    """Say what is wrong with plugins at once: a method that was refused would else only be missing."""
+    for text in registry.complaints:
+        print(f"kexue-bench: {visible(text)}", file=sys.stderr)
 
 
 def share(text: str) -> float:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..analysis.comparison import Table, read
 from ..api import MetricSpec
 from ..catalog.registry import Registry
-from ..errors import UsageError
+from ..errors import UnknownNameError, UsageError
 from ..report import curves, plots
 from ..store.results import Run, load_run
 from . import options
@@ -27,7 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--against", default="exact", metavar="LABEL", help="reference of a training path (exact)")
     parser.add_argument(
-        "--over", default="", metavar="COST", help="axis of a curve: time, or a cost of a step such as flops (steps)"
+        "--over",
+        default="",
+        metavar="COST",
+        help="axis of a curve: time, or a cost of a step such as flops or family/flops (steps)",
     )
     options.add_results_option(parser)
     options.add_plugin_options(parser)
@@ -74,7 +78,7 @@ def _sampling(tables: list[Table], registry: Registry, args: argparse.Namespace)
 def _path(run: Run, tables: list[Table], registry: Registry, args: argparse.Namespace) -> plots.Figure:
     panels, metric = [], None
     for table in tables:
-        spec = registry.metrics.get(table.primary)
+        spec = registry.metric(table.family, table.primary)
         if spec is None or (metric is not None and spec != metric):
             continue
         found = curves.gaps(
@@ -95,36 +99,38 @@ def _path(run: Run, tables: list[Table], registry: Registry, args: argparse.Name
 
 def _curve(run: Run, tables: list[Table], registry: Registry, args: argparse.Namespace) -> plots.Figure:
     panels, metric, over = [], None, ""
+    costs = _costs(args.over, registry) if args.over else {}
     for table in tables:
-        spec = registry.metrics.get(table.primary)
+        spec = registry.metric(table.family, table.primary)
         if spec is None or (metric is not None and spec != metric):
             continue
         found = curves.trails(run.plan, run.outcomes, table, metric=spec.name)
         task = registry.tasks.get((table.family, table.task.name))
+        cost = costs.get(table.family) or costs.get("")
         if args.over:
             # Only a step has a price: other points are what the task varied.
             steps = task is None or task.points == "steps"
-            found = curves.priced(found, table, _cost(args.over, registry).name) if steps else ()
+            found = curves.priced(found, table, cost.name) if steps and cost is not None else ()
         kept = [c for c in found if c.reference or _wanted(c.label, args.method)]
         if any(not c.reference and len(c.points) > 1 for c in kept):
             metric, over = spec, task.points if task is not None else over
+            if cost is not None:
+                over = f"{cost.name} ({cost.unit})" if cost.unit else cost.name
             panels.append((table, kept))
     if metric is None:
         known = f", and with a {args.over} a step" if args.over else ""
         raise _nothing(f"a method whose primary metric was measured at several points{known}")
-    if args.over:
-        cost = _cost(args.over, registry)
-        over = f"{cost.name} ({cost.unit})" if cost.unit else cost.name
     return plots.curve(panels, metric=metric.name, unit=metric.unit, over=over)
 
 
-def _cost(name: str, registry: Registry) -> MetricSpec:
-    """The metric that a curve is drawn over."""
-    if name not in registry.metrics:
+def _costs(name: str, registry: Registry) -> Mapping[str, MetricSpec]:
+    """Family -> the metric that its curves are drawn over; under the empty name the core's, for every family."""
+    try:
+        return registry.metrics_named(name)
+    except UnknownNameError as error:
         raise UsageError(
-            "--over must name a metric, the cost of a step", got=name, do="time, or a counter such as flops"
-        )
-    return registry.metrics[name]
+            f"--over must name a metric, the cost of a step; {error}", do="write time, or a counter such as flops"
+        ) from error
 
 
 def _wanted(label: str, globs: list[str]) -> bool:

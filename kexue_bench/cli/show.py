@@ -38,12 +38,12 @@ def execute(args: argparse.Namespace) -> int:
         *_methods(registry, family, name),
         *_tasks(registry, family, name),
         *_families(registry, name),
-        *_metrics(registry, name),
+        *_metrics(registry, family, name),
     ]
     if not sections and re.fullmatch(r"[0-9a-f]{4,16}", name):
         sections = _case(args, name)
     if not sections:
-        known = {key for _, key in [*registry.methods, *registry.tasks]} | {*registry.families, *registry.metrics}
+        known = {key for _, key in [*registry.methods, *registry.tasks, *registry.metrics]} | {*registry.families}
         raise registry.unknown("name", args.name, known)
     console = Console(highlight=False)
     for section in sections:
@@ -152,12 +152,15 @@ def _families(registry: Registry, name: str) -> list[str]:
     ]
 
 
-def _metrics(registry: Registry, name: str) -> list[str]:
-    if name not in registry.metrics:
-        return []
-    spec = registry.metrics[name]
-    better = {"lower": "lower is better", "higher": "higher is better", "target": "has a true value"}[spec.direction]
-    return [f"metric {spec.name}: {spec.summary}\n\nunit: {spec.unit or 'none'}   {better}   {spec.scale} scale\n"]
+def _metrics(registry: Registry, family: str, name: str) -> list[str]:
+    """Every metric of that name: the core's, which all families share, or one of each family that has it."""
+    better = {"lower": "lower is better", "higher": "higher is better", "target": "has a true value"}
+    return [
+        f"metric {f'{owner}/' if owner else ''}{spec.name}: {spec.summary}\n\n"
+        f"unit: {spec.unit or 'none'}   {better[spec.direction]}   {spec.scale} scale\n"
+        for (owner, key), spec in registry.metrics.items()
+        if key == name and (not family or owner in {"", family})
+    ]
 
 
 def _case(args: argparse.Namespace, key: str) -> list[str]:

@@ -124,7 +124,7 @@ def _template(name: str) -> jinja2.Template:
 
 def _table(table: Table, tabulation: Tabulation, anchor: str) -> Mapping[str, object]:
     shown = [row for row in table.rows if row.cells]
-    spec = tabulation.spec(table.primary.partition("[")[0])
+    spec = tabulation.spec(table.family, table.primary)
     scale = _scale([row.cells[table.primary] for row in shown if table.primary in row.cells])
     absent: dict[tuple[str, str], list[str]] = {}
     for row in table.rows:
@@ -135,7 +135,7 @@ def _table(table: Table, tabulation: Tabulation, anchor: str) -> Mapping[str, ob
         "name": table.task.label or table.task.name,
         "summary": table.summary,
         "facts": _where(table),
-        "headings": [_heading(tabulation, key) for key in table.columns],
+        "headings": [_heading(table.family, key, tabulation) for key in table.columns],
         "against": f"{spec.heading or spec.name} vs {table.baseline}" if table.baseline else "",
         "scale": scale,
         "rows": [_row(row, table, tabulation, scale) for row in shown],
@@ -166,7 +166,7 @@ def _row(row: Row, table: Table, tabulation: Tabulation, scale: _Scale | None) -
         "star": row.star,
         "mark": "x" if row.incomparable else "!" if row.failures else "",
         "letters": primary.rank_group if primary is not None else "",
-        "cells": [_texts(row.cells.get(key), tabulation, truth=truth) for key in table.columns],
+        "cells": [_texts(row.cells.get(key), table.family, tabulation, truth=truth) for key in table.columns],
         "verdict": "baseline" if row.is_baseline else verdict,
         "size": size,
         "around": around,
@@ -176,11 +176,11 @@ def _row(row: Row, table: Table, tabulation: Tabulation, scale: _Scale | None) -
     }
 
 
-def _texts(cell: Cell | None, tabulation: Tabulation, *, truth: bool) -> tuple[str, str, str]:
+def _texts(cell: Cell | None, family: str, tabulation: Tabulation, *, truth: bool) -> tuple[str, str, str]:
     """Value, spread, and for seconds the verdict with its ratio."""
     if cell is None:
         return "", "", ""
-    relative = tabulation.spec(cell.metric).scale == "log"
+    relative = tabulation.spec(family, cell.metric).scale == "log"
     value, around = value_and_spread(cell, relative=relative, truth=truth)
     timed = cell.metric == "time" and cell.effect is not None and cell.effect.verdict != "baseline"
     return value, around, " ".join(verdict_and_size(cell)[:2]) if timed else ""
@@ -214,8 +214,8 @@ def _scale(cells: Sequence[Cell]) -> _Scale | None:
     return _Scale(low=low - room, high=high + room, log=log)
 
 
-def _heading(tabulation: Tabulation, key: str) -> str:
-    spec = tabulation.spec(key.partition("[")[0])
+def _heading(family: str, key: str, tabulation: Tabulation) -> str:
+    spec = tabulation.spec(family, key)
     unit = f" ({spec.unit})" if spec.unit and spec.unit not in {"s", "B"} else ""
     return (spec.heading or spec.name) + key.removeprefix(spec.name) + unit
 
@@ -245,7 +245,7 @@ def _summary(summary: Summary, tabulation: Tabulation) -> Mapping[str, object]:
         "tasks": summary.tasks,
         "planned": summary.planned,
         "statuses": summary.statuses,
-        "headings": [f"{tabulation.spec(n.partition('[')[0]).heading or n} ×" for n in names],
+        "headings": [f"{tabulation.spec(summary.family, n).heading or n} ×" for n in names],
         "words": words,
         "rows": [
             {

@@ -84,7 +84,7 @@ def _power(table: Table, tabulation: Tabulation) -> Iterator[str]:
 def _smallest(table: Table, tabulation: Tabulation, key: str) -> str:
     """The detectable effects of one column, smallest and largest over the rows."""
     low, high = table.detectable[key]
-    spec = tabulation.spec(key.partition("[")[0])
+    spec = tabulation.spec(table.family, key)
     if spec.scale == "linear":
         ends, unit = (numbers.number(low, low / 4), numbers.number(high, high / 4)), f" {spec.unit}".rstrip()
     else:

@@ -158,7 +158,7 @@ class _Page:
         made: dict[str, Column] = {}
         units: set[str] = set()
         for key in table.columns:
-            unit = self.tabulation.spec(key.partition("[")[0]).unit
+            unit = self.tabulation.spec(table.family, key).unit
             made[key] = self.metric(table, key, rows, unit="" if unit in units else unit)
             units.add(unit)
         budget = self.width - total_width([*fixed, *([verdicts] if verdicts else [])])
@@ -174,19 +174,22 @@ class _Page:
 
     def metric(self, table: Table, key: str, rows: Sequence[Row], *, unit: str) -> Column:
         """One headline column; `unit` stands in the heading of the first column that has it."""
-        spec = self.tabulation.spec(key.partition("[")[0])
+        spec = self.tabulation.spec(table.family, key)
         header = (spec.heading or spec.name) + key.removeprefix(spec.name)
         if unit and not is_seconds(spec.name, unit) and unit != "B":
             header += f" ({unit})"
         ratio = spec.name == "time" and bool(table.baseline)
-        cells = [self.cell(row.cells.get(key), ratio=ratio, truth=is_truth(row.cells)) for row in rows]
+        relative = spec.scale == "log"
+        cells = [
+            self.cell(row.cells.get(key), relative=relative, ratio=ratio, truth=is_truth(row.cells)) for row in rows
+        ]
         return Column(header=self.foreign(header), align="rlr", cells=cells, key=key)
 
-    def cell(self, cell: Cell | None, *, ratio: bool, truth: bool) -> tuple[Part, Part, Part]:
+    def cell(self, cell: Cell | None, *, relative: bool, ratio: bool, truth: bool) -> tuple[Part, Part, Part]:
         """Value, spread and, for seconds, the ratio to the baseline."""
         if cell is None:
             return Part("-", "dim"), Part(), Part()
-        value, around = value_and_spread(cell, relative=self.tabulation.spec(cell.metric).scale == "log", truth=truth)
+        value, around = value_and_spread(cell, relative=relative, truth=truth)
         if "heavy-tail" in cell.flags:
             around += "!"
         last = Part()
@@ -200,7 +203,7 @@ class _Page:
         """Verdict, ratio or difference in the primary column."""
         if not table.baseline:
             return None
-        spec = self.tabulation.spec(table.primary.partition("[")[0])
+        spec = self.tabulation.spec(table.family, table.primary)
         cells = []
         for row in rows:
             cell = row.cells.get(table.primary)
@@ -323,7 +326,7 @@ class _Page:
                 if a.ratio < NOTHING:
                     size, ends = "exact", ""
                 cells.append((Part(self.sign(size)), Part(ends, "dim")))
-            spec = self.tabulation.spec(name.partition("[")[0])
+            spec = self.tabulation.spec(summary.family, name)
             columns.append(Column(header=self.sign(f"{spec.heading or spec.name} ×"), align="rl", cells=cells))
         words: tuple[Verdict, ...] = ("better", "worse", "equivalent", "undecided", "untestable")
         for word in words:

@@ -68,8 +68,9 @@ class ReadOptions:
     """How stored runs are read.
 
     Args:
-        columns: metrics to show, in this order; empty leaves it to each task and family.
-        sort: metric that orders the rows and decides which method is best; empty means the task's own.
+        columns: metrics to show, in this order; `family/name` is one of that family's tables only. A table of which
+            none is meant keeps the columns of its task and family.
+        sort: metric that orders the rows and decides which method is best, written likewise; empty means the task's.
         margin: ratios within 1 + margin, either way, are equivalent.
         alpha: level of the tests of one table together.
         correction: for the number of tests.
@@ -94,8 +95,7 @@ class ReadOptions:
         if self.correction not in get_args(Correction):
             raise UsageError(f"correction must be one of {', '.join(get_args(Correction))}", got=repr(self.correction))
         for name in (*self.columns, *([self.sort] if self.sort else [])):
-            if name not in registry.metrics:
-                raise registry.unknown("metric", name, registry.metrics)
+            registry.metrics_named(name)
 
 
 def device_of(text: str) -> str:

@@ -52,8 +52,11 @@ def tabulate(runs: Sequence[Run], registry: Registry, options: ReadOptions) -> T
     tabulation = read(
         runs,
         metrics=registry.metrics,
-        families={name: _shown(spec, options.columns) for name, spec in registry.families.items()},
-        tasks={key: _shown(_sorted(spec, options.sort), options.columns) for key, spec in registry.tasks.items()},
+        families={name: _shown(spec, _meant(options.columns, name)) for name, spec in registry.families.items()},
+        tasks={
+            key: _shown(_sorted(spec, _meant((options.sort,), spec.family)), _meant(options.columns, spec.family))
+            for key, spec in registry.tasks.items()
+        },
         baseline=options.baseline or None,
         margin=options.margin,
         alpha=options.alpha,
@@ -296,9 +299,15 @@ def _evidence_columns(evidence: Evidence) -> dict[str, object]:
     return {name: encode(getattr(evidence, name)) for name in names}
 
 
+def _meant(names: Sequence[str], family: str) -> tuple[str, ...]:
+    """Those metrics that are meant in the tables of a family, bare."""
+    parted = [name.rpartition("/") for name in names if name]
+    return tuple(name for owner, _, name in parted if owner in {"", family})
+
+
 def _shown(spec: Spec, columns: tuple[str, ...]) -> Spec:
     return replace(spec, headline=columns) if columns else spec
 
 
-def _sorted(spec: TaskSpec, metric: str) -> TaskSpec:
-    return replace(spec, primary=metric) if metric else spec
+def _sorted(spec: TaskSpec, metric: tuple[str, ...]) -> TaskSpec:
+    return replace(spec, primary=metric[0]) if metric else spec

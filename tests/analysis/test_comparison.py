@@ -9,6 +9,7 @@ import stored
 
 from kexue_bench.analysis import comparison as analysis
 from kexue_bench.api import Instance, Measurement, MetricSpec, Series
+from kexue_bench.catalog.metrics import keyed
 from kexue_bench.errors import UnknownNameError, UsageError
 
 Book, method = stored.Book, stored.method
@@ -269,7 +270,8 @@ def test_equivalence_of_scores_needs_a_margin_in_their_unit():
     book.trained(VAE, RIVAL, [s + d for s, d in zip(scores, (0.011, 0.009, 0.01, 0.01, 0.012), strict=True)])
     run = book.run()
     assert only(read(run))[1]["rloo"].cells["elbo"].effect.verdict == "equivalent"
-    bare = {**stored.METRICS, "elbo": replace(stored.METRICS["elbo"], margin=None)}
+    elbo = ("gradients", "elbo")
+    bare = {**stored.METRICS, elbo: replace(stored.METRICS[elbo], margin=None)}
     found = analysis.read([run], metrics=bare, families=stored.FAMILIES, tasks=stored.TASKS)
     assert only(found)[1]["rloo"].cells["elbo"].effect.verdict == "better"
 
@@ -421,13 +423,25 @@ def test_a_metric_nobody_registered_is_read_by_the_default_spec():
 
 def test_a_target_metric_has_no_better_side():
     """An estimate of a true value gets neither ratio nor verdict."""
-    known = {"estimate": MetricSpec(name="estimate", direction="target", scale="linear")}
+    known = {("", "estimate"): MetricSpec(name="estimate", direction="target", scale="linear")}
     book = Book(baseline=BASE)
     for of in (BASE, RIVAL):
         book.outcome(book.case(TOY, of), Measurement(metric="estimate", value=1.0, low=0.9, high=1.1, n=64))
     table, rows = only(analysis.read([book.run()], metrics=known, families={}, tasks={}))
     assert rows["rloo"].cells["estimate"].effect is None
     assert not any(row.star for row in table.rows)
+
+
+def test_a_metric_of_another_family_is_another_metric():
+    """Direction, scale and unit of a column are those of the table's own family, or else the core's."""
+    book = Book(baseline=BASE)
+    for of, value in ((BASE, 1.0), (RIVAL, 2.0)):
+        book.outcome(book.case(TOY, of), Measurement(metric="error", value=value, low=value, high=value, n=64))
+    theirs = MetricSpec(name="error", family="logdet", unit="nats", direction="target", scale="linear")
+    tabulation = analysis.read([book.run()], metrics=keyed([theirs]), families={}, tasks={})
+    assert tabulation.spec("logdet", "error[reading=tuned]") == theirs
+    assert tabulation.spec("gradients", "error").unit == ""
+    assert only(tabulation)[1]["rloo"].cells["error"].effect.kind == "ratio"
 
 
 # -- several runs -----------------------------------------------------------------------------------------------------

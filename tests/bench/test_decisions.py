@@ -17,7 +17,7 @@ import pytest
 
 from kexue_bench.analysis.comparison import Tabulation, read
 from kexue_bench.api import Case, Instance, Job, Outcome, Plan
-from kexue_bench.catalog.metrics import CORE_METRICS
+from kexue_bench.catalog.metrics import CORE_METRICS, keyed
 from kexue_bench.lab import intervals
 from kexue_bench.run import runner
 from kexue_bench.run.engines.local import LocalEngine
@@ -137,7 +137,7 @@ def timed(engine: LocalEngine, root: Path, seed: int, processes: int, rounds: in
         outcomes = runner.run(plan, engine=engine, open_writer=lambda: writer, sys_path=[str(HERE)])
         path = writer.path
     run = Timed(path=path, plan=plan, outcomes=dict(outcomes))
-    return read([run], metrics={spec.name: spec for spec in CORE_METRICS}, families={}, tasks={})
+    return read([run], metrics=keyed(CORE_METRICS), families={}, tasks={})
 
 
 def test_twenty_real_groups(capsys, tmp_path):

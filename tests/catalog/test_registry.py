@@ -2,7 +2,7 @@
 
 import pytest
 
-from kexue_bench.api import ClaimSpec, FamilySpec, MethodSpec, MetricSpec, TaskSpec
+from kexue_bench.api import ClaimSpec, FamilySpec, MethodSpec, MetricSpec, PublishedSpec, ReadingSpec, TaskSpec
 from kexue_bench.catalog.plugins import REGISTRATION, PluginRecord
 from kexue_bench.catalog.registry import Registry
 from kexue_bench.errors import UnknownNameError
@@ -15,7 +15,15 @@ def family(name="f", baseline="m"):
 
 
 def method(name="m", **more):
-    return MethodSpec(name=name, family="f", target="a:B", summary="", **more)
+    return MethodSpec(**{"name": name, "family": "f", "target": "a:B", "summary": "", **more})
+
+
+def task(name="t", **more):
+    return TaskSpec(**{"name": name, "family": "f", "target": "a:B", "summary": "", "version": 1, **more})
+
+
+def claim(name, family, summary=""):
+    return ClaimSpec(name=name, target="a:b", summary=summary, family=family)
 
 
 def plugin(name, **specs):
@@ -74,10 +82,113 @@ def test_unknown_names_suggest_near_ones_and_name_broken_plugins():
 
 def test_core_metrics_cannot_be_replaced():
     """`time` means the same in every table."""
-    registry = Registry([plugin("a", metrics=[MetricSpec(name="time", unit="ms"), MetricSpec(name="elbo")])])
-    assert registry.metrics["time"].unit == "s"
-    assert "elbo" in registry.metrics
-    assert "registered by the core" in registry.problems["a"][0]
+    registry = Registry(
+        [plugin("a", families=[family()], metrics=[MetricSpec(name="time", unit="ms"), MetricSpec(name="elbo")])]
+    )
+    assert registry.metric("f", "time").unit == "s"
+    assert registry.metrics["f", "elbo"].family == "f"
+    assert registry.problems["a"] == ["metric 'time' is the core's, the same in every family; choose another name"]
+
+
+def test_a_metric_without_a_family_belongs_to_the_one_that_its_plugin_extends():
+    """Registered or extended by a method; two of them leave it open, and the message asks."""
+    owner = plugin("z", families=[family(), family("g")])
+    loss = MetricSpec(name="loss", unit="nats")
+    one = Registry([plugin("a", methods=[method()], metrics=[loss]), owner])
+    assert one.metric("f", "loss").unit == "nats"
+    assert one.metric("g", "loss") is None
+    two = Registry([plugin("a", methods=[method()], claims=[claim("x", "g")], metrics=[loss]), owner])
+    assert two.metric("f", "loss") is None
+    assert two.problems == {"a": ["metric 'loss' needs its family: write family= f or g"]}
+
+
+def test_two_families_may_have_a_metric_of_one_name():
+    """Each with its own unit; a bare name finds both, `family/name` one, and the core's is every family's."""
+    plugins = [
+        plugin(name, families=[family(name)], metrics=[MetricSpec(name="error", unit=unit)])
+        for name, unit in (("f", "nats"), ("g", ""))
+    ]
+    registry = Registry(plugins)
+    assert not registry.problems
+    assert {name: spec.unit for name, spec in registry.metrics_named("error").items()} == {"f": "nats", "g": ""}
+    assert list(registry.metrics_named("g/error")) == ["g"]
+    assert list(registry.metrics_named("time")) == [""]
+    assert list(registry.metrics_named("f/time")) == ["f"]
+    with pytest.raises(UnknownNameError, match="did you mean error"):
+        registry.metrics_named("eror")
+    with pytest.raises(UnknownNameError, match=r"metric of family 'f'.*did you mean error"):
+        registry.metrics_named("f/eror")
+    with pytest.raises(UnknownNameError, match="family"):
+        registry.metrics_named("h/error")
+
+
+@pytest.mark.parametrize("first", ["owner", "other"])
+@pytest.mark.parametrize(
+    ("kind", "spec", "key"),
+    [
+        ("methods", lambda text: method("x", summary=text), ("f", "x")),
+        ("tasks", lambda text: task("x", summary=text), ("f", "x")),
+        ("claims", lambda text: claim("x", "f", summary=text), ("f", "x", "draws")),
+        ("metrics", lambda text: MetricSpec(name="x", family="f", summary=text), ("f", "x")),
+        ("readings", lambda text: ReadingSpec(name="x", family="f", target="a:B", summary=text), ("f", "x")),
+        (
+            "published",
+            lambda text: PublishedSpec(
+                name="x", family="f", task="t", method="m", metric="mse", source="s", low=0, statement=text
+            ),
+            ("f", "x"),
+        ),
+    ],
+)
+def test_the_owner_of_a_family_keeps_its_names_whatever_the_order(first, kind, spec, key):
+    """The other registration is refused and recorded, not the owner's."""
+    owner = plugin("owner", families=[family()], **{kind: [spec("owner")]})
+    other = plugin("other", **{kind: [spec("other")]})
+    registry = Registry([owner, other] if first == "owner" else [other, owner])
+    found = getattr(registry, kind)[key]
+    assert "owner" in (getattr(found, "statement", ""), found.summary if kind != "published" else "")
+    assert list(registry.problems) == ["other"]
+    assert "is registered by owner already" in registry.problems["other"][0]
+
+
+def test_the_alias_of_an_owner_is_its_name():
+    """Otherwise a third party's method could never be reached."""
+    owner = plugin("owner", families=[family()], methods=[method("reinmax", aliases=("zgr",))])
+    registry = Registry([plugin("other", methods=[method("zgr")]), owner])
+    assert list(registry.methods_of("f")) == ["reinmax"]
+    assert registry.problems == {"other": ["method 'zgr' has a name that is an alias of 'reinmax' already"]}
+
+
+def test_only_the_plugin_of_a_family_may_check_a_claim_of_the_core_otherwise():
+    """A third party may not weaken what methods of others are held to."""
+    own = claim("unbiased", "f")
+    assert Registry([plugin("a", families=[family()], claims=[own])]).claims["f", "unbiased", "draws"] == own
+    registry = Registry([plugin("a", families=[family()]), plugin("other", claims=[own])])
+    assert ("f", "unbiased", "draws") not in registry.claims
+    assert "is the core's" in registry.problems["other"][0]
+
+
+def test_what_is_wrong_is_told_with_its_plugin_and_what_was_meant():
+    """A broken plugin, an unknown family and a claim without a check; a blocked plugin was meant to be absent."""
+    registry = Registry(
+        [
+            plugin("a", families=[family("gradients")]),
+            plugin(
+                "b",
+                methods=[
+                    MethodSpec(name="m", family="gradient", target="a:B", summary=""),
+                    MethodSpec(name="n", family="gradients", target="a:B", summary="", claims=("unbaised",)),
+                ],
+            ),
+            PluginRecord(name="bad", origin="", status="broken", reason="import error: no torch"),
+            PluginRecord(name="blocked", origin="", status="blocked", reason="blocked by -p no:blocked"),
+        ]
+    )
+    assert registry.complaints == (
+        "plugin bad: import error: no torch",
+        "plugin b: method 'm': its family 'gradient' is not registered; did you mean gradients?",
+        "plugin b: method 'n': no check is registered for its claim 'unbaised'; did you mean unbiased?",
+    )
 
 
 def test_general_claims_need_no_family():

@@ -1,4 +1,4 @@
-"""The families share one space of metric names, and each registers all that it brings."""
+"""The names of the families: each registers all that it brings, and none takes a name of another."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ def test_a_collision_is_a_problem_of_the_later_plugin(records):
     logdet = next(record for record in records if record.name == "kexue_logdet")
     problems = Registry([logdet, replace(logdet, name="twin")]).problems
     assert set(problems) == {"twin"}
-    assert any("metric 'entropy-gap'" in text for text in problems["twin"])
+    assert any("metric 'logdet/entropy-gap'" in text for text in problems["twin"])

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from kexue_bench.analysis import comparison as analysis
 from kexue_bench.api import Case, FamilySpec, Instance, Job, Measurement, Outcome, Plan, Series
-from kexue_bench.catalog.metrics import CORE_METRICS
+from kexue_bench.catalog.metrics import CORE_METRICS, keyed
 from kexue_bench.catalog.plugins import Hooks
 from kexue_bench.cli.main import main
 from kexue_bench.cli.runs import summary
@@ -112,7 +112,7 @@ def run_with(text: str) -> Run:
 
 def read(run: Run):
     """The comparison of a run, with no spec of anything in it."""
-    return analysis.read([run], metrics={m.name: m for m in CORE_METRICS}, families={}, tasks={})
+    return analysis.read([run], metrics=keyed(CORE_METRICS), families={}, tasks={})
 
 
 def terminal(run: Run) -> str:
@@ -314,7 +314,7 @@ def use(run: Run) -> None:
     console = Console(file=io.StringIO(), width=90)
     # Numbers out of range may warn; what they lead to is shown as missing.
     with np.errstate(all="ignore"):
-        found = analysis.read([run], metrics={m.name: m for m in CORE_METRICS}, families={"fam": FAMILY}, tasks={})
+        found = analysis.read([run], metrics=keyed(CORE_METRICS), families={"fam": FAMILY}, tasks={})
     console.print(render(found, width=90))
     for form in ("csv", "json", "md", "latex"):
         render_rows(found.rows(), form, run=[run.path.name])

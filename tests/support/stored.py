@@ -21,16 +21,15 @@ from kexue_bench.api import (
     Series,
     TaskSpec,
 )
-from kexue_bench.catalog.metrics import CORE_METRICS
+from kexue_bench.catalog.metrics import CORE_METRICS, keyed
 
-METRICS: Mapping[str, MetricSpec] = {
-    spec.name: spec
-    for spec in (
+METRICS = keyed(
+    (
         *CORE_METRICS,
-        MetricSpec(name="evaluations", heading="evals"),
-        MetricSpec(name="elbo", unit="nats", direction="higher", scale="linear", margin=0.1),
+        MetricSpec(name="evaluations", heading="evals", family="gradients"),
+        MetricSpec(name="elbo", unit="nats", direction="higher", scale="linear", margin=0.1, family="gradients"),
     )
-}
+)
 FAMILIES: Mapping[str, FamilySpec] = {
     "gradients": FamilySpec(
         name="gradients",

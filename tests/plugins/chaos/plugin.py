@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pluggy
 
-from kexue_bench.api import FamilySpec, MethodSpec, MetricSpec, TaskSpec
+from kexue_bench.api import FamilySpec, MethodSpec, TaskSpec
 
 hookimpl = pluggy.HookimplMarker("kexue_bench")
 
@@ -44,9 +44,3 @@ def kexue_tasks() -> list[TaskSpec]:
     """One task."""
     run = TaskSpec(name="run", family="chaos", target="chaos.tasks:Run", summary="Run it.", version=1, kind="record")
     return [run]
-
-
-@hookimpl
-def kexue_metrics() -> list[MetricSpec]:
-    """One metric."""
-    return [MetricSpec(name="score", direction="higher")]

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from kexue_bench.analysis.comparison import read
 from kexue_bench.api import Case, FamilySpec, Instance, Job, Measurement, Outcome, Plan
-from kexue_bench.catalog.metrics import CORE_METRICS
+from kexue_bench.catalog.metrics import CORE_METRICS, keyed
 from kexue_bench.errors import ResultsError, UsageError
 from kexue_bench.report.export import FORMATS, render_rows, write_rows
 from kexue_bench.store import codec
@@ -204,7 +204,7 @@ def test_a_real_comparison_and_a_real_frame_follow_the_schema(tmp_path):
         baseline="rloo",
         headline=("variance",),
     )
-    metrics = {spec.name: spec for spec in CORE_METRICS}
+    metrics = keyed(CORE_METRICS)
     tabulation = read([run], metrics=metrics, families={"gradients": family}, tasks={})
     for rows in (tabulation.rows(), run.to_frame()):
         document = json.loads(render_rows(rows, "json", run=[run.path.name]))
