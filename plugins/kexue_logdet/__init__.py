@@ -2,117 +2,43 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from kexue_bench.exports import lazy
+
 if TYPE_CHECKING:
-    from .contract import Bounds, BudgetError, LogdetMethod, LogdetSample, Operator
-    from .iresnet import InvertibleBlock, InvertibleResNet
-    from .methods.chebyshev import Chebyshev
-    from .methods.exact import Exact
-    from .methods.golub_kahan_slq import GolubKahanSLQ
-    from .methods.hutchinson import Hutchinson
-    from .methods.hutchpp import HutchPP
-    from .methods.krylov_deflated_slq import KrylovDeflatedSLQ
-    from .methods.na_hutchpp import NAHutchPP
-    from .methods.neumann_roulette import NeumannRoulette
-    from .methods.one_probe_slq import OneProbeSLQ
-    from .methods.power_series import PowerSeries
-    from .methods.preconditioned_slq import PreconditionedSLQ
-    from .methods.russian_roulette import RussianRoulette
-    from .methods.slq import SLQ
-    from .methods.xnystrace import XNysTrace
-    from .methods.xtrace import XTrace
-    from .tasks.bidiagonal_gram import BidiagonalGram
-    from .tasks.budget_sweep import BudgetSweep
-    from .tasks.grid_gradient import GridGradient
-    from .tasks.grid_laplacian import GridLaplacian
-    from .tasks.ising import Ising
-    from .tasks.kernel_gradient import KernelGradient
-    from .tasks.min_matrix import MinMatrix
-    from .tasks.rbf_kernel import RBFKernel
-    from .tasks.residual_block import ResidualBlock
-    from .tasks.spectrum import Spectrum
-    from .tasks.toeplitz import Toeplitz
+    from .contract import Bounds as Bounds
+    from .contract import BudgetError as BudgetError
+    from .contract import LogdetMethod as LogdetMethod
+    from .contract import LogdetSample as LogdetSample
+    from .contract import Operator as Operator
+    from .iresnet import InvertibleBlock as InvertibleBlock
+    from .iresnet import InvertibleResNet as InvertibleResNet
+    from .methods.chebyshev import Chebyshev as Chebyshev
+    from .methods.exact import Exact as Exact
+    from .methods.golub_kahan_slq import GolubKahanSLQ as GolubKahanSLQ
+    from .methods.hutchinson import Hutchinson as Hutchinson
+    from .methods.hutchpp import HutchPP as HutchPP
+    from .methods.krylov_deflated_slq import KrylovDeflatedSLQ as KrylovDeflatedSLQ
+    from .methods.na_hutchpp import NAHutchPP as NAHutchPP
+    from .methods.neumann_roulette import NeumannRoulette as NeumannRoulette
+    from .methods.one_probe_slq import OneProbeSLQ as OneProbeSLQ
+    from .methods.power_series import PowerSeries as PowerSeries
+    from .methods.preconditioned_slq import PreconditionedSLQ as PreconditionedSLQ
+    from .methods.russian_roulette import RussianRoulette as RussianRoulette
+    from .methods.slq import SLQ as SLQ
+    from .methods.xnystrace import XNysTrace as XNysTrace
+    from .methods.xtrace import XTrace as XTrace
+    from .tasks.bidiagonal_gram import BidiagonalGram as BidiagonalGram
+    from .tasks.budget_sweep import BudgetSweep as BudgetSweep
+    from .tasks.grid_gradient import GridGradient as GridGradient
+    from .tasks.grid_laplacian import GridLaplacian as GridLaplacian
+    from .tasks.ising import Ising as Ising
+    from .tasks.kernel_gradient import KernelGradient as KernelGradient
+    from .tasks.min_matrix import MinMatrix as MinMatrix
+    from .tasks.rbf_kernel import RBFKernel as RBFKernel
+    from .tasks.residual_block import ResidualBlock as ResidualBlock
+    from .tasks.spectrum import Spectrum as Spectrum
+    from .tasks.toeplitz import Toeplitz as Toeplitz
 
-_HOMES = {
-    "Chebyshev": "methods.chebyshev",
-    "HutchPP": "methods.hutchpp",
-    "Hutchinson": "methods.hutchinson",
-    "KrylovDeflatedSLQ": "methods.krylov_deflated_slq",
-    "NAHutchPP": "methods.na_hutchpp",
-    "OneProbeSLQ": "methods.one_probe_slq",
-    "PreconditionedSLQ": "methods.preconditioned_slq",
-    "XNysTrace": "methods.xnystrace",
-    "XTrace": "methods.xtrace",
-    "BidiagonalGram": "tasks.bidiagonal_gram",
-    "BudgetSweep": "tasks.budget_sweep",
-    "GridGradient": "tasks.grid_gradient",
-    "Ising": "tasks.ising",
-    "KernelGradient": "tasks.kernel_gradient",
-    "MinMatrix": "tasks.min_matrix",
-    "Spectrum": "tasks.spectrum",
-    "Toeplitz": "tasks.toeplitz",
-    "Bounds": "contract",
-    "BudgetError": "contract",
-    "LogdetMethod": "contract",
-    "LogdetSample": "contract",
-    "Operator": "contract",
-    "InvertibleBlock": "iresnet",
-    "InvertibleResNet": "iresnet",
-    "Exact": "methods.exact",
-    "GolubKahanSLQ": "methods.golub_kahan_slq",
-    "NeumannRoulette": "methods.neumann_roulette",
-    "PowerSeries": "methods.power_series",
-    "RussianRoulette": "methods.russian_roulette",
-    "SLQ": "methods.slq",
-    "GridLaplacian": "tasks.grid_laplacian",
-    "RBFKernel": "tasks.rbf_kernel",
-    "ResidualBlock": "tasks.residual_block",
-}
-
-__all__ = [
-    "SLQ",
-    "BidiagonalGram",
-    "Bounds",
-    "BudgetError",
-    "BudgetSweep",
-    "Chebyshev",
-    "Exact",
-    "GolubKahanSLQ",
-    "GridGradient",
-    "GridLaplacian",
-    "HutchPP",
-    "Hutchinson",
-    "InvertibleBlock",
-    "InvertibleResNet",
-    "Ising",
-    "KernelGradient",
-    "KrylovDeflatedSLQ",
-    "LogdetMethod",
-    "LogdetSample",
-    "MinMatrix",
-    "NAHutchPP",
-    "NeumannRoulette",
-    "OneProbeSLQ",
-    "Operator",
-    "PowerSeries",
-    "PreconditionedSLQ",
-    "RBFKernel",
-    "ResidualBlock",
-    "RussianRoulette",
-    "Spectrum",
-    "Toeplitz",
-    "XNysTrace",
-    "XTrace",
-]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from kexue_bench import claim
 from kexue_bench.api import Evidence
 from kexue_bench.lab import claims
 
@@ -26,22 +27,27 @@ ROWS, CONDITION = 64, 1e6
 """Size and condition number of the operator that exactness is checked on."""
 
 
+@claim("unbiased", "the mean of the estimates is the truth", order=10)
 def unbiased(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """The core's check with this family's tolerance."""
     return claims.unbiased(problem, method, ctx, tolerance=TOLERANCE)
 
 
-def upper_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # every check has this signature
-    """Whether the mean of the estimates is not below the truth."""
+@claim("upper-bound", "the mean of the estimates is not below the truth", order=20)
+def upper_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:
+    """A one-sided test, with this family's tolerance."""
     return claims.one_sided(problem, ctx, claim="upper-bound", side=1, tolerance=TOLERANCE)
 
 
-def lower_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the mean of the estimates is not above the truth."""
+@claim("lower-bound", "the mean of the estimates is not above the truth", order=30)
+def lower_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:
+    """The same, the other side."""
     return claims.one_sided(problem, ctx, claim="lower-bound", side=-1, tolerance=TOLERANCE)
 
 
-def exact_at(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+@claim("exact-at(steps=n)", "with n Lanczos steps nothing is left but the noise of the probes", order=40)
+@claim("exact-at(probes=n)", "with n probes every estimate is the truth", order=60)
+def exact_at(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Whether every draw is the truth once the field that the claim names, `exact-at(FIELD=n)`, is n.
 
     The operator has n = 64 eigenvalues from 1e-6 to 1 in geometric progression: hard enough for Lanczos to lose its
@@ -77,7 +83,8 @@ def exact_at(problem: Sampling, method: object, ctx: Context) -> Evidence:  # no
     )
 
 
-def small_determinant(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
+@claim("small-determinant", "the logarithm of a determinant below 1 comes out negative", order=50)
+def small_determinant(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Whether the mean of eight draws is near a log-determinant that is negative.
 
     The operator has n = 64 eigenvalues from .2 to .8, the eigenvectors of a reflection, and entries for those who want

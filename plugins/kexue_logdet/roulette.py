@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
 from .contract import Operator
-from .probes import draw
+from .probes import draw, validate
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -101,6 +101,44 @@ class Stopping:
             return self.certain + 1 + (u.log() / keep.log()).floor().long()
         tail = self.survival(self.certain + _POISSON_TERMS)[self.certain :].to(u.device)
         return self.certain + (u.unsqueeze(-1) < tail).sum(-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roulette:
+    """Number and weights of the terms of a power series that is cut at random: what both roulettes share.
+
+    Args:
+        probability: p of the geometric law, in (0, 1): P(T >= certain + j) = (1 - p)^(j - 1), j >= 1.
+        certain: number of terms that are never cut, >= 0.
+        probes: number m of probe vectors a repeat, >= 1, each with a T of its own. A repeat costs the sum of its T,
+            m (certain + 1 / p) products in the mean (Poisson: m (certain + rate)).
+        distribution: of the probes, as for `power-series`.
+        stopping: `geometric`; `norm`, the same with p = 1 - c, c the operator's bound of ||J||, so that the variance is
+            finite; or `poisson`.
+        rate: mean of T - certain under the Poisson law, > 0.
+        bound_steps: power iterations k for c under `norm` where the operator brings no bound, >= 1: 2 k - 1 products a
+            repeat, and p = (1 - c) / 2, for such a c is too small.
+    """
+
+    random_cost: ClassVar[bool] = True
+
+    probability: float = 0.1
+    certain: int = 2
+    probes: int = 5
+    distribution: str = "rademacher"
+    stopping: str = "geometric"
+    rate: float = 2.0
+    bound_steps: int = 4
+
+    def __post_init__(self) -> None:
+        if self.bound_steps < 1:
+            raise ValueError(f"bound_steps must be >= 1, got {self.bound_steps}")
+        validate(self.probes, self.distribution)
+        self.law()
+
+    def law(self) -> Stopping:
+        """The law of T; under `norm` its p waits for the operator."""
+        return Stopping(law=self.stopping, probability=self.probability, rate=self.rate, certain=self.certain)
 
 
 def settled(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from scipy import special
 
+from kexue_bench import claim
 from kexue_bench.api import Evidence
 from kexue_bench.catalog.core_claims import ALPHA
 
@@ -25,12 +26,13 @@ ROWS, BATCHES = 32, 32
 POWER = 0.9
 
 
-def error_bar(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # every check has this signature
-    """Whether the square of the method's standard error is on average the variance of its estimates.
+@claim("error-bar", "the square of the own standard error is on average the variance", order=70)
+def error_bar(problem: Sampling, method: object, ctx: Context) -> Evidence:
+    """A t test, over batches of 32 independent repeats, of the difference between variance and squared standard error.
 
-    Batches of 32 independent repeats: their sample variance and their mean squared standard error have one expectation
-    where the probes are independent, as the error bar of a mean assumes. Probes that are copies of each other leave the
-    mean unbiased and make this bar too small. The test is a t test of the difference over batches.
+    Their sample variance and their mean squared standard error have one expectation where the probes are independent,
+    as the error bar of a mean assumes. Probes that are copies of each other leave the mean unbiased and make this bar
+    too small.
     """
     if not isinstance(problem.draw, Draws):
         raise TypeError("an error bar is checked on tasks of this family, got draws of another kind")
@@ -48,8 +50,9 @@ def error_bar(problem: Sampling, method: object, ctx: Context) -> Evidence:  # n
     return _compare("error-bar", torch.stack(spreads).cpu(), torch.stack(bars).cpu(), note)
 
 
-def closed_variance(problem: Sampling, method: object, ctx: Context) -> Evidence:  # noqa: ARG001  # the same
-    """Whether the variance of the estimates is the task's closed form for this method and its probes."""
+@claim("closed-variance", "the variance is the task's closed form for the method's probes", order=80)
+def closed_variance(problem: Sampling, method: object, ctx: Context) -> Evidence:
+    """The same test against the closed form."""
     exact = problem.exact_variance() if problem.exact_variance is not None else None
     if exact is None:
         note = "the task has no closed form for this method"

@@ -9,22 +9,34 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..blocks import dots, need_logdet
 from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold, population, validate
 from ..spectrum import interval
+from ..words import ERROR_BAR, LOGDET_ONLY, OVER_BUDGET, SIGN
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "chebyshev",
+    "Chebyshev interpolant of the logarithm on the spectrum's interval, traces by Hutchinson probes.",
+    references=("Han, Malioutov and Shin 2015, arXiv:1503.06394",),
+    claims=(ERROR_BAR, SIGN),
+    cost="(degree + 1) // 2 * probes + (bound_steps if 'bounds' in offers and task.bounds == 'none' else 0)",
+    needs="spd",
+    unless=(*LOGDET_ONLY, OVER_BUDGET),
+    order=40,
+)
 @dataclass(frozen=True, kw_only=True)
 class Chebyshev:
     """log A ~ p(A), p the interpolant of degree K = `degree` at the Chebyshev nodes of the spectrum's interval.
 
-    Han, Malioutov and Shin 2015, arXiv:1503.06394. The bias is deterministic and falls as rho^-K, rho = (sqrt(kappa) +
-    1) / (sqrt(kappa) - 1); outside the interval p says nothing. T_2i = 2 T_i^2 - 1 and T_2i+1 = 2 T_i T_i+1 - T_1 give
-    K moments of a probe from ceil(K / 2) products.
+    The bias is deterministic and falls as rho^-K, rho = (sqrt(kappa) + 1) / (sqrt(kappa) - 1); outside the interval p
+    says nothing. T_2i = 2 T_i^2 - 1 and T_2i+1 = 2 T_i T_i+1 - T_1 give K moments of a probe from ceil(K / 2) products.
 
     Args:
         degree: K, >= 1.

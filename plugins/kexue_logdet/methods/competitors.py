@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from kexue_bench import Unless, method
+
 from ..blocks import need_logdet, need_spd
 from ..contract import LogdetSample, Operator, afford
+from ..words import LOGDET_ONLY, NO_GRADIENT, NO_INVERSE, NO_LOGDET, OVER_BUDGET
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
+INSTALL = "pip install 'kexue-bench[competitors]'"
 ALGORITHMS = ("hutchinson_trace", "hutchpp_trace", "xtrace")
 COLA_PROBES = 100
 """CoLA's Hutch takes this many probes, or n, whatever its argument `bs` says."""
@@ -34,6 +38,18 @@ def _stacked(values: list[float], op: Operator) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64, device=op.device)
 
 
+@method(
+    "linear-operator",
+    "inv_quad_logdet of linear_operator (GPyTorch); products counted.",
+    references=("Gardner et al. 2018, arXiv:1809.11165",),
+    claims=("small-determinant",),
+    cost="(steps + 1) * probes",
+    needs="spd",
+    unless=(*LOGDET_ONLY, OVER_BUDGET),
+    requires="linear_operator",
+    install=INSTALL,
+    order=160,
+)
 @dataclass(frozen=True, kw_only=True)
 class LinearOperatorLogdet:
     """`inv_quad_logdet` of linear_operator, GPyTorch's library: SLQ on the tridiagonal matrices of conjugate gradients.
@@ -110,13 +126,25 @@ def _linear_operator() -> Any:
     return Counted
 
 
+@method(
+    "cola",
+    "cola.linalg.logdet, 100 Gaussian probes always; products counted.",
+    references=("Potapczynski et al. 2023, arXiv:2309.03060",),
+    claims=("small-determinant",),
+    cost="100 * steps",
+    needs="spd",
+    unless=(*LOGDET_ONLY, OVER_BUDGET),
+    requires="cola",
+    install=INSTALL,
+    order=170,
+)
 @dataclass(frozen=True, kw_only=True)
 class CoLALogdet:
     """`cola.linalg.logdet` with Lanczos and Hutchinson probes.
 
     Version 0.0.7 returns |tr log A| and keeps its sign as the phase of the determinant: wrong wherever the determinant
     is below 1, which the claim `small-determinant` shows. Its probes are Gaussian, min(100, n) of them whatever is
-    asked for; the key is drawn from the stream, for the library's own is fixed. Products are counted.
+    asked for; the key is drawn from the stream, for the library's own is fixed.
 
     Args:
         steps: Lanczos steps, >= 1. A repeat costs 100 steps products.
@@ -152,11 +180,29 @@ class CoLALogdet:
         return LogdetSample(value=_stacked(values, op))
 
 
+@method(
+    "imate",
+    "imate.logdet on the sparse matrix itself; its products cannot be intercepted.",
+    references=("github.com/ameli/imate",),
+    claims=("small-determinant",),
+    needs={"spd", "entries"},
+    unless=(
+        *LOGDET_ONLY,
+        # Its products cannot be counted, but it is held to the budget by its own numbers.
+        Unless(
+            when="steps * probes > task.allowed and claim != 'small-determinant'",
+            because="an estimate costs {steps * probes} products, and the task allows {task.allowed}",
+        ),
+    ),
+    requires="imate",
+    install=INSTALL,
+    order=180,
+)
 @dataclass(frozen=True, kw_only=True)
 class Imate:
-    """`imate.logdet` by SLQ, in C++ on the sparse matrix itself: its products cannot be intercepted.
+    """SLQ in C++.
 
-    They are not counted; what is counted is `entries`, the nonzeros it was given. The declared work is
+    Its products are not counted; what is counted is `entries`, the nonzeros it was given. The declared work is
     steps * probes products, as the library defines them.
 
     Args:
@@ -208,9 +254,21 @@ class Imate:
         return LogdetSample(value=_stacked(values, op), stderr=_stacked(errors, op))
 
 
+@method(
+    "curvlinops",
+    "Hutchinson, Hutch++ and XTrace of curvlinops; products counted.",
+    references=("Dangel et al. 2025, arXiv:2501.19183",),
+    claims=("unbiased",),
+    cost="vectors",
+    needs="trace",
+    unless=(NO_GRADIENT, NO_INVERSE, NO_LOGDET, OVER_BUDGET),
+    requires="curvlinops",
+    install=INSTALL,
+    order=190,
+)
 @dataclass(frozen=True, kw_only=True)
 class Curvlinops:
-    """Trace estimators of curvlinops, products counted where the library multiplies.
+    """`curvlinops.hutchinson_trace`, `hutchpp_trace` and `xtrace`: a product is counted where the library multiplies.
 
     Args:
         vectors: `num_matvecs` a repeat, < n; divisible by 3 for `hutchpp_trace` and by 2 for `xtrace`.

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kexue_bench import Unless, method
+
 from ..contract import LogdetSample, Operator, afford
 
 if TYPE_CHECKING:
@@ -19,6 +21,28 @@ LARGEST = 2**14
 """Rows of the largest dense matrix, 2 GiB of float64."""
 
 
+@method(
+    "exact",
+    "Dense LU after n products with the identity, or sparse LU where there are entries.",
+    claims=("unbiased", "deterministic"),
+    unless=(
+        Unless(
+            when="task.rows > 16384 and not (via == 'auto' and 'entries' in offers and not task.wanted == 'inverse')",
+            because="a dense factorisation takes at most 16384 rows, and the task has {task.rows}",
+        ),
+        Unless(
+            when="task.rows > task.allowed"
+            " and not (via == 'auto' and 'entries' in offers and not task.wanted == 'inverse')",
+            because="an estimate costs {task.rows} products, and the task allows {task.allowed}",
+        ),
+        # What a sweep allows is its last budget; it gives all other methods their size.
+        Unless(
+            when="task.rows > task.last",
+            because="an estimate costs {task.rows} products, and the task allows {task.last}",
+        ),
+    ),
+    order=10,
+)
 @dataclass(frozen=True, kw_only=True)
 class Exact:
     """log |det M| from LU factors of M = A (`spd`) or I + J (`residual`), tr A or tr A^-1; in float64 whatever the

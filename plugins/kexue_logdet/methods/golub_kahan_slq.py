@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
+
 from ..contract import LogdetSample, Operator, afford
 from ..golub_kahan import Bidiagonal, bidiagonalise
 from ..probes import draw, fold, validate
@@ -15,15 +17,22 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "golub-kahan-slq",
+    "Lanczos quadrature on (I + J)^T (I + J) by bidiagonalisation; no bound needed.",
+    references=("Golub and Kahan 1965, doi:10.1137/0702016", "Ubaru, Chen and Saad 2017, doi:10.1137/16M1104974"),
+    cost="(2 * (6 if steps > 6 and 'six' in offers else steps) - (0 if 'gradient' in offers else 1)) * probes",
+    needs="residual",
+    order=150,
+)
 @dataclass(frozen=True, kw_only=True)
 class GolubKahanSLQ:
     """log |det M| = 1/2 log det(M^T M), M = I + J: mean over m probes v of |v|^2 sum_i q_i^2 log s_i.
 
     s: singular values of the k x k bidiagonal matrix of M on the Krylov space of M^T M from v; q: first entries of its
     right singular vectors. The sum is Gauss quadrature for v^T log(M^T M) v / 2: never too small, exact at k = n, with
-    an error that falls as ||J||^(2k) at worst. M^T M is never formed, so that its condition is not squared. Needs no
-    bound and holds for ||J|| >= 1 too, where every series diverges (Golub and Kahan 1965, doi:10.1137/0702016; Ubaru,
-    Chen and Saad 2017, doi:10.1137/16M1104974).
+    an error that falls as ||J||^(2k) at worst. M^T M is never formed, so that its condition is not squared. Holds for
+    ||J|| >= 1 too, where every series diverges.
 
     Where the operator has parameters the surrogate is sum x^T J v with x the Krylov approximation of M^-T v from the
     same pass: its gradient is as far from unbiased as k steps leave x from the solution.

@@ -5,20 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kexue_bench import Claimed, method
+
 from ..blocks import dots
 from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold, population, validate
+from ..words import ERROR_BAR, NO_GRADIENT, NO_LOGDET, OVER_BUDGET
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "hutchinson",
+    "Mean of v^T A v over random probes: traces only.",
+    references=("Hutchinson 1990, doi:10.1080/03610919008812866",),
+    claims=(
+        "unbiased",
+        Claimed(name="finite-variance", when="'variance' in offers"),
+        Claimed(name="closed-variance", when="'variance' in offers"),
+        ERROR_BAR,
+    ),
+    cost="probes",
+    needs="trace",
+    unless=(NO_GRADIENT, NO_LOGDET, OVER_BUDGET),
+    order=80,
+)
 @dataclass(frozen=True, kw_only=True)
 class Hutchinson:
     """tr A = E v^T A v for every law with E v v^T = I, symmetric A or not: mean over m = `probes` probes.
 
-    Girard 1989; Hutchinson 1990, doi:10.1080/03610919008812866. One-probe variances are in `probes`; the error falls as
-    1 / sqrt(m) whatever the spectrum.
+    Girard had it in 1989. One-probe variances are in `probes`; the error falls as 1 / sqrt(m) whatever the spectrum.
 
     Args:
         probes: number m of probe vectors a repeat, >= 1. A repeat costs m products.

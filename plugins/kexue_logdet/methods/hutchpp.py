@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from kexue_bench import Claimed, method
+
 from ..blocks import dots, image, need_spd, price, probe_blocks, trace
 from ..contract import LogdetSample, Operator, afford
-from ..probes import INDEPENDENT, validate
+from ..sketching import Sketching
+from ..words import IMAGES, NO_GRADIENT, OVER_BUDGET, UNBIASED_TRACE
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "hutch++",
+    "A low-rank part of A or log A exactly, the rest by Hutchinson.",
+    references=("Meyer et al. 2021, arXiv:2010.09649",),
+    claims=(UNBIASED_TRACE, Claimed(name="error-bar", when="vectors > 5")),
+    cost=IMAGES,
+    needs="spd",
+    unless=(NO_GRADIENT, OVER_BUDGET),
+    order=90,
+)
 @dataclass(frozen=True, kw_only=True)
-class HutchPP:
-    """tr B = tr Q^T B Q + tr (I - QQ^T) B (I - QQ^T), Q an orthonormal basis of B S (arXiv:2010.09649, algorithm 1).
+class HutchPP(Sketching):
+    """tr B = tr Q^T B Q + tr (I - QQ^T) B (I - QQ^T), Q an orthonormal basis of B S (algorithm 1).
 
     B is A, A^-1 or log A, by what is wanted. Of m = `vectors` products with B, s = m // 3 sketch, s give the first part
     and the l = m - 2 s that remain probe the second: exactly m. Unbiased; the relative error falls as 1 / m for PSD B.
@@ -26,9 +39,6 @@ class HutchPP:
 
     Args:
         vectors: number m of products with B a repeat, >= 3.
-        steps: Lanczos steps k of a product with log A or A^-1, >= 1. A repeat costs m products for a trace, and else
-            m min(k, n).
-        distribution: of S and of the probes: `rademacher`, `gaussian` or `sphere`.
 
     Examples:
         >>> import torch
@@ -42,14 +52,7 @@ class HutchPP:
         torch.Size([4])
     """
 
-    vectors: int = 60
-    steps: int = 8
-    distribution: str = "rademacher"
-
-    def __post_init__(self) -> None:
-        if self.vectors < 3 or self.steps < 1:
-            raise ValueError(f"vectors must be >= 3 and steps >= 1, got {self.vectors} and {self.steps}")
-        validate(1, self.distribution, known=INDEPENDENT)
+    least: ClassVar[int] = 3
 
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""

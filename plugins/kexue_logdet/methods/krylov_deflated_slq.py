@@ -9,18 +9,31 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..blocks import need_logdet, probe_blocks, products
 from ..contract import LogdetSample, Operator, afford
 from ..lanczos import lanczos, quadrature
 from ..probes import INDEPENDENT, validate
+from ..words import ERROR_BAR, LOGDET_ONLY, OVER_BUDGET
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "krylov-deflated-slq",
+    "Lanczos quadrature beside a block Krylov space whose part is known.",
+    references=("Chen and Hallman 2022, arXiv:2205.01736",),
+    claims=("upper-bound", ERROR_BAR),
+    cost="block * (depth + extra) + steps * probes",
+    needs="spd",
+    unless=(*LOGDET_ONLY, OVER_BUDGET),
+    order=70,
+)
 @dataclass(frozen=True, kw_only=True)
 class KrylovDeflatedSLQ:
-    """tr log A = tr Q^T log(A) Q + tr (I - QQ^T) log(A) (I - QQ^T), Q a block Krylov basis (arXiv:2205.01736).
+    """tr log A = tr Q^T log(A) Q + tr (I - QQ^T) log(A) (I - QQ^T), Q a block Krylov basis.
 
     Q spans the first q = `depth` blocks A^j S, S of b = `block` random vectors; `extra` further blocks make V, and the
     first part is the trace of the leading corner of log(V^T A V): the recurrence that made Q gives its trace as well.

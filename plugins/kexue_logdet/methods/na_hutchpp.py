@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from kexue_bench import method
+
 from ..blocks import dots, image, need_spd, price, probe_blocks, trace
 from ..contract import LogdetSample, Operator, afford
-from ..probes import INDEPENDENT, validate
+from ..sketching import Sketching
+from ..words import IMAGES, NO_GRADIENT, OVER_BUDGET, UNBIASED_TRACE
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "na-hutch++",
+    "Hutch++ with all its products in one round.",
+    references=("Meyer et al. 2021, arXiv:2010.09649",),
+    claims=(UNBIASED_TRACE, "error-bar"),
+    cost=IMAGES,
+    needs="spd",
+    unless=(NO_GRADIENT, OVER_BUDGET),
+    order=100,
+)
 @dataclass(frozen=True, kw_only=True)
-class NAHutchPP:
-    """tr B = tr C + tr (B - C), C = B R (S^T B R)^+ (B S)^T, the second by Hutchinson (arXiv:2010.09649, algorithm 2).
+class NAHutchPP(Sketching):
+    """tr B = tr C + tr (B - C), C = B R (S^T B R)^+ (B S)^T, the second by Hutchinson (algorithm 2).
 
     B is A, A^-1 or log A, by what is wanted. Of m = `vectors` products, m // 6 go to S, 2 (m // 6) to R and the rest to
     the probes, all known before the first of them: one round trip where Hutch++ takes three. Unbiased, for the probes
@@ -26,9 +39,6 @@ class NAHutchPP:
 
     Args:
         vectors: number m of products with B a repeat, >= 6.
-        steps: Lanczos steps k of a product with log A or A^-1, >= 1. A repeat costs m products for a trace, and else
-            m min(k, n).
-        distribution: of S, R and the probes: `rademacher`, `gaussian` or `sphere`.
 
     Examples:
         >>> import torch
@@ -42,14 +52,7 @@ class NAHutchPP:
         torch.Size([4])
     """
 
-    vectors: int = 60
-    steps: int = 8
-    distribution: str = "rademacher"
-
-    def __post_init__(self) -> None:
-        if self.vectors < 6 or self.steps < 1:
-            raise ValueError(f"vectors must be >= 6 and steps >= 1, got {self.vectors} and {self.steps}")
-        validate(1, self.distribution, known=INDEPENDENT)
+    least: ClassVar[int] = 6
 
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""

@@ -8,19 +8,38 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from kexue_bench import Unless, method
+
 from ..blocks import need_logdet
 from ..contract import LogdetSample, Operator, afford
 from ..lanczos import lanczos, quadrature
 from ..nystrom import Preconditioner, precondition
 from ..probes import draw
+from ..words import LOGDET_ONLY, NO_BOUND, SIGN
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "one-probe-slq",
+    "The same from one Gaussian probe, and from more only where its error bar asks for them.",
+    references=("Cortinovis and Toni 2026, arXiv:2601.05778",),
+    claims=("upper-bound", "error-bar", SIGN),
+    needs={"spd", "bounded"},
+    unless=(
+        *LOGDET_ONLY,
+        NO_BOUND,
+        Unless(
+            when="rank + steps * most > task.allowed and claim != 'small-determinant'",
+            because="an estimate costs {rank + steps * most} products, and the task allows {task.allowed}",
+        ),
+    ),
+    order=60,
+)
 @dataclass(frozen=True, kw_only=True)
 class OneProbeSLQ:
-    """log det A = log det P + v^T log(B) v, B = P^-1/2 A P^-1/2, v one Gaussian vector (arXiv:2601.05778).
+    """log det A = log det P + v^T log(B) v, B = P^-1/2 A P^-1/2, v one Gaussian vector.
 
     P is the Nystrom preconditioner of rank r = `rank`. The variance of a Gaussian probe is 2 ||log B||_F^2, and the
     Lanczos steps that give v^T log(B) v give v^T log(B)^2 v, whose mean is that norm, for no further product: the

@@ -8,21 +8,43 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import Claimed, Unless, method
+
 from ..blocks import need_logdet
 from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold, population, validate
+from ..words import ERROR_BAR, LOGDET_ONLY, NO_BOUND, OVER_BUDGET
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "power-series",
+    "Power series of log(1 + x) cut after `degree` terms, traces by Hutchinson probes.",
+    references=("Behrmann et al. 2019, arXiv:1811.00995", "Boutsidis et al. 2017, arXiv:1503.00374"),
+    claims=(Claimed(name="upper-bound", when="'spd' in offers"), ERROR_BAR),
+    cost="degree * probes",
+    needs="bounded",
+    unless=(
+        *LOGDET_ONLY,
+        NO_BOUND,
+        OVER_BUDGET,
+        Unless(
+            when="task.training >= 300 and cost > 16",
+            because="{task.training} steps with {cost} products an estimate take too long; "
+            "name a cheaper one, as power-series[degree=10,probes=1]",
+        ),
+    ),
+    order=20,
+)
 @dataclass(frozen=True, kw_only=True)
 class PowerSeries:
     """log det(I + J) = sum_k (-1)^(k+1) tr(J^k) / k, cut after K = `degree` terms, traces from m = `probes` probes.
 
-    A residual operator is J itself (i-ResNet, arXiv:1811.00995). An SPD operator is written A = a (I + J) with a =
-    `op.bounds.high`, so that log det A = n log a + log det(I + J) (arXiv:1503.00374); its estimate is then too large on
-    average, for all terms have one sign. The truncation bias is at most n c^(K+1) / ((K+1) (1-c)), c = ||J||_2.
+    A residual operator is J itself (i-ResNet). An SPD operator is written A = a (I + J) with a = `op.bounds.high`, so
+    that log det A = n log a + log det(I + J) (Boutsidis et al.); its estimate is then too large on average, for all
+    terms have one sign. The truncation bias is at most n c^(K+1) / ((K+1) (1-c)), c = ||J||_2.
 
     Args:
         degree: number K of terms, >= 1.

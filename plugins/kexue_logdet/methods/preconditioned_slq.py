@@ -7,24 +7,36 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import method
+
 from ..blocks import need_logdet
 from ..contract import LogdetSample, Operator, afford
 from ..lanczos import lanczos, quadrature
 from ..nystrom import precondition
 from ..probes import draw, fold, population, validate
+from ..words import ERROR_BAR, LOGDET_ONLY, NO_BOUND, OVER_BUDGET
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@method(
+    "preconditioned-slq",
+    "Lanczos quadrature on what a Nystrom preconditioner leaves; one probe may do.",
+    references=("Wenger et al. 2021, arXiv:2107.00243",),
+    claims=("upper-bound", ERROR_BAR),
+    cost="rank + steps * probes",
+    needs={"spd", "bounded"},
+    unless=(*LOGDET_ONLY, NO_BOUND, OVER_BUDGET),
+    order=50,
+)
 @dataclass(frozen=True, kw_only=True)
 class PreconditionedSLQ:
     """log det A = log det P + tr log(P^-1/2 A P^-1/2), P = U L U^T + mu I from a Nystrom approximation of A - mu I.
 
     mu is `op.bounds.low`; U L U^T, of rank r = `rank`, comes from r products with Gaussian vectors (Frangella, Tropp
-    and Udell 2021, arXiv:2110.02820). The second trace is by Lanczos quadrature (Wenger et al. 2021,
-    arXiv:2107.00243); its variance is that of the logarithm of what is left, so that one probe may do where the
-    spectrum decays (arXiv:2601.05778).
+    and Udell 2021, arXiv:2110.02820). The second trace is by Lanczos quadrature; its variance is that of the logarithm
+    of what is left, which is small where the spectrum decays.
 
     Args:
         rank: r, >= 1; billed as set-up.

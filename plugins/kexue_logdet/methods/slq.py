@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import Claimed, method
+
 from ..blocks import function, need_spd
 from ..contract import LogdetSample, Operator, afford
 from ..lanczos import Krylov, krylov, quadrature, radau_quadrature, solve
 from ..probes import INDEPENDENT, draw, fold, population, validate
+from ..words import ERROR_BAR, NO_TRACE, OVER_BUDGET, SIGN
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -24,18 +27,36 @@ stays in the cache, and memory is bounded wherever that is."""
 LARGEST_BLOCK = 2**24
 
 
+@method(
+    "slq",
+    "Stochastic Lanczos quadrature with full reorthogonalisation.",
+    references=("Ubaru, Chen and Saad 2017, doi:10.1137/16M1104974",),
+    claims=(
+        Claimed(
+            name="upper-bound",
+            when="'gradient' not in offers and not ('target' in offers and task.target == 'inverse')",
+        ),
+        Claimed(name="lower-bound", when="('target' in offers and task.target == 'inverse')"),
+        Claimed(name="exact-at(steps=n)", when="orthogonalisation == 'full' and 'gradient' not in offers"),
+        ERROR_BAR,
+        SIGN,
+    ),
+    cost="(steps + (1 if 'gradient' in offers else 0)) * probes",
+    needs="spd",
+    unless=(NO_TRACE, OVER_BUDGET),
+    order=30,
+)
 @dataclass(frozen=True, kw_only=True)
 class SLQ:
     """Mean over m = `probes` probes v of |v|^2 sum_i tau_i^2 log theta_i, from k = `steps` Lanczos steps each.
 
-    theta: eigenvalues of the tridiagonal matrix that starts at v / |v|; tau: first entries of its eigenvectors
-    (Ubaru, Chen and Saad 2017, doi:10.1137/16M1104974). The sum is Gauss quadrature for v^T log(A) v: never too small,
-    since the even derivatives of the logarithm are negative, and exact at k = n. Its error falls as rho^(-2k), rho =
-    (sqrt(kappa) + 1) / (sqrt(kappa) - 1). Eigenvalues in float64. Where the operator has a positive lower bound, the
-    Gauss-Radau rule with its node there gives the other end of a bracket for no further product (Bai and Golub 1996).
-    Where the trace of the inverse is wanted, 1 / theta takes the place of log theta, and is never too large. Where a
-    gradient is wanted, its surrogate is the mean of x^T A v, x = A^-1 v from the same Krylov space: one more product a
-    probe.
+    theta: eigenvalues of the tridiagonal matrix that starts at v / |v|; tau: first entries of its eigenvectors. The sum
+    is Gauss quadrature for v^T log(A) v: never too small, since the even derivatives of the logarithm are negative, and
+    exact at k = n. Its error falls as rho^(-2k), rho = (sqrt(kappa) + 1) / (sqrt(kappa) - 1). Eigenvalues in float64.
+    Where the operator has a positive lower bound, the Gauss-Radau rule with its node there gives the other end of a
+    bracket for no further product (Bai and Golub 1996). Where the trace of the inverse is wanted, 1 / theta takes the
+    place of log theta, and is never too large. Where a gradient is wanted, its surrogate is the mean of x^T A v, x =
+    A^-1 v from the same Krylov space: one more product a probe.
 
     Args:
         steps: number k of Lanczos steps, >= 1; at most n are taken.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..blocks import dots, image, need_spd, price, probe_blocks
 from ..contract import LogdetSample, Operator, afford
-from ..probes import validate
+from ..sketching import Sketching
+from ..words import IMAGES, NO_BOUND, NO_GRADIENT, OVER_BUDGET, UNBIASED_TRACE
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -19,10 +22,19 @@ if TYPE_CHECKING:
 ROTATION_INVARIANT = ("gaussian", "sphere")
 
 
+@method(
+    "xnystrace",
+    "Leave-one-out with Nystrom approximations, one product a test vector.",
+    references=("Epperly, Tropp and Webber 2024, arXiv:2301.07825",),
+    claims=(UNBIASED_TRACE,),
+    cost=IMAGES,
+    needs={"spd", "bounded"},
+    unless=(NO_GRADIENT, NO_BOUND, OVER_BUDGET),
+    order=120,
+)
 @dataclass(frozen=True, kw_only=True)
-class XNysTrace:
-    """Mean over i of tr B_i + w_i^T (B - B_i) w_i, B_i the Nystrom approximation without w_i (arXiv:2301.07825,
-    section 2.3).
+class XNysTrace(Sketching):
+    """Mean over i of tr B_i + w_i^T (B - B_i) w_i, B_i the Nystrom approximation without w_i (section 2.3).
 
     For PSD B: A or A^-1 for the trace of one; log A - log(low) I for a log-determinant, where `op.bounds.low` bounds
     the spectrum from below, so that n log(low) is added. B_i equals B on all test vectors but w_i, so that w_i is
@@ -31,8 +43,6 @@ class XNysTrace:
 
     Args:
         vectors: number m of test vectors a repeat, 2 <= m <= n.
-        steps: Lanczos steps k of a product with log A or A^-1, >= 1. A repeat costs m products for a trace, and else
-            m min(k, n).
         distribution: `sphere` or `gaussian`; others are not rotation-invariant.
 
     Examples:
@@ -47,14 +57,10 @@ class XNysTrace:
         torch.Size([4])
     """
 
-    vectors: int = 60
-    steps: int = 8
-    distribution: str = "sphere"
+    least: ClassVar[int] = 2
+    distributions: ClassVar[tuple[str, ...]] = ROTATION_INVARIANT
 
-    def __post_init__(self) -> None:
-        if self.vectors < 2 or self.steps < 1:
-            raise ValueError(f"vectors must be >= 2 and steps >= 1, got {self.vectors} and {self.steps}")
-        validate(1, self.distribution, known=ROTATION_INVARIANT)
+    distribution: str = "sphere"
 
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; a log-determinant needs a lower bound of the eigenvalues."""

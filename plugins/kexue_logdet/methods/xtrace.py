@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
+from kexue_bench import method
+
 from ..blocks import dots, image, need_spd, price, probe_blocks, trace
 from ..contract import LogdetSample, Operator, afford
-from ..probes import INDEPENDENT, validate
+from ..sketching import Sketching
+from ..words import IMAGES, NO_GRADIENT, OVER_BUDGET, UNBIASED_TRACE
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -19,9 +22,19 @@ if TYPE_CHECKING:
 NORMALISATIONS = ("improved", "none")
 
 
+@method(
+    "xtrace",
+    "Leave-one-out Hutch++: every test vector sketches for the others and probes for itself.",
+    references=("Epperly, Tropp and Webber 2024, arXiv:2301.07825",),
+    claims=(UNBIASED_TRACE,),
+    cost=IMAGES,
+    needs="spd",
+    unless=(NO_GRADIENT, OVER_BUDGET),
+    order=110,
+)
 @dataclass(frozen=True, kw_only=True)
-class XTrace:
-    """Mean over i of tr Q_i^T B Q_i + w_i^T (I - P_i) B (I - P_i) w_i, P_i = Q_i Q_i^T (arXiv:2301.07825, section 2).
+class XTrace(Sketching):
+    """Mean over i of tr Q_i^T B Q_i + w_i^T (I - P_i) B (I - P_i) w_i, P_i = Q_i Q_i^T (section 2).
 
     Q_i spans B W without its column i, W the s = `vectors` / 2 test vectors; all of them come from one factorisation B
     W = Q R, for P_i = Q (I - s_i s_i^T) Q^T with s_i the unit vector along R^-T e_i. B is A, A^-1 or log A, by what is
@@ -30,8 +43,6 @@ class XTrace:
 
     Args:
         vectors: products with B a repeat, even, >= 4: one for each test vector and one for each column of Q.
-        steps: Lanczos steps k of a product with log A or A^-1, >= 1. A repeat costs `vectors` products for a trace, and
-            else `vectors` min(k, n).
         distribution: `sphere`, `gaussian` or `rademacher`. Orthogonal test vectors are not independent of each other's
             sketch and are refused.
         normalisation: `improved` rescales what is left of a sphere vector to the length of a probe of that subspace;
@@ -49,15 +60,17 @@ class XTrace:
         torch.Size([4])
     """
 
-    vectors: int = 60
-    steps: int = 8
+    least: ClassVar[int] = 4
+
     distribution: str = "sphere"
     normalisation: str = "improved"
 
     def __post_init__(self) -> None:
-        if self.vectors < 4 or self.vectors % 2 or self.steps < 1:
-            raise ValueError(f"vectors must be even and >= 4, steps >= 1, got {self.vectors} and {self.steps}")
-        validate(1, self.distribution, known=INDEPENDENT)
+        super().__post_init__()
+        if self.vectors % 2:
+            raise ValueError(
+                f"vectors must be even, got {self.vectors}: one product for a test vector and one for a column of Q"
+            )
         if self.normalisation not in NORMALISATIONS:
             raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {self.normalisation!r}")
         if self.normalisation == "improved" and self.distribution == "rademacher":

@@ -9,20 +9,65 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
+
 from ..contract import Bounds, Operator
-from .sampling import sampling
+from .sampling import KnownOperator
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
-    from kexue_bench.lab.context import Context
-    from kexue_bench.lab.problems import Sampling
-
 TARGETS = ("logdet", "inverse")
+OFFERS = ("spd", "bounded", "target", "entries")
+FACTS = {"wanted": "target", "rows": "n", "allowed": "rows if budget == 0 else budget"}
+# The size at which imate's accuracy was published, without reorthogonalisation as there.
+PLAIN_LANCZOS = ("slq[steps=30,probes=200,orthogonalisation=none]", "exact")
 
 
+@task(
+    "bidiagonal-gram",
+    "Gram matrix of a bidiagonal Toeplitz matrix: log-determinant or trace of the inverse, in closed form.",
+    version=1,
+    offers=OFFERS,
+    facts=FACTS,
+    suites={
+        "standard": ("bidiagonal-gram[n=[1024,4096],budget=6000]",),
+        "full": ("bidiagonal-gram[n=[1024,4096,16384],budget=6000]",),
+    },
+    methods={"standard": PLAIN_LANCZOS, "full": PLAIN_LANCZOS},
+    timed={"full"},
+    budgets={"quick": 64, "standard": 64, "full": 256},
+    dtype="float64",
+    order=100,
+)
+@task(
+    "large-gram",
+    "The same up to a million rows.",
+    version=1,
+    offers=OFFERS,
+    facts=FACTS,
+    suites={"full": ("large-gram[n=[65536,262144,1048576],budget=6000]",)},
+    methods={"full": PLAIN_LANCZOS},
+    timed=(),
+    budgets={"quick": 20, "standard": 20, "full": 20},
+    dtype="float64",
+    order=110,
+)
+@task(
+    "gram-inverse",
+    "Trace of the inverse of the same matrix over the degree, with and without reorthogonalisation.",
+    version=1,
+    offers=OFFERS,
+    facts=FACTS,
+    suites={"full": ("gram-inverse[n=65536,target=inverse,budget=21600]",)},
+    methods={"full": ("slq[steps=[10,30,108],probes=200,orthogonalisation=none]", "slq[steps=[10,30],probes=200]")},
+    timed=(),
+    budgets={"quick": 20, "standard": 20, "full": 20},
+    dtype="float64",
+    order=120,
+)
 @dataclass(frozen=True, kw_only=True)
-class BidiagonalGram:
+class BidiagonalGram(KnownOperator):
     """G = B^T B, B with a on its diagonal and b above it: the matrix behind the accuracy plots of imate.
 
     log det G = 2 n log a. tr G^-1 = sum_d (n - d) r^d / a^2 over d = 0..n-1, r = (b / a)^2. With a = 2 and b = 1, as
@@ -87,8 +132,3 @@ class BidiagonalGram:
 
         b = sparse.diags_array([self.diagonal, self.upper], offsets=[0, 1], shape=(self.n, self.n))  # pyright: ignore[reportArgumentType]  # the stubs want arrays
         return sparse.csc_array(b.T @ b)
-
-    def problem(self, method: object, ctx: Context) -> Sampling:
-        """See `SamplingTask.problem`."""
-        op = self.operator(dtype=ctx.dtype, device=ctx.device)
-        return sampling(op, self.truth(), method, ctx, budget=self.budget)

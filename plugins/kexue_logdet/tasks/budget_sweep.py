@@ -10,6 +10,7 @@ import torch
 from scipy import special
 from torch import Tensor
 
+from kexue_bench import task
 from kexue_bench.lab.problems import Workload
 
 from ..contract import LogdetMethod, Operator
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
     from kexue_bench.lab.noise import Noise
 
+OFFERS = ("spd", "bounded", "trace", "traces")
+FACTS = {"wanted": "'trace'", "rows": "n"}
 GRIDS = ("steps", "doubling")
 REPEATS = 10
 """Estimates of one call."""
@@ -32,6 +35,46 @@ SKETCHES: dict[type, int] = {XNysTrace: 1, XTrace: 2, HutchPP: 3, NAHutchPP: 6}
 """Products that buy one dimension of a method's sketch."""
 
 
+@task(
+    "budget-sweep",
+    "Error of trace estimators over the products they may spend, on the spectra of XTrace.",
+    version=1,
+    kind="record",
+    offers=OFFERS,
+    facts=FACTS,
+    suites={
+        "standard": ("budget-sweep[name=[flat,slowexp,smallstep,bigstep],first=120,last=120,trials=200]",),
+        "full": (
+            "budget-sweep[name=[flat,slowexp,smallstep,bigstep],first=120,last=120,trials=200]",
+            "budget-sweep[name=[flat,poly,slowexp,fastexp,smallstep,bigstep]]",
+        ),
+    },
+    timed=(),
+    dtype="float64",
+    primary="relative-error",
+    headline=("relative-error", "rate", "threshold", "time", "memory"),
+    points="products",
+    order=60,
+)
+@task(
+    "error-rate",
+    "Slope of log error over log products on polynomial spectra: -1/2 for Hutchinson, -1 for Hutch++.",
+    version=1,
+    kind="record",
+    offers=OFFERS,
+    facts=FACTS,
+    suites={
+        "standard": ("error-rate[exponent=[0.5,1.0],name=poly,first=30,last=480,grid=doubling,trials=240]",),
+        "full": ("error-rate[exponent=[0.5,1.0,1.5,2.0],name=poly,first=30,last=480,grid=doubling,trials=240]",),
+    },
+    methods={"standard": ("hutchinson", "hutch++")},
+    timed=(),
+    dtype="float64",
+    primary="rate",
+    headline=("rate", "relative-error", "time", "memory"),
+    points="products",
+    order=70,
+)
 @dataclass(frozen=True, kw_only=True)
 class BudgetSweep:
     """Mean of |estimate - tr A| / tr A over `trials` estimates at each of many budgets: figure 1 of XTrace.

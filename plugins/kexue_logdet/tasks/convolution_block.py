@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kexue_bench import task
+
 from ..contract import Bounds, Operator
 from ..lipschitz import circular, conv_symbol
+from ..words import RESIDUAL_BUDGETS, RESIDUAL_COLUMNS
 from .residual_variances import residual_sampling
 
 if TYPE_CHECKING:
@@ -20,6 +23,37 @@ if TYPE_CHECKING:
     from kexue_bench.lab.problems import Sampling
 
 
+@task(
+    "convolution-block",
+    "I + J of a circular 3 x 3 convolution, norm known exactly; truth frequency by frequency.",
+    version=2,
+    offers={"residual", "bounded", "variance"},
+    suites={
+        "standard": ("convolution-block[c=[0.5,0.7,0.9,0.98]]",),
+        "full": ("convolution-block[c=[0.5,0.7,0.9,0.98]]",),
+    },
+    timed=(),
+    budgets=RESIDUAL_BUDGETS,
+    dtype="float64",
+    headline=RESIDUAL_COLUMNS,
+    order=170,
+)
+@task(
+    "image-convolution",
+    "The same on images of 32 x 32 with three channels, 3,072 rows.",
+    version=1,
+    offers={"residual", "bounded", "variance"},
+    facts={"rows": "channels * side * side", "allowed": "rows if budget == 0 else budget"},
+    suites={
+        "standard": ("image-convolution[side=32,budget=60]",),
+        "full": ("image-convolution[c=[0.5,0.7,0.9,0.98],side=32]",),
+    },
+    timed={"standard", "full"},
+    budgets={"quick": 64, "standard": 256, "full": 4096},
+    dtype="float64",
+    headline=RESIDUAL_COLUMNS,
+    order=180,
+)
 @dataclass(frozen=True, kw_only=True)
 class ConvolutionBlock:
     """g(x) = (c / s) K * x on an N x N torus, K[o, i, a, b] = sin(1 + o + 2 i + 3 a + 5 b), 3 x 3, indices from 0.

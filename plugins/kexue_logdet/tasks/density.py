@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
 from kexue_bench.lab.training import Training, adam
 
 from .. import densities
@@ -22,8 +23,31 @@ if TYPE_CHECKING:
 
 _BATCH, _TEST, _DECODED, _FIT = 256, 4000, 1000, 2000
 _LEARNING_RATE = 5e-3
+# Every estimator with a gradient, at what a training can afford.
+TRAINED = (
+    "exact",
+    "power-series[degree=10,probes=1]",
+    "russian-roulette[probes=1]",
+    "neumann-roulette[probes=1]",
+    "golub-kahan-slq[steps=2,probes=1]",
+)
 
 
+@task(
+    "density",
+    "Two-dimensional density by a residual flow trained through each estimator, against the exact entropy.",
+    version=1,
+    kind="trained",
+    offers={"residual", "bounded"},
+    facts={"training": "steps"},
+    suites={"standard": ("density[steps=300]",), "full": ("density[data=[checkerboard,eight-gaussians,two-moons]]",)},
+    methods={"standard": ("exact", "neumann-roulette[probes=1]"), "full": TRAINED},
+    timed=(),
+    replicates={"full": 3},
+    primary="nll",
+    headline=("nll", "entropy-gap", "inverse-error", "lipschitz", "products", "memory"),
+    order=210,
+)
 @dataclass(frozen=True, kw_only=True)
 class Density:
     """Train a residual flow on fresh points and score it in nats against the entropy, which no density can beat.

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
+
 from ..contract import Bounds, Operator
+from ..words import GRADIENT_COLUMNS
 from .grid_laplacian import BOUNDARIES, GridLaplacian
 from .sampling import gradient_sampling
 
@@ -18,6 +21,19 @@ if TYPE_CHECKING:
     from kexue_bench.lab.problems import Sampling
 
 
+@task(
+    "grid-gradient",
+    "Gradient of a grid's log-determinant in tau and in the scale of its Laplacian; exact by eigenvalues.",
+    version=1,
+    offers={"spd", "bounded", "gradient"},
+    facts={"wanted": "'gradient'", "rows": "side * side", "allowed": "rows if budget == 0 else budget"},
+    suites={"standard": ("grid-gradient",), "full": ("grid-gradient[side=[16,64],tau=[1.0,0.01]]",)},
+    timed=(),
+    budgets={"standard": 1024, "full": 8192},
+    dtype="float64",
+    headline=GRADIENT_COLUMNS,
+    order=140,
+)
 @dataclass(frozen=True, kw_only=True)
 class GridGradient:
     """d log det A / d (tau, s) at s = 1 for A = tau I + s L, L a 2-D grid Laplacian: tr A^-1 and tr A^-1 L.

@@ -9,21 +9,65 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
+
 from ..contract import UNBOUNDED, Bounds, Operator
-from .sampling import sampling
+from ..words import SPD_BUDGETS
+from .sampling import KnownOperator
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
-    from kexue_bench.lab.context import Context
-    from kexue_bench.lab.problems import Sampling
-
 BOUNDARIES = ("dirichlet", "neumann", "periodic")
 TRACKS = ("known", "none")
+OFFERS = ("spd", "bounded", "bounds", "entries")
+FACTS = {
+    "wanted": "'logdet'",
+    "rows": "side * side * (side if dim == 3 else 1)",
+    "allowed": "rows if budget == 0 else budget",
+}
 
 
+@task(
+    "grid-laplacian",
+    "Grid in 2 or 3 dimensions, matrix-free: Laplacian plus tau times the identity; closed-form truth.",
+    version=2,
+    offers=OFFERS,
+    facts=FACTS,
+    suites={
+        "quick": ("grid-laplacian[side=16]",),
+        "standard": ("grid-laplacian[tau=[1.0,0.01],budget=240]", "grid-laplacian[bounds=none,tau=0.01,budget=240]"),
+        "full": (
+            "grid-laplacian[side=[32,128],tau=[1.0,0.01],boundary=[dirichlet,neumann,periodic]]",
+            "grid-laplacian[side=[32,128],tau=[1.0,0.01],bounds=none]",
+            "grid-laplacian[side=20,dim=3,tau=[1.0,0.01]]",
+        ),
+    },
+    timed={"full"},
+    budgets=SPD_BUDGETS,
+    dtype="float64",
+    order=10,
+)
+@task(
+    "large-grid",
+    "The same grids up to a million points, 60 products an estimate.",
+    version=1,
+    offers=OFFERS,
+    facts=FACTS,
+    suites={
+        "standard": ("large-grid[side=316,budget=60]",),
+        "full": (
+            "large-grid[side=1000,tau=[1.0,0.01],boundary=[dirichlet,neumann,periodic],budget=60]",
+            "large-grid[side=100,dim=3,budget=60]",
+        ),
+    },
+    timed=(),
+    budgets={"standard": 10, "full": 32},
+    dtype="float64",
+    order=20,
+)
 @dataclass(frozen=True, kw_only=True)
-class GridLaplacian:
+class GridLaplacian(KnownOperator):
     """A = tau I + L on N^dim points, L the sum over axes of tridiag(-1, 2, -1) with the boundary's ends.
 
     Never formed. The eigenvalues are tau plus one of 2 - 2 cos a for each axis: a = pi i / (N + 1), i = 1..N
@@ -135,8 +179,3 @@ class GridLaplacian:
     def truth(self) -> float:
         """The log-determinant."""
         return float(self.eigenvalues().log().sum())
-
-    def problem(self, method: object, ctx: Context) -> Sampling:
-        """See `SamplingTask.problem`."""
-        op = self.operator(dtype=ctx.dtype, device=ctx.device)
-        return sampling(op, self.truth(), method, ctx, budget=self.budget)

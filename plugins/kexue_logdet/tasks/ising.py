@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from scipy import special
 from torch import Tensor
 
-from ..contract import Bounds, Operator
-from .sampling import sampling
+from kexue_bench import task
 
-if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context
-    from kexue_bench.lab.problems import Sampling
+from ..contract import Bounds, Operator
+from .sampling import KnownOperator
 
 PRECISION = 1e-13
 
 
+@task(
+    "ising",
+    "Partition function of a transverse-field Ising ring, matrix-free; truth of free fermions.",
+    version=1,
+    offers={"spd", "bounded", "trace", "traces"},
+    facts={
+        "wanted": "'trace'",
+        "rows": "2 ** (sites if sites < 60 else 60)",
+        "allowed": "rows if budget == 0 else budget",
+    },
+    suites={"standard": ("ising[sites=8,budget=60]",), "full": ("ising[sites=[10,18],budget=60]",)},
+    timed=(),
+    budgets={"standard": 256, "full": 64},
+    dtype="float64",
+    order=80,
+)
 @dataclass(frozen=True, kw_only=True)
-class Ising:
+class Ising(KnownOperator):
     """tr exp(-beta (H - E0)), H = -sum_i Z_i Z_(i+1) - h sum_i X_i on a ring of N spins, E0 its ground energy.
 
     The operator is the exponential, on 2^N states, never formed: a product with it is a Chebyshev series in H, and H
@@ -109,8 +122,3 @@ class Ising:
         return Operator(
             kind="spd", n=2**self.sites, product=product, dtype=dtype, device=device, bounds=bounds, target="trace"
         )
-
-    def problem(self, method: object, ctx: Context) -> Sampling:
-        """See `SamplingTask.problem`."""
-        op = self.operator(dtype=ctx.dtype, device=ctx.device)
-        return sampling(op, self.truth(), method, ctx, budget=self.budget)

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
+
 from ..contract import Bounds, Operator
+from ..words import DATA_ROWS, GRADIENT_COLUMNS
 from .rbf_kernel import DATASETS, exponents
 from .sampling import gradient_sampling
 
@@ -18,6 +21,22 @@ if TYPE_CHECKING:
     from kexue_bench.lab.problems import Sampling
 
 
+@task(
+    "kernel-gradient",
+    "Gradient of an RBF kernel's log-determinant in length scale and noise; exact by Cholesky.",
+    version=1,
+    offers={"spd", "bounded", "gradient"},
+    facts={"wanted": "'gradient'", "rows": DATA_ROWS, "allowed": "rows if budget == 0 else budget"},
+    suites={
+        "standard": ("kernel-gradient",),
+        "full": ("kernel-gradient[dataset=[iris,wine,breast_cancer],sigma2=[0.1,0.01]]",),
+    },
+    timed=(),
+    budgets={"quick": 256, "standard": 512, "full": 4096},
+    dtype="float64",
+    headline=GRADIENT_COLUMNS,
+    order=150,
+)
 @dataclass(frozen=True, kw_only=True)
 class KernelGradient:
     """d log det K / d (l, sigma2), K_ij = exp(-|x_i - x_j|^2 / (2 d l^2)) + sigma2 [i = j], on a bundled data set.

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from kexue_bench import task
+
 from ..contract import Bounds, Operator
-from .sampling import sampling
-
-if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context
-    from kexue_bench.lab.problems import Sampling
+from ..words import LOGDET_FACTS
+from .sampling import KnownOperator
 
 
+@task(
+    "min-matrix",
+    "min(i, j): log-determinant 0, condition number of order n^2.",
+    version=1,
+    offers={"spd", "bounded"},
+    facts=LOGDET_FACTS,
+    suites={"standard": ("min-matrix",), "full": ("min-matrix[n=[100,1000]]",)},
+    timed=(),
+    budgets={"standard": 1024, "full": 8192},
+    dtype="float64",
+    order=130,
+)
 @dataclass(frozen=True, kw_only=True)
-class MinMatrix:
+class MinMatrix(KnownOperator):
     """A_ij = min(i, j), i, j = 1..n: log det A = 0 exactly, and a condition number of about 16 n^2 / pi^2.
 
     A = C C^T with C the lower triangle of ones: a product is two cumulative sums. The eigenvalues are
@@ -51,6 +61,6 @@ class MinMatrix:
         )
         return Operator(kind="spd", n=self.n, product=product, dtype=dtype, device=device, bounds=bounds)
 
-    def problem(self, method: object, ctx: Context) -> Sampling:
-        """See `SamplingTask.problem`."""
-        return sampling(self.operator(dtype=ctx.dtype, device=ctx.device), 0.0, method, ctx, budget=self.budget)
+    def truth(self) -> float:
+        """The log-determinant."""
+        return 0.0

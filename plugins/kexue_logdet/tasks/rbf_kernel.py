@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
+
 from ..contract import Bounds, Operator
+from ..words import DATA_ROWS, SPD_BUDGETS
 from .sampling import sampling
 
 if TYPE_CHECKING:
@@ -19,6 +22,21 @@ if TYPE_CHECKING:
 DATASETS = ("breast_cancer", "digits", "iris", "wine")
 
 
+@task(
+    "rbf-kernel",
+    "RBF kernel matrix of a real data set plus noise on its diagonal; truth by Cholesky.",
+    version=1,
+    offers={"spd", "bounded"},
+    facts={"wanted": "'logdet'", "rows": DATA_ROWS, "allowed": "rows if budget == 0 else budget"},
+    suites={
+        "quick": ("rbf-kernel[dataset=iris,sigma2=0.1]",),
+        "standard": ("rbf-kernel[sigma2=0.01]",),
+        "full": ("rbf-kernel[dataset=[iris,wine,breast_cancer,digits],sigma2=[1.0,0.1,0.01]]",),
+    },
+    budgets=SPD_BUDGETS,
+    dtype="float64",
+    order=30,
+)
 @dataclass(frozen=True, kw_only=True)
 class RBFKernel:
     """K_ij = exp(-|x_i - x_j|^2 / (2 d)) + sigma2 [i = j] on all n rows of a bundled data set with d features.

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
+
 from ..contract import Bounds, Operator
+from ..words import RESIDUAL_COLUMNS
 from .residual_block import ResidualBlock
 from .residual_variances import residual_sampling
 
@@ -21,6 +24,22 @@ N, BATCH = 6, 256
 NAMES = ("cyc6", "mod7_6", "mod11_6", "bidiag6", "negdiag6", "mlp6")
 
 
+@task(
+    "reference-matrix",
+    "Six-by-six J with closed log-determinants and exact variances.",
+    version=1,
+    offers={"residual", "bounded", "variance", "six"},
+    suites={
+        "quick": ("reference-matrix[name=bidiag6]",),
+        "standard": ("reference-matrix[name=[cyc6,mod7_6,mod11_6,bidiag6,negdiag6,mlp6]]",),
+        "full": ("reference-matrix[name=[cyc6,mod7_6,mod11_6,bidiag6,negdiag6,mlp6],c=[0.5,0.7,0.9,0.98]]",),
+    },
+    timed=(),
+    budgets={"quick": 16384, "standard": 65536, "full": 262144},
+    dtype="float64",
+    headline=RESIDUAL_COLUMNS,
+    order=190,
+)
 @dataclass(frozen=True, kw_only=True)
 class ReferenceMatrix:
     """log |det(I + J)| for a small J, each with a way of its own to go wrong; every variance is known exactly.

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 from torch.func import jacrev, vjp, vmap
 
+from kexue_bench import task
+
 from ..contract import UNBOUNDED, Bounds, Operator
+from ..words import RESIDUAL_BUDGETS, RESIDUAL_COLUMNS
 from .grid_laplacian import TRACKS
 from .residual_variances import residual_sampling
 
@@ -21,6 +24,22 @@ if TYPE_CHECKING:
     from kexue_bench.lab.problems import Sampling
 
 
+@task(
+    "residual-block",
+    "I + J of a residual block c S^T tanh(F x), J far from symmetric, products by autodiff.",
+    version=2,
+    offers={"residual", "bounded", "bounds", "variance"},
+    suites={
+        "quick": ("residual-block[c=[0.5,0.9]]",),
+        "standard": ("residual-block[c=[0.5,0.7,0.9,0.98]]", "residual-block[bounds=none]"),
+        "full": ("residual-block[c=[0.5,0.7,0.9,0.98],d=[64,256]]", "residual-block[c=[0.5,0.7,0.9],bounds=none]"),
+    },
+    timed={"full"},
+    budgets=RESIDUAL_BUDGETS,
+    dtype="float64",
+    headline=RESIDUAL_COLUMNS,
+    order=160,
+)
 @dataclass(frozen=True, kw_only=True)
 class ResidualBlock:
     """g(x) = c S^T tanh(F x) at x_i = sin i: F the orthonormal DCT-II, S = F with rows and columns reversed.

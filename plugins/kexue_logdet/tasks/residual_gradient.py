@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench import task
 from kexue_bench.lab.problems import Sampling
 
 from ..contract import Bounds, Operator
 from ..iresnet import differentiable
+from ..words import RESIDUAL_BUDGETS
 from .residual_block import ResidualBlock
 from .sampling import BATCH, allowance, fitting
 
@@ -21,6 +23,21 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 
+@task(
+    "residual-gradient",
+    "Derivative of a residual block's log-determinant in its Lipschitz constant, exact by a solve.",
+    version=1,
+    offers={"residual", "bounded", "gradient"},
+    suites={
+        "quick": ("residual-gradient[d=16]",),
+        "standard": ("residual-gradient[c=[0.5,0.7,0.9,0.98]]",),
+        "full": ("residual-gradient[c=[0.5,0.7,0.9,0.98],d=[64,256]]",),
+    },
+    timed={"full"},
+    budgets=RESIDUAL_BUDGETS,
+    dtype="float64",
+    order=200,
+)
 @dataclass(frozen=True, kw_only=True)
 class ResidualGradient:
     """d/dc log |det(I + c J_1)| for the block of `residual-block`, tr((I + J)^-1 J_1): what training a flow asks for.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 import torch
@@ -121,6 +122,25 @@ def sampling(
         exact_variance=exact_variance,
         after=draws.record,
     )
+
+
+class KnownOperator:
+    """A task that has its operator and the true value at hand, without data and without randomness."""
+
+    budget: int
+
+    @abstractmethod
+    def operator(self, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Operator:
+        """The operator."""
+
+    @abstractmethod
+    def truth(self) -> float:
+        """What is to be estimated."""
+
+    def problem(self, method: object, ctx: Context) -> Sampling:
+        """See `SamplingTask.problem`."""
+        op = self.operator(dtype=ctx.dtype, device=ctx.device)
+        return sampling(op, self.truth(), method, ctx, budget=self.budget)
 
 
 def gradient_sampling(op: Operator, truth: Tensor, method: object, ctx: Context, *, budget: int) -> Sampling:

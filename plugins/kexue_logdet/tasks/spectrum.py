@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from kexue_bench import task
+
 from ..contract import UNBOUNDED, Bounds, Operator, Target
 from ..variances import hutchinson_variance
+from ..words import SPD_BUDGETS
 from .sampling import sampling
 
 if TYPE_CHECKING:
@@ -22,8 +25,43 @@ NAMES = ("flat", "poly", "slowexp", "fastexp", "smallstep", "bigstep")
 TARGETS = ("trace", "logdet")
 TRACKS = ("known", "none")
 BASES = ("haar", "cosine")
+FACTS = {"wanted": "target", "rows": "n", "allowed": "rows if budget == 0 else budget"}
 
 
+@task(
+    "spectrum",
+    "The six spectra of XTrace with random eigenvectors: tr A, or log det(I + A).",
+    version=1,
+    offers={"spd", "bounded", "bounds", "trace", "target", "variance"},
+    facts=FACTS,
+    suites={
+        "quick": ("spectrum[n=100,budget=60]",),
+        "standard": (
+            "spectrum[name=[flat,poly,slowexp,fastexp,smallstep,bigstep],budget=60,n=400]",
+            "spectrum[name=slowexp,target=logdet,n=400,budget=480]",
+        ),
+        "full": ("spectrum[name=[flat,poly,slowexp,fastexp,smallstep,bigstep],target=[trace,logdet],budget=[60,480]]",),
+    },
+    timed={"full"},
+    budgets=SPD_BUDGETS,
+    dtype="float64",
+    baseline="hutchinson",
+    order=40,
+)
+@task(
+    "large-spectrum",
+    "The same spectra at a million rows, matrix-free by fast cosine transforms.",
+    version=1,
+    offers={"spd", "bounded", "bounds", "trace", "target"},
+    facts=FACTS,
+    suites={
+        "full": ("large-spectrum[name=[slowexp,smallstep],target=[trace,logdet],n=1000000,basis=cosine,budget=60]",)
+    },
+    timed=(),
+    budgets={"quick": 16, "standard": 16, "full": 16},
+    dtype="float64",
+    order=50,
+)
 @dataclass(frozen=True, kw_only=True)
 class Spectrum:
     """A = Q diag(lambda) Q^T, Q random: the six spectra of XTrace (arXiv:2301.07825, section 3), n = 1000 there.

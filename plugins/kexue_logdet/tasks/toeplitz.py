@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ..contract import Bounds, Operator
-from .sampling import sampling
+from kexue_bench import task
 
-if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context
-    from kexue_bench.lab.problems import Sampling
+from ..contract import Bounds, Operator
+from ..words import LOGDET_FACTS
+from .sampling import KnownOperator
 
 NAMES = ("path", "ring", "kms", "ring-rbf")
 DEFAULTS = {"path": 1.0, "ring": 1.0, "kms": 0.9, "ring-rbf": 16.0}
 
 
+@task(
+    "toeplitz",
+    "Toeplitz and circulant matrices by the fast Fourier transform; closed-form truth.",
+    version=1,
+    offers={"spd", "bounded"},
+    facts=LOGDET_FACTS,
+    suites={
+        "standard": ("toeplitz[name=[kms,ring-rbf],budget=60]",),
+        "full": (
+            "toeplitz[name=[path,ring,kms,ring-rbf],n=[1000,10000],budget=60]",
+            "toeplitz[name=[path,ring],parameter=0.01,budget=60]",
+        ),
+    },
+    timed=(),
+    budgets={"standard": 256, "full": 4096},
+    dtype="float64",
+    order=90,
+)
 @dataclass(frozen=True, kw_only=True)
-class Toeplitz:
+class Toeplitz(KnownOperator):
     """Four symmetric Toeplitz matrices; products by the fast Fourier transform, in a circulant of twice the size.
 
     path: tridiag(-1, 2 + tau, -1), det = (r^(n+1) - r^-(n+1)) / (r - 1 / r), r + 1 / r = 2 + tau. ring: the same with
@@ -98,8 +114,3 @@ class Toeplitz:
             return torch.fft.irfft(symbol * torch.fft.rfft(v, n=size, dim=0), n=size, dim=0)[: self.n]
 
         return Operator(kind="spd", n=self.n, product=product, dtype=dtype, device=device, bounds=self.bounds())
-
-    def problem(self, method: object, ctx: Context) -> Sampling:
-        """See `SamplingTask.problem`."""
-        op = self.operator(dtype=ctx.dtype, device=ctx.device)
-        return sampling(op, self.truth(), method, ctx, budget=self.budget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import installed
 import pytest
 import torch
 from scipy import special
@@ -11,17 +12,17 @@ from scipy import special
 from kexue_bench.analysis.published import resolve
 from kexue_bench.api import Case, Instance
 from kexue_bench.catalog.fields import fields_of
-from kexue_bench.catalog.plugins import load_plugins
-from kexue_bench.catalog.registry import Registry
 from kexue_bench.catalog.selectors import expand, parse, same
 from kexue_bench.lab.context import Context
 from kexue_bench.lab.noise import Noise
 from kexue_logdet import SLQ, Bounds, Exact, Hutchinson, HutchPP, NAHutchPP, Operator, PowerSeries, XNysTrace, XTrace
 from kexue_logdet.methods import slq
-from kexue_logdet.published_specs import DILOGARITHM, PUBLISHED
-from kexue_logdet.task_specs import TASKS
 from kexue_logdet.tasks.bidiagonal_gram import BidiagonalGram
 from kexue_logdet.tasks.budget_sweep import BudgetSweep, resized
+
+PUBLISHED = tuple(spec for (family, _), spec in installed.registry().published.items() if family == "logdet")
+DILOGARITHM = 0.2676526390827326
+"""Li_2(1/4)."""
 
 
 def seeded(seed=0):
@@ -223,18 +224,13 @@ def test_xtrace_leads_where_the_spectrum_decays():
 # -- figures ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def registry():
-    """The plugin alone."""
-    return Registry([record for record in load_plugins(["kexue_logdet.plugin"]) if record.name == "kexue_logdet"])
-
-
 @pytest.mark.parametrize("spec", PUBLISHED, ids=lambda spec: spec.name)
-def test_a_figure_belongs_to_an_instance_of_a_suite(spec, registry):
+def test_a_figure_belongs_to_an_instance_of_a_suite(spec):
     """Its selectors name one instance each, its column is a known metric, and some suite runs that task."""
+    registry = installed.registry()
     figure = resolve(spec, registry)
     assert registry.metric(spec.family, spec.metric) is not None
-    task = next(task for task in TASKS if task.name == figure.task.name)
+    task = registry.tasks["logdet", figure.task.name]
     fields = fields_of(task)
     runs = [
         instance for texts in task.suites.values() for text in texts for instance in expand(parse(text), task, fields)
@@ -243,14 +239,20 @@ def test_a_figure_belongs_to_an_instance_of_a_suite(spec, registry):
 
 
 def test_printed_figures_hold_the_truth_in_their_ranges():
-    """Means of imate are within their own range around the closed form, and its spreads are reached by the law's."""
+    """Means of imate have three standard errors around the closed form, which hold the printed value; the range of a
+    variance, 99.9 % of the spread of 10 runs, holds the closed one.
+    """
     for spec in PUBLISHED:
         if spec.name.startswith("imate-mean"):
             n = int(spec.name.rpartition("-")[2])
-            assert spec.low < 2 * n * math.log(2) < spec.high
+            half = 3 * math.sqrt(4 * DILOGARITHM * n / 200 / 10)
+            assert (spec.low, spec.high) == (2 * n * math.log(2) - half, 2 * n * math.log(2) + half)
             assert spec.low < spec.value < spec.high
         elif spec.name.startswith("imate-variance"):
-            n = int(spec.name.rpartition("-")[2])
+            n, spread = int(spec.name.rpartition("-")[2]), math.sqrt(spec.value)
+            assert (spec.low, spec.high) == pytest.approx(((spread / 1.82) ** 2, (spread / 0.33) ** 2))
             assert spec.low < 4 * DILOGARITHM * n / 200 < spec.high
         elif spec.name.startswith("imate-inverse"):
+            exact, half = 65536 / 3 - 1 / 9, 3 * math.sqrt(4 * 65536 / (27 * 200) / 20)
+            assert (spec.low, spec.high) == (exact - half, exact + half)
             assert spec.low < spec.value < spec.high

@@ -7,6 +7,7 @@ import math
 import sys
 from pathlib import Path
 
+import installed
 import pytest
 import torch
 
@@ -19,7 +20,6 @@ from kexue_bench.lab.context import Context
 from kexue_logdet.methods.golub_kahan_slq import GolubKahanSLQ
 from kexue_logdet.methods.neumann_roulette import NeumannRoulette
 from kexue_logdet.methods.russian_roulette import RussianRoulette
-from kexue_logdet.residual_specs import METHODS
 from kexue_logdet.tasks.convolution_block import ConvolutionBlock
 from kexue_logdet.tasks.reference_matrix import ReferenceMatrix
 from kexue_logdet.tasks.residual_block import ResidualBlock
@@ -99,12 +99,12 @@ def test_claims_are_made_where_the_norm_obeys_the_rule(name):
     """c^2 < 1 - p with the norm c, which bounds rho, or p from a norm that is known; never for Poisson or for a norm
     that the method estimates, and never asked of SPD tasks.
     """
-    spec = next(spec for spec in METHODS if spec.name == "russian-roulette")
+    spec = installed.registry().methods["logdet", "russian-roulette"]
     claim = next(claim for claim in spec.claims if claim.name == name)
 
     def holds(*, p=0.1, stopping="geometric", c=0.9, offers=("residual", "variance"), bounds="known"):
         fields = {"probability": p, "stopping": stopping}
-        return conditions.holds(claim.when, Scope(fields=fields, task={"c": c, "bounds": bounds}, offers=set(offers)))
+        return conditions.holds(claim.when, Scope(fields=fields, task={"c": c, "bounds": bounds}, offers=offers))
 
     assert holds()
     assert not holds(p=0.19 + 1e-9)
@@ -112,7 +112,8 @@ def test_claims_are_made_where_the_norm_obeys_the_rule(name):
     assert not holds(c=math.sqrt(0.9) + 1e-9)
     assert holds(p=0.5, stopping="norm", c=0.98, offers=("residual", "variance", "bounds"))
     assert not holds(stopping="norm", offers=("residual", "variance", "bounds"), bounds="none")
-    assert not conditions.holds(claim.when, Scope(fields={"probability": 0.1, "stopping": "geometric"}, offers={"spd"}))
+    spd = Scope(fields={"probability": 0.1, "stopping": "geometric"}, offers={"spd"})
+    assert not conditions.holds(claim.when, spd)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_claims_are_made_where_the_norm_obeys_the_rule(name):
 )
 def test_bidiagonalisation_costs_what_is_declared(offers, task):
     """At most n steps are taken, and a gradient takes one product a probe more."""
-    spec, method = next(spec for spec in METHODS if spec.name == "golub-kahan-slq"), GolubKahanSLQ()
+    spec, method = installed.registry().methods["logdet", "golub-kahan-slq"], GolubKahanSLQ()
     declared = conditions.amount(spec.cost, Scope(fields=dataclasses.asdict(method), offers=offers))
     case = Case(
         family="logdet",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import installed
 import pytest
 import torch
 
@@ -12,13 +13,11 @@ from kexue_bench.lab import stages
 from kexue_bench.lab.context import Context
 from kexue_bench.run.worker import build
 from kexue_logdet import Exact, LogdetSample, PowerSeries
-from kexue_logdet.method_specs import METHODS as SHARED
 from kexue_logdet.methods.golub_kahan_slq import GolubKahanSLQ
 from kexue_logdet.methods.neumann_roulette import NeumannRoulette
 from kexue_logdet.methods.russian_roulette import RussianRoulette
-from kexue_logdet.residual_specs import METHODS, TRAINED, skip
 from kexue_logdet.tasks.convolution_block import ConvolutionBlock
-from kexue_logdet.tasks.density import Density
+from kexue_logdet.tasks.density import TRAINED, Density
 from kexue_logdet.tasks.reference_matrix import NAMES, ReferenceMatrix
 from kexue_logdet.tasks.residual_block import ResidualBlock
 from kexue_logdet.tasks.residual_gradient import ResidualGradient
@@ -165,41 +164,13 @@ def test_a_tiny_density_is_trained_and_scored(method):
     assert found["inverse-error"].value < 1e-5
 
 
-def own_case(task, method, task_params, **method_params):
-    return Case(
-        family="logdet",
-        task=Instance(name=task, target="m:T", params=task_params),
-        task_version=1,
-        method=Instance(name=method, target="m:M", params=method_params),
-        stage="evaluate",
-    )
-
-
-def test_a_dear_training_is_left_out_with_its_price():
-    """The baseline at 60 products an estimate from 300 steps on; not a short one, nor a cheap one."""
-    reason = skip(own_case("density", "power-series", {"steps": 3000}, degree=20, probes=3))
-    assert "3000 steps with 60 products an estimate take too long; name a cheaper one" in reason
-    assert skip(own_case("density", "power-series", {"steps": 299}, degree=20, probes=3)) is None
-    assert skip(own_case("density", "power-series", {"steps": 3000}, degree=10, probes=1)) is None
-    assert skip(own_case("density", "russian-roulette", {"steps": 3000}, probes=5)) is None
-
-
-def test_an_exact_value_is_left_out_where_it_exceeds_the_budget():
-    """3,072 products for three channels of 32 x 32; with a budget of 0, which is n, it is affordable."""
-    image = {"side": 32, "channels": 3}
-    reason = skip(own_case("image-convolution", "exact", image | {"budget": 60}))
-    assert reason == "an estimate costs 3072 products, and the task allows 60"
-    assert skip(own_case("image-convolution", "exact", image | {"budget": 0})) is None
-    assert skip(own_case("image-convolution", "power-series", image | {"budget": 60})) is None
-
-
 @pytest.mark.parametrize("text", TRAINED)
 def test_every_estimator_trains_a_density(text):
     """Each selector of the full suite, through the task's own step: 25 steps of two blocks lower the exact negative
     log-likelihood, and the cap holds.
     """
     selector = selectors.parse(text)
-    spec = next(spec for spec in (*METHODS, *SHARED) if spec.name == selector.name)
+    spec = installed.registry().methods["logdet", selector.name]
     (instance,) = selectors.expand(selector, spec, fields_of(spec))
     found = curve(Density(data="two-moons", steps=25, blocks=2, width=16), build(instance))
     assert found["nll"][-1] < found["nll"][0] - 0.05

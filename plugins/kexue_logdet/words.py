@@ -1,0 +1,75 @@
+"""Words and rules that the declarations of several files share.
+
+Facts of a task: `wanted` is what is asked of an SPD operator (`logdet`, `trace`, `inverse`, `gradient`), `rows` its
+size, `allowed` the products of one estimate, `training` the steps of a training. A rule holds only where the task tells
+all that it compares: it leaves alone the tasks of third parties that tell nothing.
+"""
+
+from __future__ import annotations
+
+from kexue_bench import Claimed, Unless
+
+# -- claims -----------------------------------------------------------------------------------------------------------
+
+ERROR_BAR = Claimed(name="error-bar", when="probes > 1 and 'gradient' not in offers")
+SIGN = Claimed(name="small-determinant", when="'gradient' not in offers")
+# A trace is wanted: B is A itself, and nothing but the probes stands between the estimate and the truth. The parameter
+# exists only where the word is offered.
+UNBIASED_TRACE = Claimed(
+    name="unbiased", when="('traces' in offers or ('target' in offers and task.target == 'trace'))"
+)
+# rho(J) <= ||J|| = c: where the norm obeys the rule the variance exists, and a test of the mean means something. A
+# norm that the method estimates itself promises nothing.
+ROULETTE_CLAIMS = (
+    Claimed(
+        name="unbiased",
+        when="'residual' in offers and ((stopping == 'geometric' and task.c * task.c < 1 - probability) or "
+        "(stopping == 'norm' and not ('bounds' in offers and task.bounds == 'none')))",
+    ),
+    Claimed(
+        name="finite-variance",
+        when="'residual' in offers and ((stopping == 'geometric' and task.c * task.c < 1 - probability) or "
+        "(stopping == 'norm' and not ('bounds' in offers and task.bounds == 'none'))) and 'variance' in offers",
+    ),
+)
+
+# -- costs: one call of any estimator at its defaults is 60 products; methods on log A take 60 with it, of 8 each ------
+
+IMAGES = "vectors * (1 if ('traces' in offers or ('target' in offers and task.target == 'trace')) else steps)"
+
+# -- rules ------------------------------------------------------------------------------------------------------------
+
+NO_GRADIENT = Unless(when="task.wanted == 'gradient'", because="gives no gradient")
+NO_TRACE = Unless(when="task.wanted == 'trace'", because="estimates log-determinants, and a trace is wanted")
+NO_INVERSE = Unless(when="task.wanted == 'inverse'", because="knows no trace of an inverse")
+NO_LOGDET = Unless(when="task.wanted == 'logdet'", because="estimates traces, and a log-determinant is wanted")
+LOGDET_ONLY = (NO_GRADIENT, NO_TRACE, NO_INVERSE)
+NO_BOUND = Unless(
+    when="task.wanted == 'logdet' and task.bounds == 'none'",
+    because="needs a bound of the spectrum, and the task tells none",
+)
+# Claims on an operator of their own are checked whatever the task's budget.
+OVER_BUDGET = Unless(
+    when="cost > task.allowed and claim not in ('small-determinant', 'exact-at(steps=n)', 'exact-at(probes=n)')",
+    because="an estimate costs {cost} products, and the task allows {task.allowed}",
+)
+
+# -- tasks ------------------------------------------------------------------------------------------------------------
+
+LOGDET_FACTS = {"wanted": "'logdet'", "rows": "n", "allowed": "rows if budget == 0 else budget"}
+DATA_ROWS = "150 if dataset == 'iris' else 178 if dataset == 'wine' else 569 if dataset == 'breast_cancer' else 1797"
+SPD_BUDGETS = {"quick": 1024, "standard": 512, "full": 131072}
+RESIDUAL_BUDGETS = {"quick": 1024, "standard": 2048, "full": 131072}
+GRADIENT_COLUMNS = ("relative-bias", "variance", "cosine", "work-variance", "products", "memory")
+RESIDUAL_COLUMNS = (
+    "estimate",
+    "bias",
+    "variance",
+    "exact-variance",
+    "error",
+    "work-variance",
+    "time",
+    "products",
+    "products-max",
+    "memory",
+)
