@@ -1,4 +1,4 @@
-"""What others have written as gradient methods: a sampler, a rule for one sample, a surrogate loss."""
+"""Adapters that make a gradient method of a sampler, a rule for one sample or a surrogate loss."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class _SamplerMethod:
         repeats: int,
         state: object = None,
     ) -> GradSample:
-        """One sample, one evaluation and one backward a repeat."""
+        """One sample, one evaluation and one backward pass per repeat."""
         logits = distribution.logits
         bits = distribution.kind == "bernoulli"
         with torch.enable_grad():
-            # Every repeat gets logits of its own, so that one backward pass gives every repeat's own gradient.
+            # Each repeat has its own copy of the logits, so one backward pass gives the gradient of each.
             repeated = logits.expand(repeats, *logits.shape).clone().requires_grad_()
             classes = torch.stack([repeated, torch.zeros_like(repeated)], dim=-1) if bits else repeated
             with _lent_global_rng(noise, logits):
@@ -58,15 +58,15 @@ class _SamplerMethod:
 def from_sampler(sampler: Sampler, *, temperature: float) -> _SamplerMethod:
     """Wrap a sampler in the style of `torch.nn.functional.gumbel_softmax` as a gradient method.
 
-    The logits are expanded to `[R, *logits.shape]`, sampled in one call and differentiated in one backward pass.
-    Bits are handed over as two classes with logits (l, 0), and f sees the first of them. A sampler draws from torch's
-    global generator: it is lent a stream of the method's noise and restored afterwards. In a stack of replicates the
-    first replicate's noise seeds them all, so such a method's stack is not equal to its singles.
+    The logits are expanded to `[R, *logits.shape]`, sampled in one call and differentiated in one backward pass. Bits
+    are passed as two classes with logits (l, 0), and f sees the first of them. A sampler draws from torch's global
+    generator, which is seeded from the method's noise and restored afterwards. In a stack of replicates the first
+    replicate's noise seeds all of them, so a stack does not equal its single replicates.
 
     Args:
         sampler: `sampler(logits, temperature)`, logits `[..., K]`, giving a sample of the same shape whose backward
             pass is the estimator.
-        temperature: handed to the sampler.
+        temperature: passed to the sampler.
 
     Raises:
         ValueError: at the first estimate, if the sampler returns another shape.
@@ -83,7 +83,7 @@ def from_sampler(sampler: Sampler, *, temperature: float) -> _SamplerMethod:
 
 @contextmanager
 def _lent_global_rng(noise: Noise, logits: Tensor) -> Iterator[None]:
-    """Lend torch's global generators under a stream that `noise` decides, restored on leaving."""
+    """Seed torch's global generators from `noise` within the block; their state is restored on exit."""
     draw = noise.uniform(*logits.shape).flatten()[:16].to("cpu", torch.float64)
     seed = int.from_bytes(hashlib.sha256(draw.numpy().tobytes()).digest(), "little")
     devices = [logits.device] if logits.device.type == "cuda" else []
@@ -106,7 +106,7 @@ class SampleObjective(Protocol):
         ...
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """That, and the gradient of f with respect to x; one evaluation and one backward."""
+        """The value, and the gradient of f with respect to x; one evaluation and one backward pass."""
         ...
 
 
@@ -129,7 +129,7 @@ class _PerSample:
         repeats: int,
         state: object = None,
     ) -> GradSample:
-        """Every repeat in one call where the rule can be batched, one after the other where not."""
+        """All repeats in one call if the rule can be batched, one after the other otherwise."""
         shape = distribution.parameters.shape
         u = noise.uniform(repeats, self.draws, *distribution.batch, *_event(distribution))
         if shape not in self.batched:
@@ -152,7 +152,7 @@ class _PerSample:
         return GradSample(gradient=gradient.detach(), value=value)
 
     def _can_be_batched(self, distribution: Law, u: Tensor) -> bool:
-        """Whether `vmap` takes the rule: tried on an f that is zero, so that no evaluation is spent or counted."""
+        """Whether `vmap` accepts the rule; tried with f = 0, so that no evaluation is spent or counted."""
         blank = _Batched(_Blank(distribution.batch))
         try:
             torch.func.vmap(lambda one: self.rule(distribution, blank, one))(u)
@@ -164,8 +164,8 @@ class _PerSample:
 def from_per_sample(rule: Rule, *, draws: int = 1) -> _PerSample:
     """Wrap a rule for ONE sample as a gradient method; all repeats run in one call of `torch.func.vmap`.
 
-    What `vmap` cannot do (a branch on a value, `.item()`, an operator without a batching rule) runs in a Python loop
-    over the repeats instead, with the same numbers, some hundred times slower; which of them is found out once for
+    A rule that `vmap` cannot batch (a branch on a value, `.item()`, an operator without a batching rule) runs in a
+    Python loop over the repeats instead, with the same numbers, about a hundred times slower; this is decided once for
     each shape. Evaluations are counted alike in both.
 
     Args:
@@ -213,7 +213,7 @@ class _Single:
 
 
 class _Batched:
-    """f inside `vmap`: it is asked for all samples at once, outside of it, so that it counts and keeps its graph."""
+    """f inside `vmap`: evaluated for all samples at once outside of it, so that it counts and keeps its graph."""
 
     def __init__(self, objective: Any) -> None:
         self.objective, self.values = objective, []
@@ -239,13 +239,13 @@ class _Ask(torch.autograd.Function):
 
     @staticmethod
     def forward(f: _Batched, x: Tensor, gradient: bool) -> tuple[Tensor, Tensor]:
-        # Reached only where x is the same for every sample: one row stands for all.
+        # Reached only if x is the same for every sample: one row stands for all.
         value, slope = f.ask(x.unsqueeze(0), gradient)
         return value.squeeze(0), slope.squeeze(0)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing to keep: values of f are numbers to a rule; its gradient comes from `value_and_gradient`."""
+        """Nothing is saved: a rule sees values of f as constants; its gradient comes from `value_and_gradient`."""
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
@@ -306,11 +306,13 @@ class _Surrogate:
             return value.detach() + path
 
         with torch.enable_grad():
-            # Every repeat gets parameters of its own, so that one backward pass gives every repeat's own gradient.
+            # Each repeat has its own copy of the parameters, so one backward pass gives the gradient of each.
             repeated = parameters.expand(repeats, *parameters.shape).clone().requires_grad_()
             loss = self.rule(repeated, f, noise)
             if loss.shape[:1] != (repeats,):
-                raise ValueError(f"a surrogate must keep one loss a repeat, [{repeats}, ...], got {tuple(loss.shape)}")
+                raise ValueError(
+                    f"a surrogate must return a loss per repeat, [{repeats}, ...], got {tuple(loss.shape)}"
+                )
             (gradient,) = torch.autograd.grad(loss.sum(), repeated)
         value = torch.stack([v.unflatten(0, (repeats, -1)).mean(1) for v in values]).mean(0)
         return GradSample(gradient=gradient, value=value if training else value.detach())
@@ -319,13 +321,13 @@ class _Surrogate:
 def from_surrogate(rule: SurrogateRule) -> _Surrogate:
     """Wrap a surrogate loss, whose gradient with respect to the logits is the estimator, as a gradient method.
 
-    Values of f carry their gradient with respect to x where x is on the graph of the logits (a relaxed sample), which
-    counts a backward; elsewhere they are numbers.
+    If x is on the graph of the logits (a relaxed sample), values of f carry their gradient with respect to x, which
+    counts as a backward pass; otherwise they are constants.
 
     Args:
-        rule: `rule(logits, f, noise)` with logits `[R, *logits.shape]`, one copy a repeat, on the graph; it draws from
-            `noise` in shapes `[R, *logits.shape]`, asks `f(x)` at `x [R * n, *batch, L(, K)]`, rows of one repeat
-            together, and returns `[R, *batch]` (or anything with one leading R that sums to it).
+        rule: `rule(logits, f, noise)` with logits `[R, *logits.shape]`, one copy per repeat, on the graph; it draws
+            from `noise` in shapes `[R, *logits.shape]`, evaluates `f(x)` at `x [R * n, *batch, L(, K)]`, rows of one
+            repeat adjacent, and returns `[R, *batch]` (or anything with one leading R that sums to it).
 
     Raises:
         ValueError: at the first estimate, if the repeats were summed.

@@ -1,4 +1,4 @@
-"""What the family's tasks supply to the checks of claims: the variance of a draw, by enumerating every sample."""
+"""What the family's tasks provide for checking claims: the variance of a draw, by enumerating every sample."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kexue_gradients.laws import Law
 
 LARGEST = 2**22
-"""Numbers in all gradients of the enumeration; beyond it there is none."""
+"""Limit on the numbers in all gradients of an enumeration; beyond it nothing is enumerated."""
 
 
 def enumerated_variance(
@@ -31,22 +31,22 @@ def enumerated_variance(
     *,
     contract: Callable[[Tensor], Tensor] | None = None,
 ) -> float | None:
-    """Trace of the covariance of one draw, summed over every sample x (or every tuple of samples) that it may rest on.
+    """Trace of the covariance of one draw, summed over every sample x (or tuple of samples) that it may depend on.
 
-    Works for any method whose only randomness is `distribution.sample(noise, repeats, ...)`, and needs nothing of it:
-    the samples that it asks for are dealt to it in order, one a repeat.
+    Works for any method whose only randomness is `distribution.sample(noise, repeats, ...)`, without its cooperation:
+    the samples that it asks for are dealt in order, one per repeat.
 
     Args:
-        method: what is asked; its learned state is frozen.
+        method: the method; its learned state is frozen.
         law: bits or classes; nothing else can be enumerated.
         objective: f as the method sees it.
         state: the frozen state.
         contract: linear map from gradients to what varies, as in `frozen_problem`.
 
     Returns:
-        The variance, `inf` where some sample gives no finite gradient; None where the method draws anything else, where
-        its repeats depend on each other, where a map may mix the elements of a batch, which are drawn independently,
-        or where there are more than `LARGEST` numbers to compute.
+        The variance, `inf` if the gradient of some sample is not finite; None if the method draws anything else, if its
+        repeats depend on each other, if a map may mix the elements of a batch, which are drawn independently, or if
+        there are more than `LARGEST` numbers to compute.
     """
     if getattr(method, "deterministic", False):
         return 0.0
@@ -76,7 +76,7 @@ def enumerated_variance(
 
 
 class _OtherDrawsError(Exception):
-    """The method asks for another number of draws a repeat; 0: for what cannot be dealt."""
+    """The method asks for another number of draws per repeat; 0 if it asks for what cannot be dealt."""
 
     def __init__(self, draws: int = 0) -> None:
         super().__init__(draws)
@@ -84,7 +84,7 @@ class _OtherDrawsError(Exception):
 
 
 class _NoNoise:
-    """Stands for a stream that must not be drawn from."""
+    """Placeholder for a stream that must not be drawn from."""
 
     def __getattr__(self, name: str) -> object:
         raise _OtherDrawsError

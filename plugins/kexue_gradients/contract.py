@@ -1,20 +1,21 @@
-"""What a gradient estimator is given and what it gives back.
+"""What a gradient estimator is given and what it returns.
 
-The problem: E f(x) for x drawn from a law with parameters: the logits of bits or classes, mean and standard deviation
-of a normal, the shape of a gamma. The answer: independent estimates of its gradient with respect to `law.parameters`,
-`[R, *parameters.shape]`, in one call and without a Python loop over samples. A method works off the graph of the
-parameters; it reaches f only through an `Objective`, which counts what is asked of it. What only a few methods need is
+The problem: E f(x) for x drawn from a distribution with parameters: the logits of bits or classes, mean and standard
+deviation of a normal, the shape of a gamma. The answer: independent estimates of its gradient with respect to
+`law.parameters`, `[R, *parameters.shape]`, in one call and without a Python loop over samples. A method works off the
+graph of the parameters; it reaches f only through an `Objective`, which counts its calls. What only a few methods need
+is
 declared here too: what x was conditioned on (`context`), the most likely vertex (`Distribution.vertex`), derivatives of
 derivatives (`Objective.value_and_gradient(graph=True)`), the importance weights of a bound over several samples
-(`MultiSampleObjective`), learned state (`AdaptiveMethod`) and a law of one's own to aim at (`TemperedMethod`).
+(`MultiSampleObjective`), learned state (`AdaptiveMethod`) and a method's own target distribution (`TemperedMethod`).
 
 Shapes: logits are `[*batch, L]` for bits and `[*batch, L, K]` for K classes; samples carry one leading dimension S. By
 convention the last batch dimension is the minibatch; those before it are independent problems (stacked replicates), so
-learned state averages over the last one only. Noise is asked for in shapes `[*leading, *batch, L(, K)]`, so that a
+learned state averages over the last one only. Noise is requested in shapes `[*leading, *batch, L(, K)]`, so that a
 stack of streams lies along the same negative axis for every method.
 
-Logits that are shared, or made by a network, are the task's affair: gradients are linear in the gradient of the logits,
-so a task contracts the estimates with the derivative of its own parameters (`shared-bits` does).
+Logits that are shared, or computed by a network, are handled by the task: gradients are linear in the gradient of the
+    logits, so a task contracts the estimates with the derivative of the logits (`shared-bits` does).
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Enumeration:
 
 
 class Objective(Protocol):
-    """f, which counts itself. `S` samples are S `evaluations`, whatever the batch."""
+    """f with a count of its evaluations. `S` samples are S `evaluations`, whatever the batch."""
 
     def value(self, x: Tensor) -> Tensor:
         """The value of f at `x [S, *batch, L(, K)]`, giving `[S, *batch]` on the graph of f's own parameters."""
@@ -72,7 +73,7 @@ class Objective(Protocol):
 
         Args:
             x: `[S, *batch, L(, K)]`.
-            graph: both stay on the graph of x, for a method that learns what x was made with; x then needs a graph.
+            graph: keep both on the graph of x, for a method that learns parameters of x; x then needs a graph.
 
         Raises:
             ValueError: f is a black box.
@@ -91,14 +92,14 @@ class Objective(Protocol):
 class MultiSampleObjective(Protocol):
     """A bound over n samples instead of a mean of f: `E log 1/n sum_i w(x_i)`, the log-mean-exp of log-weights.
 
-    The bound, and so its gradient, is another one for every n; n belongs to the problem.
+    The bound, and so its gradient, differs for every n; n belongs to the problem.
     """
 
     samples: int
-    """n, the samples of one bound."""
+    """n, the number of samples of one bound."""
 
     def log_weights(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`log w` at `x [S, *batch, L(, K)]`, and how it depends on the parameters when x does not move.
+        """`log w` at `x [S, *batch, L(, K)]`, and its gradient with respect to the parameters at fixed x.
 
         Returns:
             Log-weights `[S, *batch]`, and their gradient at fixed x, `[S, *parameters.shape]`; counts S evaluations.
@@ -121,7 +122,8 @@ class GradSample:
     def surrogate(self, parameters: Tensor) -> Tensor:
         """`[R, *batch]`: equal to `value`, with `gradient` as its gradient with respect to `parameters`.
 
-        Backpropagating its mean trains whatever made the parameters (the logits) and whatever is inside f in one pass.
+        Backpropagating its mean trains whatever computes the parameters (the logits) and whatever is inside f in one
+        pass.
         """
         events = self.gradient.dim() - self.value.dim()
         path = (parameters - parameters.detach()) * self.gradient
@@ -129,9 +131,10 @@ class GradSample:
 
 
 class GradientMethod(Protocol):
-    """A frozen dataclass whose fields are its hyper-parameters; nothing of ours need be imported to write one.
+    """A frozen dataclass whose fields are its hyper-parameters; writing one needs no import of ours.
 
-    Which laws it takes is what it `needs`: `bernoulli`, `categorical`, `discrete` for either, `gaussian`, `gamma`.
+    The distributions it accepts are declared as `needs`: `bernoulli`, `categorical`, `discrete` for either, `gaussian`,
+    `gamma`.
     """
 
     def estimate(
@@ -147,7 +150,7 @@ class GradientMethod(Protocol):
         Args:
             distribution: a `Law`.
             objective: an `Objective`, or a `MultiSampleObjective` for a method that needs `multi-sample`.
-            noise: the only randomness there is.
+            noise: the only source of randomness.
             repeats: R.
             state: learned state; None for a method that learns nothing, or before it has learned anything.
         """
@@ -155,7 +158,7 @@ class GradientMethod(Protocol):
 
 
 class DeterministicMethod(GradientMethod, Protocol):
-    """A method whose repeats are copies of one result: it is measured one call at a time, or a draw would look free."""
+    """A method whose repeats are copies of one result; measured one call at a time, or a draw would look free."""
 
     deterministic: ClassVar[bool]
 
@@ -163,8 +166,8 @@ class DeterministicMethod(GradientMethod, Protocol):
 class AdaptiveMethod(GradientMethod, Protocol):
     """A method with learned state, which is explicit and frozen while it is measured.
 
-    `warmup` calls of `adapt` prepare the state for a measurement; in training every step is one. The state is tensors
-    in containers of any kind, and is never written to.
+    `warmup` calls of `adapt` prepare the state for a measurement; in training every step is such a call. The state
+    consists of tensors in containers of any kind, and is never written to.
     """
 
     warmup: int
@@ -172,8 +175,8 @@ class AdaptiveMethod(GradientMethod, Protocol):
     def init(self, distribution: Any, noise: Noise) -> Any:
         """State before the first sample.
 
-        Random weights are drawn in shapes `[*batch[:-1], ...]`, one set for each independent problem; in a training of
-        stacked replicates this noise is stacked along the first axis.
+        Random weights are drawn in shapes `[*batch[:-1], ...]`, one set for each independent problem; when stacked
+        replicates are trained, this noise is stacked along the first axis.
         """
         ...
 
@@ -185,9 +188,9 @@ class AdaptiveMethod(GradientMethod, Protocol):
         repeats: int,
         state: Any,
     ) -> tuple[GradSample, Any]:
-        """What `estimate` gives with this state and noise, and the state after it.
+        """The result of `estimate` with this state and noise, and the state after it.
 
-        One call does both, so that learning may use whatever the estimate has computed and costs no draw of its own.
+        One call does both, so that learning may use whatever the estimate has computed and costs no extra draw.
         """
         ...
 
@@ -195,10 +198,10 @@ class AdaptiveMethod(GradientMethod, Protocol):
 class TemperedMethod(GradientMethod, Protocol):
     """A method whose samples come from `softmax(l / target_temperature)`.
 
-    Its bias is taken against the gradient, with respect to l, of E f under that law.
+    Its bias is measured against the gradient, with respect to l, of E f under that distribution.
     """
 
     @property
     def target_temperature(self) -> float:
-        """Temperature of the law that the method samples from, > 0."""
+        """Temperature of the distribution that the method samples from, > 0."""
         ...

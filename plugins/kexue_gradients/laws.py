@@ -1,4 +1,4 @@
-"""What x is drawn from: bits, classes, normal and gamma variables."""
+"""The distributions of x: bits, classes, normal and gamma variables."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Kind = Literal["bernoulli", "categorical"]
 def below(u: Tensor, threshold: Tensor) -> Tensor:
     """`1[u < threshold]`, `[*u.shape]` in the dtype of the threshold; neither may need a gradient.
 
-    In one pass, since one over booleans and a cast together cost a third of the draw itself.
+    In one pass, because a pass over booleans and a cast together cost a third of the draw itself.
     """
     return torch.lt(u, threshold, out=torch.empty_like(u, dtype=threshold.dtype))
 
 
 class Law(Protocol):
-    """What x is drawn from, as far as a method for any law needs to know."""
+    """The distribution of x, as far as a method for any distribution needs it."""
 
     @property
     def parameters(self) -> Tensor:
@@ -38,7 +38,7 @@ class Law(Protocol):
 
     @property
     def context(self) -> Tensor | None:
-        """What x was conditioned on, `[*batch, C]`, for baselines that depend on it; None where there is nothing."""
+        """What x was conditioned on, `[*batch, C]`, for baselines that depend on it; None if there is nothing."""
         ...
 
     def sample(self, noise: Noise, *leading: int) -> Tensor:
@@ -61,7 +61,7 @@ class Distribution:
     Args:
         kind: `bernoulli` (logit of the bit being 1) or `categorical` (softmax over the last dimension).
         logits: `[*batch, L]` or `[*batch, L, K]`; kept detached from its graph, and never written to.
-        context: what the logits were computed from, `[*batch, C]`, detached; None where there is nothing.
+        context: what the logits were computed from, `[*batch, C]`, detached; None if there is nothing.
     """
 
     kind: Kind
@@ -113,7 +113,7 @@ class Distribution:
     def perturb(self, noise: Noise, *leading: int) -> Tensor:
         """The noise under which the largest perturbed logit is a sample: logistic for bits, Gumbel for classes.
 
-        Two-class logits (theta, 0) with Gumbel noise and a bit with logistic noise are the same in law.
+        Two-class logits (theta, 0) with Gumbel noise and a bit with logistic noise are equal in distribution.
         """
         draw = noise.logistic if self.kind == "bernoulli" else noise.gumbel
         return draw(*leading, *self.logits.shape)
@@ -139,7 +139,7 @@ class Distribution:
         return x - self.mean
 
     def tempered(self, temperature: float) -> Distribution:
-        """The law with logits `l / temperature`."""
+        """The distribution with logits `l / temperature`."""
         return replace(self, logits=self.logits / temperature)
 
     def jacobian(self, q: Tensor, cotangent: Tensor) -> Tensor:
@@ -221,7 +221,7 @@ class Gamma:
 
     @property
     def parameters(self) -> Tensor:
-        """The shapes."""
+        """The shape parameters."""
         return self.shape
 
     @property

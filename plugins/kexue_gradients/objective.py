@@ -21,8 +21,8 @@ class FunctionObjective:
 
     Args:
         function: f, `[S, *batch, L(, K)] -> [S, *batch]`; rows are independent of each other.
-        counter: where evaluations and backwards are counted; None where nobody asks.
-        table: gives the `Enumeration` of f; None where there are too many states.
+        counter: counts evaluations and backward passes; None if they need not be counted.
+        table: gives the `Enumeration` of f; None if there are too many states.
         black_box: f has values only; asking for its gradient is an error.
     """
 
@@ -44,14 +44,14 @@ class FunctionObjective:
             self._counter.add(evaluations=evaluations, backwards=backwards)
 
     def value(self, x: Tensor) -> Tensor:
-        """The value of f at x; on the graph of its parameters where gradients are enabled."""
+        """The value of f at x; on the graph of its parameters if gradients are enabled."""
         self._count(evaluations=len(x))
         return self._function(x)
 
     def value_and_gradient(self, x: Tensor, *, graph: bool = False) -> tuple[Tensor, Tensor]:
         """Value of f and its gradient with respect to x; with `graph`, both on the graph of x.
 
-        The sum of f has every row's own gradient, since rows are independent.
+        The gradient of the sum of f holds that of every row, because rows are independent.
 
         Raises:
             ValueError: f is a black box.

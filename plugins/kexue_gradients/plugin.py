@@ -7,7 +7,7 @@ from kexue_bench import FamilySpec, discover, hookimpl
 FAMILY = FamilySpec(
     name="gradients",
     title="gradient estimators",
-    summary="estimators of the gradient of E f(x) with respect to the parameters of the law of x",
+    summary="estimators of the gradient of E f(x) with respect to the parameters of the distribution of x",
     contract="kexue_gradients.contract:GradientMethod",
     precision_metric="mse",
     baseline="reinforce",

@@ -1,8 +1,8 @@
-"""What several declarations of the family say: knobs, offers, lists of methods, columns and budgets.
+"""Values that several declarations of the family share: knobs, offers, lists of methods, columns and budgets.
 
-Every problem offers the word of its law (`bernoulli`, `categorical`, with `discrete` for both; `gaussian`, `gamma`) and
-`expectation`, or else `multi-sample`. `power`: the task's parameter of this name is the degree of f. `multilinear`: f
-is of degree 1 in each variable. `relaxable`: f is defined between the vertices.
+Every problem offers the name of its distribution (`bernoulli`, `categorical`, with `discrete` for both; `gaussian`,
+`gamma`) and `expectation`, or else `multi-sample`. `power`: the task's parameter of this name is the degree of f.
+`multilinear`: f is of degree 1 in each variable. `relaxable`: f is defined between the vertices.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OF_FIRST_RANK = (
     "gapped-straight-through",
 )
 FIRST_OF_BITS = ("exact", "reinforce[baseline=ema]", "rloo", "arm", "disarm", "arms", *_OF_FIRST_RANK)
-"""The methods of the first rank; in `quick` the others meet `qubo` alone."""
+"""The main methods; in `quick` the others run on `qubo` only."""
 FIRST_OF_CLASSES = (
     "exact",
     "reinforce[baseline=ema]",
@@ -52,8 +52,8 @@ CHOSEN = (
     "straight-through",
     "reinmax",
 )
-"""What `quick` runs and times on real data, and what `quick` and `standard` train; frozen problems meet every method in
-`standard` and `full`."""
+"""The methods that `quick` runs and times on real data, and that `quick` and `standard` train; on frozen problems
+`standard` and `full` run every method."""
 TRAINED_METHODS = {"quick": CHOSEN, "standard": (*CHOSEN, "disarm-tree", "rebar")}
-"""A training costs as much as a hundred frozen problems: only `full` trains with every method."""
+"""A training run costs as much as a hundred frozen problems: only `full` trains with every method."""
 TRAINED_COLUMNS = ("elbo", "elbo-test", "time", "evaluations", "memory")

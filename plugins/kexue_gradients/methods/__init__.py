@@ -1,1 +1,1 @@
-"""One page a method."""
+"""One module per method."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class AntitheticScore:
     """The mean of `f(x) grad log p(x)` over x = mu + sigma e and mu - sigma e.
 
-    For mu this is `(f(x) - f(x')) e / (2 sigma)`, the antithetic step of evolution strategies: whatever is even in f
-    about mu drops out. For sigma it is no difference, and the mean of f stays in it.
+    For mu this is `(f(x) - f(x')) e / (2 sigma)`, the antithetic step of evolution strategies: the even part of f about
+    mu cancels. For sigma it is not a difference, and the mean of f remains.
 
     Examples:
         >>> import torch
@@ -43,7 +43,7 @@ class AntitheticScore:
     def estimate(
         self, distribution: Gaussian, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One pair and two evaluations a repeat; `value` is their mean."""
+        """One pair and two evaluations per repeat; `value` is their mean."""
         x = distribution.sample(noise, repeats)
         mirrored = 2 * distribution.mu - x
         value, mirrored_value = objective.value(torch.cat([x, mirrored])).chunk(2)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @method(
     "arm",
-    "two antithetic evaluations on one uniform a bit",
+    "antithetic pair of evaluations with one uniform per bit",
     needs="bernoulli",
     claims=("unbiased",),
     cost="2 * pairs",
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class Arm(AntitheticPairs):
     """`(f(1[u > 1 - p]) - f(1[u < p])) (u - 1/2)`, u the same in both evaluations.
 
-    Unbiased, bits only. With independent uniforms in the two evaluations the formula would be another one: the pair is
-    what cancels. DisARM is its conditional expectation given the pair.
+    Unbiased, bits only. With independent uniforms in the two evaluations the formula does not hold: the terms cancel
+    only within the pair. DisARM is its conditional expectation given the pair.
 
     Examples:
         >>> import torch

@@ -62,7 +62,7 @@ class Arms:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """Take n draws and n evaluations a repeat; `value` is their mean.
+        """Take n draws and n evaluations per repeat; `value` is their mean.
 
         Raises:
             ValueError: the distribution is not over bits.

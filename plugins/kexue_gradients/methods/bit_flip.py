@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 class BitFlip:
     """`L / coordinates p_d (1 - p_d) (f(x with bit d on) - f(x with bit d off))` for random bits d; the others are 0.
 
-    Unbiased, bits only, and without noise where f is separable.
+    Unbiased, bits only, and without noise if f is separable.
 
     Args:
         coordinates: bits flipped for one estimate, chosen without replacement; at least 1, at most L.
 
     Raises:
-        ValueError: fewer than 1.
+        ValueError: coordinates is below 1.
 
     Examples:
         >>> import torch
@@ -57,7 +57,7 @@ class BitFlip:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One draw and `1 + coordinates` evaluations a repeat; `value` is f at the draw.
+        """One draw and `1 + coordinates` evaluations per repeat; `value` is f at the draw.
 
         Raises:
             ValueError: the distribution is not over bits, or has too few of them.

@@ -1,4 +1,4 @@
-"""Perturbed logits given the vertex that they select, and how they move with the logits at fixed noise."""
+"""Perturbed logits given the vertex that they select, and their derivative in the logits at fixed noise."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def slope_given(distribution: Distribution, x: Tensor, z: Tensor) -> Tensor:
 
 
 def onto_logits(distribution: Distribution, gradient: Tensor) -> Tensor:
-    """Gradient with respect to `normalised`, as one with respect to the logits."""
+    """Gradient with respect to `normalised`, converted to one with respect to the logits."""
     if distribution.kind == "bernoulli":
         return gradient
     return gradient - distribution.mean * gradient.sum(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""A class as the leaf of a binary tree of bits, and the coupled pair of them: what two methods share."""
+"""A class as the leaf of a binary tree of bits, and coupled pairs of classes: shared by two methods."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 # 1 - 2 p at a common node of two leaves that part is at least 1/3, up to rounding; where they do not part it may be 0,
-# and the estimate is 0 whatever stands there.
+# and the estimate is 0 whatever its value.
 _LEAST_LEFT = 0.3
 
 
@@ -25,7 +25,7 @@ class Tree:
     """K - 1 inner nodes over K leaves, each a bit that is 1 to the right.
 
     Args:
-        left: `[..., K - 1, K]`, 1 where a leaf lies to the left of a node; one tree, or one a variable `[*batch, L]`.
+        left: `[..., K - 1, K]`, 1 where a leaf lies to the left of a node; one tree, or one per variable `[*batch, L]`.
         right: `[..., K - 1, K]`, the same to the right.
     """
 
@@ -47,7 +47,7 @@ class Tree:
         return _times(leaf, (self.left + self.right).mT)
 
     def onto_logits(self, logits: Tensor, gradient: Tensor) -> Tensor:
-        """Gradient with respect to the node logits, as one with respect to the logits of the leaves."""
+        """Gradient with respect to the node logits, converted to one with respect to the logits of the leaves."""
         return (gradient.unsqueeze(-1) * (self._shares(logits, self.right) - self._shares(logits, self.left))).sum(-2)
 
     def _mass(self, logits: Tensor, side: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def coupled_estimate(
     Args:
         tree: nodes over the classes.
         distribution: classes, `[*batch, L, K]`.
-        objective: f, evaluated twice a repeat.
+        objective: f, evaluated twice per repeat.
         noise: drawn from once.
         repeats: R.
     """
@@ -104,10 +104,10 @@ def weighted_estimate(
     of the pair: for leaves that part at node i, after m < i common ones, `(1 - p_i) prod_m (1 - p_m)^2 / (1 - 2 p_m)`.
 
     Args:
-        tree: a stick, its classes in ascending order of their logits, so that p <= 1/3 wherever two classes are to
-            come after; in any other order some pairs of classes never occur, and no weight makes up for them.
+        tree: a stick, its classes in ascending order of their logits, so that p <= 1/3 wherever two classes or more
+            follow; in any other order some pairs of classes never occur, and no weight corrects for that.
         distribution: classes, `[*batch, L, K]`.
-        objective: f, evaluated twice a repeat.
+        objective: f, evaluated twice per repeat.
         noise: drawn from once.
         repeats: R.
     """
@@ -126,7 +126,7 @@ def weighted_estimate(
 
 
 def require_classes(method: str, distribution: Distribution) -> None:
-    """Refuse bits, which have no tree.
+    """Reject bits, which have no tree.
 
     Raises:
         ValueError: the distribution is over bits.

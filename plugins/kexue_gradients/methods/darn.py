@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @method(
     "darn",
-    "score function of the expansion of f about the draw",
+    "score function with the expansion of f about the draw as baseline",
     needs={"discrete", "differentiable"},
     claims=(Claimed(name="unbiased", when="'multilinear' in offers or 'power' in offers and task.power == 1"),),
     cost="1",
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Darn:
     """`(x_d - p_d) (grad_d f(x) . (x_d - p_d))` for each variable d of one draw x.
 
-    Biased, except where f is linear in each variable; its mean with straight-through is ReinMax at temperature 1.
+    Biased unless f is linear in each variable; its average with straight-through is ReinMax at temperature 1.
 
     Examples:
         >>> import torch
@@ -42,7 +42,7 @@ class Darn:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One draw, one evaluation and one backward a repeat."""
+        """One draw, one evaluation and one backward pass per repeat."""
         x = distribution.sample(noise, repeats)
         value, slope = objective.value_and_gradient(x)
         score = x - distribution.mean

@@ -1,4 +1,4 @@
-"""Decoupled straight-through: one temperature forwards, another backwards."""
+"""Decoupled straight-through: one temperature forward, another backward."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @method(
     "decoupled-st",
-    "straight-through with one temperature forwards and another backwards",
+    "straight-through with one temperature forward and another backward",
     needs={"discrete", "differentiable"},
     cost="1",
     knobs=(Knob(field="backward", grid=(0.35, 0.5, 0.7, 1.0, 1.3, 1.5, 2.0)),),
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 class DecoupledSt:
     """`J(softmax(l / backward)) grad f(x) / backward` at x drawn from softmax(l / forward).
 
-    With another forward temperature than 1 it samples, and so optimises, another law: its bias is taken against the
-    gradient of E f under `softmax(l / forward)`. A temperature inside the argmax of Gumbel noise would do nothing to
-    the sample. With both equal to 1 it is straight-through. Biased.
+    With a forward temperature other than 1 it samples from, and so optimizes under, another distribution: its bias is
+        measured against the gradient of E f under `softmax(l / forward)`. A temperature inside the argmax of Gumbel
+        noise would not change the sample. With both equal to 1 it is straight-through. Biased.
 
     Args:
-        forward: temperature of the law that is sampled, > 0.
+        forward: temperature of the distribution that is sampled, > 0.
         backward: softness of the backward pass, > 0.
 
     Raises:
@@ -59,13 +59,13 @@ class DecoupledSt:
 
     @property
     def target_temperature(self) -> float:
-        """Temperature of the law whose gradient is estimated."""
+        """Temperature of the distribution whose gradient is estimated."""
         return self.forward
 
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One draw, one evaluation and one backward a repeat."""
+        """One draw, one evaluation and one backward pass per repeat."""
         x = distribution.tempered(self.forward).sample(noise, repeats)
         value, slope = objective.value_and_gradient(x)
         q = distribution.softened(self.backward)

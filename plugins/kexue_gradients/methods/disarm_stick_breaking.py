@@ -35,18 +35,18 @@ _ORDERS = ("ascending", "descending", "none")
 class DisarmStickBreaking:
     """One pair of classes: bit i says whether class i is taken, given that none before it was.
 
-    The bits are coupled as in DisARM, and what the classes do not show of them is integrated out. Unbiased in any order
-    of the classes, classes only. With two classes it is DisARM.
+    The bits are coupled as in DisARM, and what the classes do not reveal about them is integrated out. Unbiased in any
+    order of the classes; classes only. With two classes it is DisARM.
 
     With importance weights it is `1/2 (f(x) - f(x')) w (x - x')` instead: RLOO on the coupled pair, w the product of
-    both classes' probabilities over that of the pair. The paper has such a version; w was derived anew here.
+    both classes' probabilities over that of the pair. The paper has such a version; w was derived independently here.
 
     Args:
-        order: `ascending` or `descending` in the logits, or `none`: as the classes stand.
-        weighted: importance weights; for the ascending order alone, in which every pair of classes can occur.
+        order: `ascending` or `descending` in the logits, or `none` for the given order.
+        weighted: importance weights; only for the ascending order, in which every pair of classes can occur.
 
     Raises:
-        ValueError: an unknown order, or weights in another order than the ascending one.
+        ValueError: the order is unknown, or weighted is set with an order other than ascending.
 
     Examples:
         >>> import torch
@@ -75,7 +75,7 @@ class DisarmStickBreaking:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One pair and two evaluations a repeat; `value` is their mean.
+        """One pair and two evaluations per repeat; `value` is their mean.
 
         Raises:
             ValueError: the distribution is not over classes.
@@ -90,7 +90,7 @@ class DisarmStickBreaking:
         return estimated(tree, distribution, objective, noise, repeats)
 
     def _rank(self, logits: Tensor) -> Tensor:
-        """Place of each class on the stick, `[*batch, L, 1, K]`."""
+        """Position of each class on the stick, `[*batch, L, 1, K]`."""
         if self.order == "none":
             return torch.arange(logits.shape[-1], device=logits.device).unsqueeze(0)
         order = torch.sort(logits, dim=-1, descending=self.order == "descending", stable=True).indices

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class DisarmTree:
     """One pair of classes, the leaves of a balanced binary tree whose inner nodes are bits coupled as in DisARM.
 
-    What no leaf shows of the bits is integrated out. Unbiased, classes only; the version without importance weights.
-    With two classes it is DisARM.
+    What the leaves do not reveal about the bits is integrated out. Unbiased, classes only; the version without
+    importance weights. With two classes it is DisARM.
 
     Examples:
         >>> import torch
@@ -46,7 +46,7 @@ class DisarmTree:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One pair and two evaluations a repeat; `value` is their mean.
+        """One pair and two evaluations per repeat; `value` is their mean.
 
         Raises:
             ValueError: the distribution is not over classes.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @method(
     "double-cv",
-    "rloo with the gradient of f at the other draws as a second control variate, its weight learned",
+    "RLOO with the gradient of f at the other draws as a second control variate, its weight learned",
     needs={"discrete", "differentiable"},
     claims=("unbiased",),
     cost="n",
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 class DoubleCv:
     """RLOO of `f(x_i) + alpha g_i . (x_i - E x)` less `alpha J(E x) mean_i grad f(x_i)`, over n draws.
 
-    g_i is the mean gradient of f at the other draws, so that what it adds to a draw has a known expectation, and the
-    same in the leave-one-out baseline has none. Unbiased for every alpha, which is learned by descent on the mean
-    squared estimate unless the rate is 0; with alpha = 0 it is RLOO.
+    g_i is the mean gradient of f at the other draws, so that the term it adds to a draw has a known expectation, and
+    the same term in the leave-one-out baseline has expectation zero. Unbiased for every alpha, which is learned by
+    descent on the mean squared estimate unless the rate is 0; with alpha = 0 it is RLOO.
 
     Args:
-        n: draws, evaluations and backwards for one estimate, at least 2.
-        alpha: weight of the control variate, at the start.
-        rate: step of learning alpha; 0 keeps it.
+        n: draws, evaluations and backward passes for one estimate, at least 2.
+        alpha: initial weight of the control variate.
+        rate: learning rate of alpha; 0 keeps it fixed.
         warmup: estimates it learns from before it is frozen for a measurement.
 
     Raises:
@@ -52,7 +52,7 @@ class DoubleCv:
         >>> method, noise, logits = DoubleCv(), Noise.seeded(0), torch.zeros(3, requires_grad=True)
         >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))
         >>> state = method.init(Distribution(kind="bernoulli", logits=logits), noise)
-        >>> for step in range(3):  # an optimiser's step would follow each
+        >>> for step in range(3):  # an optimizer's step would follow each
         ...     law = Distribution(kind="bernoulli", logits=logits)
         ...     sample, state = method.adapt(law, f, noise.at(step), 1, state)
         ...     sample.surrogate(logits).mean().backward()
@@ -72,13 +72,13 @@ class DoubleCv:
             raise ValueError(f"warmup must be >= 0, got {self.warmup}")
 
     def init(self, distribution: Distribution, noise: Noise) -> Learned | None:
-        """Alpha for each problem; None where it is not learned."""
+        """Alpha for each problem; None if it is not learned."""
         return learned(alpha=scalar(distribution, self.alpha)) if self.rate else None
 
     def adapt(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: Learned | None
     ) -> tuple[GradSample, Learned | None]:
-        """One estimate, and a step of RMSprop on its mean square, whose derivative in alpha is at hand."""
+        """One estimate, and a step of RMSprop on its mean square, whose derivative in alpha is already known."""
         plain, control, value = self._parts(distribution, objective, noise, repeats)
         if state is None:
             return GradSample(gradient=plain + self.alpha * control, value=value), None
@@ -93,7 +93,7 @@ class DoubleCv:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: Learned | None = None
     ) -> GradSample:
-        """Take n draws, n evaluations and n backwards a repeat; `value` is the mean of f."""
+        """Take n draws, n evaluations and n backward passes per repeat; `value` is the mean of f."""
         plain, control, value = self._parts(distribution, objective, noise, repeats)
         alpha = scalar(distribution, self.alpha) if state is None else state.values["alpha"]
         return GradSample(gradient=plain + distribution.expand(alpha) * control, value=value)

@@ -26,7 +26,7 @@ def weighted_sum(weights: Tensor, x: Tensor) -> Tensor:
 def leave_one_out(distribution: Distribution, f: Tensor, x: Tensor) -> Tensor:
     """`1/(n-1) sum_i (f_i - mean f) x_i` for `f [R, n, *batch]` and `x [R, n, *logits.shape]`.
 
-    The weights sum to zero: it is the same sum with x less its mean, the scores.
+    The weights sum to zero, so the sum is the same with the scores x - E x in place of x.
     """
     weights = distribution.expand((f - f.mean(1, keepdim=True)) / (f.shape[1] - 1))
     return weighted_sum(weights, x)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @method(
     "exact",
-    "the gradient itself, summed over every state",
+    "exact gradient, summed over every state",
     needs="enumerable",
     claims=("unbiased", "finite-variance", "deterministic"),
     order=10,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Exact:
     """`sum_m f(m) p(m) (m - E x)` over the states m of each independent block.
 
-    The reference that every estimator is measured against, where f can be tabulated. Its value is E f, so that a
+    The reference that every estimator is measured against, if f can be tabulated. Its value is E f, so that a
     decoder learns from the exact expectation too. Costs one evaluation for each state of a block.
 
     Examples:

@@ -61,7 +61,7 @@ class ExactBaseline:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """Take n draws and n evaluations a repeat, and one evaluation of every state a call.
+        """Take n draws and n evaluations per repeat, and one evaluation of every state per call.
 
         Raises:
             ValueError: f has too many states.

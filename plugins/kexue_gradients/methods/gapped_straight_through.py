@@ -37,7 +37,7 @@ class GappedStraightThrough:
     Bits are two classes with logits (l, 0). Biased.
 
     Args:
-        gap: lead of the class drawn, in logits, >= 0; used by the rule `constant` alone.
+        gap: lead of the class drawn, in logits, >= 0; used only by the rule `constant`.
         rule: `constant`, or `probability` for a gap of `-log(1 - p_x) / p_x`.
         temperature: softness of the backward pass, > 0.
 
@@ -72,7 +72,7 @@ class GappedStraightThrough:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One draw, one evaluation and one backward a repeat."""
+        """One draw, one evaluation and one backward pass per repeat."""
         x = distribution.sample(noise, repeats)
         value, slope = objective.value_and_gradient(x)
         soften = self._of_bits if distribution.kind == "bernoulli" else self._of_classes
@@ -80,7 +80,7 @@ class GappedStraightThrough:
         return GradSample(gradient=distribution.jacobian(y, slope) / self.temperature, value=value)
 
     def _of_bits(self, logits: Tensor, x: Tensor) -> Tensor:
-        """What two classes with logits (l, 0) give, from a table of the two states that a bit can have."""
+        """The result for two classes with logits (l, 0), from a table of the two states that a bit can have."""
         classes = torch.stack([logits, torch.zeros_like(logits)], dim=-1)
         one, zero = (self._of_classes(classes, drawn)[..., 0] for drawn in torch.eye(2).to(logits))
         return torch.lerp(zero, one, x)

@@ -1,4 +1,4 @@
-"""Gumbel-Rao: straight-through Gumbel-softmax, Rao-Blackwellised over the noise given the sample."""
+"""Gumbel-Rao: straight-through Gumbel-Softmax, Rao-Blackwellized over the noise given the sample."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @method(
     "gumbel-rao",
-    "st-gumbel-softmax averaged over the noise given the sample",
+    "straight-through Gumbel-Softmax averaged over the noise given the sample",
     needs={"discrete", "differentiable"},
     cost="1",
     knobs=(SOFTNESS,),
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 class GumbelRao:
     """`mean_k J(y_k) grad f(x) / temperature`, y_k relaxations of k draws of the noise given the sample x.
 
-    The same mean as st-gumbel-softmax and never more variance, at one evaluation and one backward: only the cheap
-    Jacobian is averaged. The shift of the perturbed logits given x is not differentiated. With draws = 1 it is
-    st-gumbel-softmax in law; as the temperature falls and the draws grow it tends to ReinMax at temperature 1. Biased.
+    The same mean as st-gumbel-softmax and never more variance, at one evaluation and one backward pass: only the cheap
+    Jacobian is averaged. The shift of the perturbed logits given x is not differentiated. With draws = 1 it equals
+    st-gumbel-softmax in distribution; as the temperature falls and the draws grow it tends to ReinMax at temperature 1.
+    Biased.
 
     Args:
         temperature: softness of the backward pass, > 0.
@@ -66,7 +67,7 @@ class GumbelRao:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One draw, one evaluation and one backward a repeat, and `draws` relaxations."""
+        """One draw, one evaluation and one backward pass per repeat, and `draws` relaxations."""
         x = distribution.sample(noise, repeats)
         value, slope = objective.value_and_gradient(x)
         z = perturbed_given(distribution, x, noise, self.draws) / self.temperature

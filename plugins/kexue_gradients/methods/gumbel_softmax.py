@@ -1,4 +1,4 @@
-"""Gumbel-softmax, the Concrete relaxation."""
+"""Gumbel-Softmax, the Concrete relaxation."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class GumbelSoftmax:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One relaxed draw, one evaluation and one backward a repeat."""
+        """One relaxed draw, one evaluation and one backward pass per repeat."""
         y = distribution.relax(distribution.perturb(noise, repeats), self.temperature)
         value, gradient = objective.value_and_gradient(y)
         return GradSample(gradient=distribution.jacobian(y, gradient) / self.temperature, value=value)

@@ -26,7 +26,7 @@ class Imle:
     """`(map(l + e) - map(l - strength grad f(x) + e)) / strength`, x = map(l + e), one perturbation e.
 
     `map` is the most likely vertex under perturbed logits; a finite difference of E x with common noise stands for its
-    Jacobian. Biased; as the strength tends to 0 almost every single estimate is 0 and the mean tends to
+    Jacobian. Biased; as the strength tends to 0 almost every estimate is 0 and the mean tends to
     straight-through with the derivative of E x.
 
     Args:
@@ -57,7 +57,7 @@ class Imle:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One perturbation, one evaluation, one backward and two maximisations a repeat."""
+        """One perturbation, one evaluation, one backward pass and two maximizations per repeat."""
         perturbed = distribution.logits + distribution.perturb(noise, repeats)
         x = distribution.vertex(perturbed)
         value, slope = objective.value_and_gradient(x)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class ImplicitGamma:
     """`f'(x) dx/da` with `dx/da = -(dF/da) / p(x)` for one gamma variable x of shape a.
 
-    F is the distribution function and p the density. Unbiased where f is differentiable.
+    F is the distribution function and p the density. Unbiased if f is differentiable.
 
     Examples:
         >>> import torch
@@ -42,10 +42,10 @@ class ImplicitGamma:
     def estimate(
         self, distribution: Gamma, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One draw, one evaluation and one backward a repeat."""
+        """One draw, one evaluation and one backward pass per repeat."""
         x = distribution.sample(noise, repeats)
         value, slope = objective.value_and_gradient(x)
-        # What torch.distributions.Gamma.rsample differentiates by, without its global generator.
+        # The derivative that torch.distributions.Gamma.rsample uses, without its global generator.
         quantile_slope = torch._standard_gamma_grad  # noqa: SLF001  # pyright: ignore[reportPrivateImportUsage]
         derivative = quantile_slope(distribution.shape.expand_as(x).contiguous(), x)
         return GradSample(gradient=slope * derivative, value=value)

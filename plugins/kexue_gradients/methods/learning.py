@@ -1,4 +1,4 @@
-"""Learned parameters of a method: one set for each independent problem, and the step that moves them."""
+"""Learned parameters of a method: one set for each independent problem, and the step that updates them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Learned(NamedTuple):
         values: name -> parameter, `[*batch[:-1], ...]`.
         first: moving means of the gradients.
         second: moving means of their squares.
-        steps: how many steps were taken, a scalar.
+        steps: number of steps taken, a scalar.
     """
 
     values: dict[str, Tensor]
@@ -40,7 +40,7 @@ def learned(**values: Tensor) -> Learned:
 
 
 def scalar(law: Law, value: float) -> Tensor:
-    """One number for each independent problem, `[*batch[:-1], 1]`; a scalar where there is no batch."""
+    """One number for each independent problem, `[*batch[:-1], 1]`; a scalar if there is no batch."""
     shape = (*law.batch[:-1], 1) if law.batch else ()
     return law.parameters.new_full(shape, value)
 
@@ -52,7 +52,7 @@ def descend(
 
     Args:
         state: before the step.
-        gradients: of a loss that is a sum over the independent problems, so that no problem moves another.
+        gradients: of a loss that is a sum over the independent problems, so that problems do not affect each other.
         rate: size of a step, > 0.
         momentum: decay of the first moment.
         memory: decay of the second moment.
@@ -68,7 +68,7 @@ def descend(
 
 
 def derivatives(values: Mapping[str, Tensor], loss: Callable[[dict[str, Tensor]], Tensor]) -> dict[str, Tensor]:
-    """Gradients of a scalar loss with respect to the values alone; whatever else is on its graph is left alone."""
+    """Gradients of a scalar loss with respect to the values only; nothing else on its graph is touched."""
     with torch.enable_grad():
         leaves = {name: value.detach().clone().requires_grad_() for name, value in values.items()}
         found = torch.autograd.grad(loss(leaves), list(leaves.values()), allow_unused=True)

@@ -30,8 +30,8 @@ class MeasureValued:
     """`(f(mu + sigma w) - f(mu - sigma w)) / (sigma sqrt(2 pi))` for mu, w Rayleigh; the other variables at a draw.
 
     For sigma it is `(f(mu + sigma m) - f(mu + sigma n)) / sigma` with m double-sided Maxwell and n = m u normal, u
-    uniform. The two points of a difference share their noise, which is what keeps it small. Unbiased, without the
-    gradient of f, at 4 evaluations for every variable.
+    uniform. The two points of a difference share their noise, which keeps its variance small. Unbiased, without the
+    gradient of f, at 4 evaluations per variable.
 
     Examples:
         >>> import torch
@@ -46,7 +46,7 @@ class MeasureValued:
     def estimate(
         self, distribution: Gaussian, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """Four evaluations a variable and repeat; `value` is the mean over those whose point is a draw of x."""
+        """Four evaluations per variable and repeat; `value` is the mean over those whose point is a draw of x."""
         mu, sigma = distribution.mu, distribution.sigma
         shape = (repeats, *mu.shape)
         rayleigh = (2 * noise.exponential(*shape)).sqrt()

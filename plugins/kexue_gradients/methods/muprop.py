@@ -43,10 +43,10 @@ class MuProp:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One draw, two evaluations and one backward a repeat; `value` is f at the draw."""
+        """One draw, two evaluations and one backward pass per repeat; `value` is f at the draw."""
         x, mean = distribution.sample(noise, repeats), distribution.mean
         value = objective.value(x)
-        # Expanded again for every repeat, as a training step would, so that the count of work is that of one draw.
+        # Expanded again for every repeat, as a training step would, so that the counted work is that of one draw.
         at_mean, slope = objective.value_and_gradient(mean.expand_as(x))
         score = x - mean
         linear = (slope * score).flatten(-distribution.event_dims).sum(-1)

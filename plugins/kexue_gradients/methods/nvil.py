@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _Baseline(NamedTuple):
-    """A network of the context, and moving averages of the first two moments of what it leaves of f."""
+    """A network of the context, and moving averages of the first two moments of the residual of f."""
 
     network: Learned
     mean: Tensor
@@ -43,16 +43,16 @@ class _Baseline(NamedTuple):
 class Nvil:
     """`(f(x) - m - c(context)) / max(1, sd) (x - E x)` for one draw x.
 
-    c is one hidden layer of tanh, fitted to f - m by squared error; m and sd are the moving mean and spread of f - c.
-    The context is what the logits were computed from, and where a task gives none, the logits. The division makes
-    learning rates comparable between problems and scales the estimate: unbiased without it, or where sd is below 1.
-    Everything is read before the draw can reach it.
+    c is a network with one hidden tanh layer, fitted to f - m by squared error; m and sd are the moving mean and
+    standard deviation of f - c. The context is what the logits were computed from or, if the task gives none, the
+    logits. The division makes learning rates comparable between problems and scales the estimate: unbiased without it,
+    or if sd is below 1. All of these are read before the draw updates them.
 
     Args:
         hidden: units of the hidden layer, at least 1.
         normalise: divide by max(1, sd).
         decay: weight that the moving averages keep at each draw, in [0, 1).
-        rate: step of learning c, > 0.
+        rate: learning rate of c, > 0.
         warmup: estimates it learns from before it is frozen for a measurement.
 
     Raises:
@@ -88,7 +88,7 @@ class Nvil:
             raise ValueError(f"warmup must be >= 0, got {self.warmup}")
 
     def init(self, distribution: Law, noise: Noise) -> _Baseline:
-        """A network whose output is 0, and averages of nothing."""
+        """A network whose output is 0, and empty averages."""
         lead, inputs = distribution.batch[:-1], _inputs(distribution)
         new = inputs.new_zeros
         row = (*lead, 1, self.hidden) if distribution.batch else (self.hidden,)
@@ -100,7 +100,7 @@ class Nvil:
     def adapt(
         self, distribution: Law, objective: Objective, noise: Noise, repeats: int, state: _Baseline
     ) -> tuple[GradSample, _Baseline]:
-        """One estimate; then a step of the network towards f - m, and f - c into the averages."""
+        """One estimate; then a step of fitting the network to f - m, and an update of the averages with f - c."""
         sample = self.estimate(distribution, objective, noise, repeats, state)
         f, inputs = sample.value.detach(), _inputs(distribution)
         goal = f - self._moments(state)[0]
@@ -127,7 +127,7 @@ class Nvil:
     def estimate(
         self, distribution: Law, objective: Objective, noise: Noise, repeats: int, state: _Baseline | None = None
     ) -> GradSample:
-        """One draw and one evaluation a repeat; without a state, plain REINFORCE."""
+        """One draw and one evaluation per repeat; without a state, plain REINFORCE."""
         x = distribution.sample(noise, repeats)
         value = objective.value(x)
         centred = value.detach()
@@ -153,5 +153,5 @@ def _inputs(distribution: Law) -> Tensor:
 
 
 def _output(values: dict[str, Tensor], inputs: Tensor) -> Tensor:
-    """The network at the inputs, `[*batch]`."""
+    """Output of the network at the inputs, `[*batch]`."""
     return (torch.tanh(inputs @ values["weight"].mT + values["bias"]) * values["output"]).sum(-1)

@@ -1,4 +1,4 @@
-"""What the estimators on antithetic pairs of bits share."""
+"""The base of the estimators on antithetic pairs of bits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class AntitheticPairs:
-    """A mean over independent pairs of states, both of a pair made from the same uniforms, one a bit.
+    """A mean over independent pairs of states, both states of a pair made from the same uniforms, one per bit.
 
     Args:
         pairs: independent pairs that one estimate averages, at 2 evaluations each, at least 1.
@@ -33,7 +33,7 @@ class AntitheticPairs:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """Take `pairs` pairs and twice as many evaluations a repeat; `value` is their mean.
+        """Take `pairs` pairs and twice as many evaluations per repeat; `value` is their mean.
 
         Raises:
             ValueError: the distribution is not over bits.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Pathwise:
     """`f'(mu + sigma e) (1, e)` for one e ~ N(0, 1).
 
-    Unbiased where f is differentiable. Its variance grows with the slope of f, not with its size.
+    Unbiased if f is differentiable. Its variance grows with the slope of f, not with its size.
 
     Examples:
         >>> import torch
@@ -43,7 +43,7 @@ class Pathwise:
     def estimate(
         self, distribution: Gaussian, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One draw, one evaluation and one backward a repeat."""
+        """One draw, one evaluation and one backward pass per repeat."""
         e = noise.normal(repeats, *distribution.mu.shape)
         value, slope = objective.value_and_gradient(distribution.mu + distribution.sigma * e)
         return GradSample(gradient=torch.stack([slope, slope * e], dim=-1), value=value)

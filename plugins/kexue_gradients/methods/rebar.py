@@ -37,10 +37,10 @@ class Rebar(RelaxedControl):
     is 0.
 
     Args:
-        eta: weight of the control variate, at the start.
-        temperature: softness of the relaxation, at the start, > 0.
-        coupled: z' has the noise of z; otherwise one of its own, independent given x.
-        rate: step of learning eta and the logarithm of the temperature; 0 keeps them.
+        eta: initial weight of the control variate.
+        temperature: initial softness of the relaxation, > 0.
+        coupled: z' shares the noise of z; otherwise its noise is independent given x.
+        rate: learning rate of eta and the logarithm of the temperature; 0 keeps them fixed.
         warmup: estimates it learns from before it is frozen for a measurement.
 
     Raises:
@@ -53,7 +53,7 @@ class Rebar(RelaxedControl):
         >>> rebar, noise, logits = Rebar(), Noise.seeded(0), torch.zeros(3, requires_grad=True)
         >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))
         >>> state = rebar.init(Distribution(kind="bernoulli", logits=logits), noise)
-        >>> for step in range(3):  # an optimiser's step would follow each
+        >>> for step in range(3):  # an optimizer's step would follow each
         ...     law = Distribution(kind="bernoulli", logits=logits)
         ...     sample, state = rebar.adapt(law, f, noise.at(step), 1, state)
         ...     sample.surrogate(logits).mean().backward()
@@ -74,7 +74,7 @@ class Rebar(RelaxedControl):
             raise ValueError(f"warmup must be >= 0, got {self.warmup}")
 
     def init(self, distribution: Distribution, noise: Noise) -> Learned | None:
-        """Eta and the logarithm of the temperature for each problem; None where nothing is learned."""
+        """Eta and the logarithm of the temperature for each problem; None if nothing is learned."""
         return learned(**self._start(distribution)) if self.rate else None
 
     def _start(self, distribution: Distribution) -> dict[str, Tensor]:

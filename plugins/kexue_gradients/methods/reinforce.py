@@ -27,7 +27,7 @@ class _Average(NamedTuple):
 
 @method(
     "reinforce",
-    "score function times f, with no, a constant, a moving-average or the optimal baseline",
+    "score function with no baseline, or a constant, moving-average or optimal one",
     needs="expectation",
     claims=("unbiased", Claimed(name="finite-variance", when="'discrete' in offers")),
     cost="1",
@@ -40,14 +40,14 @@ class _Average(NamedTuple):
 class Reinforce:
     """`(f(x) - c) grad log p(x)` for one draw x.
 
-    The score is x - E x for the logits of bits and classes; other laws have their own. Unbiased for any baseline c that
-    does not depend on x, also for one of its own for each parameter. The best one is `E[f s^2] / E[s^2]` for the score
-    s of that parameter; for one bit it is `(1-p) f(1) + p f(0)`, not E f.
+    The score is x - E x for the logits of bits and classes; other distributions have their own. Unbiased for any
+    baseline c that does not depend on x, which may differ between parameters. The best one is `E[f s^2] / E[s^2]` for
+    the score s of that parameter; for one bit it is `(1-p) f(1) + p f(0)`, not E f.
 
     Args:
         baseline: `none` (c = 0), `constant` (c = value), `ema` (moving average of f over earlier draws only) or
             `optimal` (ratio of the moving averages of f s^2 and s^2 over earlier draws, for each parameter).
-        value: the constant baseline, in units of f; used by `constant` alone.
+        value: the constant baseline, in units of f; used only by `constant`.
         decay: weight that the moving averages keep at each draw, in [0, 1).
         warmup: draws that the moving averages see before they are frozen for a measurement.
 
@@ -83,7 +83,7 @@ class Reinforce:
             raise ValueError(f"warmup must be >= 0, got {self.warmup}")
 
     def init(self, distribution: Law, noise: Noise) -> _Average | None:
-        """Averages of nothing; None where the baseline is not learned."""
+        """Empty averages; None if the baseline is not learned."""
         if self.baseline not in ("ema", "optimal"):
             return None
         each = torch.zeros_like(distribution.parameters)
@@ -102,7 +102,7 @@ class Reinforce:
             return sample, None
         f = distribution.expand(value.detach())
         weight = score.square() if self.baseline == "optimal" else torch.ones_like(f)
-        # The weights decay with the values, so the ratio is a mean of real draws from the first one on.
+        # The weights decay with the values, so the ratio is a mean over actual draws from the first one on.
         return sample, _Average(
             total=torch.lerp(_over_minibatch(distribution, (f * weight).mean(0)), state.total, self.decay),
             weight=torch.lerp(_over_minibatch(distribution, weight.mean(0)), state.weight, self.decay),
@@ -111,11 +111,11 @@ class Reinforce:
     def estimate(
         self, distribution: Law, objective: Objective, noise: Noise, repeats: int, state: _Average | None = None
     ) -> GradSample:
-        """One draw and one evaluation a repeat; the baseline is read before the draw can reach it."""
+        """One draw and one evaluation per repeat; the baseline is read before the draw updates it."""
         return self._estimated(distribution, *self._draw(distribution, objective, noise, repeats), state)
 
     def _draw(self, distribution: Law, objective: Objective, noise: Noise, repeats: int) -> tuple[Tensor, Tensor]:
-        """The value of f at one draw a repeat, and its score."""
+        """The value of f at one draw per repeat, and its score."""
         x = distribution.sample(noise, repeats)
         return objective.value(x), distribution.score(x)
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class ReinMax:
     """`2 J((softmax(l / temperature) + x) / 2) grad f(x) - 1/2 J(softmax(l)) grad f(x)` at one draw x.
 
-    Heun's method instead of Euler's along the path from E x to x. At temperature 1 it is unbiased where f is quadratic
-    in each variable, and the same as ZGR; at any other temperature it is biased there too.
+    Heun's method instead of Euler's along the path from E x to x. At temperature 1 it is unbiased if f is quadratic in
+    each variable, and equals ZGR; at any other temperature it is biased even then.
 
     Args:
         temperature: softness of the midpoint, >= 1.
@@ -61,7 +61,7 @@ class ReinMax:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One draw, one evaluation and one backward a repeat."""
+        """One draw, one evaluation and one backward pass per repeat."""
         x = distribution.sample(noise, repeats)
         value, gradient = objective.value_and_gradient(x)
         midpoint = (distribution.softened(self.temperature) + x) / 2

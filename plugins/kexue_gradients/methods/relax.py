@@ -1,4 +1,4 @@
-"""RELAX: REBAR with a network beside the relaxed objective."""
+"""RELAX: REBAR with a network added to the relaxed objective."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @method(
     "relax",
-    "rebar with a learned network beside the relaxed f",
+    "REBAR with a learned network added to the relaxed f",
     needs={"discrete", "differentiable", "relaxable"},
     claims=("unbiased",),
     cost="3 if eta else 1",
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 class Relax(RelaxedControl):
     """REBAR's estimate with `c(z) = eta f(y) + r(y)`, `y = softmax(z / temperature)`, r a small network.
 
-    r is one hidden layer of tanh on 2 y - 1 with a linear output that starts at 0. Unbiased for every r, eta and
-    temperature; all of them are learned, by descent on the mean squared estimate. With eta = 0 f is evaluated at the
-    sample alone (the method called LAX) and eta stays 0.
+    r has one hidden tanh layer on 2 y - 1 and a linear output that starts at 0. Unbiased for every r, eta and
+    temperature; all of them are learned, by descent on the mean squared estimate. With eta = 0, f is evaluated only at
+    the sample (the method called LAX) and eta stays 0.
 
     Args:
         hidden: units of the hidden layer, at least 1.
-        eta: weight of the relaxed f, at the start; 0 leaves it out for good.
-        temperature: softness of the relaxation, at the start, > 0.
-        coupled: z' has the noise of z; otherwise one of its own, independent given x.
-        rate: step of learning, > 0.
+        eta: initial weight of the relaxed f; 0 removes it.
+        temperature: initial softness of the relaxation, > 0.
+        coupled: z' shares the noise of z; otherwise its noise is independent given x.
+        rate: learning rate, > 0.
         warmup: estimates it learns from before it is frozen for a measurement.
 
     Raises:
@@ -56,7 +56,7 @@ class Relax(RelaxedControl):
         >>> relax, noise, logits = Relax(), Noise.seeded(0), torch.zeros(3, requires_grad=True)
         >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))
         >>> state = relax.init(Distribution(kind="bernoulli", logits=logits), noise)
-        >>> for step in range(3):  # an optimiser's step would follow each
+        >>> for step in range(3):  # an optimizer's step would follow each
         ...     law = Distribution(kind="bernoulli", logits=logits)
         ...     sample, state = relax.adapt(law, f, noise.at(step), 1, state)
         ...     sample.surrogate(logits).mean().backward()
@@ -93,7 +93,7 @@ class Relax(RelaxedControl):
         )
 
     def _start(self, distribution: Distribution) -> dict[str, Tensor]:
-        """Values with a network that is 0 whatever its hidden layer: the estimate is REBAR's."""
+        """Initial values; the network is 0 whatever its hidden layer, so the estimate is REBAR's."""
         inputs = distribution.logits[(0,) * len(distribution.batch)].numel()
         new = distribution.logits.new_zeros
         return {

@@ -1,4 +1,4 @@
-"""The control variate of a relaxed sample, which REBAR and RELAX share."""
+"""The control variate of a relaxed sample, shared by REBAR and RELAX."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class RelaxedControl:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: Learned | None = None
     ) -> GradSample:
-        """One pair; where the relaxed f is part of the control, three evaluations and two backwards a repeat.
+        """One pair; with the relaxed f in the control, three evaluations and two backward passes per repeat.
 
-        Without it, one and none. `value` is f at the sample.
+        Without it, one evaluation and no backward pass. `value` is f at the sample.
         """
         x, z = relaxed_pair(distribution, noise, repeats, coupled=self.coupled)
         value = objective.value(x)
@@ -66,7 +66,7 @@ class RelaxedControl:
 def relaxed_pair(distribution: Distribution, noise: Noise, repeats: int, *, coupled: bool) -> tuple[Tensor, Tensor]:
     """The sample x and `z [2, R, *logits.shape]`: perturbed logits that gave it, and perturbed logits given it.
 
-    Coupled, the second have the values of the first and differ from them in how they move with the logits alone.
+    If coupled, the second have the values of the first and differ from them only in their dependence on the logits.
     """
     perturbed = normalised(distribution) + distribution.perturb(noise, repeats)
     x = distribution.vertex(perturbed)
@@ -81,10 +81,10 @@ def relaxed_objective(
 
     Args:
         distribution: whose kind decides between sigmoid and softmax.
-        objective: f; evaluated and differentiated twice a repeat.
+        objective: f; evaluated and differentiated twice per repeat.
         z: `[2, R, *logits.shape]`.
-        eta: weight of f, a number for each problem, as `learning.scalar` makes it.
-        temperature: the same of the softness.
+        eta: weight of f, one number per problem, from `learning.scalar`.
+        temperature: softness of the relaxation, one number per problem.
         graph: keep both on the graph of eta and the temperature.
     """
     softness = distribution.expand(temperature)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @method(
     "rloo",
-    "reinforce with the leave-one-out mean of n draws as baseline",
+    "REINFORCE with the leave-one-out mean of n draws as baseline",
     needs="discrete",
     claims=("unbiased", "finite-variance"),
     cost="n",
@@ -28,7 +28,7 @@ class Rloo:
     """`1/(n-1) sum_i (f_i - mean f) (x_i - E x)` over n draws.
 
     Each draw's baseline is the mean of the others, so the estimate is unbiased and adding a constant to f changes no
-    sample of it.
+    estimate.
 
     Args:
         n: draws and evaluations of f for one estimate, at least 2.
@@ -58,7 +58,7 @@ class Rloo:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """Take n draws and n evaluations a repeat; `value` is their mean."""
+        """Take n draws and n evaluations per repeat; `value` is their mean."""
         x = distribution.sample(noise, repeats, self.n)
         value = objective.value(x.flatten(0, 1)).unflatten(0, (repeats, self.n))
         return GradSample(gradient=leave_one_out(distribution, value.detach(), x), value=value.mean(1))

@@ -23,7 +23,7 @@ _LEAK = 0.3
 
 @method(
     "rodeo",
-    "rloo with control variates from a Stein operator over single flips, learned",
+    "RLOO with learned control variates from a Stein operator over single flips",
     needs={"bernoulli", "differentiable"},
     claims=("unbiased",),
     cost="n",
@@ -39,15 +39,15 @@ class Rodeo:
     (Barker's for bits), whose mean under q is zero for every h. h and k are the two outputs of one small network at
     `mean_j grad f(x_j) . (y - x_j)` and `mean_j f(x_j)` over the draws j other than i, so that a flip costs no
     evaluation of f. Unbiased for every network, alpha and beta; all are learned by descent on the mean squared
-    estimate. Before that alpha and beta are 0 and it is RLOO. Bits only.
+    estimate. Initially alpha and beta are 0 and it is RLOO. Bits only.
 
     Of the variants in the authors' code this is the one with the averages of the other draws as inputs; there the
-    network has 100 units and the rate is 0.001. Operators other than Gibbs' are left out.
+    network has 100 units and the rate is 0.001. Operators other than Gibbs are left out.
 
     Args:
-        n: draws, evaluations and backwards for one estimate, at least 2.
-        hidden: units of the network's one layer of leaky rectifiers, at least 1.
-        rate: step of learning, > 0.
+        n: draws, evaluations and backward passes for one estimate, at least 2.
+        hidden: units of the network's one leaky-ReLU layer, at least 1.
+        rate: learning rate, > 0.
         warmup: estimates it learns from before it is frozen for a measurement.
 
     Raises:
@@ -60,7 +60,7 @@ class Rodeo:
         >>> rodeo, noise, logits = Rodeo(), Noise.seeded(0), torch.zeros(3, requires_grad=True)
         >>> f = FunctionObjective(lambda x: (x - 0.45).square().sum(-1))
         >>> state = rodeo.init(Distribution(kind="bernoulli", logits=logits), noise)
-        >>> for step in range(3):  # an optimiser's step would follow each
+        >>> for step in range(3):  # an optimizer's step would follow each
         ...     law = Distribution(kind="bernoulli", logits=logits)
         ...     sample, state = rodeo.adapt(law, f, noise.at(step), 1, state)
         ...     sample.surrogate(logits).mean().backward()
@@ -73,7 +73,7 @@ class Rodeo:
 
     def __post_init__(self) -> None:
         if self.n < 2:
-            raise ValueError(f"n must be >= 2, got {self.n}; what controls a draw is made from the others")
+            raise ValueError(f"n must be >= 2, got {self.n}; the control variate of a draw uses the others")
         if self.hidden < 1:
             raise ValueError(f"hidden must be >= 1, got {self.hidden}; without a network use rloo")
         if not self.rate > 0:
@@ -115,7 +115,7 @@ class Rodeo:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: Learned | None = None
     ) -> GradSample:
-        """Take n draws, n evaluations and n backwards a repeat; `value` is the mean of f. Without a state it is RLOO.
+        """Take n draws, evaluations and backward passes per repeat; `value` is the mean of f. RLOO without a state.
 
         Raises:
             ValueError: the distribution is not over bits.
@@ -146,7 +146,7 @@ class Rodeo:
         size = x.shape[-1]
         moved = (flips * (first[..., :-1] - first[..., -1:])).sum(-1) / size
         gradient = _leave_one_out(distribution, x, f, f + values["alpha"] * moved)
-        # s at a neighbour is s at x and, in the bit that was flipped, 1 - 2 x more.
+        # s at a neighbor is s at x, plus 1 - 2 x in the bit that was flipped.
         turned = (flips * (second[..., :-1] - second[..., -1:])).sum(-1, keepdim=True)
         pull = (turned * distribution.score(x) + flips * second[..., :-1] * (1 - 2 * x)) / size
         return gradient + distribution.expand(values["beta"]) * pull.mean(1)
@@ -160,7 +160,7 @@ def _leave_one_out(distribution: Distribution, x: Tensor, f: Tensor, baseline: T
 
 
 def _stein_inputs(x: Tensor, f: Tensor, slope: Tensor, values: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """The network's two outputs at the neighbours of each draw, and last at the draw, `[R, n, *batch, L + 1]`."""
+    """The network's two outputs at the neighbors of each draw, and last at the draw, `[R, n, *batch, L + 1]`."""
     n = x.shape[1]
 
     def others(total: Tensor) -> Tensor:

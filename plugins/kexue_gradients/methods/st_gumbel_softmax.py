@@ -1,4 +1,4 @@
-"""Straight-through Gumbel-softmax."""
+"""Straight-through Gumbel-Softmax."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @method(
     "st-gumbel-softmax",
-    "exact sample forwards, its relaxation backwards",
+    "exact sample forward, its relaxation backward",
     needs={"discrete", "differentiable"},
     cost="1",
     knobs=(SOFTNESS,),
@@ -56,7 +56,7 @@ class StGumbelSoftmax:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One draw, one evaluation and one backward a repeat."""
+        """One draw, one evaluation and one backward pass per repeat."""
         perturbation = distribution.perturb(noise, repeats)
         value, gradient = objective.value_and_gradient(distribution.harden(perturbation))
         y = distribution.relax(perturbation, self.temperature)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @method(
     "straight-through",
-    "exact sample forwards, its probability backwards",
+    "exact sample forward, its probability backward",
     needs={"discrete", "differentiable"},
     claims=("finite-variance",),
     cost="1",
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class StraightThrough:
     """`J(softmax(l / temperature)) grad f(x) / temperature` at one draw x.
 
-    Unbiased where f is multilinear, else biased; the division by the temperature is the derivative of the tempered
-    probability, which some implementations leave out.
+    Unbiased if f is multilinear, otherwise biased; the division by the temperature, which some implementations leave
+    out, belongs to the derivative of the tempered probability.
 
     Args:
         temperature: softness of the backward pass, > 0; the draw is from the distribution itself.
@@ -56,7 +56,7 @@ class StraightThrough:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """One draw, one evaluation and one backward a repeat."""
+        """One draw, one evaluation and one backward pass per repeat."""
         value, gradient = objective.value_and_gradient(distribution.sample(noise, repeats))
         q = distribution.softened(self.temperature)
         return GradSample(gradient=distribution.jacobian(q, gradient) / self.temperature, value=value)

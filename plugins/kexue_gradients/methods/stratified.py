@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 class Stratified:
     """`mean_i (f(x_i) - baseline) (x_i - E x)` over n draws whose uniforms lie in n different strata.
 
-    Each variable is drawn by inverse distribution function at `(i + u_i) / n`; several variables have strata matched at
-    random (a Latin hypercube). Unbiased for a constant baseline alone: the draws depend on each other, so that a
-    leave-one-out mean would be correlated with the draw it is subtracted from. Systematic sampling, one u for all
-    strata, is the version of the paper.
+    Each variable is drawn by the inverse distribution function at `(i + u_i) / n`; several variables have strata
+    matched at random (a Latin hypercube). Unbiased only for a constant baseline: the draws depend on each other, so
+    that a leave-one-out mean would be correlated with the draw it is subtracted from. Systematic sampling, one u for
+    all strata, is the version of the paper.
 
     Args:
         n: draws and evaluations of f for one estimate, at least 2.
@@ -67,7 +67,7 @@ class Stratified:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """Take n draws and n evaluations a repeat; `value` is their mean."""
+        """Take n draws and n evaluations per repeat; `value` is their mean."""
         x = _inverse(distribution, self._uniforms(distribution, noise, repeats))
         value = objective.value(x.flatten(0, 1)).unflatten(0, (repeats, self.n))
         centred = distribution.expand(value.detach() - self.baseline)

@@ -1,4 +1,4 @@
-"""The score function with its k most likely states summed: Rao-Blackwellised stochastic gradients."""
+"""The score function with its k most likely states summed: Rao-Blackwellized stochastic gradients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BASELINES = ("none", "sampled")
 
 @method(
     "top-k-sum",
-    "the k likeliest states summed, one of the others drawn",
+    "sum over the k most likely states, with one of the others drawn",
     needs="discrete",
     claims=("unbiased",),
     cost="2 * (k + 1) if baseline == 'sampled' else k + 1",
@@ -33,10 +33,10 @@ _BASELINES = ("none", "sampled")
 class TopKSum:
     """`sum_{s in C} p(s) (f(s) - b_s) (s - E x) + (1 - p(C)) (f(z) - b_z) (z - E x)`.
 
-    C are the k likeliest states, z is drawn from the others, and every baseline b is f at a draw of its own from p: the
+    C are the k most likely states, z is drawn from the others, and every baseline b is f at a separate draw from p: the
     estimate that follows from REINFORCE by summing over C instead of drawing from it. All variables of x together are
-    one state; C is found variable by variable, which needs no list of the states. Of equally likely states those that
-    come first are taken, class 0 before class 1: with ties the choice changes the variance. Unbiased.
+    one state; C is found variable by variable, which needs no list of the states. Among equally likely states the first
+    are taken, class 0 before class 1: with ties the choice changes the variance. Unbiased.
 
     Args:
         k: states that are summed; 0 is REINFORCE.
@@ -70,7 +70,7 @@ class TopKSum:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """Take k + 1 states and as many evaluations a repeat, twice as many with baselines; `value` estimates E f.
+        """Take k + 1 states and as many evaluations per repeat, twice as many with baselines; `value` estimates E f.
 
         Raises:
             ValueError: x has fewer than k states.
@@ -102,7 +102,7 @@ def _as_classes(distribution: Distribution) -> Tensor:
 
 
 def _likeliest(log_p: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k likeliest states, one-hot `[k, *batch, L, K]`, and their log-probabilities `[k, *batch]`."""
+    """The k most likely states, one-hot `[k, *batch, L, K]`, and their log-probabilities `[k, *batch]`."""
     length, classes = log_p.shape[-2:]
     if k and length * math.log(classes) < math.log(k) - 1e-9:
         raise ValueError(f"k must be at most the number of states, {classes**length}, got {k}")
@@ -121,9 +121,9 @@ def _likeliest(log_p: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _outside(log_p: Tensor, chosen: Tensor, p: Tensor, u: Tensor) -> Tensor:
-    """Draws from all states but the chosen, one-hot `[R, *batch, L, K]`, one variable after the other.
+    """Draws from all states except the chosen, one-hot `[R, *batch, L, K]`, one variable after the other.
 
-    The mass of a prefix that is left is its probability less that of the chosen states that begin with it; u is
+    The remaining mass of a prefix is its probability less that of the chosen states that begin with it; u is
     uniform, `[R, *batch, L]`.
     """
     probability, u = log_p.exp(), u.double()
@@ -133,7 +133,7 @@ def _outside(log_p: Tensor, chosen: Tensor, p: Tensor, u: Tensor) -> Tensor:
     for place in range(log_p.shape[-2]):
         taken = (begun.unsqueeze(-1) * chosen[..., place, :]).sum(1)
         left = (before.unsqueeze(-1) * probability[..., place, :] - taken).clamp_min(0)
-        # Where nothing is left the draw has weight 0 and may be any.
+        # Where nothing is left the draw has weight 0 and may be any state.
         left = torch.where(left.sum(-1, keepdim=True) > 0, left, probability[..., place, :].expand_as(left))
         steps = left.cumsum(-1)
         index = (u[..., place].unsqueeze(-1) * steps[..., -1:] >= steps[..., :-1]).sum(-1)

@@ -1,4 +1,4 @@
-"""The unordered set estimator: draws without replacement, as if their order had been forgotten."""
+"""The unordered set estimator: draws without replacement, their order integrated out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST = 8
 
 @method(
     "unordered-set",
-    "k states without replacement, their order integrated out; or summed and sampled",
+    "k states drawn without replacement, their order integrated out; or sum-and-sample",
     needs="discrete",
     claims=("unbiased",),
     cost="k",
@@ -50,7 +50,7 @@ class UnorderedSet:
         baseline: `built-in` or `none`; sum-and-sample has none.
 
     Raises:
-        ValueError: an argument is out of range, or a baseline is asked of sum-and-sample.
+        ValueError: an argument is out of range, or a baseline is set for sum-and-sample.
 
     Examples:
         >>> import torch
@@ -80,7 +80,7 @@ class UnorderedSet:
     def estimate(
         self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """Take k states and k evaluations a repeat; `value` is the estimate of E f with the same weights.
+        """Take k states and k evaluations per repeat; `value` is the estimate of E f with the same weights.
 
         Raises:
             ValueError: x has fewer than k states.

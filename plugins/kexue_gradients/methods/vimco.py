@@ -33,8 +33,8 @@ class Vimco:
     """`sum_i (L - L_-i) grad log q(x_i) + sum_i w_i grad log w(x_i)`, L the bound and w_i normalised weights.
 
     L_-i is the bound with the weight of sample i replaced by the mean of the others, so it does not depend on x_i and
-    the estimate is unbiased for the gradient of the n-sample bound. The second sum is how the weights depend on the
-    parameters themselves.
+    the estimate is unbiased for the gradient of the n-sample bound. The second sum is the direct dependence of the
+    weights on the parameters.
 
     Args:
         baseline: the mean of the other weights: `geometric` as published, or `arithmetic`; `none` for L_-i = 0.
@@ -49,7 +49,7 @@ class Vimco:
         >>> class Bound:
         ...     samples = 4
         ...     def log_weights(self, x):
-        ...         # Weights that depend on the logits through x alone: nothing is left at fixed x.
+        ...         # Weights that depend on the logits through x alone: their gradient at fixed x is zero.
         ...         return -(x - 0.45).square().sum(-1), torch.zeros_like(x)
         >>> logits = torch.zeros(3, requires_grad=True)
         >>> bits = Distribution(kind="bernoulli", logits=logits)
@@ -68,10 +68,10 @@ class Vimco:
     def estimate(
         self, distribution: Law, objective: MultiSampleObjective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
-        """The n samples of one bound and n evaluations a repeat; `value` is the bound.
+        """The n samples of one bound and n evaluations per repeat; `value` is the bound.
 
         Raises:
-            ValueError: a baseline is asked for where the bound has one sample.
+            ValueError: a baseline is set but the bound has one sample.
         """
         n = objective.samples
         if n < 2 and self.baseline != "none":
@@ -87,7 +87,7 @@ class Vimco:
         return GradSample(gradient=gradient.sum(1), value=bound)
 
     def _without_own(self, weights: Tensor) -> Tensor:
-        """The bound without what each sample says of itself, `[R, n, *batch]`."""
+        """The bound without each sample's own weight, `[R, n, *batch]`."""
         n = weights.shape[1]
         if self.baseline == "none":
             return torch.zeros_like(weights)

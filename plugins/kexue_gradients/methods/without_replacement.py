@@ -22,7 +22,7 @@ def draw_without_replacement(distribution: Distribution, noise: Noise, repeats: 
     """Draws k different states in order, by a beam search over perturbed log-probabilities (arXiv:1903.06059).
 
     Args:
-        distribution: the variables; they are decided one after the other.
+        distribution: the variables; they are chosen one after the other.
         noise: drawn from once, in shape `[R, k, 2, *batch, L]` or `[R, k, *batch, L, K]`.
         repeats: R.
         k: states.
@@ -82,7 +82,7 @@ def _truncated(keys: Tensor, largest: Tensor) -> Tensor:
 
 
 def set_ratios(p: Tensor) -> tuple[Tensor, Tensor]:
-    """How much likelier an unordered set is once its first states are known.
+    """How much more likely an unordered set is once its first states are known.
 
     Args:
         p: probabilities of k different states, `[R, k, *batch]`, float64.
@@ -95,12 +95,12 @@ def set_ratios(p: Tensor) -> tuple[Tensor, Tensor]:
     known: dict[frozenset[int], Tensor] = {}
 
     def rest(gone: frozenset[int]) -> Tensor:
-        """Probability of all states but those gone; never below that of those still to come, whatever is rounded."""
+        """Probability of all states except those drawn; never below that of those still to come, despite rounding."""
         lost, left = (p[:, sorted(part)].sum(1) for part in (gone, everything - gone))
         return torch.maximum(1 - lost, left)
 
     def completing(gone: frozenset[int]) -> Tensor:
-        """Probability that the states of the set come next, in any order, once those gone are out."""
+        """Probability that the states of the set come next, in any order, once those drawn are removed."""
         if gone == everything:
             return torch.ones_like(p[:, 0])
         if gone not in known:

@@ -1,1 +1,1 @@
-"""One page a task."""
+"""One module per task."""

@@ -1,4 +1,4 @@
-"""The toy of ARM: does a climb on one uniform a step look like a climb on the true gradient?"""
+"""The toy of ARM: does ascent with one uniform per step follow the ascent on the true gradient?"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _METHODS = ("exact", "reinforce", "arm")
 
 @task(
     "arm-toy",
-    "200 climbs of one bit against the climb on the true gradient, one estimate a step",
+    "200 ascents of one bit against the ascent on the true gradient, one estimate per step",
     version=1,
     kind="record",
     offers={*SMOOTH, "bernoulli"},
@@ -44,19 +44,19 @@ _METHODS = ("exact", "reinforce", "arm")
 )
 @dataclass(frozen=True, kw_only=True)
 class ArmToy:
-    """Maximise `E (b - t)^2` over one bit from logit 0, one estimate a step, 200 runs side by side (arXiv:1807.11143).
+    """Maximize `E (b - t)^2` over one bit from logit 0, one estimate per step, 200 runs in parallel (arXiv:1807.11143).
 
-    Two scores, by p = sigmoid(logit): `path-gap`, the distance to the climb on the true gradient, a median over the
+    Two scores, by p = sigmoid(logit): `path-gap`, the distance to the ascent on the true gradient, a median over the
     runs, at the worst of the points 50 steps apart; and `wrong-side`, the share of runs that end nearer to the worse
-    corner. The size of a step of the published ascent is not known: it is 1 here.
+    corner. The step size of the published ascent is not known: it is 1 here.
 
     Args:
-        t: target; below .5 the best corner is 1, above it 0.
+        t: target; below 0.5 the best corner is 1, above it 0.
         steps: steps of ascent.
-        lr: size of a step.
+        lr: step size.
 
     Raises:
-        ValueError: steps is below 1, the size of a step is not positive, or the corners are equally good.
+        ValueError: steps is below 1, the step size is not positive, or the corners are equally good.
     """
 
     t: float = 0.499
@@ -69,7 +69,7 @@ class ArmToy:
         if not self.lr > 0:
             raise ValueError(f"lr must be > 0, got {self.lr}")
         if self.t == 0.5:
-            raise ValueError("t must not be 0.5, where no corner is the better one; use 0.499")
+            raise ValueError("t must not be 0.5, where both corners are equally good; use 0.499")
 
     def evaluate(self, method: GradientMethod, ctx: Context) -> None:
         """Record both scores."""

@@ -21,7 +21,7 @@ _POINTS = ("arms-toy[p=[0.2,0.5,0.8]]",)
 
 @task(
     "arms-toy",
-    "f = (b - .49)^2 of one bit: variance at 2, 4 and 10 evaluations, as published",
+    "f = (b - 0.49)^2 of one bit: variance at 2, 4 and 10 evaluations, as published",
     version=1,
     offers={*SMOOTH, "bernoulli"},
     suites={"standard": _POINTS, "full": _POINTS},
@@ -43,7 +43,7 @@ _POINTS = ("arms-toy[p=[0.2,0.5,0.8]]",)
 )
 @dataclass(frozen=True, kw_only=True)
 class ArmsToy:
-    """`f(b) = (b - .49)^2` of one bit, at points of the climb whose variance was plotted (arXiv:2105.14141).
+    """`f(b) = (b - 0.49)^2` of one bit, at points of the ascent whose variance was plotted (arXiv:2105.14141).
 
     Methods are compared at n evaluations of one estimate: n draws of rloo and arms, n / 2 pairs of arm and disarm.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kexue_gradients.contract import GradientMethod
 
 _BATCH = 1024  # part of the task's version: the stream of a batch depends on it
-# As published: two draws a step, alpha learned slowly from 0.
+# As published: two draws per step, alpha learned slowly from 0.
 _WITH_DOUBLE_CV = ("fitting", "exact-baseline[n=2]", "double-cv[rate=0.0005,warmup=0]")
 
 
@@ -54,11 +54,11 @@ _WITH_DOUBLE_CV = ("fitting", "exact-baseline[n=2]", "double-cv[rate=0.0005,warm
 )
 @dataclass(frozen=True, kw_only=True)
 class BernoulliToy:
-    """`f(b) = mean_d |b_d - t|^power` over bits with one common logit; off the vertices the same formula holds.
+    """`f(b) = mean_d |b_d - t|^power` over bits with one common logit; the same formula holds off the vertices.
 
-    One bit with t = .45 is the toy of REBAR (arXiv:1703.07370), t = .499 the one of RELAX (arXiv:1711.00123), 200 bits
-    with t = .499 the one of Double CV (arXiv:2111.05300). The gradient is with respect to each bit's own logit. With
-    power 2 second-order methods are exactly unbiased, so it cannot rank them: use 1.5 and 3 beside it.
+    One bit with t = 0.45 is the toy of REBAR (arXiv:1703.07370), t = 0.499 that of RELAX (arXiv:1711.00123), 200 bits
+    with t = 0.499 that of Double CV (arXiv:2111.05300). The gradient is with respect to each bit's own logit. With
+    power 2 second-order methods are exactly unbiased, so it cannot rank them: use 1.5 and 3 as well.
 
     Args:
         theta: logit of every bit.

@@ -47,15 +47,15 @@ _POINTS = {"flat": (0.5, -0.3, 0.2), "peaked": (2.0, -1.0, 0.0)}
 class CategoricalToy:
     """`f(x) = (w . x - t)^power` for one choice, w from -1 to 2 in equal steps; the same formula off the vertices.
 
-    With power 2 f is the square of a linear function, where ReinMax is unbiased; with power 3 it is worse than
-    straight-through: a second-order method is not better everywhere.
+    With power 2 f is the square of a linear function, where ReinMax is unbiased; with power 3 ReinMax is worse than
+    straight-through: a second-order method is not always better.
 
     Args:
         power: exponent, at least 1.
         t: target.
-        point: `flat` for the logits (.5, -.3, .2), `peaked` for (2, -1, 0); with more than three classes the last two
-            logits repeat.
-        classes: number of classes, at least 2; w is (-1, .5, 2) for three.
+        point: `flat` for the logits (0.5, -0.3, 0.2), `peaked` for (2, -1, 0); with more than three classes the last
+            two logits repeat.
+        classes: number of classes, at least 2; w is (-1, 0.5, 2) for three.
 
     Raises:
         ValueError: the power, the point or the number of classes is not one of these.

@@ -30,9 +30,9 @@ from kexue_gradients.words import LEARNING_RATES, SMOOTH, TRAINED_COLUMNS, TRAIN
 class DigitsCompletion(TrainedDigits):
     """The loss is `E_b[-log p(lower|b)]` for a network `upper half -> logits -> b -> lower half`, linear on both sides.
 
-    It bounds the likelihood of one sample; the score is this bound, summed over all states, in nats an image. Data,
-    splits, initialisation and optimiser are those of `digits-vae`. There is no prior to keep b random, so the best
-    network is nearly deterministic: what is ranked is how fast an estimator gets there.
+    It bounds the likelihood of one sample; the score is this bound, summed over all states, in nats per image. Data,
+    splits, initialization and optimizer are those of `digits-vae`. No prior keeps b random, so the best network is
+    nearly deterministic: estimators are ranked by how fast they get there.
     """
 
     shape: ClassVar[Shape] = Shape(seen=PIXELS // 2, predicted=PIXELS // 2, prior=False)

@@ -1,4 +1,4 @@
-"""Linear models of handwritten digits with a discrete layer between two halves: what the digits tasks train."""
+"""Linear models of handwritten digits with a discrete layer between two halves, as trained by the digits tasks."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _ENCODER_SD, _DECODER_SD = 0.05, 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a digits model reads, predicts and passes between.
+    """What a digits model reads and predicts, and the variables in between.
 
     Args:
         layout: `bits` for 8 bits, `classes` for 4 choices of 4: 256 states either way.
-        seen: the first so many pixels are read.
-        predicted: the last so many pixels are predicted.
-        prior: whether the loss has the divergence from q to the uniform prior, as an autoencoder's has.
+        seen: number of pixels read, from the first.
+        predicted: number of pixels predicted, up to the last.
+        prior: whether the loss includes the divergence from q to the uniform prior, as that of an autoencoder does.
     """
 
     layout: str = "bits"
@@ -57,9 +57,9 @@ class Shape:
 
 
 class DigitsModel(nn.Module):
-    """R linear models side by side, with the images they are trained and measured on.
+    """R linear models in parallel, with the images they are trained and measured on.
 
-    Logits are linear in the pixels, centred to -1 and 1; pixel logits are linear in 2 b - 1, b flattened.
+    Logits are linear in the pixels, centered to -1 and 1; pixel logits are linear in 2 b - 1, b flattened.
 
     Args:
         shape: what is read and predicted.
@@ -89,7 +89,7 @@ class DigitsModel(nn.Module):
 
     @classmethod
     def drawn(cls, shape: Shape, noise: Noise, images: Tensor) -> DigitsModel:
-        """The tasks' initialisation for images `[R, 1797, 64]`, training images first; `noise` is stacked along 0."""
+        """The tasks' initialization for images `[R, 1797, 64]`, training images first; `noise` is stacked along 0."""
         stack = len(images)
         bias = images.new_zeros
         encoder = (_ENCODER_SD * noise.normal(stack, shape.seen, shape.units), bias(stack, 1, shape.units))
@@ -102,7 +102,7 @@ class DigitsModel(nn.Module):
         return logits if self.shape.layout == "bits" else logits.unflatten(-1, (_BLOCKS, _CLASSES))
 
     def posterior(self, images: Tensor, logits: Tensor | None = None) -> Distribution:
-        """q(b|x), off the graph; `logits` where they are known already."""
+        """q(b|x), off the graph; `logits` if they are known already."""
         kind = "bernoulli" if self.shape.layout == "bits" else "categorical"
         logits = self.logits(images) if logits is None else logits
         return Distribution(kind=kind, logits=logits, context=self._seen(images))
@@ -127,7 +127,7 @@ class DigitsModel(nn.Module):
         return (log_q.exp() * log_q).sum((-1, -2)) + _BLOCKS * math.log(_CLASSES)
 
     def bound(self, images: Tensor) -> Tensor:
-        """Exact `E_q log p(predicted pixels|b)`, less the divergence: nats an image, `[R]`."""
+        """Exact `E_q log p(predicted pixels|b)`, less the divergence, in nats per image, `[R]`."""
         logits = self.logits(images)
         values = self._table(self._predicted(images)).values.squeeze(-1).movedim(0, -1)
         return -((self._log_q(logits).exp() * values).sum(-1) + self.divergence(logits)).mean(-1)
@@ -175,10 +175,10 @@ class _Batches:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedDigits:
-    """What the tasks that train a digits model share; each of them declares its shape.
+    """Base of the tasks that train a digits model; each of them declares its shape.
 
     Args:
-        steps: optimisation steps.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
@@ -196,7 +196,7 @@ class TrainedDigits:
             raise ValueError(f"lr must be > 0, got {self.lr}")
 
     def build(self, method: GradientMethod, ctx: Context) -> Training:
-        """One training of all replicates, stacked: Adam on minus the bound, each replicate with a split of its own."""
+        """One training of all replicates, stacked: Adam on minus the bound, each replicate with its own split."""
         replicates = len(ctx.replicates)
         split = ctx.noise("split", stack=0).permutation(_IMAGES)
         model = DigitsModel.drawn(self.shape, ctx.noise("init", stack=0), binary_digits(ctx)[split])
@@ -220,13 +220,13 @@ class TrainedDigits:
         )
 
     def measure(self, training: Training, ctx: Context) -> Measure:
-        """The exact bound on the training and on the held-out images, nats an image, `[R]`."""
+        """The exact bound on the training and on the held-out images, in nats per image, `[R]`."""
         model = training.model
         assert isinstance(model, DigitsModel)
         return lambda: {"elbo": model.bound(model.train_images), "elbo-test": model.bound(model.test_images)}
 
     def score(self, method: GradientMethod, ctx: Context) -> float:
-        """The exact bound on held-out images after training, NaN where it diverged."""
+        """The exact bound on held-out images after training, NaN if it diverged."""
         training = self.build(method, ctx)
         trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
         return math.nan if trained.diverged else float(trained.final["elbo-test"].mean())

@@ -12,7 +12,7 @@ from kexue_gradients.words import LEARNING_RATES, SMOOTH, TRAINED_COLUMNS, TRAIN
 
 @task(
     "digits-vae",
-    "train an 8-bit autoencoder of digits; exact ELBO over the 256 states",
+    "train an 8-bit VAE of digits; exact ELBO over the 256 states",
     version=1,
     kind="trained",
     offers={*SMOOTH, "bernoulli"},
@@ -32,18 +32,18 @@ from kexue_gradients.words import LEARNING_RATES, SMOOTH, TRAINED_COLUMNS, TRAIN
 )
 @dataclass(frozen=True, kw_only=True)
 class DigitsVae(TrainedDigits):
-    """The loss is `E_q[-log p(x|b)] + KL(q || prior)` in nats an image, for binarised digits x and eight bits b.
+    """The loss is `E_q[-log p(x|b)] + KL(q || prior)` in nats per image, for binarized digits x and eight bits b.
 
-    scikit-learn's 1,797 digits, pixels > 7.5 are on; 1,500 of them are the training images, by a split of each
-    replicate's own. The logits of q are linear in the pixels, pixel logits are linear in 2 b - 1, the prior is 1/2. The
+    scikit-learn's 1,797 digits, pixels > 7.5 are on; 1,500 of them are the training images, with a separate split for
+    each replicate. The logits of q are linear in the pixels, pixel logits are linear in 2 b - 1, the prior is 1/2. The
     first term goes through the estimator (the decoder learns from the same samples), the second is in closed form.
     Adam, batches of 100 without replacement within an epoch. The score is minus the loss, summed over all states, so
     only the training is random.
 
-    Pixels enter the encoder as -1 and 1, centred so that its bias is not its main direction; weights start at
-    N(0, .05^2) (encoder) and N(0, .1^2) (decoder), biases at 0, which puts q near the prior. This belongs to the
+    Pixels enter the encoder as -1 and 1, centered so that its bias is not its main direction; weights start at N(0,
+    0.05^2) (encoder) and N(0, 0.1^2) (decoder), biases at 0, which puts q near the prior. This is part of the
     definition: with -1/2 and 1/2 instead, Adam moves the logits half as fast, and after 2,000 steps noisy methods are
-    worse by .3 (rloo, reinmax) to 1.1 nats (reinforce) and `exact` by less than .1.
+    worse by 0.3 (rloo, reinmax) to 1.1 nats (reinforce) and `exact` by less than 0.1.
     """
 
     shape: ClassVar[Shape] = Shape()
@@ -51,7 +51,7 @@ class DigitsVae(TrainedDigits):
 
 @task(
     "digits-vae-classes",
-    "train an autoencoder of digits with four choices of four; exact ELBO over the 256 states",
+    "train a VAE of digits with four choices of four; exact ELBO over the 256 states",
     version=1,
     kind="trained",
     offers={*SMOOTH, "categorical"},

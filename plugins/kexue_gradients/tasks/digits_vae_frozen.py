@@ -28,7 +28,7 @@ PARAMETERS = {
     ("bits", 2000): "digits_vae_2000.json",
     ("classes", 500): "digits_vae_classes_500.json",
 }
-"""Layout and step -> parameters of `digits-vae(-classes)` after so many exact steps, seed 0, replicate 0, float64."""
+"""Layout and step -> parameters of `digits-vae(-classes)` after that many exact steps, seed 0, replicate 0, float64."""
 
 _IMAGES = 32
 _BATCH = 64  # part of the task's version: the stream of a batch depends on it
@@ -48,7 +48,7 @@ _STEPS = ("digits-path[step=[20,100,2000]]",)
 
 @task(
     "digits-vae-frozen",
-    "gradient of an 8-bit autoencoder of digits at stored parameters, 32 images, exact by enumeration",
+    "gradient of an 8-bit VAE of digits at stored parameters, 32 images, exact by enumeration",
     version=1,
     offers={*SMOOTH, "bernoulli"},
     suites={"quick": ("digits-vae-frozen",), "standard": ("digits-vae-frozen",), "full": ("digits-vae-frozen",)},
@@ -61,10 +61,10 @@ _STEPS = ("digits-path[step=[20,100,2000]]",)
 )
 @dataclass(frozen=True, kw_only=True)
 class DigitsVaeFrozen:
-    """Gradient of `E_q[-log p(x|b)]` with respect to the logits of the first 32 digits, `[32, 8]`, each image its own.
+    """Gradient of `E_q[-log p(x|b)]` with respect to the logits of each of the first 32 digits, `[32, 8]`.
 
     The model is that of `digits-vae`, taken after 500 steps of the exact gradient and stored with the package. Off the
-    vertices the decoder is evaluated where it is. The truth sums over all 256 states.
+    vertices the decoder is evaluated at the given point. The truth sums over all 256 states.
     """
 
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
@@ -74,7 +74,7 @@ class DigitsVaeFrozen:
 
 @task(
     "digits-vae-classes-frozen",
-    "gradient of an autoencoder of digits with 4 choices of 4 at stored parameters, 32 images, exact",
+    "gradient of a VAE of digits with 4 choices of 4 at stored parameters, 32 images, exact",
     version=1,
     offers={*SMOOTH, "categorical"},
     suites={"standard": ("digits-vae-classes-frozen",), "full": ("digits-vae-classes-frozen",)},
@@ -95,7 +95,7 @@ class DigitsVaeClassesFrozen:
 
 @task(
     "digits-path",
-    "digits-vae-frozen along the path of the exact gradient: how variance changes as training goes on",
+    "digits-vae-frozen along the path of the exact gradient: how variance changes during training",
     version=1,
     offers={*SMOOTH, "bernoulli"},
     suites={"standard": _STEPS, "full": _STEPS},
@@ -109,8 +109,8 @@ class DigitsVaeClassesFrozen:
 class DigitsPath:
     """The problem of `digits-vae-frozen` along the path on which the exact gradient trains `digits-vae`.
 
-    All methods are measured at the same parameters. A moving average taken during a training of each method's own
-    compares different points, and mixes the estimator's variance with how the parameters drift.
+    All methods are measured at the same parameters. A moving average taken while each method trains compares different
+    points, and mixes the variance of the estimator with the drift of the parameters.
 
     Args:
         step: steps of the exact gradient, 20, 100, 500 or 2000.

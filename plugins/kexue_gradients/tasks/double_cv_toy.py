@@ -1,4 +1,4 @@
-"""The toy of double control variates: 200 bits whose two sides hardly differ."""
+"""The toy of double control variates: 200 bits whose two states hardly differ in value."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _INSTANCES = ("double-cv-toy[repeats=[1,2]]",)
 
 @task(
     "double-cv-toy",
-    "maximise E mean (b - .499)^2 over 200 bits in 2,000 steps; the expectation is exact",
+    "maximize E mean (b - 0.499)^2 over 200 bits in 2,000 steps; the expectation is exact",
     version=2,
     kind="trained",
     offers={*SMOOTH, "bernoulli"},
@@ -55,16 +55,16 @@ _INSTANCES = ("double-cv-toy[repeats=[1,2]]",)
 )
 @dataclass(frozen=True, kw_only=True)
 class DoubleCvToy:
-    """Maximise `E 1/200 sum_d (b_d - .499)^2` over 200 bits (arXiv:2111.05300), from logits 0 in 2,000 steps.
+    """Maximize `E 1/200 sum_d (b_d - 0.499)^2` over 200 bits (arXiv:2111.05300), from logits 0 in 2,000 steps.
 
-    RMSprop with rate .01, decay .9 and epsilon 1e-7 on the logits. The score is the exact expectation: .250001 where
-    nothing is learned, .251001 at best. Beside it stands the variance of a step's estimate at the logits reached, as a
-    mean over coordinates, from 2,000 fresh estimates. The published comparison gives every method two draws a step, so
-    methods of one draw average two estimates there (`repeats=2`), and it learns alpha from 0 with rate 5e-4:
+    RMSprop with rate 0.01, decay 0.9 and epsilon 1e-7 on the logits. The score is the exact expectation: 0.250001 if
+    nothing is learned, 0.251001 at best. Also recorded is the variance of a step's estimate at the logits reached, as a
+    mean over coordinates, from 2,000 fresh estimates. The published comparison gives every method two draws per step,
+    so methods of one draw average two estimates there (`repeats=2`), and it learns alpha from 0 with rate 5e-4:
     `double-cv[rate=0.0005]`.
 
     Args:
-        steps: optimisation steps.
+        steps: optimization steps.
         repeats: estimates that a step averages.
 
     Raises:

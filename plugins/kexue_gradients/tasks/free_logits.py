@@ -1,4 +1,4 @@
-"""Training of logits that nothing makes: the tasks whose only parameters are those of the law."""
+"""Training of free logits: tasks whose only parameters are those of the distribution."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class FreeLogits(nn.Module):
-    """R sets of logits side by side, `[R, ...]`.
+    """R sets of logits in parallel, `[R, ...]`.
 
     Args:
-        logits: where they start.
-        draws: `draws(state, noise, n)` gives n independent estimates of the gradient that a step takes at the present
+        logits: their initial values.
+        draws: `draws(state, noise, n)` gives n independent estimates of the gradient that a step takes at the current
             logits, `[n, R, ...]`, with the learned state as it is; `noise` is stacked as that of the steps.
     """
 
@@ -46,16 +46,16 @@ def train_logits(
     make_optimizer: Callable[[Sequence[nn.Parameter]], Optimizer],
     problems: int = 1,
 ) -> Training:
-    """One training of all replicates, stacked: minimise E f over logits.
+    """One training of all replicates, stacked: minimize E f over logits.
 
     Args:
         start: initial logits, `[R, ...]`.
         method: gives the gradient.
-        ctx: lends the streams.
+        ctx: provides the noise streams.
         objective: f, counted.
-        law: what x is drawn from, given logits `[R, minibatch, ...]`.
+        law: distribution of x, given logits `[R, minibatch, ...]`.
         minibatch: copies of the logits that the loss averages over, drawn from independently.
-        repeats: estimates that a step averages besides.
+        repeats: estimates that a step averages in addition.
         make_optimizer: as in `Training`.
         problems: leading dimensions of `start` that hold independent problems, R among them; the minibatch comes after
             them, and the loss is summed over all but R.
@@ -89,7 +89,7 @@ def train_logits(
 
 
 def free_logits(training: Training) -> FreeLogits:
-    """The model of a training that `train_logits` made."""
+    """The model of a training from `train_logits`."""
     assert isinstance(training.model, FreeLogits)
     return training.model
 

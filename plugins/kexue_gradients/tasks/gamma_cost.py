@@ -44,7 +44,7 @@ _FUNCTIONS = ("linear", "square", "exp")
 class GammaCost:
     """Gradient of E f(x) with respect to the shape of a gamma variable of rate 1; f is `x`, `x^2` or `exp(-x)`.
 
-    No transformation of a fixed noise gives gamma variables, so pathwise gradients are implicit.
+    No simple transformation of a fixed noise gives gamma variables, so pathwise gradients are implicit.
 
     Args:
         function: `linear`, `square` or `exp`.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BATCH = 4096  # part of the task's version: the stream of a batch depends on it
 _FUNCTIONS = ("quadratic", "exp", "cos")
 _PARAMETERS = {"both": slice(None), "mu": slice(0, 1), "sigma": slice(1, 2)}
-# Figures 2 and 3 of arXiv:1906.10652, and the best constant baseline as it was estimated there.
+# Figures 2 and 3 of arXiv:1906.10652, and the best constant baseline as estimated there.
 _PUBLISHED = (
     "gaussian-cost[function=quadratic,k=[-3.0,0.0,1.0,3.0],mu=1.0,parameter=[mu,sigma]]",
     "gaussian-cost[function=exp,k=[0.1,1.0,10.0],mu=1.0,parameter=mu]",
@@ -61,8 +61,8 @@ _METHODS = ("fitting", "reinforce[baseline=optimal,decay=0.9998,warmup=5000]")
 class GaussianCost:
     """Gradient of E f(x) with respect to mu and sigma, x normal: the costs of Mohamed et al. (arXiv:1906.10652).
 
-    f is `(x - k)^2`, `exp(-k x^2)` or `cos(k x)`. Pathwise gradients are not always the least variable: for cos with
-    k = 2, mu = 1, sigma = 1.5 their variance is nine times that of the score function.
+    f is `(x - k)^2`, `exp(-k x^2)` or `cos(k x)`. Pathwise gradients do not always have the least variance: for cos
+    with k = 2, mu = 1, sigma = 1.5 their variance is nine times that of the score function.
 
     Args:
         function: `quadratic`, `exp` or `cos`.
@@ -85,14 +85,14 @@ class GaussianCost:
         if self.function not in _FUNCTIONS:
             raise ValueError(f"function must be one of {', '.join(_FUNCTIONS)}, got {self.function!r}")
         if self.function == "exp" and not self.k >= 0:
-            raise ValueError(f"k must be >= 0 for exp, got {self.k}; below, the expectation may not exist")
+            raise ValueError(f"k must be >= 0 for exp, got {self.k}; for negative k the expectation may not exist")
         if not self.sigma > 0:
             raise ValueError(f"sigma must be > 0, got {self.sigma}")
         if self.parameter not in _PARAMETERS:
             raise ValueError(f"parameter must be one of {', '.join(_PARAMETERS)}, got {self.parameter!r}")
 
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
-        """Draws at the fixed law; the truth, `[1, 2]` or `[1, 1]`, is float64."""
+        """Draws at the fixed distribution; the truth, `[1, 2]` or `[1, 1]`, is float64."""
         kept = _PARAMETERS[self.parameter]
         return frozen_problem(
             method,

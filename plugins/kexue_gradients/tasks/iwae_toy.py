@@ -49,11 +49,11 @@ class IwaeToy:
     """Gradient of `E log 1/n sum_i p(b_i) / q(b_i)` (arXiv:1509.00519), b_i from q, with respect to the logits of q.
 
     log p is `scale` times the quadratic function of `qubo`, without its constant. With one sample this is the ELBO;
-    with more the bound is tighter, and another one.
+    with more samples the bound is tighter, and has a different gradient.
 
     Args:
         samples: n, 1 .. 5; the truth sums over 8^n tuples.
-        scale: how peaked p is.
+        scale: concentration of p.
 
     Raises:
         ValueError: samples is out of range.

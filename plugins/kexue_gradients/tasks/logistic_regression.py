@@ -1,4 +1,4 @@
-"""Bayesian logistic regression on real data: a gradient of 31 means and 31 deviations."""
+"""Bayesian logistic regression on real data: a gradient with respect to 31 means and 31 standard deviations."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _INSTANCES = ("bayesian-logistic-regression[point=[laplace,prior]]",)
 class BayesianLogisticRegression:
     """Gradient of `E_w[-log p(y | X, w)]` for independent normal weights w on scikit-learn's breast-cancer data.
 
-    569 tumours, 30 standardised features and an intercept; the loss sums over all of them. The divergence to the prior
-    has a closed form and is left out. Given w normal, each tumour's logit is normal too, so the truth is 569
+    569 tumors, 30 standardized features and an intercept; the loss sums over all of them. The divergence to the prior
+    has a closed form and is left out. Given w normal, each tumor's logit is normal too, so the truth is 569
     one-dimensional integrals.
 
     Args:
@@ -52,7 +52,7 @@ class BayesianLogisticRegression:
             its Hessian; `prior`: mu = 0 and sigma = 1.
 
     Raises:
-        ValueError: the point is not one of these.
+        ValueError: the point is unknown.
     """
 
     point: str = "laplace"
@@ -83,7 +83,7 @@ class BayesianLogisticRegression:
 
 
 def _data(ctx: Context) -> tuple[Tensor, Tensor]:
-    """Standardised features with a column of ones `[569, 31]`, and labels 0 and 1 `[569]`, float64."""
+    """Standardized features with a column of ones `[569, 31]`, and labels 0 and 1 `[569]`, float64."""
     found = ctx.data("breast_cancer")
     x = found["inputs"].to(ctx.device)
     x = (x - x.mean(0)) / x.std(0, correction=0)

@@ -1,4 +1,4 @@
-"""Max-cut as a black box: f is a count, and has no gradient."""
+"""Max-cut as a black box: f is a count and has no gradient."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class MaxCut:
     `scale * cos(d)`.
 
     Args:
-        scale: size of the logits, finite; 0 is the uniform law, where the gradient vanishes by symmetry.
+        scale: size of the logits, finite; 0 is the uniform distribution, where the gradient vanishes by symmetry.
 
     Raises:
         ValueError: scale is not finite.

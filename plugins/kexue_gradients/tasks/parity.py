@@ -39,10 +39,11 @@ _MOST = 16
 )
 @dataclass(frozen=True, kw_only=True)
 class Parity:
-    """`f(b) = (1 - prod_d (1 - 2 b_d)) / 2`, 1 where the number of ones is odd; the product is its extension.
+    """`f(b) = (1 - prod_d (1 - 2 b_d)) / 2`, 1 if the number of ones is odd; the product is its extension.
 
     The worst case for estimators of low order. The gradient of each logit is `v prod_{others} (1 - 2p)`, which falls
-    geometrically with the bits while f keeps its size. The product is multilinear, so straight-through is unbiased.
+    geometrically with the number of bits while f keeps its size. The product is multilinear, so straight-through is
+    unbiased.
 
     Args:
         bits: number of bits, 1 .. 16.

@@ -1,4 +1,4 @@
-"""Polynomial programming: 128 coins, each to be pushed to the better of its two sides."""
+"""Polynomial programming: 128 coins, each to be moved to the better of its two sides."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TARGET, _LEARNING_RATE, _SPREAD = 0.45, 1e-3, 0.01
 
 @task(
     "polynomial-programming",
-    "push 128 two-class variables to the better side; the optimum .45^power is known",
+    "move 128 two-class variables to the better side; the optimum 0.45^power is known",
     version=1,
     kind="trained",
     offers={*SMOOTH, "categorical", "power"},
-    # The 8,000 steps of the paper cost a method 40 CPU seconds.
+    # The 8,000 steps of the paper take 40 CPU seconds per method.
     suites={
         "standard": ("polynomial-programming[power=1.5,steps=2000]",),
         "full": ("polynomial-programming[power=[1.5,2.0,3.0]]",),
@@ -47,15 +47,15 @@ _TARGET, _LEARNING_RATE, _SPREAD = 0.45, 1e-3, 0.01
 )
 @dataclass(frozen=True, kw_only=True)
 class PolynomialProgramming:
-    """Minimise `E 1/128 sum_i |x_i0 - .45|^power` over 128 two-class variables (arXiv:2304.08612).
+    """Minimize `E 1/128 sum_i |x_i0 - 0.45|^power` over 128 two-class variables (arXiv:2304.08612).
 
-    Batches of 64, Adam with rate 1e-3, 8,000 steps, logits from U(-.01, .01). The optimum is `.45^power`, all x_i0 at
-    0; the score is how far the exact expectation is above it. The two sides differ little, so what decides is whether
-    an estimator's bias points to the wrong one.
+    Batches of 64, Adam with rate 1e-3, 8,000 steps, logits from U(-0.01, 0.01). The optimum is `0.45^power`, all x_i0
+    at 0; the score is how far the exact expectation is above it. The two sides differ little, so the result depends on
+    whether an estimator's bias points to the wrong one.
 
     Args:
         power: exponent, > 1 so that the gradient of f exists everywhere.
-        steps: optimisation steps.
+        steps: optimization steps.
 
     Raises:
         ValueError: power or steps is out of range.

@@ -41,14 +41,14 @@ _LINEAR = (0.2, -0.6, 0.1)
 )
 @dataclass(frozen=True, kw_only=True)
 class Qubo:
-    """`f(b) = b^T Q b + c . b` over three bits that interact; off the vertices the same formula holds.
+    """`f(b) = b^T Q b + c . b` over three bits that interact; the same formula holds off the vertices.
 
-    E f is near zero, where a baseline has nothing to subtract: a trace variance of .49 for reinforce with one
-    evaluation against .60 for rloo with two. The diagonal of Q is where straight-through is biased and ReinMax is not.
+    E f is near zero, so a baseline has nothing to subtract: the variance (trace) is 0.49 for reinforce with one
+        evaluation and 0.60 for rloo with two. The diagonal of Q makes straight-through biased, but not ReinMax.
     """
 
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
-        """Draws at the logits (.5, -1.2, 0); the truth is float64."""
+        """Draws at the logits (0.5, -1.2, 0); the truth is float64."""
         return tabulated_problem(self, method, ctx, batch=_BATCH)
 
     def distribution(self, dtype: torch.dtype, device: torch.device) -> Distribution:

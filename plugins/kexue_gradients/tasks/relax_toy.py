@@ -1,4 +1,4 @@
-"""The toy of RELAX: train one bit, and watch the variance of its gradient on the way."""
+"""The toy of RELAX: train one bit, and track the variance of its gradient."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _METHODS = ("reinforce", "rebar[rate=0.01,coupled=false]", "relax[eta=0.0,rate=0
 
 @task(
     "relax-toy",
-    "train one bit for 5,000 steps at t = .499 and watch the variance of its gradient",
+    "train one bit for 5,000 steps at t = 0.499 and track the variance of its gradient",
     version=1,
     kind="record",
     offers={*SMOOTH, "bernoulli"},
@@ -44,19 +44,19 @@ _METHODS = ("reinforce", "rebar[rate=0.01,coupled=false]", "relax[eta=0.0,rate=0
 )
 @dataclass(frozen=True, kw_only=True)
 class RelaxToy:
-    """Minimise `E (b - t)^2` over one bit from logit 0: batch 1, Adam with rate .01, 5,000 steps (arXiv:1711.00123).
+    """Minimize `E (b - t)^2` over one bit from logit 0: batch 1, Adam with rate 0.01, 5,000 steps (arXiv:1711.00123).
 
     After a fifth of the steps the variance of an estimate is measured every 50 steps at the parameters reached, from
     400 fresh draws with the learned state frozen; the score is its geometric mean. The published estimators learn with
-    rate .01 and draw the noise given the sample anew: `rebar[rate=0.01,coupled=false]`, and RELAX whose control variate
-    is the network alone, `relax[eta=0.0,rate=0.01,coupled=false]`.
+    rate 0.01 and redraw the noise given the sample: `rebar[rate=0.01,coupled=false]`, and RELAX with the network alone
+    as control variate, `relax[eta=0.0,rate=0.01,coupled=false]`.
 
     Args:
-        t: target; at .5 both sides are equally far, and the gradient is zero.
-        steps: optimisation steps, at least 50.
+        t: target; at 0.5 both states are equally good, and the gradient is zero.
+        steps: optimization steps, at least 50.
 
     Raises:
-        ValueError: there are fewer steps.
+        ValueError: steps is below 50.
     """
 
     t: float = 0.499
@@ -67,7 +67,7 @@ class RelaxToy:
             raise ValueError(f"steps must be >= {_EVERY}, got {self.steps}; variance is measured every {_EVERY} steps")
 
     def evaluate(self, method: GradientMethod, ctx: Context) -> None:
-        """Record the geometric mean of the variance, the exact loss above its smallest value, and the path of both."""
+        """Record the geometric mean of the variance, the exact loss above its minimum, and the path of both."""
         training = self._training(method, ctx)
         model = free_logits(training)
         noise = ctx.noise("measure", stack=stacked(model.logits))
@@ -83,7 +83,7 @@ class RelaxToy:
             for name, value in values.items():
                 ctx.record(name, value, point=point.step)
         path = torch.stack([values["path-variance"] for _, values in trained.curve])
-        # A method without variance has none on any scale.
+        # A variance of zero has no logarithm.
         ctx.record("path-variance", path.clamp_min(torch.finfo(path.dtype).tiny).log().mean(0).exp())
         ctx.record("excess", trained.final["excess"])
         if trained.diverged:

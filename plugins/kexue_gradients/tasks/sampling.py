@@ -1,4 +1,4 @@
-"""What the tasks of frozen problems share: the state of a method and the statement of the problem."""
+"""Code shared by the tasks with frozen parameters: the state of a method and the statement of the problem."""
 
 from __future__ import annotations
 
@@ -67,15 +67,15 @@ def frozen_problem(
     """Draws of a method at fixed parameters, against the exact gradient.
 
     Args:
-        method: what is measured; learned state is warmed first and then frozen.
-        ctx: lends the stream of the warm-up.
-        law: what x is drawn from.
-        double: the same in float64, for the truth.
+        method: the method measured; learned state is warmed up first and then frozen.
+        ctx: provides the noise stream of the warm-up.
+        law: distribution of x.
+        double: the distribution in float64, for the truth.
         objective: f as the method sees it.
-        gradient: the exact gradient under a law, `[*parameters.shape]`; asked for the law that the method aims at.
+        gradient: the exact gradient under a distribution, `[*parameters.shape]`; called with the method's target.
         batch: draws in one call of a method that samples.
         contract: linear map from gradients `[R, *parameters.shape]` to those of the task's own parameters, for logits
-            that share them; None where the logits are the parameters.
+            that share them; None if the logits are the parameters.
     """
     state = warm_state(method, law, objective, ctx.noise("method"))
 
@@ -99,14 +99,14 @@ def frozen_problem(
 
 
 class Tabulated(Protocol):
-    """A task of one discrete problem that can be enumerated."""
+    """A task with one discrete problem that can be enumerated."""
 
     def distribution(self, dtype: torch.dtype, device: torch.device) -> Distribution:
-        """What x is drawn from."""
+        """The distribution of x."""
         ...
 
     def objective(self, distribution: Distribution, counter: Counter | None = None) -> Objective:
-        """What is averaged, in the dtype of the distribution, with its table."""
+        """The function f, in the dtype of the distribution, with its table."""
         ...
 
 
@@ -118,7 +118,7 @@ def tabulated_problem(
     batch: int,
     contract: Callable[[Tensor], Tensor] | None = None,
 ) -> Sampling:
-    """Draws at the logits of a task whose truth is a sum over its states, taken in float64; see `frozen_problem`."""
+    """Draws at the logits of a task whose truth is a sum over its states, in float64; see `frozen_problem`."""
     law = task.distribution(ctx.dtype, ctx.device)
     return frozen_problem(
         method,
@@ -133,7 +133,7 @@ def tabulated_problem(
 
 
 def aimed_gradient(method: GradientMethod, law: Law, gradient: Callable[[Any], Tensor]) -> Tensor:
-    """The exact gradient that a method aims at: under the law itself, or under the tempered one that it declares."""
+    """The exact gradient that a method targets: under the distribution itself, or the tempered one that it declares."""
     temperature = getattr(method, "target_temperature", 1.0)
     if temperature == 1:
         return gradient(law)

@@ -30,7 +30,7 @@ _METHODS = ("fitting", "unordered-set[k=[2,3,4,5,6,7,8]]", "top-k-sum[k=[0,1,2,3
 
 @task(
     "shared-bits",
-    "three bits with one common logit as one choice of eight, exact gradient known",
+    "three bits with a common logit as one choice of eight, exact gradient known",
     version=1,
     offers={*SMOOTH, "categorical"},
     suites={"standard": _POINTS, "full": _POINTS},
@@ -42,14 +42,14 @@ _METHODS = ("fitting", "unordered-set[k=[2,3,4,5,6,7,8]]", "top-k-sum[k=[0,1,2,3
 )
 @dataclass(frozen=True, kw_only=True)
 class SharedBits:
-    """`f(b) = sum_i (b_i - t_i)^2`, t = (.6, .51, .48), for three bits with one common logit, taken as one choice of 8.
+    """`f(b) = sum_i (b_i - t_i)^2`, t = (0.6, 0.51, 0.48), for three bits with one common logit, as one choice of 8.
 
     The toy of Liu et al. (arXiv:1810.04777) and of Kool et al. (arXiv:2002.06043); the gradient is with respect to the
     common logit phi. The eight logits are `phi * ones(state)`, so their gradient is contracted with the number of ones.
     Between the eight vertices f is evaluated at the mean of the bits, `sum_k x_k state_k`.
 
     Args:
-        phi: the common logit; at 0 all states are equally likely, at -4 one of them has 95 %.
+        phi: the common logit; at 0 all states are equally likely, at -4 one of them has probability 95 %.
     """
 
     phi: float = 0.0

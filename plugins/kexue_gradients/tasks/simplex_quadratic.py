@@ -1,4 +1,4 @@
-"""A quadratic on the simplex of three classes, the toy on which Gumbel-Rao was shown."""
+"""A quadratic on the simplex of three classes, the toy problem of the Gumbel-Rao paper."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BATCH = 256  # part of the task's version: the stream of a batch depends on it
 _TENTHS = 10
 _CENTRE = 1 / 3
 POINTS = tuple((i, j, _TENTHS - i - j) for i in range(1, _TENTHS - 1) for j in range(1, _TENTHS - i))
-"""The 36 points inside of the simplex whose probabilities are tenths, in tenths."""
+"""The 36 interior points of the simplex whose probabilities are multiples of 0.1, in tenths."""
 _EVERY_POINT = (
     "simplex-quadratic[point=[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19"
     ",20,21,22,23,24,25,26,27,28,29,30,31,32,33,34,35]]"
@@ -41,7 +41,7 @@ _METHODS = (
 
 @task(
     "simplex-quadratic",
-    "a quadratic of one choice of three that changes with its probabilities, as published for gumbel-rao",
+    "a quadratic of one choice of three that depends on its probabilities, as published for Gumbel-Rao",
     version=1,
     offers={*SMOOTH, "categorical"},
     suites={"standard": ("simplex-quadratic[point=[0,12,17]]",), "full": (_EVERY_POINT,)},
@@ -56,12 +56,12 @@ class SimplexQuadratic:
     """`f(x) = (x - c)^T A (x - c)` for one choice of three, c = (1/3, 1/3, 1/3) (arXiv:2010.04838, figure 1).
 
     A depends on the probabilities p of the point: `A_ij = a_ij exp(-2 |i - j|)` with
-    `a_ii = (p_i - c)^2 / (p_i - 2 p_i c + c^2)` and `a_ij = (p_i - c)(p_j - c) / (c^2 - p_i c - c p_j)`. Off the
-    vertices the same formula holds.
+    `a_ii = (p_i - c)^2 / (p_i - 2 p_i c + c^2)` and `a_ij = (p_i - c)(p_j - c) / (c^2 - p_i c - c p_j)`. The same
+    formula holds off the vertices.
 
     Args:
-        point: number of the point, 0 .. 35: the points whose probabilities are tenths, in lexicographic order, from
-            (.1, .1, .8) to (.8, .1, .1).
+        point: number of the point, 0 .. 35: the points whose probabilities are multiples of 0.1, in lexicographic
+            order, from (0.1, 0.1, 0.8) to (0.8, 0.1, 0.1).
 
     Raises:
         ValueError: there is no such point.

@@ -1,4 +1,4 @@
-"""Every state of a few variables, for problems small enough to be summed."""
+"""Every state of a few variables, for problems small enough to sum over."""
 
 from __future__ import annotations
 
