@@ -239,5 +239,5 @@ def test_a_surrogate_is_the_method_that_it_derives(rule, method, backwards, shap
 def test_a_summed_surrogate_is_refused():
     """It has lost the repeats."""
     bits = Distribution(kind="bernoulli", logits=torch.zeros(2))
-    with pytest.raises(ValueError, match="one loss a repeat"):
+    with pytest.raises(ValueError, match="a loss per repeat"):
         from_surrogate(lambda *a: score_surrogate(*a).sum()).estimate(bits, counted_square(), Noise.seeded(0), 4)
