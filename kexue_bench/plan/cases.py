@@ -63,6 +63,8 @@ class Request:
         """Refuse values no plan can be made of."""
         if self.suite not in SUITES:
             raise UsageError(f"--suite must be one of {', '.join(SUITES)}", got=repr(self.suite))
+        if self.dtype not in {"", "float32", "float64"}:
+            raise UsageError("--dtype must be float32 or float64", got=repr(self.dtype))
         for name in ("replicates", "budget", "processes", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:

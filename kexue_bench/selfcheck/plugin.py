@@ -53,6 +53,7 @@ def kexue_tasks() -> list[TaskSpec]:
             target=f"{_WORK}:Known",
             summary="Estimate 1 from normal draws; what is timed is fixed work.",
             version=1,
+            kind="subject",
             suites={"quick": ("known",)},
             budgets={"quick": 4096},
         ),

@@ -87,6 +87,10 @@ class Oracle:
 class Known:
     """The mean is 1: bias, variance and mse of what a method draws; and the time of its work."""
 
+    def subject(self, method: Method, ctx: Context) -> Method:
+        """The method itself is measured."""
+        return method
+
     def evaluate(self, method: Method, ctx: Context) -> None:
         """Estimate, and record the step of the clock as this process sees it."""
         truth = torch.tensor(_TRUTH, dtype=torch.float64)
