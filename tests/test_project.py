@@ -52,6 +52,22 @@ def test_importing_the_package_is_light():
     )
 
 
+def test_what_a_script_needs_is_importable_from_the_package():
+    """By name, by attribute and by star-free listing; the rooms `run`, `plan` and `report` stay packages."""
+    code = (
+        "import types, kexue_bench\n"
+        "from kexue_bench import Comparison, Run, compare, load_run, verify\n"
+        "from kexue_bench.lab import Context, Joins, Noise, Sampling, Training\n"
+        "assert issubclass(kexue_bench.errors.UsageError, kexue_bench.errors.KexueError)\n"
+        "assert {'compare', 'verify', 'Comparison', 'errors', 'load_run', 'Run'} <= set(dir(kexue_bench))\n"
+        "for room in ('run', 'plan', 'report'):\n"
+        "    assert isinstance(getattr(kexue_bench, room), types.ModuleType)\n"
+        "print(Comparison.__module__, 'pandas' in __import__('sys').modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "kexue_bench.session.results False\n"
+
+
 def test_the_readmes_own_method_runs(tmp_path):
     """The file that the README tells a stranger to write is loaded and listed as it stands there."""
     source = re.search(r"```python\n# my_method.py\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]

@@ -1,42 +1,13 @@
 import re
-from html.parser import HTMLParser
 
 import pytest
 import stored
+from pages import Page
 
 from kexue_bench.analysis import comparison as analysis
 from kexue_bench.analysis.published import Figure
 from kexue_bench.api import Instance, PublishedSpec
-from kexue_bench.report.html import render_html
-
-VOID = {"meta", "circle", "line", "br"}
-
-
-class Page(HTMLParser):
-    """Checks that tags are balanced; collects tags, texts and attributes."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.texts, self.attributes = [], [], [], []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if data.strip() and self.open[-1] != "style":
-            self.texts.append(" ".join(data.split()))
+from kexue_bench.report.html import render_fragment, render_html
 
 
 def read(*runs, **options):
@@ -111,3 +82,23 @@ def test_published_figures_stand_beside_ours():
     )  # fmt: skip
     found = Page(page(read(book.run(), published=[Figure(spec=spec, task=toy, method=base)])))
     assert {"reproduced", "A. Author, Table 1", "[0.9, 1.1]"} <= set(found.texts)
+
+
+def test_a_fragment_is_one_balanced_element_that_can_stand_beside_others(tabulation):
+    """One `div` with every row of the page; no id, link, script or rule that reaches outside of it."""
+    text = render_fragment(tabulation)
+    found = Page(text)
+    assert text.startswith('<div class="kexue-bench">')
+    assert found.tags[0] == "div"
+    assert text.rstrip().endswith("</div>")
+    assert not {"script", "link", "meta", "html", "body", "a"} & set(found.tags)
+    assert not [name for name, _ in found.attributes if name in {"id", "href"} or name.startswith("on")]
+    shown = " ".join(found.texts)
+    for table in tabulation.tables:
+        for row in table.rows:
+            assert row.label in shown
+    style = text[text.index("<style>") + 7 : text.index("</style>")].strip()
+    assert style.startswith(".kexue-bench {")
+    assert style.endswith("}")
+    depths = [style[:i].count("{") - style[:i].count("}") for i in range(len(".kexue-bench {"), len(style))]
+    assert min(depths) == 1

@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from kexue_bench.run.signals import stop_on_signals
+from kexue_bench.run.signals import stop_on_interrupt, stop_on_signals
 
 ROOT = Path(__file__).parents[2]
 DRIVER = """
@@ -109,3 +110,46 @@ def test_handlers_are_put_back_and_an_ignored_signal_stays_ignored():
     finally:
         signal.signal(signal.SIGHUP, hangup)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.fixture
+def _interruptible():
+    """A shell's background jobs ignore the interrupt from birth."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
+def test_inside_somebodys_process_the_first_interrupt_asks_and_the_second_raises():
+    """No other signal is touched, and the handler that was there is put back, after an exception too."""
+    others = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+    def interrupted():
+        with stop_on_interrupt() as stop:
+            assert not stop.is_set()
+            signal.raise_signal(signal.SIGINT)
+            assert (stop.is_set(), stop.signal) == (True, signal.SIGINT)
+            assert {number: signal.getsignal(number) for number in others} == others
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("_interruptible")
+def test_nothing_is_handled_outside_of_the_main_thread_or_where_the_interrupt_is_ignored():
+    """The handler stays what it was, and the token is that of a run which nothing stops."""
+    seen = []
+
+    def look():
+        with stop_on_interrupt() as stop:
+            seen.append((signal.getsignal(signal.SIGINT), stop.is_set()))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    look()
+    assert seen == [(signal.default_int_handler, False), (signal.SIG_IGN, False)]
