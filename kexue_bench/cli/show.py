@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..api import MethodSpec, TaskSpec
-from ..catalog.fields import fields_of
+from ..catalog.fields import fields_of, fixed_of
 from ..catalog.registry import Registry
 from ..catalog.selectors import text
 from ..catalog.source import docstring_of, exports_of
@@ -71,7 +71,8 @@ def _tasks(registry: Registry, family: str, name: str) -> list[str]:
 
 def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> str:
     prose, example = split_example(docstring_of(spec.target))
-    lines = [f"{kind} {spec.family}/{spec.name}", "", spec.summary, "", prose, ""]
+    # What it says of its arguments stands under the parameters, without those that the spec holds fast.
+    lines = [f"{kind} {spec.family}/{spec.name}", "", spec.summary, "", _split(prose, "Args")[0], ""]
     fields = fields_of(spec)
     if fields:
         lines += ["parameters:"]
@@ -82,6 +83,8 @@ def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> 
             for field in fields
         ]
         lines += [""]
+    if spec.fixed:
+        lines += [f"fixed: {', '.join(f'{name}={text(value)}' for name, value in fixed_of(spec).items())}"]
     lines += _method_lines(spec, example) if isinstance(spec, MethodSpec) else _task_lines(spec)
     lines += [f"registered by: {registry.owner(kind, (spec.family, spec.name))}   ({spec.target})", ""]
     return "\n".join(lines)
@@ -89,14 +92,20 @@ def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> 
 
 def split_example(docstring: str) -> tuple[str, str]:
     """A docstring without its `Examples:` section, and that section as a script: outputs stand as comments."""
-    head, _, section = docstring.partition("\nExamples:\n")
-    inside = list(itertools.takewhile(lambda line: not line or line.startswith(" "), section.splitlines()))
-    after = "\n".join(section.splitlines()[len(inside) :])
+    prose, section = _split(docstring, "Examples")
     lines: list[str] = []
-    for example in doctest.DocTestParser().get_examples("\n".join(inside)):
+    for example in doctest.DocTestParser().get_examples(section):
         lines += example.source.rstrip().splitlines()
         lines += [f"# {line}" for line in example.want.rstrip().splitlines()]
-    return f"{head.rstrip()}\n\n{after}".rstrip(), "\n".join(lines)
+    return prose, "\n".join(lines)
+
+
+def _split(docstring: str, heading: str) -> tuple[str, str]:
+    """A docstring without one of its sections, and that section."""
+    head, _, rest = docstring.partition(f"\n{heading}:\n")
+    inside = list(itertools.takewhile(lambda line: not line or line.startswith(" "), rest.splitlines()))
+    after = "\n".join(rest.splitlines()[len(inside) :])
+    return f"{head.rstrip()}\n\n{after}".rstrip(), "\n".join(inside)
 
 
 def _method_lines(spec: MethodSpec, example: str) -> list[str]:
@@ -108,6 +117,8 @@ def _method_lines(spec: MethodSpec, example: str) -> list[str]:
         *([f"aliases: {', '.join(spec.aliases)}"] if spec.aliases else []),
         *([f"claims: {', '.join(claims)}"] if claims else []),
         *([f"needs a task that offers: {', '.join(sorted(spec.needs))}"] if spec.needs else []),
+        *([f"needs a task where: {spec.when}"] if spec.when else []),
+        *(f"skipped where {rule.when}: {rule.because}" for rule in spec.unless),
         *([f"needs the package {spec.requires}: {spec.install or 'install it yourself'}"] if spec.requires else []),
         *([f"cost of a call: {spec.cost}"] if spec.cost else []),
         *(f"knob of --tune: {knob.field} in {', '.join(f'{value:g}' for value in knob.grid)}" for knob in spec.knobs),
@@ -123,8 +134,9 @@ def _method_lines(spec: MethodSpec, example: str) -> list[str]:
 
 def _task_lines(spec: TaskSpec) -> list[str]:
     return [
-        f"version: {spec.version}   dtype: {spec.dtype}",
+        f"kind: {spec.kind}   version: {spec.version}   dtype: {spec.dtype}",
         *([f"offers: {', '.join(sorted(spec.offers))}"] if spec.offers else []),
+        *(f"skipped where {rule.when}: {rule.because}" for rule in spec.unless),
         *(f"{suite}: {', '.join(selectors)}" for suite, selectors in spec.suites.items()),
         "",
     ]

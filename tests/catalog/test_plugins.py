@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from kexue_bench import FamilySpec
+from kexue_bench import FamilySpec, MethodSpec, MetricSpec
 from kexue_bench.catalog import plugins
 from kexue_bench.catalog.plugins import Hooks, load_plugins
 from kexue_bench.errors import PluginError, UsageError
@@ -99,6 +99,46 @@ def test_a_plugin_that_was_asked_for_must_load(installed, tmp_path):
         load_plugins([str(tmp_path / "bad_one.py")])
     with pytest.raises(PluginError, match="not_there"):
         load_plugins(["not_there"])
+
+
+ALL = """
+    from kexue_bench import FamilySpec, MethodSpec, MetricSpec, hookimpl
+    FAMILY = FamilySpec(name="f", title="T", summary="s", contract="a:B", precision_metric="mse", baseline="m",
+                        headline=("mse",))
+    def of(name):
+        return MethodSpec(name=name, family="f", target="a:B", summary="s")
+    @hookimpl
+    def kexue_specs():
+        return [of("one"), FAMILY, MetricSpec(name="elbo"), of("two")]
+    @hookimpl
+    def kexue_methods():
+        return [of("three")]
+"""
+
+
+def test_specs_of_any_kind_are_handed_in_by_one_hook(installed):
+    """They are sorted by kind, each kind in its order, and join what the other hooks return."""
+    installed(mixed=ALL)
+    found = record("mixed")
+    assert [spec.name for spec in found.of(MethodSpec)] == ["one", "two", "three"]
+    assert [spec.name for spec in (*found.of(FamilySpec), *found.of(MetricSpec))] == ["f", "elbo"]
+
+
+COSTLY = "from kexue_bench import method\n@method('m', 's', cost=1)\nclass A: ...\n"
+
+
+def test_what_is_no_spec_breaks_the_plugin(installed):
+    """A declaration that cannot be read speaks for itself, with its file and line."""
+    hook = "from kexue_bench import discover, hookimpl\n@hookimpl\ndef kexue_specs(): return {}"
+    installed(
+        aaa=hook.format("['rloo']"),
+        bbb=hook.format("discover('no_such_package', family='f')"),
+        ccc="from kexue_bench import method\n@method('m')\nclass A: ...\n"
+        + hook.format("discover(__name__, family='f')"),
+    )
+    assert record("aaa").reason == "kexue_specs must return a sequence of specs, got str"
+    assert record("bbb").reason.startswith("kexue_specs failed: the module 'no_such_package' cannot be found")
+    assert "kexue_specs failed: ccc_module.py:2: 'cost' of @method must be a string, got 1" in record("ccc").reason
 
 
 def test_an_observer_that_raises_costs_only_its_answer(installed):

@@ -171,6 +171,21 @@ def test_a_plugin_file_is_imported_by_its_stem(chaos, tmp_path):
     assert values(outcome)["score"] == 7.0
 
 
+def test_what_a_declaration_holds_fast_reaches_the_constructor(chaos, tmp_path):
+    """The class is built with its parameters and its fixed fields together, when it runs and when it is resolved."""
+    path = tmp_path / "held_plugin.py"
+    path.write_text(
+        "from dataclasses import dataclass\n@dataclass(frozen=True, kw_only=True)\nclass Sum:\n    a: int\n    b: int\n"
+        "    def run(self): return float(10 * self.a + self.b)\n"
+    )
+    case = chaos.case("Fine")
+    method = Instance(name="sum", target="held_plugin:Sum", label="sum", params={"a": 1}, fixed={"b": 2})
+    case = type(case)(**{**_fields(case), "method": method})
+    (outcome,) = chaos.outcomes(run_job(chaos.text(case, plugins=[str(path)])))
+    assert values(outcome)["score"] == 12.0
+    assert resolve(chaos, method) == {"refused": [], "broken": []}
+
+
 def test_a_broken_plugin_file_costs_only_its_own_cases(chaos, tmp_path):
     """The reason of its import error stands in the row of its method."""
     path = tmp_path / "broken_plugin.py"
