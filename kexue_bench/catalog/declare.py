@@ -49,7 +49,7 @@ from ..errors import PluginError, UnknownNameError
 from ..modules import find
 from .fields import fields_of
 from .sheets import Decorator
-from .source import Module, module_of, sheet_of
+from .source import Module, module_of, sheet_of, tables_of
 
 Spec = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | MetricSpec | PublishedSpec
 Words = str | AbstractSet[str] | tuple[str, ...]
@@ -481,13 +481,11 @@ def _data(home: Module, family: str) -> Iterator[MetricSpec | PublishedSpec]:
     """What stands in the data files beside a package's `__init__.py`."""
     if home.path.name != "__init__.py":
         return
-    import tomllib
-
     for file, (table, spec) in _FILES.items():
         path = home.path.with_name(file)
         place = f"{home.name.replace('.', '/')}/{file}"
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = dict(tables_of(path))
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
@@ -529,22 +527,30 @@ def _hints(cls: type) -> Mapping[str, object]:
 
 def _fits(value: object, hint: object) -> bool:
     """Whether a value read from a declaration is of an annotated type; an int may stand where a float is asked for."""
+    return _check(hint)(value)
+
+
+@cache
+def _check(hint: object) -> Callable[[object], bool]:
+    """The function that tells whether a value is of an annotated type, made once."""
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
     if origin in {typing.Union, types.UnionType}:
-        return any(_fits(value, part) for part in inside)
+        checks = tuple(map(_check, inside))
+        return lambda value: any(check(value) for check in checks)
     if origin is Literal:
-        return isinstance(value, str) and value in inside
+        return lambda value: isinstance(value, str) and value in inside
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, inside[0]) for item in value)
+        item = _check(inside[0])
+        return lambda value: isinstance(value, tuple) and all(map(item, value))
     if origin is not None and issubclass(origin, AbstractSet):
-        return isinstance(value, frozenset) and all(_fits(item, inside[0]) for item in value)
+        item = _check(inside[0])
+        return lambda value: isinstance(value, frozenset) and all(map(item, value))
     if origin is not None and issubclass(origin, Mapping):
-        return isinstance(value, dict) and all(
-            _fits(key, inside[0]) and _fits(item, inside[1]) for key, item in value.items()
-        )
+        key, item = map(_check, inside)
+        return lambda value: isinstance(value, dict) and all(map(key, value)) and all(map(item, value.values()))
     if hint is float:
-        return type(value) in {float, int}
-    return type(value) is hint
+        return lambda value: type(value) in {float, int}
+    return lambda value: type(value) is hint
 
 
 def _described(hint: object) -> str:

@@ -85,10 +85,15 @@ def _fitting(value: Scalar, field: Field, where: str) -> Scalar:
 
 @dataclass(frozen=True, kw_only=True)
 class _Known:
-    """A class that was found: its module and what stands there."""
+    """A class that was found: its module and what stands there.
+
+    Args:
+        via: modules that handed it on.
+    """
 
     module: Module
     sheet: ClassSheet
+    via: tuple[Module, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.module.name}:{self.sheet.name}"
@@ -101,48 +106,67 @@ class _Known:
         )
 
 
+_known: dict[str, tuple[tuple[Module, ...], tuple[Field, ...]]] = {}
+"""Target -> the modules that its fields were read from, and the fields."""
+
+
 def declared_fields(target: str) -> tuple[Field, ...]:
-    """The fields of `module:Class` as its source declares them.
+    """The fields of `module:Class` as its source declares them; read again only when a source has changed.
 
     Raises:
         PluginError: as `fields_of`.
     """
+    modules, fields = _known.get(target, ((), ()))
+    if not modules or any(module_of(module.name).sheet is not module.sheet for module in modules):
+        order = _linear(_find(target), ())
+        modules = tuple({module.name: module for known in order for module in (known.module, *known.via)}.values())
+        fields = _read(order)
+        _known[target] = modules, fields
+    return fields
+
+
+def _find(target: str) -> _Known:
     module, _, name = target.partition(":")
     home = module_of(module)
     sheet = home.one(name)
     if sheet is None:
         raise PluginError(f"the target {target!r} names no class of its module", do="write `module:Class`")
-    order = _linear(_Known(module=home, sheet=sheet), ())
+    return _Known(module=home, sheet=sheet)
+
+
+def _read(order: list[_Known]) -> tuple[Field, ...]:
+    """The fields of the first class, given its bases in order."""
+    owner = order[0]
     docs: dict[str, str] = {}
     for known in reversed(order):
         docs |= known.sheet.documented
-    found = _collected(order[0])
-    fields = [(known, item) for known, item in found.values() if "ClassVar" not in item.type]
-    mine = {module.partition(".")[0], "kexue_bench"}
+    fields = [(known, item) for known, item in _collected(owner, order).values() if "ClassVar" not in item.type]
+    mine = {owner.module.name.partition(".")[0], "kexue_bench"}
     for known, item in fields:
         if known.module.name.partition(".")[0] not in mine:
+            name = owner.sheet.name
             raise PluginError(
-                f"{home.at(sheet.line)}: the base {known} of {name!r} is a dataclass of another package",
+                f"{owner.module.at(owner.sheet.line)}: the base {known} of {name!r} is a dataclass of another package",
                 do=f"declare its field {item.name!r} in {name!r} or in a base of this package",
             )
     return tuple(_field(known, item, docs.get(item.name, "")) for known, item in fields)
 
 
-def _collected(known: _Known) -> dict[str, tuple[_Known, Attribute]]:
+def _collected(known: _Known, order: list[_Known]) -> dict[str, tuple[_Known, Attribute]]:
     """Annotated names of a class and its bases, each with the class that has the last word, in `dataclasses`' order.
 
     As Python has it: a dataclass takes the fields of each of its bases with all that the base took from its own; a
     class that is not decorated has those of its nearest base that is. One without such a base is built by its own
     `__init__`, and its annotations say what that takes.
     """
-    order = _linear(known, ())
     nearest = next((base for base in order if base.is_dataclass), known)
-    if nearest != known:
-        return _collected(nearest)
+    if nearest is not known:
+        return _collected(nearest, _linear(nearest, ()))
     found: dict[str, tuple[_Known, Attribute]] = {}
     for base in reversed(order[1:]):
-        if any(item.is_dataclass for item in _linear(base, ())):
-            found |= _collected(base)
+        above = _linear(base, ())
+        if any(item.is_dataclass for item in above):
+            found |= _collected(base, above)
     return found | {item.name: (known, item) for item in known.sheet.attributes if not _is_marker(item)}
 
 
@@ -210,6 +234,7 @@ def _find_base(known: _Known, text: str) -> _Known | None:
 def _follow(path: str) -> _Known | None:
     """The class of a dotted path, followed through `from ... import`; None where it is not found."""
     seen: set[str] = set()
+    via: list[Module] = []
     while path not in seen and path.partition(".")[0] not in sys.stdlib_module_names:
         seen.add(path)
         module, _, name = path.rpartition(".")
@@ -219,6 +244,7 @@ def _follow(path: str) -> _Known | None:
         except PluginError:
             return None
         if sheet is not None:
-            return _Known(module=home, sheet=sheet)
+            return _Known(module=home, sheet=sheet, via=tuple(via))
+        via.append(home)
         path = home.meaning(name, deferred=True)
     return None

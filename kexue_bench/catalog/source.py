@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -65,10 +67,19 @@ def module_of(name: str) -> Module:
     Raises:
         PluginError: it cannot be found as Python source, or its source cannot be read.
     """
-    path = source_of(name)
+    path = _place(name, tuple(sys.path))
+    if path is None or not path.exists():
+        _place.cache_clear()
+        path = source_of(name)
     if path is None:
         raise PluginError(f"the module {name!r} cannot be found as Python source")
     return Module(name=name, path=path, sheet=sheet_of(path))
+
+
+@cache
+def _place(name: str, path: tuple[str, ...]) -> Path | None:  # noqa: ARG001 - another path, another answer
+    """Where a module lies under one import path."""
+    return source_of(name)
 
 
 def docstring_of(target: str) -> str:
@@ -115,6 +126,27 @@ def sheet_of(path: Path) -> Sheet:
         raise PluginError(f"{path}:{line} is not Python that can be read: {error}") from error
     _read[key] = stamp, sheet
     return sheet
+
+
+def tables_of(path: Path) -> dict[str, object]:
+    """The content of a TOML file, parsed again only when its size or its times have changed.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not TOML.
+    """
+    key, stamp = str(path.absolute()), stamp_of(path)
+    stored = _cache().get(key, stamp)
+    if isinstance(stored, dict):
+        return stored
+    import tomllib
+
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    # Dates and infinite numbers are TOML and not JSON.
+    with suppress(TypeError, ValueError):
+        json.dumps(content, allow_nan=False)
+        _cache().put(key, stamp, content)
+    return content
 
 
 _read: dict[str, tuple[Stamp, Sheet]] = {}

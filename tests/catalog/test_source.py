@@ -7,7 +7,7 @@ import types
 import pytest
 
 from kexue_bench.catalog import source
-from kexue_bench.catalog.source import docstring_of, module_of, sheet_of
+from kexue_bench.catalog.source import docstring_of, module_of, sheet_of, tables_of
 from kexue_bench.errors import PluginError
 from kexue_bench.store import cache
 
@@ -86,6 +86,20 @@ def test_a_sheet_that_is_none_is_read_again(file, reads, monkeypatch):
         restart(monkeypatch)
         assert sheet_of(file) == right
     assert len(reads) == 6
+
+
+def test_tables_are_parsed_once(file, monkeypatch):
+    """What TOML can say and JSON cannot is parsed each time."""
+    restart(monkeypatch)
+    table = file.with_name("table.toml")
+    for text, kept in (('[[figure]]\nname = "a"\nlow = 1.5\nn = 2\n', True), ("low = inf\n", False)):
+        table.write_text(text)
+        first = tables_of(table)
+        restart(monkeypatch)
+        assert tables_of(table) == first
+        with monkeypatch.context() as patch:
+            patch.setattr("tomllib.loads", lambda _: {"parsed": "again"})
+            assert tables_of(table) == (first if kept else {"parsed": "again"})
 
 
 def test_what_cannot_be_read_says_why(file):
