@@ -17,13 +17,14 @@ Example::
 
 from __future__ import annotations
 
-import ast
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 
-from .modules import absolute, dotted
+if TYPE_CHECKING:
+    import ast
 
 
 def lazy(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
@@ -62,6 +63,8 @@ def homes(tree: ast.Module, package: str) -> Mapping[str, tuple[str, str]]:
 
 def deferred(tree: ast.Module) -> Iterator[tuple[str, tuple[str, str]]]:
     """Each name imported under `if TYPE_CHECKING:`, with its module as it is written and its name there."""
+    import ast
+
     for block in tree.body:
         if isinstance(block, ast.If) and ast.unparse(block.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
             for node in block.body:
@@ -69,8 +72,34 @@ def deferred(tree: ast.Module) -> Iterator[tuple[str, tuple[str, str]]]:
                     yield from ((alias.asname or alias.name, (dotted(node), alias.name)) for alias in node.names)
 
 
+def dotted(node: ast.ImportFrom) -> str:
+    """What a `from` statement imports from, as it is written: `..words`, `kexue_bench.api`."""
+    return "." * node.level + (node.module or "")
+
+
+def absolute(written: str, package: str) -> str:
+    """The absolute name of what `from` imports from.
+
+    >>> absolute("..words", "family.methods")
+    'family.words'
+
+    Args:
+        written: with its leading dots.
+        package: the package that relative names start from: the module's own name where it is a package.
+    """
+    module = written.lstrip(".")
+    level = len(written) - len(module)
+    if not level:
+        return module
+    parts = package.split(".")
+    parents = parts[: len(parts) - level + 1]
+    return ".".join([*parents, module] if module else parents)
+
+
 @cache
 def _homes_of(package: str) -> Mapping[str, tuple[str, str]]:
+    import ast
+
     spec = sys.modules[package].__spec__
     source = spec.loader.get_source(package) if spec is not None and spec.loader is not None else None  # pyright: ignore[reportAttributeAccessIssue]  # every loader of source files has it
     return homes(ast.parse(source or ""), package)

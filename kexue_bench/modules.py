@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
@@ -31,27 +30,3 @@ def source_of(name: str) -> Path | None:
     # A file that `-p` loaded is found by its entry in `sys.modules` only.
     origin = spec.origin if spec is not None else getattr(sys.modules.get(name), "__file__", None)
     return Path(origin) if origin and origin.endswith(".py") else None
-
-
-def dotted(node: ast.ImportFrom) -> str:
-    """What a `from` statement imports from, as it is written: `..words`, `kexue_bench.api`."""
-    return "." * node.level + (node.module or "")
-
-
-def absolute(written: str, package: str) -> str:
-    """The absolute name of what `from` imports from.
-
-    >>> absolute("..words", "family.methods")
-    'family.words'
-
-    Args:
-        written: with its leading dots.
-        package: the package that relative names start from: the module's own name where it is a package.
-    """
-    module = written.lstrip(".")
-    level = len(written) - len(module)
-    if not level:
-        return module
-    parts = package.split(".")
-    parents = parts[: len(parts) - level + 1]
-    return ".".join([*parents, module] if module else parents)

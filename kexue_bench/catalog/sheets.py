@@ -20,8 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from ..exports import deferred
-from ..modules import dotted
+from ..exports import deferred, dotted
 
 T = TypeVar("T")
 Term = list[object]

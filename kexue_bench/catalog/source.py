@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import PluginError
-from ..modules import absolute, source_of
+from ..exports import absolute
+from ..modules import source_of
 from ..store.cache import Cache, Stamp, stamp_of
 from . import sheets
 from .sheets import ClassSheet, Sheet, Term, pack, read, unpack

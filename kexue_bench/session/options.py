@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from ..analysis.comparison import check_levels
-from ..analysis.stats import Correction
 from ..catalog.registry import Registry
 from ..errors import UsageError
 from ..store.results import DEFAULT_ROOT
+
+if TYPE_CHECKING:
+    from ..analysis.stats import Correction
 
 EngineName = Literal["local", "ray"]
 Isolation = Literal["case", "worker", "none"]
@@ -91,6 +92,9 @@ class ReadOptions:
             UnknownNameError: a metric is unknown.
             UsageError: a margin or a level that makes no sense.
         """
+        from ..analysis.comparison import check_levels
+        from ..analysis.stats import Correction
+
         check_levels(margin=self.margin, alpha=self.alpha)
         if self.correction not in get_args(Correction):
             raise UsageError(f"correction must be one of {', '.join(get_args(Correction))}", got=repr(self.correction))

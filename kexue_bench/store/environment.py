@@ -19,7 +19,8 @@ from importlib import metadata
 from pathlib import Path
 
 from ..api import Case
-from ..modules import absolute, dotted, find
+from ..exports import absolute, dotted
+from ..modules import find
 
 # Raised by hand whenever `kexue_bench.lab` may give another number for the same case.
 LAB_VERSION = 1

@@ -46,6 +46,19 @@ def test_reading_verbs_import_no_torch(arguments, stored_run):
     assert json.loads(done.stderr.splitlines()[-1]) == [0, []]
 
 
+def test_help_reads_no_file_of_a_plugin():
+    """What is read by `--help` is found without the reader of sources, its cache or a plugin."""
+    code = (
+        "import sys\nfrom kexue_bench.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "readers = ('kexue_bench.catalog', 'kexue_bench.store', 'kexue_f1')\n"
+        "print([name for name in sys.modules if name.startswith(readers)], file=sys.stderr)"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stderr.strip() == "[]"
+
+
 @pytest.fixture(scope="module")
 def stored_run(tmp_path_factory):
     """A folder with one small stored run."""
