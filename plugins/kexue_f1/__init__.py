@@ -1,10 +1,10 @@
-"""Differentiable stand-ins for F1, the rules that read a trained score, and the problems that rank them.
+"""Differentiable surrogates of F1, the rules that turn a trained score into decisions, and the tasks that rank them.
 
 The losses work in any training loop, with or without the benchmark::
 
     from kexue_f1 import SoftF1
 
-    loss, _ = SoftF1().loss(logits, targets)  # [B], or [R, B] for R problems side by side, or [R, B, C] with C labels
+    loss, _ = SoftF1().loss(logits, targets)  # [B], [R, B] for R stacked problems, or [R, B, C] with C labels
     loss.backward()
 """
 

@@ -11,7 +11,7 @@ from kexue_f1.counts import stacked, unstacked
 
 
 class BatchLoss(ABC):
-    """A loss of the batch alone, without state: a subclass writes `value`."""
+    """A loss of the batch alone, without state; a subclass implements `value`."""
 
     @abstractmethod
     def value(self, z: Tensor, y: Tensor) -> Tensor:
@@ -22,10 +22,10 @@ class BatchLoss(ABC):
         return
 
     def loss(self, logits: Tensor, targets: Tensor, state: object = None) -> tuple[Tensor, object]:
-        """The loss of `[B]`, `[R, B]` or `[R, B, C]` as `[]` or `[R]`, and the state as it was.
+        """The loss of `[B]`, `[R, B]` or `[R, B, C]` as `[]` or `[R]`, and the state unchanged.
 
         Raises:
-            ValueError: shapes that do not fit.
+            ValueError: the shapes do not match.
         """
         z, y = stacked(logits, targets)
         return unstacked(self.value(z, y), logits), state

@@ -1,4 +1,4 @@
-"""Checks of what the losses claim; each looks at the loss itself or at its draws on batches, never at a verdict."""
+"""Checks of what the losses claim; each measures the loss itself or its draws on batches and gives no verdict."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _CERTAIN = 50.0
 _PROBLEMS, _ITEMS = 4096, 12
 _STEP = 1e-6
 REGRET = 0.005
-"""A classifier whose F1 is less than this below the best decides as the best does."""
+"""A classifier whose F1 is less than this below the best counts as the best."""
 
 
-@claim("batch-size-invariant", "the mean gradient of batches is the gradient on all data", order=10)
+@claim("batch-size-invariant", "the expected gradient of a batch is the gradient on all data", order=10)
 def batch_size_invariant(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """The core's test of the mean of the draws, which are gradients of batches, against the gradient on all data."""
+    """The core's test that the draws, gradients of batches, have the gradient on all data as their mean."""
     return replace(unbiased(problem, method, ctx), claim="batch-size-invariant")
 
 
-@claim("gradient-matches-value", "the gradient is that of the value, by differences", order=20)
+@claim("gradient-matches-value", "the gradient matches central differences of the value", order=20)
 def gradient_matches_value(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Central differences in double precision at random logits, relative to the largest entry of the gradient."""
     loss = cast("F1Loss", method)
@@ -49,41 +49,41 @@ def gradient_matches_value(problem: Sampling, method: object, ctx: Context) -> E
     steps = _STEP * torch.eye(_ITEMS, dtype=z.dtype, device=z.device).unsqueeze(1)
     differences = torch.stack([(value(z + h) - value(z - h)) / (2 * _STEP) for h in steps], dim=1)
     worst = float((differences - gradient).abs().max() / gradient.abs().max().clamp_min(1e-12))
-    note = f"largest difference to central differences {worst:.2g} of the largest entry, 64 batches of {_ITEMS}"
+    note = f"largest difference from central differences {worst:.2g} of the largest entry, 64 batches of {_ITEMS}"
     return _violation("gradient-matches-value", worst, note, tolerance=1e-5)
 
 
-@claim("upper-bound(f1)", "never below one minus F1", order=30)
+@claim("upper-bound(f1)", "the loss is never below one minus F1", order=30)
 def above_f1(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """One minus F1 less the loss, the largest over random batches; F1 of no positives and none called is 1."""
+    """The largest value of one minus F1 less the loss over random batches; F1 is 1 if nothing is true or predicted."""
     return _above("upper-bound(f1)", cast("F1Loss", method), ctx, jaccard=False)
 
 
-@claim("upper-bound(jaccard)", "never below one minus Jaccard, nor so below one minus F1", order=40)
+@claim("upper-bound(jaccard)", "the loss is never below one minus Jaccard, hence never below one minus F1", order=40)
 def above_jaccard(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """One minus Jaccard less the loss, the largest over random batches, with the same convention."""
+    """The largest value of one minus Jaccard less the loss over random batches, with the same convention."""
     return _above("upper-bound(jaccard)", cast("F1Loss", method), ctx, jaccard=True)
 
 
-@claim("vertex-exact(f1)", "one minus F1 where every decision is certain", order=50)
+@claim("vertex-exact(f1)", "the loss is one minus F1 if every decision is certain", order=50)
 def is_f1_at_vertices(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """Certain decisions of every kind, batches with a positive: the loss against one minus F1."""
+    """The loss against one minus F1 at random certain decisions, on batches with a positive."""
     return _at_vertices("vertex-exact(f1)", cast("F1Loss", method), ctx, jaccard=False)
 
 
-@claim("vertex-exact(jaccard)", "one minus Jaccard where every decision is certain", order=60)
+@claim("vertex-exact(jaccard)", "the loss is one minus Jaccard if every decision is certain", order=60)
 def is_jaccard_at_vertices(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """Certain decisions of every kind, batches with a positive: the loss against one minus Jaccard."""
+    """The loss against one minus Jaccard at random certain decisions, on batches with a positive."""
     return _at_vertices("vertex-exact(jaccard)", cast("F1Loss", method), ctx, jaccard=True)
 
 
-@claim("consistent", "on all data, the smallest loss decides as the best F1 does", order=70)
+@claim("consistent", "on all data, the minimizer of the loss has the best F1", order=70)
 def consistent(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """The smallest loss among 540 linear scores on all data of two normals, and the F1 of its own decisions.
+    """The smallest loss among 540 linear scores on two normal classes, and the F1 of its own decisions.
 
-    5,000 items at the quantiles of normals two standard deviations apart, one in ten positive; slopes up to 64 stand
-    for the optimum at infinity. The violation is the regret of the decisions against the best F1, which is in closed
-    form.
+    5,000 items at the quantiles of normals two standard deviations apart, one in ten positive; the steepest slopes
+    approximate an optimum at infinity. The violation is the regret of the decisions against the best F1, known in
+    closed form.
     """
     loss, d, prior, items = cast("F1Loss", method), 2.0, 0.1, 5000
     positives = round(prior * items)
@@ -101,13 +101,13 @@ def consistent(problem: Sampling, method: object, ctx: Context) -> Evidence:
             best = float(values[place])
             found = float(thresholds[place]) + (0.0 if own is None else float(own)) / slope
     regret = best_gaussian_f1(d, prior)[1] - gaussian_f1(d, prior, found)
-    note = f"the smallest loss calls x >= {found:.3f} positive, which costs {regret:.4f} of F1"
+    note = f"the minimizer predicts positive for x >= {found:.3f}, which loses {regret:.4f} of F1"
     return _violation("consistent", regret, note, tolerance=REGRET)
 
 
-@claim("neutral-when-empty", "a batch without positives has no gradient", order=80)
+@claim("neutral-when-empty", "a batch without positives has zero gradient", order=80)
 def neutral_when_empty(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """The largest entry of the gradient in batches without positives."""
+    """The largest entry of the gradient on batches without positives."""
     loss = cast("F1Loss", method)
     z, _ = _problems(ctx, 64, ctx.dtype)
     y = torch.zeros_like(z)
@@ -119,9 +119,9 @@ def neutral_when_empty(problem: Sampling, method: object, ctx: Context) -> Evide
     return _violation("neutral-when-empty", largest, f"largest entry of the gradient {largest:.2g} in 64 empty batches")
 
 
-@claim("stacked", "a problem in a stack has the loss that it has alone", always=True, order=90)
+@claim("stacked", "a problem has the same loss in a stack as alone", always=True, order=90)
 def stacked(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """A stack of five problems, each alone in a stack of one, and the first without any stack."""
+    """A stack of five problems against each of them in a stack of one, and the first without a stack."""
     loss = cast("F1Loss", method)
     z, y = _problems(ctx, 5, ctx.dtype)
     together, _ = loss.loss(z, y, loss.init(y))
@@ -133,7 +133,7 @@ def stacked(problem: Sampling, method: object, ctx: Context) -> Evidence:
         return _violation("stacked", 1.0, f"the loss of one batch [B] must be a number, got shape {tuple(bare.shape)}")
     expected = torch.cat([*alone, bare.reshape(1)])
     gap = float((torch.cat([together, together[:1]]) - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
-    note = f"largest difference {gap:.2g} of the largest loss, a stack of 5 against its members"
+    note = f"largest difference {gap:.2g} of the largest loss between a stack of 5 and its members"
     return _violation("stacked", gap, note, tolerance=1e-5)
 
 
@@ -144,7 +144,7 @@ def _above(claim: str, loss: F1Loss, ctx: Context, *, jaccard: bool) -> Evidence
     slack = values.double() - (1 - score)
     worst = max(0.0, -float(slack.min()))
     least = float(slack.min())
-    note = f"{_PROBLEMS} random batches of {_ITEMS}, some with ties; least slack {least:.2g}"
+    note = f"{_PROBLEMS} random batches of {_ITEMS}, some with ties; smallest slack {least:.2g}"
     return _violation(claim, worst, note, tolerance=1e-5)
 
 
@@ -159,12 +159,12 @@ def _at_vertices(claim: str, loss: F1Loss, ctx: Context, *, jaccard: bool) -> Ev
 
 
 def _problems(ctx: Context, count: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Random batches `[count, 12]`: scores of several sizes, some rounded to ties, and any share of positives."""
+    """Random batches `[count, 12]`: scores on several scales, some rounded to ties, and random shares of positives."""
     noise = ctx.noise("measure")
     z = noise.normal(count, _ITEMS).to(dtype)
     size = torch.tensor([0.3, 1.0, 3.0, 10.0], dtype=dtype, device=z.device)
     z = z * size[torch.arange(count, device=z.device) % 4].unsqueeze(1)
-    # Differences are taken off the kinks, so only many problems hold ties.
+    # Central differences must avoid kinks, so only the large set of problems has ties.
     if count == _PROBLEMS:
         z[::3] = (2 * z[::3]).round() / 2
     share = noise.uniform(count, 1)
@@ -174,7 +174,7 @@ def _problems(ctx: Context, count: int, dtype: torch.dtype) -> tuple[Tensor, Ten
 
 
 def _scores(called: Tensor, y: Tensor, *, jaccard: bool, empty: float) -> Tensor:
-    """F1 or Jaccard of decisions `[R, B]`, with the value that nothing true and nothing called has; `[R]` float64."""
+    """F1 or Jaccard of decisions `[R, B]`, `empty` if nothing is true or predicted; `[R]` float64."""
     value = f1(called.unsqueeze(2), y.unsqueeze(2))
     value = value / (2 - value) if jaccard else value
     nothing = ~called.any(1) & ~(y > 0).any(1)

@@ -1,4 +1,4 @@
-"""Soft counts of a batch and the ratios of them, with everything that the methods share about shapes."""
+"""Soft counts of a batch and their ratios, with the shape handling and checks that the methods share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Counts:
         """Counts of probabilities p and targets y, both `[R, B, C]`, from the sums of p y, p and y.
 
         Args:
-            average: `macro` counts each label (K = C), `micro` all together (K = 1), `samples` each item (K = B).
+            average: `macro` counts per label (K = C), `micro` over all labels (K = 1), `samples` per item (K = B).
         """
         axes = {"macro": (1,), "micro": (1, 2), "samples": (2,)}[average]
         tp, called, true = (part.sum(axes).reshape(len(p), -1) for part in (p * y, p, y))
@@ -40,7 +40,7 @@ class Counts:
 
 
 def ratio(numerator: Tensor, denominator: Tensor, eps: float = 0.0) -> Tensor:
-    """`(numerator + eps) / (denominator + eps)`, and 0 with a gradient of 0 for 0 / 0; the numerator is the smaller."""
+    """`(numerator + eps) / (denominator + eps)`, for numerator <= denominator; 0 with zero gradient for 0 / 0."""
     tiny = torch.finfo(denominator.dtype).tiny
     return (numerator + eps) / (denominator + eps).clamp_min(tiny)
 
@@ -55,11 +55,11 @@ def stacked(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Both as `[R, B, C]`, the targets in the dtype of the logits.
 
     Raises:
-        ValueError: shapes that differ, or with no or more than three dimensions, or an empty batch.
+        ValueError: the shapes differ, do not have one to three dimensions, or the batch is empty.
     """
     if logits.shape != targets.shape:
         raise ValueError(
-            f"logits and targets must have one shape, got {tuple(logits.shape)} and {tuple(targets.shape)}"
+            f"logits and targets must have the same shape, got {tuple(logits.shape)} and {tuple(targets.shape)}"
         )
     if not 1 <= logits.ndim <= 3 or 0 in logits.shape:
         raise ValueError(
@@ -71,17 +71,17 @@ def stacked(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def unstacked(values: Tensor, logits: Tensor) -> Tensor:
-    """Values `[R]` in the shape that belongs to the logits: `[]` where these are `[B]`."""
+    """Values `[R]` in the shape that matches the logits: `[]` if these are `[B]`."""
     return values.squeeze(0) if logits.ndim == 1 else values
 
 
 def as_float(targets: Tensor) -> Tensor:
-    """Targets in a floating dtype: their own, or else the default one."""
+    """Targets in a floating dtype: unchanged if they have one, else in the default one."""
     return targets if targets.is_floating_point() else targets.to(torch.get_default_dtype())
 
 
 def check_average(average: str) -> None:
-    """Raise ValueError for a word that names no average."""
+    """Raise ValueError for an unknown average."""
     if average not in AVERAGES:
         raise ValueError(f"average must be one of {', '.join(AVERAGES)}, got {average!r}")
 

@@ -1,4 +1,4 @@
-"""Hard metrics of stacked scores: what scikit-learn computes of one problem, for R problems with C labels at once."""
+"""Hard metrics of stacked scores: what scikit-learn computes for one problem, for R problems with C labels at once."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor
 from kexue_f1.counts import Counts, f_score
 
 BINS = 15
-"""Equally full bins of the calibration error."""
+"""Number of equal-count bins of the calibration error."""
 
 
 def f1(called: Tensor, y: Tensor, average: str = "macro") -> Tensor:
     """F1 of decisions, both `[R, N, C]`: `[R]`; a ratio 0 / 0 counts as 0, in every average.
 
     Args:
-        called: bool, what is called positive.
+        called: bool, True where an item is predicted positive.
         y: targets, 0 or 1.
         average: `macro`, `micro` or `samples`, as in scikit-learn.
     """
@@ -24,10 +24,10 @@ def f1(called: Tensor, y: Tensor, average: str = "macro") -> Tensor:
 
 
 def best_threshold(scores: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The threshold of the largest F1 of each problem and label, and that F1.
+    """The threshold with the largest F1 for each problem and label, and that F1.
 
-    Calling positive what is at or above a threshold, every threshold that makes a difference is tried; the one found
-    lies in the middle between two scores, or below the smallest score. Of equals the highest stands.
+    Scores at or above the threshold are predicted positive, and every threshold that makes a difference is tried. The
+    result lies halfway between two scores, or below the smallest score. Among equals the highest is returned.
 
     Args:
         scores: `[R, N, C]`.
@@ -42,18 +42,18 @@ def best_threshold(scores: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     values = 2 * hits / (called + hits[:, -1:])
     last = ordered[:, -1:] - 1
     below = torch.cat([ordered[:, 1:], last], dim=1)
-    # Equal scores are called together: only the last of them ends a set that a threshold can make.
+    # A threshold cannot separate equal scores: only the last of a group of ties is a valid cut.
     values = values.masked_fill(below == ordered, -1.0)
     best, index = values.max(1, keepdim=True)
     threshold = (ordered.gather(1, index) + below.gather(1, index)) / 2
-    # Rounding may put the middle of two neighbours on the lower one.
+    # Rounding may put the midpoint of two adjacent scores on the lower one.
     lower = below.gather(1, index)
     threshold = torch.where(threshold <= lower, ordered.gather(1, index), threshold)
     return threshold.squeeze(1), best.squeeze(1)
 
 
 def average_precision(scores: Tensor, y: Tensor) -> Tensor:
-    """Average precision of each problem, the mean over labels that have a positive: `[R]`; ties count as one step.
+    """Average precision of each problem, the mean over labels with a positive: `[R]`; ties count as one step.
 
     Args:
         scores: `[R, N, C]`.
@@ -63,7 +63,7 @@ def average_precision(scores: Tensor, y: Tensor) -> Tensor:
     y = y.gather(1, order).to(torch.float64)
     hits = y.cumsum(1)
     precision = hits / torch.arange(1, scores.shape[1] + 1, device=scores.device).view(1, -1, 1)
-    # Each item takes the precision at the end of its group of equal scores.
+    # Each item gets the precision at the end of its group of equal scores.
     ends = torch.ones_like(ordered, dtype=torch.bool)
     ends[:, :-1] = ordered[:, 1:] != ordered[:, :-1]
     n = scores.shape[1]
@@ -76,15 +76,15 @@ def average_precision(scores: Tensor, y: Tensor) -> Tensor:
 
 
 def calibration_error(p: Tensor, y: Tensor, bins: int = BINS) -> Tensor:
-    """Expected calibration error over equally full bins of p, the mean over labels: `[R]`.
+    """Expected calibration error over equal-count bins of p, the mean over labels: `[R]`.
 
-    The items in order of p, cut into bins whose sizes differ by one at most; in each the distance of the means of p and
-    y, weighted by its size.
+    The items are sorted by p and cut into bins whose sizes differ by at most one; the error is the mean of
+    `|mean(p) - mean(y)|` over the bins, weighted by bin size.
 
     Args:
         p: probabilities, `[R, N, C]`.
         y: targets, 0 or 1.
-        bins: number of bins; no more than there are items are used.
+        bins: number of bins, at most the number of items.
     """
     ordered, order = p.to(torch.float64).sort(dim=1)
     gaps = ordered - y.gather(1, order).to(torch.float64)
@@ -96,5 +96,5 @@ def calibration_error(p: Tensor, y: Tensor, bins: int = BINS) -> Tensor:
 
 
 def called(scores: Tensor, threshold: Tensor) -> Tensor:
-    """What is at or above the threshold `[R, C]` of its problem and label: bool `[R, N, C]`."""
+    """Whether each score is at or above the threshold `[R, C]` of its problem and label: bool `[R, N, C]`."""
     return scores >= threshold.unsqueeze(1)

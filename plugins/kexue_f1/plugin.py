@@ -1,4 +1,4 @@
-"""What the f1 family registers: itself, and everything that the modules and data files of this package declare."""
+"""What the f1 family registers: itself and everything that the modules and data files of this package declare."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .mulan_files import missing
 FAMILY = FamilySpec(
     name="f1",
     title="F1 losses",
-    summary="Differentiable stand-ins for F1, each under every reading of the trained score.",
+    summary="Differentiable surrogates of F1, each under every reading of the trained score.",
     contract="kexue_f1.contract:F1Loss",
     precision_metric="mse",
     baseline="bce",
@@ -27,5 +27,5 @@ def kexue_specs() -> Sequence[object]:
 
 @hookimpl
 def kexue_skip(case: Case) -> str | None:
-    """Why a data set that the user downloads cannot be loaded here."""
+    """Why a data set that the user has to download cannot be loaded here."""
     return missing(str(case.task.fixed["name"])) if case.family == FAMILY.name and "name" in case.task.fixed else None

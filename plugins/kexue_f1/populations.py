@@ -1,8 +1,8 @@
-"""Classification problems whose laws are known, and the exact scores that linear classifiers have on them.
+"""Classification problems with known distributions, and the exact metrics of linear classifiers on them.
 
 A problem is a share of positives and a mixture of spherical normals for each class. The score `w x + b` of a linear
-classifier is then a mixture of one-dimensional normals in each class, so its F1, its average precision and its
-calibration error are integrals over one variable: no test set, no noise. Everything here is float64.
+classifier is then a mixture of one-dimensional normals in each class, so its F1, average precision and calibration
+error are one-dimensional integrals: no test set, no noise. Everything here is float64.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Part:
     """One normal component of a class.
 
     Args:
-        weight: its share of the class.
-        mean: its mean; missing coordinates are 0.
-        scale: its standard deviation in every direction.
+        weight: share of the class.
+        mean: the mean; missing coordinates are 0.
+        scale: standard deviation in every direction.
     """
 
     weight: float
@@ -43,13 +43,13 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScoreLaw:
-    """The law of the scores of R linear classifiers, class by class.
+    """The distribution of the scores of R linear classifiers in each class.
 
     Args:
         prior: share of positives.
-        weights: of the components of each class, negatives first: `[K0]` and `[K1]`.
-        means: of the score in each component, `[R, K0]` and `[R, K1]`.
-        scales: its standard deviation there, `[R, K0]` and `[R, K1]`.
+        weights: weights of the components of each class, negatives first: `[K0]` and `[K1]`.
+        means: means of the score in each component, `[R, K0]` and `[R, K1]`.
+        scales: standard deviations of the score in each component, `[R, K0]` and `[R, K1]`.
     """
 
     prior: float
@@ -58,7 +58,7 @@ class ScoreLaw:
     scales: tuple[Tensor, Tensor]
 
     def above(self, threshold: Tensor) -> tuple[Tensor, Tensor]:
-        """Share of negatives and of positives whose score is at or above thresholds `[R, ...]`: two of that shape."""
+        """Shares of negatives and of positives with a score at or above thresholds `[R, ...]`, both of that shape."""
         return self._mixed(threshold, torch.special.ndtr)
 
     def densities(self, at: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,21 +81,21 @@ class ScoreLaw:
         return out[0], out[1]
 
     def f1(self, threshold: Tensor) -> Tensor:
-        """F1 of calling positive what is at or above thresholds `[R, ...]`."""
+        """F1 if scores at or above thresholds `[R, ...]` are predicted positive."""
         negatives, positives = self.above(threshold)
         hits = self.prior * positives
         return 2 * hits / (self.prior + hits + (1 - self.prior) * negatives)
 
     @cached_property
     def grid(self) -> Tensor:
-        """Scores from far below to far above everything, `[R, G]`."""
+        """Equally spaced scores from far below to far above all components, `[R, G]`."""
         low = torch.cat([m - _REACH * s for m, s in zip(self.means, self.scales, strict=True)], dim=1).amin(1)
         high = torch.cat([m + _REACH * s for m, s in zip(self.means, self.scales, strict=True)], dim=1).amax(1)
         steps = torch.linspace(0, 1, _GRID, dtype=low.dtype, device=low.device)
         return low.unsqueeze(1) + (high - low).unsqueeze(1) * steps
 
     def average_precision(self) -> Tensor:
-        """Area under precision over recall, `[R]`, by the trapezoidal rule on the grid."""
+        """Area under the precision-recall curve, `[R]`, by the trapezoidal rule on the grid."""
         negatives, positives = self.above(self.grid)
         hits = self.prior * positives
         tiny = torch.finfo(hits.dtype).tiny
@@ -103,7 +103,7 @@ class ScoreLaw:
         return -torch.trapezoid(precision, positives, dim=1)
 
     def calibration_error(self, probability: Tensor) -> Tensor:
-        """Mean over the scores of |P(positive | score) - probability at the score on the grid `[R, G]`|: `[R]`."""
+        """Mean over scores of `|P(positive | score) - probability|`, the latter given on the grid `[R, G]`: `[R]`."""
         negatives, positives = self.densities(self.grid)
         joint = self.prior * positives
         error = (joint - probability * (joint + (1 - self.prior) * negatives)).abs()
@@ -116,7 +116,7 @@ class Population:
 
     Args:
         prior: share of positives, in (0, 1).
-        dimensions: of x.
+        dimensions: dimension of x.
         negatives: components of the negatives.
         positives: components of the positives.
     """
@@ -127,7 +127,7 @@ class Population:
     positives: tuple[Part, ...]
 
     def draw(self, noise: Noise, replicates: int, n: int) -> tuple[Tensor, Tensor]:
-        """Items `[R, n, d]` and targets `[R, n]` from a stream stacked along axis 0 (or a single one for R = 1)."""
+        """Items `[R, n, d]` and targets `[R, n]`, from noise stacked along axis 0 (or a single stream for R = 1)."""
         x = noise.normal(replicates, n, self.dimensions)
         y = (noise.uniform(replicates, n) < self.prior).to(x.dtype)
         part = noise.uniform(replicates, n)
@@ -139,7 +139,7 @@ class Population:
         return out, y
 
     def law(self, weight: Tensor, bias: Tensor) -> ScoreLaw:
-        """Law of the scores of classifiers with weights `[R, d]` and biases `[R]`."""
+        """Distribution of the scores of classifiers with weights `[R, d]` and biases `[R]`."""
         weight, bias = weight.double(), bias.double()
         norm = weight.norm(dim=1, keepdim=True).clamp_min(1e-300)
         parts = (self.negatives, self.positives)
@@ -160,12 +160,12 @@ class Population:
 
     @cached_property
     def best_linear(self) -> tuple[float, Tensor, Tensor]:
-        """The largest F1 of a linear classifier, its weight `[1, d]` of length 1 and bias `[1]` (it calls score >= 0).
+        """The largest F1 of a linear classifier, its unit weight `[1, d]` and bias `[1]` (score >= 0 is positive).
 
-        Every mean lies in the first two coordinates, and so does the best direction: a search over angles and
-        thresholds, refined by Nelder and Mead.
+        Every mean lies in the plane of the first two coordinates, and so does the best direction: a search over angles
+        and thresholds, refined by Nelder-Mead.
         """
-        # Imported where it is used: most cases need no search, and the import costs a fifth of a second.
+        # Imported here because most cases need no search and the import takes a fifth of a second.
         from scipy import optimize
 
         angles = torch.linspace(0, 2 * math.pi, 181, dtype=torch.float64)[:-1]
@@ -201,7 +201,7 @@ def _pair(values: object) -> tuple[Tensor, Tensor]:
 
 
 def _slices(parts: tuple[Part, ...]) -> list[tuple[float, float, Part]]:
-    """Intervals of a uniform number, one for each component; the last one reaches beyond 1."""
+    """Intervals of a uniform variate, one for each component; the last one extends beyond 1."""
     ends = np.cumsum([0.0, *(part.weight for part in parts)])
     ends[-1] = 2.0
     return [(float(low), float(high), part) for low, high, part in zip(ends[:-1], ends[1:], parts, strict=True)]
@@ -216,15 +216,15 @@ def posterior_logit(d: float, prior: float, x: Tensor) -> Tensor:
 
 
 def gaussian_f1(d: float, prior: float, threshold: float) -> float:
-    """F1 of calling x >= threshold positive."""
+    """F1 if x >= threshold is predicted positive."""
     hits = prior * special.ndtr(d - threshold)
     return float(2 * hits / (prior + hits + (1 - prior) * special.ndtr(-threshold)))
 
 
 def best_gaussian_f1(d: float, prior: float) -> tuple[float, float]:
-    """The threshold on x of the largest F1 and that F1, the fixed point `posterior(threshold) = F1 / 2`.
+    """The threshold on x with the largest F1, and that F1: the fixed point `posterior(threshold) = F1 / 2`.
 
-    For d = 0 nothing can be told from x: everything is called positive, and the threshold is -inf.
+    For d = 0, x is uninformative: everything is predicted positive, and the threshold is -inf.
     """
     if d == 0:
         return -math.inf, 2 * prior / (1 + prior)
@@ -237,7 +237,7 @@ def best_gaussian_f1(d: float, prior: float) -> tuple[float, float]:
 
 
 def searched_gaussian_f1(d: float, prior: float) -> tuple[float, float]:
-    """The posterior at the threshold of the largest F1 and that F1, by a search that knows of no fixed point."""
+    """The posterior at the threshold with the largest F1, and that F1, by a search without the fixed point."""
     if d == 0:
         return prior, 2 * prior / (1 + prior)
     grid = np.linspace(-10.0, d + 10.0, 4001)
@@ -245,7 +245,7 @@ def searched_gaussian_f1(d: float, prior: float) -> tuple[float, float]:
     near = (grid[max(0, place - 1)], grid[min(len(grid) - 1, place + 1)])
 
     def slope(t: float) -> float:
-        """A negative multiple of the derivative of F1: it rises through 0 at the maximum."""
+        """A negative multiple of the derivative of F1; it crosses 0 from below at the maximum."""
         hits, false = prior * special.ndtr(d - t), (1 - prior) * special.ndtr(-t)
         dhits, dfalse = -prior * math.exp(-((t - d) ** 2) / 2), -(1 - prior) * math.exp(-(t**2) / 2)
         return -float(dhits * (prior + hits + false) - hits * (dhits + dfalse))
@@ -255,10 +255,10 @@ def searched_gaussian_f1(d: float, prior: float) -> tuple[float, float]:
 
 
 def minibatch_f1(d: float, prior: float, batch: int, threshold: float) -> float:
-    """Expectation of the F1 of a batch when x >= threshold is called positive; 0 / 0 counts as 0.
+    """Expected F1 of a batch if x >= threshold is predicted positive; 0 / 0 counts as 0.
 
-    F1 is 2 j / (K + j) with K the items that are no true negatives and j the true positives among them: a binomial
-    number of the batch and a binomial share of it.
+    F1 is 2 j / (K + j) with K the number of items that are not true negatives and j the number of true positives among
+    them: K is binomial given the batch size, and j is binomial given K.
     """
     hits = prior * special.ndtr(d - threshold)
     involved = hits + prior * special.ndtr(threshold - d) + (1 - prior) * special.ndtr(-threshold)
@@ -273,7 +273,7 @@ def minibatch_f1(d: float, prior: float, batch: int, threshold: float) -> float:
 
 
 def best_minibatch_f1(d: float, prior: float, batch: int) -> tuple[float, float]:
-    """The threshold of the largest expectation of the F1 of a batch, and that expectation; -inf calls all positive."""
+    """The threshold with the largest expected F1 of a batch, and that expectation; -inf predicts all positive."""
     grid = np.linspace(-8.0, d + 8.0, 65)
     values = [minibatch_f1(d, prior, batch, t) for t in grid]
     place = int(np.argmax(values))
@@ -295,7 +295,7 @@ def best_minibatch_f1(d: float, prior: float, batch: int) -> tuple[float, float]
 
 
 def _root(rising: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function that is below 0 at the low end and above at the high end is 0, to the last bit."""
+    """The root of a function that is below 0 at the low end and above 0 at the high end, to the last bit."""
     while low < (middle := (low + high) / 2) < high:
         if rising(middle) < 0:
             low = middle

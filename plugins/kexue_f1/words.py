@@ -1,4 +1,4 @@
-"""Words that several declarations share: plain values, read without importing anything."""
+"""Values that several declarations share: plain literals, read without importing anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TUNED = "f1[reading=tuned]"
 SCORES = ("f1", "average-precision", "calibration-error", "time", "memory")
 EXACT_SCORES = ("f1", "collapse", "average-precision", "calibration-error", "zero-gradient", "f1-regret", "time")
 LABEL_SCORES = ("f1", "f1-samples", "f1-micro", "average-precision", "calibration-error", "time")
-# What `quick` trains; `standard` adds those below, and `full` smooth-ap, which compares all positives with all items.
+# The methods of `quick`; `standard` adds those below, `full` adds smooth-ap, which compares positives with all items.
 FIRST = (
     "bce",
     "weighted-bce",

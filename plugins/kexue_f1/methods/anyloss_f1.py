@@ -30,15 +30,15 @@ from kexue_f1.counts import Counts, check_average, check_positive, f_score
 class AnyLossF1(BatchLoss):
     """AnyLoss with F1: soft F1 of `A(p) = sigmoid(steepness (p - 1/2))`, p = sigmoid(z).
 
-    A amplifies p towards 0 and 1, but only to `sigmoid(-steepness / 2)`: at 10 it never falls below .0067, which caps
-    the score away from F1; at 75 gradients starve where no item is near 1/2.
+    A amplifies p towards 0 and 1, but only to `sigmoid(-steepness / 2)`: at 10 it never falls below 0.0067, which keeps
+    the score away from F1; at 75 gradients vanish if no item is near 1/2.
 
     Args:
-        steepness: L of the paper, > 0.
+        steepness: L in the paper, > 0.
         average: over labels: `macro`, `micro` or `samples`.
 
     Raises:
-        ValueError: the steepness is not above 0, or an unknown average.
+        ValueError: the steepness is not above 0, or the average is unknown.
 
     Examples:
         >>> import torch

@@ -25,17 +25,17 @@ class AsymmetricLoss(BatchLoss):
     """Asymmetric loss: the mean of `-y (1 - p)^g+ log p - (1 - y) p_m^g- log(1 - p_m)`, p_m = max(p - margin, 0).
 
     Focal loss with an exponent for each class, and easy negatives (p below the margin) dropped altogether. The official
-    code takes no gradient of the focusing weights, so its gradient is not that of its value; `weight_gradient` takes
-    the true one. The official code sums over all entries where this is a mean (equation 7).
+    code does not differentiate the focusing weights, so its gradient is not that of its value; `weight_gradient` gives
+    the true one. The official code sums over all entries; this is the mean (equation 7).
 
     Args:
         gamma_negative: g-, >= 0.
         gamma_positive: g+, >= 0.
         margin: shift of the probability of negatives, in [0, 1).
-        weight_gradient: the focusing weights are differentiated too.
+        weight_gradient: whether the focusing weights are differentiated too.
 
     Raises:
-        ValueError: an exponent below 0, or a margin outside of [0, 1).
+        ValueError: an exponent is below 0, or the margin is outside [0, 1).
 
     Examples:
         >>> import torch

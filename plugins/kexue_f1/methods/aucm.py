@@ -14,7 +14,7 @@ from kexue_f1.counts import check_not_negative
 
 @method(
     "aucm",
-    "margin loss of AUC in closed form",
+    "AUC margin loss in closed form",
     references=("Yuan et al., arXiv:2012.03173",),
     claims=("gradient-matches-value",),
     order=210,
@@ -23,17 +23,17 @@ from kexue_f1.counts import check_not_negative
 class Aucm(BatchLoss):
     """AUC margin loss: `Var+ + Var- + max(0, margin + m- - m+)^2` of p = sigmoid(z).
 
-    m and Var are mean and variance of p over each class of the batch. This is the closed form of the min-max problem of
-    the paper in its inner variables a, b and alpha, so that no special optimiser is needed (equation
-    6). A surrogate of AUC, here as a rival that only ranks. A class that is absent from the batch adds nothing, and
-    then the gap of the means does neither. Several labels: the mean of theirs. Targets are 0 or 1.
+    m and Var are the mean and variance of p over each class in the batch. This is the closed form of the paper's
+    min-max problem in its inner variables a, b and alpha, so no special optimizer is needed (equation 6). It is a
+    surrogate of AUC, included for comparison because it only ranks. If a class is absent from the batch, its variance
+    and the margin term are 0. With several labels: the mean over labels. Targets are 0 or 1.
 
     Args:
-        margin: asked between the means of the classes, >= 0.
-        version: `v2`, or `v1`, which is share of positives times share of negatives times as much.
+        margin: required gap between the class means, >= 0.
+        version: `v2`, or `v1`: `v2` times the shares of positives and of negatives.
 
     Raises:
-        ValueError: the margin is negative, or an unknown version.
+        ValueError: the margin is negative, or the version is unknown.
 
     Examples:
         >>> import torch

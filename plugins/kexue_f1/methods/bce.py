@@ -13,7 +13,7 @@ from kexue_f1.base import BatchLoss
 
 @method(
     "bce",
-    "binary cross-entropy: the baseline",
+    "binary cross-entropy, the baseline",
     claims=("gradient-matches-value", "batch-size-invariant"),
     order=10,
 )
@@ -21,9 +21,9 @@ from kexue_f1.base import BatchLoss
 class BinaryCrossEntropy(BatchLoss):
     """Binary cross-entropy: the mean of `log(1 + exp(-(2 y - 1) z))` over items and labels.
 
-    Strictly proper: its minimiser over all functions is the posterior, and a mean over items has no minibatch bias.
-    With a tuned threshold it is the baseline to beat; with logit 0 as its threshold it decides for accuracy, not for
-    F1. Soft targets are welcome.
+    Strictly proper: its minimizer over all functions is the posterior, and a mean over items has no minibatch bias.
+    With a tuned threshold it is the baseline to beat; with logit 0 as the threshold it optimizes accuracy, not F1.
+    Soft targets are allowed.
 
     Examples:
         >>> import torch

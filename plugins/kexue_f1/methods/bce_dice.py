@@ -15,24 +15,24 @@ from kexue_f1.counts import Counts, check_average, check_not_negative, f_score
 
 @method(
     "bce-dice",
-    "cross-entropy plus soft F1",
+    "binary cross-entropy plus soft F1 loss",
     claims=("gradient-matches-value",),
     knobs=(Knob(field="weight", grid=(0.1, 0.3, 1.0, 3.0, 10.0)),),
     order=110,
 )
 @dataclass(frozen=True, kw_only=True)
 class BceDice(BatchLoss):
-    """Binary cross-entropy plus `weight` times soft F1, the usual compound of segmentation.
+    """Binary cross-entropy plus `weight` times the soft F1 loss, the usual compound loss in segmentation.
 
-    The first term keeps the ranking and a gradient in every batch, the second moves the boundary towards F1's.
+    The first term keeps the ranking and a gradient in every batch; the second moves the boundary towards that of F1.
 
     Args:
-        weight: of the soft F1 loss, >= 0.
+        weight: weight of the soft F1 loss, >= 0.
         eps: smoothing of soft F1, >= 0.
-        average: of soft F1 over labels: `macro`, `micro` or `samples`.
+        average: average of soft F1 over labels: `macro`, `micro` or `samples`.
 
     Raises:
-        ValueError: weight or eps below 0, or an unknown average.
+        ValueError: weight or eps is below 0, or the average is unknown.
 
     Examples:
         >>> import torch
@@ -51,7 +51,7 @@ class BceDice(BatchLoss):
         check_average(self.average)
 
     def value(self, z: Tensor, y: Tensor) -> Tensor:
-        """Sum of the two, `[R]`."""
+        """Sum of the two terms, `[R]`."""
         entropy = functional.binary_cross_entropy_with_logits(z, y, reduction="none").mean((1, 2))
         counts = Counts.of(torch.sigmoid(z), y, self.average)
         return entropy + self.weight * (1 - f_score(counts, eps=self.eps).mean(1))

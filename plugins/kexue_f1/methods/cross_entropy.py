@@ -1,4 +1,4 @@
-"""Cross-entropy of classes."""
+"""Cross-entropy over classes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from kexue_f1.base import BatchLoss
 class CrossEntropy(BatchLoss):
     """Cross-entropy of the softmax over classes: the mean over items of `-sum over classes y log softmax(z)`.
 
-    For C classes of which one is true, `[R, B, C]`; soft targets that add up to 1 are welcome.
+    For C classes of which one is true, `[R, B, C]`; soft targets that sum to 1 are allowed.
 
     Raises:
-        ValueError: at a loss: fewer than two classes.
+        ValueError: in `loss`: there are fewer than two classes.
 
     Examples:
         >>> import torch

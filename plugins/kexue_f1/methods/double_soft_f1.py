@@ -14,7 +14,7 @@ from kexue_f1.counts import Counts, check_average, check_not_negative, ratio
 
 @method(
     "double-soft-f1",
-    "soft F1 of the positives and of the negatives",
+    "one minus the mean soft F1 of the positives and the negatives",
     references=("Maiza, 2019", "stats.stackexchange.com/questions/554907"),
     claims=("gradient-matches-value",),
     order=80,
@@ -24,15 +24,15 @@ class DoubleSoftF1(BatchLoss):
     """Double soft F1: one minus the mean of the soft F1 of the positives and that of the negatives.
 
     `1 - (2 TP / (2 TP + FN + FP) + 2 TN / (2 TN + FN + FP)) / 2` with soft counts. The second term keeps a gradient in
-    batches without positives; the optimum is that of the mean of the two, which is not F1's (Maiza, 2019; the worked
-    example of stats.stackexchange.com question 554907 is .4511).
+    batches without positives; the optimum is that of the mean of the two, not that of F1 (Maiza, 2019; the worked
+    example in stats.stackexchange.com question 554907 gives 0.4511).
 
     Args:
         eps: smoothing of every numerator and denominator, >= 0.
         average: over labels: `macro`, `micro` or `samples`.
 
     Raises:
-        ValueError: eps below 0, or an unknown average.
+        ValueError: eps is below 0, or the average is unknown.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""The hinge bound of F1."""
+"""The hinge bound on F1."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from kexue_f1.base import BatchLoss
 
 @method(
     "eban-bound",
-    "upper bound of one minus F1 from hinges",
+    "upper bound on one minus F1 from hinge losses",
     references=("Eban et al., arXiv:1608.04802",),
     claims=("gradient-matches-value", "upper-bound(f1)", "neutral-when-empty"),
     order=180,
 )
 @dataclass(frozen=True, kw_only=True)
 class EbanBound(BatchLoss):
-    """Eban's bound: `1 - 2 tp / (n + tp + fp)`, with a hinge bound of TP from below and of FP from above.
+    """Eban's bound: `1 - 2 tp / (n + tp + fp)`, with hinge bounds on TP from below and on FP from above.
 
-    `tp = sum y (1 - h)`, `fp = sum (1 - y) h`, h = max(0, 1 - (2 y - 1) z), n the positives of the batch. It is at
-    least 1 - F1 wherever its denominator is positive. Below half of n the denominator is held there, which keeps the
-    loss above 1 and its gradient pointing the right way; the paper (section 4) says nothing about that region. A batch
-    without positives has a loss of 1 and no gradient. Several labels: the mean of theirs. Targets are 0 or 1.
+    `tp = sum y (1 - h)`, `fp = sum (1 - y) h`, h = max(0, 1 - (2 y - 1) z), n the number of positives in the batch. It
+    is at least 1 - F1 wherever its denominator is positive. The denominator is clamped at n / 2 from below, which keeps
+    the loss above 1 and its gradient pointing the right way; the paper (section 4) does not cover that region. A batch
+    without positives has a loss of 1 and no gradient. With several labels: the mean over labels. Targets are 0 or 1.
 
     Examples:
         >>> import torch
@@ -45,5 +45,5 @@ class EbanBound(BatchLoss):
         return (1 - 2 * tp / (positives + tp + fp).maximum(least)).mean(1)
 
     def probability(self, logits: Tensor) -> None:
-        """A margin says nothing about probabilities."""
+        """None: a margin defines no probability."""
         del logits

@@ -15,7 +15,7 @@ from kexue_f1.counts import check_not_negative
 
 @method(
     "focal",
-    "cross-entropy that looks away from easy items",
+    "cross-entropy that down-weights easy items",
     references=("Lin et al., arXiv:1708.02002",),
     claims=("gradient-matches-value", "batch-size-invariant"),
     knobs=(Knob(field="gamma", grid=(0.5, 1.0, 2.0, 5.0)),),
@@ -25,15 +25,15 @@ from kexue_f1.counts import check_not_negative
 class Focal(BatchLoss):
     """Focal loss: the mean of `-a_t (1 - p_t)^gamma log p_t`, with p_t the probability of the item's own class.
 
-    a_t is alpha for positives and 1 - alpha for negatives. Not strictly proper; at alpha = .25 positives count a third
-    of negatives, so that the boundary z = 0 is a posterior of 1 - alpha = .75 (equation 5).
+    a_t is alpha for positives and 1 - alpha for negatives. Not strictly proper; at alpha = 0.25 positives weigh a third
+    of negatives, so the boundary z = 0 is a posterior of 1 - alpha = 0.75 (equation 5).
 
     Args:
         alpha: weight of the positives, in (0, 1).
         gamma: focusing exponent, >= 0.
 
     Raises:
-        ValueError: alpha outside of (0, 1), or gamma below 0.
+        ValueError: alpha is outside (0, 1), or gamma is below 0.
 
     Examples:
         >>> import torch
@@ -48,11 +48,11 @@ class Focal(BatchLoss):
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
-            raise ValueError(f"alpha must lie in (0, 1), got {self.alpha}; for equal classes use 0.5")
+            raise ValueError(f"alpha must lie in (0, 1), got {self.alpha}; for equal class weights use 0.5")
         check_not_negative(gamma=self.gamma)
 
     def value(self, z: Tensor, y: Tensor) -> Tensor:
-        """Mean over items and labels, `[R]`; soft targets mix the two classes' losses."""
+        """Mean over items and labels, `[R]`; soft targets mix the losses of the two classes."""
         p, q = torch.sigmoid(z), torch.sigmoid(-z)
         positive = self.alpha * q**self.gamma * functional.softplus(-z)
         negative = (1 - self.alpha) * p**self.gamma * functional.softplus(z)

@@ -1,4 +1,4 @@
-"""Soft F1 linearised at the counts of all training data: its gradient has the right mean at any batch size."""
+"""Soft F1 linearized at the counts of all training data: its gradient has the right mean at any batch size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def linearised(z: Tensor, y: Tensor, score: Tensor, size: Tensor) -> Tensor:
 
 
 def means(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Means over items of `p y` and `p + y`, off the graph, both `[R, 1, C]`."""
+    """Means over items of `p y` and `p + y`, detached, both `[R, 1, C]`."""
     p = torch.sigmoid(z.detach())
     return (p * y).mean(1, keepdim=True), (p + y).mean(1, keepdim=True)
 
@@ -33,31 +33,31 @@ def as_state(true_positives: Tensor, size: Tensor) -> State:
 
 @method(
     "global-soft-f1",
-    "soft F1 linearised at the counts of all training data",
+    "soft F1 linearized at the counts of all training data",
     claims=("gradient-matches-value", "batch-size-invariant"),
     knobs=(Knob(field="every", grid=(1, 10, 50)),),
     order=140,
 )
 @dataclass(frozen=True, kw_only=True)
 class GlobalSoftF1:
-    """Linearised soft F1: the mean of `p (F - 2 y) / D`, with F and D = mean(p + y) taken from all training data.
+    """Linearized soft F1: the mean of `p (F - 2 y) / D`, with F and D = mean(p + y) computed on all training data.
 
-    Since the derivative of 1 - F by p is `(F - 2 y) / (N D)`, the gradient of this mean over a batch of any size has
-    the full-data gradient of soft F1 as its expectation, at the weights at which F and D were taken. They are taken
-    anew in a second pass over all training data every so many steps. It is cost-sensitive with a linear loss.
+    The derivative of 1 - F with respect to p is `(F - 2 y) / (N D)`, so the gradient of this mean over a batch of any
+    size has the full-data gradient of soft F1 as its expectation, at the weights at which F and D were computed. They
+    are recomputed in a second pass over all training data every `every` steps. It is cost-sensitive with a linear loss.
 
     Args:
         every: steps from one pass over all training data to the next, >= 1; 1 leaves no bias, more leaves little.
 
     Raises:
-        ValueError: every below 1; at a loss: no state.
+        ValueError: every is below 1; in `loss`: the state is missing.
 
     Examples:
         >>> import torch
         >>> from kexue_f1 import GlobalSoftF1
         >>> logits, targets = torch.tensor([2.0, -0.9, 0.5], requires_grad=True), torch.tensor([1.0, 0.0, 1.0])
         >>> method = GlobalSoftF1()
-        >>> state = method.refresh(logits, targets, None)  # logits and targets of all training data, now and then
+        >>> state = method.refresh(logits, targets, None)  # logits and targets of all training data, periodically
         >>> loss, _ = method.loss(logits, targets, state)
         >>> loss.backward()
     """
@@ -72,14 +72,14 @@ class GlobalSoftF1:
         """The state at logits of 0."""
         return self.refresh(torch.zeros_like(as_float(targets)), targets, None)
 
-    def refresh(self, logits: Tensor, targets: Tensor, state: State | None) -> State:  # all is taken anew
+    def refresh(self, logits: Tensor, targets: Tensor, state: State | None) -> State:  # recomputed from scratch
         """Soft F1 and its denominator at the logits of all training data."""
         return as_state(*means(*stacked(logits, targets)))
 
     def loss(self, logits: Tensor, targets: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """The linearised loss of a batch, and the state as it was."""
+        """The linearized loss of a batch, and the state unchanged."""
         if state is None:
-            raise ValueError("the counts of all training data are missing: hand in the state of init or refresh")
+            raise ValueError("the counts of all training data are missing: pass the state from init or refresh")
         z, y = stacked(logits, targets)
         score, size = (part.to(z) for part in state)
         return unstacked(linearised(z, y, score, size), logits), state
@@ -91,29 +91,29 @@ class GlobalSoftF1:
 
 @method(
     "ema-soft-f1",
-    "soft F1 linearised at running means of the batches' counts",
+    "soft F1 linearized at running means of the batch counts",
     knobs=(Knob(field="decay", grid=(0.9, 0.97, 0.99, 0.997), scale="linear"),),
     order=150,
 )
 @dataclass(frozen=True, kw_only=True)
 class EmaSoftF1:
-    """`global-soft-f1` with running means of the batches' counts in place of a second pass.
+    """`global-soft-f1` with running means of the batch counts instead of a second pass.
 
-    The means of `p y` and `p + y` follow the batches with weight 1 - decay; the batch at hand is in them already. They
-    lag behind the weights, and are noisy where a batch holds few positives, so the gradient is right only nearly.
+    The means of `p y` and `p + y` follow the batches with weight 1 - decay and include the current batch. They lag
+    behind the weights and are noisy if a batch holds few positives, so the gradient is only approximately unbiased.
 
     Args:
-        decay: of the running means, in [0, 1); 0 is soft F1 of the batch itself.
+        decay: decay of the running means, in [0, 1); 0 is soft F1 of the batch itself.
 
     Raises:
-        ValueError: a decay outside of [0, 1); at a loss: no state.
+        ValueError: the decay is outside [0, 1); in `loss`: the state is missing.
 
     Examples:
         >>> import torch
         >>> from kexue_f1 import EmaSoftF1
         >>> logits, targets = torch.tensor([2.0, -0.9, 0.5], requires_grad=True), torch.tensor([1.0, 0.0, 1.0])
         >>> method = EmaSoftF1()
-        >>> state = method.init(targets)  # of all training data
+        >>> state = method.init(targets)  # targets of all training data
         >>> loss, state = method.loss(logits, targets, state)
         >>> loss.backward()
     """
@@ -126,7 +126,7 @@ class EmaSoftF1:
 
     @property
     def warmup(self) -> int:
-        """Batches until the start has less than e^-5 of the weight."""
+        """Batches until the initial state has about e^-5 of the weight."""
         return round(5 / (1 - self.decay))
 
     def init(self, targets: Tensor) -> State:
@@ -134,9 +134,9 @@ class EmaSoftF1:
         return means(*stacked(torch.zeros_like(as_float(targets)), targets))
 
     def loss(self, logits: Tensor, targets: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """The linearised loss of a batch, and the running means after it."""
+        """The linearized loss of a batch, and the running means after it."""
         if state is None:
-            raise ValueError("the running means are missing: hand in the state of init(targets)")
+            raise ValueError("the running means are missing: pass the state from init(targets)")
         z, y = stacked(logits, targets)
         new = tuple(
             self.decay * old.to(z) + (1 - self.decay) * now for old, now in zip(state, means(z, y), strict=True)

@@ -14,8 +14,8 @@ from kexue_f1.base import BatchLoss
 def lovasz_extension(errors: Tensor, y: Tensor) -> Tensor:
     """The Lovász extension of the Jaccard loss of misclassified items, at errors `[R, B, C]` with targets y: `[R, C]`.
 
-    The errors, from large to small, times the growth of the Jaccard loss as the items join the set of mistakes one by
-    one (equations 8 and 9).
+    The errors, sorted from large to small, times the increments of the Jaccard loss as the items join the set of
+    mistakes one by one (equations 8 and 9).
     """
     ordered, order = errors.sort(dim=1, descending=True)
     y = y.gather(1, order)
@@ -28,7 +28,7 @@ def lovasz_extension(errors: Tensor, y: Tensor) -> Tensor:
 
 @method(
     "lovasz-hinge",
-    "convex extension of the Jaccard loss on hinge errors",
+    "Lovász extension of the Jaccard loss at hinge errors",
     references=("Berman et al., arXiv:1705.08790", "Yu and Blaschko, arXiv:1512.07797"),
     claims=("gradient-matches-value", "upper-bound(jaccard)"),
     order=160,
@@ -37,8 +37,8 @@ def lovasz_extension(errors: Tensor, y: Tensor) -> Tensor:
 class LovaszHinge(BatchLoss):
     """Lovász hinge: the Lovász extension of the Jaccard loss at the hinge errors `max(0, 1 - (2 y - 1) z)`.
 
-    Convex in the logits and an upper bound of `1 - Jaccard`, so of `1 - F1` too. Several labels: the mean of theirs. A
-    batch without positives costs its largest error (section 3). Targets are 0 or 1.
+    Convex in the logits and an upper bound on `1 - Jaccard`, hence on `1 - F1`. With several labels: the mean over
+    labels. The loss of a batch without positives is its largest error (section 3). Targets are 0 or 1.
 
     Examples:
         >>> import torch
@@ -53,13 +53,13 @@ class LovaszHinge(BatchLoss):
         return lovasz_extension((1 - (2 * y - 1) * z).relu(), y).mean(1)
 
     def probability(self, logits: Tensor) -> None:
-        """A margin says nothing about probabilities."""
+        """None: a margin defines no probability."""
         del logits
 
 
 @method(
     "lovasz-softmax",
-    "extension of the Jaccard loss on errors of probabilities",
+    "Lovász extension of the Jaccard loss at errors of probabilities",
     references=("Berman et al., arXiv:1705.08790",),
     claims=("gradient-matches-value", "vertex-exact(jaccard)", "consistent", "neutral-when-empty"),
     needs="one-label",
@@ -69,12 +69,12 @@ class LovaszHinge(BatchLoss):
 class LovaszSoftmax(BatchLoss):
     """Lovász-softmax: the Lovász extension of the Jaccard loss at the errors `|y - p|`.
 
-    For C classes of which one is true p is the softmax, and the loss is the mean over the classes present in the batch;
-    for a binary problem p is the sigmoid and the loss is that of the positives, 0 for a batch without any. At
+    For C classes of which one is true, p is the softmax and the loss is the mean over the classes present in the batch;
+    for a binary problem, p is the sigmoid and the loss is that of the positives, 0 for a batch without any. At
     saturated p it is exactly `1 - Jaccard` (section 4).
 
     Raises:
-        ValueError: at a loss: several labels of which not exactly one is true in each item.
+        ValueError: in `loss`: there are several labels and not exactly one is true for each item.
 
     Examples:
         >>> import torch
@@ -91,7 +91,7 @@ class LovaszSoftmax(BatchLoss):
         elif bool(((y == 0) | (y == 1)).all()) and bool((y.sum(2) == 1).all()):
             p = z.softmax(2)
         else:
-            raise ValueError("lovasz-softmax needs exactly one true class an item; for several labels use lovasz-hinge")
+            raise ValueError("lovasz-softmax needs one true class per item; for several labels use lovasz-hinge")
         present = (y.sum(1) > 0).to(z.dtype)
         return (lovasz_extension((y - p).abs(), y) * present).sum(1) / present.sum(1).clamp_min(1.0)
 

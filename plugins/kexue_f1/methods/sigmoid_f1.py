@@ -30,8 +30,8 @@ from kexue_f1.counts import Counts, check_average, check_not_negative, check_pos
 class SigmoidF1(BatchLoss):
     """sigmoidF1: soft F1 with `p = sigmoid(beta (z + eta))` of the raw output z of the last layer.
 
-    beta to infinity gives hard F1, and no gradient. This is the formula on logits (section 4); the
-    code published with it applies a sigmoid before this one, which is another loss with hardly any gradient.
+    As beta goes to infinity this becomes hard F1, without a gradient. This is the formula on logits (section 4); the
+    published code applies a sigmoid before this one, which is a different loss with hardly any gradient.
 
     Args:
         beta: steepness, > 0.
@@ -40,7 +40,7 @@ class SigmoidF1(BatchLoss):
         average: over labels: `macro`, `micro` or `samples`.
 
     Raises:
-        ValueError: beta not above 0, eps below 0, or an unknown average.
+        ValueError: beta is not above 0, eps is below 0, or the average is unknown.
 
     Examples:
         >>> import torch

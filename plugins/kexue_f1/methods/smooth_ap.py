@@ -14,7 +14,7 @@ from kexue_f1.counts import check_positive
 
 @method(
     "smooth-ap",
-    "average precision with smooth comparisons",
+    "one minus average precision with smooth comparisons",
     references=("Brown et al., arXiv:2007.12163",),
     claims=("gradient-matches-value", "neutral-when-empty"),
     knobs=(Knob(field="temperature", grid=(0.01, 0.1, 1.0)),),
@@ -27,12 +27,12 @@ from kexue_f1.counts import check_positive
 )
 @dataclass(frozen=True, kw_only=True)
 class SmoothAp(BatchLoss):
-    """SmoothAP: one minus average precision with every comparison of two scores made by a sigmoid.
+    """Smooth-AP: one minus average precision with every comparison of two scores replaced by a sigmoid.
 
     The mean over positives i of `(1 + sum over positives s_ij) / (1 + sum over all others s_ij)`, with
-    `s_ij = sigmoid((z_j - z_i) / temperature)`. temperature to 0 gives average precision; its value on a batch is not
-    that on all data. Time and memory are positives times items. A batch without positives has a loss of 1 and no
-    gradient. Several labels: the mean of theirs (equation 8). Targets are 0 or 1.
+    `s_ij = sigmoid((z_j - z_i) / temperature)`. As the temperature goes to 0 it becomes average precision; its value on
+    a batch is not that on all data. Time and memory grow as positives times items. A batch without positives has a loss
+    of 1 and no gradient. With several labels: the mean over labels (equation 8). Targets are 0 or 1.
 
     Args:
         temperature: softness of a comparison, > 0.
@@ -56,17 +56,17 @@ class SmoothAp(BatchLoss):
     def value(self, z: Tensor, y: Tensor) -> Tensor:
         """Mean over labels, `[R]`."""
         z, y = z.transpose(1, 2), (y > 0.5).to(z.dtype).transpose(1, 2)
-        # All problems of a stack get room for the largest number of positives among them.
+        # Every problem of the stack is padded to the largest number of positives among them.
         most = max(1, int(y.sum(2).max()))
         is_positive, index = y.sort(dim=2, descending=True, stable=True)
         is_positive, index = is_positive[..., :most], index[..., :most]
         pairs = torch.sigmoid((z.unsqueeze(2) - z.gather(2, index).unsqueeze(3)) / self.temperature)
-        # An item's comparison with itself is a half of each sum; it counts 1, its own rank.
+        # An item's comparison with itself contributes 1/2 to each sum; it must count 1, its own rank.
         rank = 0.5 + pairs.sum(3)
         rank_among_positives = 0.5 + (pairs * y.unsqueeze(2)).sum(3)
         precision = (is_positive * rank_among_positives / rank).sum(2) / is_positive.sum(2).clamp_min(1.0)
         return (1 - precision).mean(1)
 
     def probability(self, logits: Tensor) -> None:
-        """A rank loss says nothing about probabilities."""
+        """None: a ranking loss defines no probability."""
         del logits

@@ -17,7 +17,7 @@ LINKS = ("sigmoid", "softmax")
 
 @method(
     "soft-f1",
-    "one minus F1 of soft counts, the Dice loss",
+    "one minus the F1 of soft counts (Dice loss)",
     references=("kexue.fm archives/6620", "Milletari et al., arXiv:1606.04797"),
     claims=(
         "gradient-matches-value",
@@ -34,20 +34,20 @@ LINKS = ("sigmoid", "softmax")
 class SoftF1(BatchLoss):
     """Soft F1: `1 - ((1 + beta^2) TP + eps) / ((1 + beta^2) TP + beta^2 FN + FP + eps)` of soft counts of the batch.
 
-    With TP the sum of p y and so on; for beta = 1 this is the Dice loss `1 - (2 TP + eps) / (sum p + sum y + eps)`. On
-    all data its best value is that of F1 itself. On a batch of B it is another function: its mean over batches is
-    largest at lower thresholds, and for a batch without positives the gradient is zero (eps = 0) or `-eps / (sum p +
-    eps)^2` (eps > 0), which pushes everything down: where positives are rare, eps = 1 ends with nothing called
+    TP is the sum of p y and so on; for beta = 1 this is the Dice loss `1 - (2 TP + eps) / (sum p + sum y + eps)`. On
+    all data its optimum is that of F1 itself. On a batch of B items it is a different function: the mean F1 of batches
+    is largest at lower thresholds, and for a batch without positives the gradient is zero (eps = 0) or `-eps / (sum p +
+    eps)^2` (eps > 0), which pushes all scores down: if positives are rare, eps = 1 ends with nothing predicted
     positive. Its score is neither calibrated nor finite at the optimum (V-Net squares p).
 
     Args:
         eps: smoothing of numerator and denominator, >= 0; 0 / 0 counts as an F of 0.
-        average: over labels: `macro` a mean of ratios, `micro` pooled counts, `samples` a mean over items.
-        beta: of F_beta, > 0.
-        link: `sigmoid`, or `softmax` over the labels where exactly one is true.
+        average: average over labels: `macro` (mean of ratios), `micro` (pooled counts) or `samples` (mean over items).
+        beta: beta of F_beta, > 0.
+        link: `sigmoid`, or `softmax` over the labels if exactly one is true.
 
     Raises:
-        ValueError: eps below 0, beta not above 0, or an unknown word.
+        ValueError: eps is below 0, beta is not above 0, or the average or link is unknown.
 
     Examples:
         >>> import torch
@@ -77,7 +77,7 @@ class SoftF1(BatchLoss):
         return 1 - f_score(Counts.of(_linked(z, self.link), y, self.average), beta=self.beta, eps=self.eps).mean(1)
 
     def probability(self, logits: Tensor) -> Tensor:
-        """The link."""
+        """The link applied to the logits."""
         return _linked(logits, self.link)
 
 

@@ -1,4 +1,4 @@
-"""Tversky loss and its focal form."""
+"""Tversky loss and focal Tversky loss."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def tversky_index(z: Tensor, y: Tensor, *, alpha: float, beta: float, eps: float
 
 @method(
     "tversky",
-    "soft counts with weights for the two kinds of error",
+    "soft F1 with separate weights for false positives and false negatives",
     references=("Salehi et al., arXiv:1706.05721",),
     claims=(
         "gradient-matches-value",
@@ -33,8 +33,7 @@ def tversky_index(z: Tensor, y: Tensor, *, alpha: float, beta: float, eps: float
 class Tversky(BatchLoss):
     """Tversky loss: `1 - (TP + eps) / (TP + alpha FP + beta FN + eps)` with soft counts of the batch.
 
-    alpha = beta = 1/2 is soft F1, alpha = beta = 1 the soft Jaccard loss; the paper's values ask for recall
-    (equation 3).
+    alpha = beta = 1/2 is soft F1, alpha = beta = 1 the soft Jaccard loss; the paper's values favor recall (equation 3).
 
     Args:
         alpha: weight of false positives, > 0.
@@ -43,7 +42,7 @@ class Tversky(BatchLoss):
         average: over labels: `macro`, `micro` or `samples`.
 
     Raises:
-        ValueError: a weight not above 0, eps below 0, or an unknown average.
+        ValueError: a weight is not above 0, eps is below 0, or the average is unknown.
 
     Examples:
         >>> import torch
@@ -71,7 +70,7 @@ class Tversky(BatchLoss):
 
 @method(
     "focal-tversky",
-    "a power of the Tversky loss",
+    "Tversky loss raised to a power",
     references=("Abraham and Khan, arXiv:1810.07842",),
     claims=("gradient-matches-value", Claimed(name="neutral-when-empty", when="eps == 0")),
     knobs=(Knob(field="gamma", grid=(0.5, 0.75, 1.0, 1.5, 2.0)),),
@@ -81,8 +80,8 @@ class Tversky(BatchLoss):
 class FocalTversky(BatchLoss):
     """Focal Tversky loss: the mean over labels of `(1 - TI)^gamma`, TI the Tversky index.
 
-    gamma is the exponent itself; the paper writes 1 / gamma with gamma = 4/3, so .75. The power comes before the mean
-    over labels: libraries that take it after agree for one label only.
+    gamma is the exponent itself; the paper writes 1 / gamma with gamma = 4/3, hence 0.75. The power is taken before the
+    mean over labels: libraries that take it afterwards agree for one label only.
 
     Args:
         alpha: weight of false positives, > 0.
@@ -92,7 +91,7 @@ class FocalTversky(BatchLoss):
         average: over labels: `macro`, `micro` or `samples`.
 
     Raises:
-        ValueError: a weight or the exponent not above 0, eps below 0, or an unknown average.
+        ValueError: a weight or the exponent is not above 0, eps is below 0, or the average is unknown.
 
     Examples:
         >>> import torch
@@ -116,5 +115,5 @@ class FocalTversky(BatchLoss):
     def value(self, z: Tensor, y: Tensor) -> Tensor:
         """Mean over labels or items, `[R]`."""
         index = tversky_index(z, y, alpha=self.alpha, beta=self.beta, eps=self.eps, average=self.average)
-        # The power has an infinite slope at 0, where the index is exactly 1.
+        # The power may have an infinite slope at 0, where the index is exactly 1.
         return (1 - index).clamp_min(torch.finfo(z.dtype).eps).pow(self.gamma).mean(1)

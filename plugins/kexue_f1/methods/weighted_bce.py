@@ -24,14 +24,14 @@ class WeightedBinaryCrossEntropy:
     """Weighted binary cross-entropy: the mean of `w y log(1 + e^-z) + (1 - y) log(1 + e^z)`.
 
     Its boundary z = 0 is the posterior `1 / (1 + w)`. The usual weight, negatives over positives, puts it at the prior:
-    right for balanced accuracy, far too low for F1 (F1 of .096 where .321 can be had, for normal classes two standard
+    right for balanced accuracy, far too low for F1 (an F1 of 0.096 instead of 0.321 for normal classes two standard
     deviations apart and one positive in a hundred).
 
     Args:
-        weight: w, >= 0; 0 for negatives over positives of each label in the training data.
+        weight: w, >= 0; 0 means negatives over positives of each label in the training data.
 
     Raises:
-        ValueError: the weight is negative; at a loss: it is 0 and there is no state from `init`.
+        ValueError: the weight is negative; in `loss`: it is 0 and the state from `init` is missing.
 
     Examples:
         >>> import torch
@@ -48,23 +48,23 @@ class WeightedBinaryCrossEntropy:
         check_not_negative(weight=self.weight)
 
     def init(self, targets: Tensor) -> Tensor | None:
-        """Negatives over positives of each label, `[R, 1, C]`; None where the weight is given."""
+        """Negatives over positives of each label, `[R, 1, C]`; None if the weight is given."""
         if self.weight:
             return None
         _, y = stacked(as_float(targets), targets)
         positives = y.sum(1, keepdim=True)
-        # A label without a positive has no weight to speak of; any finite one gives the same loss.
+        # A label without positives has no defined weight; any finite one gives the same loss.
         return (y.shape[1] - positives) / positives.clamp_min(1.0)
 
     def loss(self, logits: Tensor, targets: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Mean over items and labels."""
         z, y = stacked(logits, targets)
         if state is None and not self.weight:
-            raise ValueError("weight 0 stands for the ratio in the training data: hand in the state of init(targets)")
+            raise ValueError("weight 0 means the ratio in the training data: pass the state from init(targets)")
         weight = self.weight if state is None else state.to(z)
         values = weight * y * functional.softplus(-z) + (1 - y) * functional.softplus(z)
         return unstacked(values.mean((1, 2)), logits), state
 
     def probability(self, logits: Tensor) -> Tensor:
-        """`sigmoid(logits)`, which is the posterior under equal classes, not under those of the data."""
+        """`sigmoid(logits)`: with the default weight the posterior under equal class priors, not under the data's."""
         return torch.sigmoid(logits)

@@ -1,4 +1,4 @@
-"""Zero-bounded log-sum-exp and pairwise rank loss."""
+"""Zero-bounded log-sum-exp and pairwise rank-based loss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kexue_f1.counts import stacked, unstacked
 
 @method(
     "zlpr",
-    "rank loss of a set of labels, with its threshold at 0",
+    "ranking loss of a set of labels, with the threshold at 0",
     references=("Su et al., arXiv:2208.02955", "kexue.fm archives/7359"),
     claims=("gradient-matches-value",),
     order=200,
@@ -23,10 +23,9 @@ from kexue_f1.counts import stacked, unstacked
 class Zlpr(BatchLoss):
     """ZLPR: `log(1 + sum over negatives e^z) + log(1 + sum over positives e^-z)` of a set of labels.
 
-    It ranks every positive above 0 and above every negative; the threshold is logit 0 by construction, and it is no
-    threshold of probability. The set is the labels of an item, `[R, B, C]`, and the loss is the mean over items; for a
-    binary problem, `[B]` or `[R, B]`, the batch itself is the set (equation 6).
-    Targets are 0 or 1.
+    It ranks every positive above 0 and above every negative; the threshold is logit 0 by construction and does not
+    correspond to a probability. The set is the labels of an item, `[R, B, C]`, and the loss is the mean over items; for
+    a binary problem, `[B]` or `[R, B]`, the batch itself is the set (equation 6). Targets are 0 or 1.
 
     Examples:
         >>> import torch
@@ -46,12 +45,12 @@ class Zlpr(BatchLoss):
         return unstacked(self.value(z, y), logits), state
 
     def value(self, z: Tensor, y: Tensor) -> Tensor:
-        """Mean over items of the loss of their labels, `[R]`."""
+        """Mean over items of the loss over their labels, `[R]`."""
         zero = torch.zeros_like(z[..., :1])
         negative = torch.cat([zero, z.masked_fill(y > 0.5, -torch.inf)], dim=2).logsumexp(2)
         positive = torch.cat([zero, (-z).masked_fill(y <= 0.5, -torch.inf)], dim=2).logsumexp(2)
         return (negative + positive).mean(1)
 
     def probability(self, logits: Tensor) -> None:
-        """A rank loss says nothing about probabilities."""
+        """None: a ranking loss defines no probability."""
         del logits

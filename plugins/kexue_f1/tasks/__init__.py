@@ -1,1 +1,1 @@
-"""The problems of the family."""
+"""The tasks of the family."""

@@ -1,4 +1,4 @@
-"""Binary problems on the data sets that scikit-learn brings along."""
+"""Binary problems on the data sets that ship with scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def one_against_rest(ctx: Context, name: str, positive: int) -> Data:
-    """A bundled data set with one class as the positives: `[n, d]` and `[n]`."""
+    """A bundled data set with one class as the positives: items `[n, d]` and targets `[n]`."""
     data = ctx.data(name)
     x = data["inputs"].to(ctx.device, ctx.dtype)
     return x, (data["targets"] == positive).to(ctx.device, ctx.dtype)
@@ -23,7 +23,7 @@ def one_against_rest(ctx: Context, name: str, positive: int) -> Data:
 
 @task(
     "breast-cancer-f1",
-    "malignant against benign, nearly separable: a check that a loss works, not a ranking",
+    "malignant against benign tumors, nearly separable: a check that a loss works, not a ranking",
     version=1,
     kind="trained",
     offers={"one-label"},
@@ -42,18 +42,18 @@ def one_against_rest(ctx: Context, name: str, positive: int) -> Data:
 )
 @dataclass(frozen=True, kw_only=True)
 class BreastCancerF1(HeldOutTask):
-    """Malignant against benign tumours, a linear score of 30 features: 569 items, 37 % malignant.
+    """Malignant against benign tumors, a linear score of 30 features: 569 items, 37 % malignant.
 
-    Nearly separable and nearly balanced: every loss reaches an F1 of about .96 and a split moves it by .02, so this is
-    a check that a loss works at all, not a ranking.
+    Nearly separable and nearly balanced: every loss reaches an F1 of about 0.96 and splits differ by 0.02, so this
+    checks that a loss works at all and does not rank losses.
 
     Args:
-        batch: items of a step; 0 for all.
-        steps: optimisation steps.
+        batch: items per step; 0 for all.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a setting outside of its range.
+        ValueError: a setting is out of range.
     """
 
     batch: int = 32
@@ -61,7 +61,7 @@ class BreastCancerF1(HeldOutTask):
     lr: float = 0.05
 
     def items(self, ctx: Context) -> Data:
-        """Malignant tumours are the positives."""
+        """Malignant tumors are the positives."""
         return one_against_rest(ctx, "breast_cancer", 0)
 
 
@@ -86,13 +86,13 @@ class DigitsF1(HeldOutTask):
     """One handwritten digit against the other nine, a linear score of 64 pixels: 1,797 items, about 10 % positives.
 
     Args:
-        digit: the positive one, 0 .. 9; 8 is the hardest.
-        batch: items of a step; 0 for all.
-        steps: optimisation steps.
+        digit: the positive digit, 0 .. 9; 8 is the hardest.
+        batch: items per step; 0 for all.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a setting outside of its range.
+        ValueError: a setting is out of range.
     """
 
     digit: int = 8
@@ -106,7 +106,7 @@ class DigitsF1(HeldOutTask):
             raise ValueError(f"digit must lie in 0 .. 9, got {self.digit}")
 
     def items(self, ctx: Context) -> Data:
-        """The digit is positive."""
+        """The images of the digit are the positives."""
         return one_against_rest(ctx, "digits", self.digit)
 
 
@@ -131,13 +131,13 @@ class WineF1(HeldOutTask):
     """One cultivar of wine against the other two, a linear score of 13 features: 178 items.
 
     Args:
-        cultivar: the positive one, 0 .. 2; 1 is the largest, 40 %.
-        batch: items of a step; 0 for all.
-        steps: optimisation steps.
+        cultivar: the positive cultivar, 0 .. 2; 1 is the most frequent, 40 %.
+        batch: items per step; 0 for all.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a setting outside of its range.
+        ValueError: a setting is out of range.
     """
 
     cultivar: int = 1
@@ -151,5 +151,5 @@ class WineF1(HeldOutTask):
             raise ValueError(f"cultivar must lie in 0 .. 2, got {self.cultivar}")
 
     def items(self, ctx: Context) -> Data:
-        """The cultivar is positive."""
+        """The wines of the cultivar are the positives."""
         return one_against_rest(ctx, "wine", self.cultivar)

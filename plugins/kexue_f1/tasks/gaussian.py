@@ -1,4 +1,4 @@
-"""Training on populations whose laws are known: the score of what was learned is exact, only the training is random."""
+"""Training on populations with known distributions: the evaluation is exact, only the training is random."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from kexue_f1.contract import F1Loss
 
 ITEMS = 10_000
-"""Training items, and as many for validation."""
+"""Number of training items, and of validation items."""
 _COLLAPSED = 0.1
-"""Share of the best F1 below which a classifier counts as calling nothing positive."""
+"""Share of the best F1 below which a classifier counts as predicting nothing positive."""
 _SATURATED = 8.0
 
 
 class PopulationTask:
-    """What tasks on populations share; each declares its population, its best classifier and its fields."""
+    """Base of the tasks on populations; each declares its population, its best classifier and its fields."""
 
     batch: int
     steps: int
@@ -40,15 +40,15 @@ class PopulationTask:
 
     @property
     def population(self) -> Population:
-        """Where items come from."""
+        """The population that items are drawn from."""
         raise NotImplementedError
 
     def best(self) -> tuple[float, Tensor, Tensor]:
-        """The largest F1 of a linear classifier, and one that has it: weight `[1, d]`, bias `[1]`, score >= 0."""
+        """The largest F1 of a linear classifier, and one that attains it at score >= 0: weight `[1, d]`, bias `[1]`."""
         return self.population.best_linear
 
     def build(self, method: F1Loss, ctx: Context) -> F1Training:
-        """One training of all replicates, each with data of its own."""
+        """One training of all replicates, each with its own data."""
         data, held = (
             self.population.draw(ctx.noise(stream, stack=0), len(ctx.replicates), ITEMS)
             for stream in ("data", "measure")
@@ -56,9 +56,9 @@ class PopulationTask:
         return training(method, ctx, data, held=held, batch=self.batch, lr=self.lr)
 
     def measure(self, training: F1Training, ctx: Context) -> Measure:
-        """Exact F1 and regret under the readings; at the end also what needs all readings and the whole law.
+        """Exact F1 and regret under the readings; at the end also the metrics that need the whole distribution.
 
-        Between the marks of the end, only the reading `0.5` is measured: the others sort the validation data.
+        Before the end only the reading `0.5` is measured, because the others sort the validation data.
         """
         method, model = training.method, training.score
         held_x, held_y = training.held
@@ -88,7 +88,7 @@ class PopulationTask:
         return measured
 
     def score(self, method: F1Loss, ctx: Context) -> float:
-        """Exact F1 at the threshold tuned on validation data, mean over replicates; NaN where the training diverged."""
+        """Exact F1 at the threshold tuned on validation data, mean over replicates; NaN if the training diverged."""
         training = self.build(method, ctx)
         trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
         if trained.diverged:
@@ -97,12 +97,12 @@ class PopulationTask:
         return math.nan if tuned is None else float(tuned.mean())
 
     def _record_collapse(self, ctx: Context, training: F1Training, share: Tensor, weight: Tensor, bias: Tensor) -> None:
-        """Name what went wrong where nothing is called positive although the loss itself asks for something else.
+        """Record and explain a collapse: nothing is predicted positive although the loss itself prefers otherwise.
 
-        `collapse` is 1 for a replicate whose own threshold gives less than a tenth of the best F1 while its loss, on
-        all training data, is smaller at the best linear rule. Where the mean loss of batches is smaller at the trained
-        weights all the same, batches have led it there: `empty-batch-collapse`. Else the training did not get to what
-        all data and batches agree on: `short-of-own-optimum`.
+        `collapse` is 1 for a replicate whose own threshold gives less than a tenth of the best F1 although its loss, on
+        all training data, is smaller at the best linear rule. If the mean loss of batches is nevertheless smaller at
+        the trained weights, the batches are the cause: `empty-batch-collapse`. Otherwise the training did not reach the
+        optimum on which all data and batches agree: `short-of-own-optimum`.
         """
         method, model, batch = training.method, training.score, self.batch
         rule = (model.x.double() @ weight.squeeze(0).to(model.x.device) + bias.to(model.x.device)).to(model.x)
@@ -126,7 +126,7 @@ class PopulationTask:
 
 
 def _mean_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object, size: int) -> Tensor:
-    """Mean loss of the disjoint batches of a size, `[R]`; an item that is left over is in none."""
+    """Mean loss over disjoint batches of a size, `[R]`; leftover items are dropped."""
     count = y.shape[1] // size
     batches, targets = (part[:, : count * size].reshape(-1, size) for part in (scores, y))
     values, _ = method.loss(batches, targets, repeated(state, count))
@@ -135,7 +135,7 @@ def _mean_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object, size: i
 
 @task(
     "gaussian-f1",
-    "a linear score of two normal classes; F1 and regret exact on the population",
+    "a linear score of two normal classes, with exact F1 and regret on the population",
     version=1,
     kind="trained",
     offers={"one-label"},
@@ -165,22 +165,22 @@ def _mean_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object, size: i
 )
 @dataclass(frozen=True, kw_only=True)
 class GaussianF1(PopulationTask):
-    """Two unit normals a distance apart, a linear score, and the best F1 in closed form.
+    """Two unit normals at a distance d, a linear score, and the best F1 in closed form.
 
-    10,000 training items, as many for validation, of which a replicate has its own; Adam from weights near 0. F1 and
-    regret are those of the learned score on the population itself, average precision and calibration error too, by
-    integrals over the score: no test set. The distance lies along the diagonal, so that no coordinate is special.
+    10,000 training items and as many for validation, drawn anew for each replicate; Adam from weights near 0. F1,
+    regret, average precision and calibration error are those of the learned score on the population itself, by
+    integrals over the score: no test set. The means differ along the diagonal, so no coordinate is special.
 
     Args:
         d: distance of the means, > 0.
         prior: share of positives, in (0, 1).
-        dimensions: of x, >= 1; in one dimension all losses rank alike and only thresholds differ.
-        batch: items of a step; 0 for all.
-        steps: optimisation steps.
+        dimensions: dimension of x, >= 1; in one dimension all losses rank alike and only thresholds differ.
+        batch: items per step; 0 for all.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a setting outside of its range.
+        ValueError: a setting is out of range.
     """
 
     d: float = 2.0
@@ -212,7 +212,7 @@ class GaussianF1(PopulationTask):
         )
 
     def best(self) -> tuple[float, Tensor, Tensor]:
-        """The posterior against half the best F1."""
+        """The rule that compares the posterior with half the best F1."""
         threshold, value = best_gaussian_f1(self.d, self.prior)
         weight = torch.full((1, self.dimensions), 1 / math.sqrt(self.dimensions), dtype=torch.float64)
         return value, weight, torch.tensor([-threshold], dtype=torch.float64)
@@ -224,7 +224,7 @@ class GaussianF1(PopulationTask):
 
 @task(
     "misspecified-f1",
-    "positives on two sides: the likeliest linear score is not the best for F1, whatever its threshold",
+    "positives on two sides: the maximum-likelihood score is not the best for F1 at any threshold",
     version=1,
     kind="trained",
     offers={"one-label"},
@@ -244,23 +244,23 @@ class GaussianF1(PopulationTask):
 )
 @dataclass(frozen=True, kw_only=True)
 class MisspecifiedF1(PopulationTask):
-    """Positives on two sides of the negatives: no linear score is right, and the likeliest is not the best for F1.
+    """Positives on two sides of the negatives: the linear score of maximum likelihood is not the best for F1.
 
-    Negatives are standard normal; of the positives 60 % lie about (2.5, 0) with deviation 1 and 40 % about (-2, 1) with
-    deviation 1/2, further coordinates are noise. The linear score of maximum likelihood serves both groups and its best
-    threshold gives an F1 of .381; the best linear classifier gives up one group and has .514. So a tuned threshold
-    alone does not win; losses that are not convex may settle on the worse group. `f1-regret` is against the best linear
-    classifier, found by search.
+    Negatives are standard normal; 60 % of the positives lie around (2.5, 0) with standard deviation 1 and 40 % around
+    (-2, 1) with standard deviation 1/2; further coordinates are noise. The maximum-likelihood linear score serves both
+    groups and has an F1 of 0.381 at its best threshold; the best linear classifier gives up one group and has 0.514. So
+    a tuned threshold alone does not win; non-convex losses may settle on the worse group. `f1-regret` is relative to
+    the best linear classifier, found by search.
 
     Args:
         prior: share of positives, in (0, 1).
-        dimensions: of x, >= 2.
-        batch: items of a step; 0 for all.
-        steps: optimisation steps.
+        dimensions: dimension of x, >= 2.
+        batch: items per step; 0 for all.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a setting outside of its range.
+        ValueError: a setting is out of range.
     """
 
     prior: float = 0.1
@@ -274,7 +274,7 @@ class MisspecifiedF1(PopulationTask):
         if not 0 < self.prior < 1:
             raise ValueError(f"prior must lie in (0, 1), got {self.prior}")
         if self.dimensions < 2:
-            raise ValueError(f"dimensions must be >= 2, since the means span a plane, got {self.dimensions}")
+            raise ValueError(f"dimensions must be >= 2 because the means span a plane, got {self.dimensions}")
 
     @property
     def population(self) -> Population:

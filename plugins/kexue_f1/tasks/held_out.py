@@ -23,11 +23,11 @@ _TRAIN, _HELD = 0.6, 0.2
 
 
 class HeldOutTask:
-    """What tasks on data sets share; each declares its data and its fields.
+    """Base of the tasks on data sets; each declares its data and its fields.
 
-    Items are split 60 : 20 : 20 into training, validation and test, anew in each replicate, and standardised by the
-    training part. `f1` is the mean over labels; with several labels `f1-micro` and `f1-samples` stand beside it.
-    Between the marks of the end, only the reading `0.5` is measured.
+    Items are split 60 : 20 : 20 into training, validation and test data, anew for each replicate, and standardized by
+    the training part. `f1` is the mean over labels; with several labels `f1-micro` and `f1-samples` are measured too.
+    Before the end only the reading `0.5` is measured.
     """
 
     batch: int
@@ -50,7 +50,7 @@ class HeldOutTask:
         first, second = round(_TRAIN * n), round((_TRAIN + _HELD) * n)
         mean = x[:, :first].mean(1, keepdim=True)
         sd = x[:, :first].std(1, keepdim=True)
-        # A pixel that is always white says nothing, and must not be divided by.
+        # A constant feature has standard deviation 0 and must not be divided by it.
         x = (x - mean) / torch.where(sd > 0, sd, torch.ones_like(sd))
         train, held, test = (
             (x[:, low:high], y[:, low:high]) for low, high in ((0, first), (first, second), (second, n))
@@ -58,15 +58,15 @@ class HeldOutTask:
         return train, held, test
 
     def build(self, method: F1Loss, ctx: Context) -> F1Training:
-        """One training of all replicates, each with a split of its own."""
+        """One training of all replicates, each with its own split."""
         train, held, test = self.parts(ctx)
         batch = self.batch
         if batch > train[0].shape[1]:
-            raise ValueError(f"batch must lie in 1 .. {train[0].shape[1]}, or be 0 for all of them, got {batch}")
+            raise ValueError(f"batch must lie in 1 .. {train[0].shape[1]}, or be 0 for all items, got {batch}")
         return training(method, ctx, train, held=held, test=test, batch=batch, lr=self.lr)
 
     def measure(self, training: F1Training, ctx: Context) -> Measure:
-        """Held-out F1 under the readings; at the end average precision and calibration error too."""
+        """Held-out F1 under the readings; at the end also average precision and calibration error."""
         model, method, readings = training.score, training.method, ctx.readings
         (held_x, held_y), (test_x, test_y) = training.held, training.test or training.held
         y = as_labels(test_y)
@@ -99,11 +99,11 @@ class HeldOutTask:
         return measured
 
     def further(self, training: F1Training, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """What a task knows beyond that, from the decisions of each reading at the end; nothing by default."""
+        """Further metrics of a task, from the decisions of each reading at the end; none by default."""
         return {}
 
     def score(self, method: F1Loss, ctx: Context) -> float:
-        """Average precision on the validation data, mean over replicates; NaN where the training diverged."""
+        """Average precision on the validation data, mean over replicates; NaN if the training diverged."""
         training = self.build(method, ctx)
         trained = ctx.train(training, steps=self.steps, measure=dict, marks=())
         if trained.diverged:

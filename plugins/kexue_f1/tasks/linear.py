@@ -1,4 +1,4 @@
-"""Linear scores trained side by side: the model, its batches, and the one definition of a step with a loss."""
+"""Linear scores trained side by side: the model, its batches, and the training step with a loss."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 Data = tuple[Tensor, Tensor]
 """Items `[R, N, d]` and their targets `[R, N]` or `[R, N, C]`."""
 FULL = 0
-"""Batch size that stands for all training data."""
+"""Batch size that means all training data."""
 _INIT_SD = 0.01
 
 
 class LinearScore(nn.Module):
-    """R linear scores `x w + b` with the data they are trained on.
+    """R linear scores `x w + b` with their training data.
 
     Args:
-        noise: stacked along axis 0; weights start at N(0, .01^2), biases at 0.
+        noise: stacked along axis 0; weights are drawn from N(0, 0.01^2), biases start at 0.
         x: training items `[R, N, d]`.
         y: their targets, `[R, N]` for a binary problem, `[R, N, C]` for C labels.
     """
@@ -44,7 +44,7 @@ class LinearScore(nn.Module):
         self.register_buffer("y", y)
 
     def scores(self, x: Tensor) -> Tensor:
-        """Logits of items `[R, B, d]`, shaped as targets are: `[R, B]` or `[R, B, C]`."""
+        """Logits of items `[R, B, d]`, in the shape of the targets: `[R, B]` or `[R, B, C]`."""
         z = x @ self.weight + self.bias
         return z if self.y.ndim == 3 else z.squeeze(2)
 
@@ -59,12 +59,12 @@ class Batch:
 
 
 class Batches:
-    """`batches(step)`: consecutive slices of a fresh permutation of each epoch, or all data at each step.
+    """`batches(step)`: consecutive slices of a fresh permutation for each epoch, or all data at each step.
 
     Args:
         model: holds the data.
-        order: stacked along axis 0.
-        size: of a batch; `FULL` for all data. What an epoch leaves over is not used in it.
+        order: noise of the permutations, stacked along axis 0.
+        size: batch size; `FULL` for all data. An incomplete last batch of an epoch is dropped.
     """
 
     def __init__(self, model: LinearScore, order: Noise, size: int) -> None:
@@ -85,7 +85,7 @@ class Batches:
 
 
 class ZeroGradients(Joins):
-    """Counts the steps at which no parameter of a replicate got any gradient."""
+    """Counts the steps at which the gradient of a replicate is zero in every parameter."""
 
     passive = True
 
@@ -95,7 +95,7 @@ class ZeroGradients(Joins):
         self._steps = 0
 
     def gradient_(self) -> None:
-        """Look at the gradients of this step."""
+        """Count the zero gradients of this step."""
         grads = (self._model.weight.grad, self._model.bias.grad)
         largest = torch.stack([g.abs().amax((1, 2)) for g in grads if g is not None]).amax(0)
         self._zero += largest == 0
@@ -103,15 +103,15 @@ class ZeroGradients(Joins):
 
     @property
     def share(self) -> Tensor:
-        """Share of the steps so far, `[R]`; 0 before the first."""
+        """Share of the steps so far with zero gradient, `[R]`; 0 before the first."""
         return self._zero / max(1, self._steps)
 
 
 def check_settings(*, batch: int, steps: int, lr: float, items: int | None = None) -> None:
-    """Raise ValueError for a setting that makes no training."""
+    """Raise ValueError for a setting that is out of range."""
     if batch < 0 or (items is not None and batch > items):
         raise ValueError(
-            f"batch must lie in 1 .. {items or 'the training items'}, or be 0 for all of them, got {batch}"
+            f"batch must lie in 1 .. {items or 'the number of training items'}, or be 0 for all items, got {batch}"
         )
     if steps < 1:
         raise ValueError(f"steps must be >= 1, got {steps}")
@@ -121,14 +121,14 @@ def check_settings(*, batch: int, steps: int, lr: float, items: int | None = Non
 
 @dataclass(kw_only=True)
 class F1Training(Training):
-    """A training that knows what it is measured with.
+    """A training with what its measurement needs.
 
     Args:
         method: the loss.
         score: the model, which holds the data.
-        zeros: counts steps without a gradient.
-        held: validation items and targets, to which readings are fitted.
-        test: items and targets that nothing is fitted to; None where scores are exact.
+        zeros: counts steps with zero gradient.
+        held: validation items and targets, used to fit the readings.
+        test: items and targets for evaluation only; None if the evaluation is exact.
     """
 
     method: F1Loss
@@ -143,8 +143,8 @@ def training(
 ) -> F1Training:
     """A training of all replicates, stacked: Adam on the method's loss of the linear scores.
 
-    A method that refreshes its state sees all training data first and every so many steps; that pass is part of the
-    step, so it is timed.
+    A method that refreshes its state sees all training data at the first step and every `every` steps; this pass is
+    part of the step, so it is timed.
     """
     x, y = data
     model = LinearScore(ctx.noise("init", stack=0), x, y)
@@ -177,7 +177,7 @@ def training(
 
 
 def repeated(state: Any, n: int) -> Any:
-    """State of R problems as that of R n, each n times in a row: tensors along their first axis, in tuples too."""
+    """The state of R problems repeated for R n, each n times in a row, along the first axis of every tensor."""
     if isinstance(state, Tensor):
         return state.repeat_interleave(n, dim=0)
     if isinstance(state, tuple):
@@ -186,17 +186,17 @@ def repeated(state: Any, n: int) -> Any:
 
 
 def as_labels(values: Tensor) -> Tensor:
-    """`[R, N]` or `[R, N, C]` as `[R, N, C]`, which is what readings are given."""
+    """`[R, N]` or `[R, N, C]` as `[R, N, C]`, the shape that readings take."""
     return values if values.ndim == 3 else values.unsqueeze(2)
 
 
 def thresholds(readings: Mapping[str, object], scores: Tensor, targets: Tensor, method: F1Loss) -> dict[str, Tensor]:
-    """Name -> threshold `[R, C]` of each threshold reading that applies, fitted to validation scores `[R, N(, C)]`."""
+    """Name -> threshold `[R, C]` of each applicable threshold reading, fitted to validation scores `[R, N(, C)]`."""
     out: dict[str, Tensor] = {}
     scores, targets = as_labels(scores), as_labels(targets)
     for name, reading in readings.items():
         if hasattr(reading, "threshold"):
-            found = _threshold(reading, scores, targets, method)  # pyright: ignore[reportArgumentType]  # it has the verb
+            found = _threshold(reading, scores, targets, method)  # pyright: ignore[reportArgumentType]  # hasattr above
             if found is not None:
                 out[name] = found
     return out
@@ -206,18 +206,18 @@ def _threshold(reading: ThresholdReading, scores: Tensor, targets: Tensor, metho
     found = reading.threshold(scores, targets, method.probability)
     expected = (len(scores), scores.shape[2])
     if found is not None and found.shape != expected:
-        raise ValueError(f"a threshold reading must give {expected} or None, got {tuple(found.shape)}")
+        raise ValueError(f"a threshold reading must return shape {expected} or None, got {tuple(found.shape)}")
     return found
 
 
 def decisions(readings: Mapping[str, object], probability: Tensor | None) -> dict[str, Tensor]:
-    """Name -> decisions of each reading on sets, from probabilities `[R, N, C]` of several labels; bool `[R, N, C]`."""
+    """Name -> decisions of each set reading, bool `[R, N, C]`, from probabilities `[R, N, C]` of several labels."""
     if probability is None or probability.shape[2] == 1:
         return {}
     out: dict[str, Tensor] = {}
     for name, reading in readings.items():
         if hasattr(reading, "decide"):
-            rule: SetReading = reading  # pyright: ignore[reportAssignmentType]  # it has the verb
+            rule: SetReading = reading  # pyright: ignore[reportAssignmentType]  # hasattr above
             out[name] = rule.decide(probability)
     return out
 

@@ -1,7 +1,7 @@
-"""The two demonstrations of the Lovász losses: segmentation of random triangles, by one bias and by one convolution.
+"""The two demonstrations of the Lovász losses: segmentation of random triangles, with one bias and one convolution.
 
 Protocol of the notebooks `demo_binary` and `demo_multiclass` of github.com/bermanmaxim/LovaszSoftmax: labels from
-numpy's generator at seed 18, features drawn without a seed, which here are those of the replicate.
+numpy's generator at seed 18. The notebooks draw features without a seed; here each replicate draws its own.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _FAR = 1e4
 def triangles(images: int, categories: Sequence[int], seed: int = SEED) -> Tensor:
     """Labels `[images, 200, 200]`: on class 0, one random triangle of each category in order, later ones on top.
 
-    A pixel belongs to a triangle if its place is inside or on an edge.
+    A pixel belongs to a triangle if its center is inside or on an edge.
     """
-    # The demonstration's labels are what numpy's legacy generator gives at this seed.
+    # The labels of the demonstration come from numpy's legacy generator at this seed.
     draw = np.random.RandomState(seed)  # see the line above
     out = np.zeros((images, SIDE, SIDE), dtype=np.int64)
     rows, columns = np.mgrid[:SIDE, :SIDE]
@@ -52,26 +52,26 @@ def triangles(images: int, categories: Sequence[int], seed: int = SEED) -> Tenso
 
 
 def jaccard(called: Tensor, true: Tensor, valid: Tensor) -> Tensor:
-    """Intersection over union of valid items along the last axis; 1 where both are empty."""
+    """Intersection over union of valid items along the last axis; 1 if both are empty."""
     both, either = ((called & true) & valid).sum(-1), ((called | true) & valid).sum(-1)
     return torch.where(either > 0, both / either.clamp_min(1), 1.0)
 
 
 class _Bias(nn.Module):
-    """One number that is added to every pixel's feature."""
+    """One number added to the feature of every pixel."""
 
     def __init__(self, features: Tensor) -> None:
         super().__init__()
         self.bias = nn.Parameter(features.new_zeros(1))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits of the shape of the features."""
+        """Logits in the shape of the features."""
         return features + self.bias
 
 
 @task(
     "lovasz-demo-binary",
-    "ten images of triangles by one bias, the demonstration of the Lovász hinge",
+    "binary segmentation of ten images of triangles with one bias, the demonstration of the Lovász hinge",
     version=1,
     kind="trained",
     offers={"one-label"},
@@ -86,18 +86,18 @@ class _Bias(nn.Module):
 )
 @dataclass(frozen=True, kw_only=True)
 class LovaszDemoBinary:
-    """Foreground against background in ten images by one bias, scored by the mean intersection over union in per cent.
+    """Foreground against background in ten images with one bias, scored by mean intersection over union in percent.
 
-    A triangle of void, then one of foreground; features are normal about 1 in the foreground, -1 in the background and
-    with deviation 2.5, about 0 with deviation 5 in the void, which is left out of loss and score. Each image is a
-    problem of its own for the loss, and the mean over images is trained. Adam from a bias of 0.
+    A triangle of void, then one of foreground. Features are normal with mean 1 in the foreground, -1 in the background
+    and standard deviation 2.5; in the void, which loss and score ignore, they have mean 0 and standard deviation 5.
+    Each image is a separate problem for the loss, and the mean over images is minimized. Adam from a bias of 0.
 
     Args:
-        steps: optimisation steps.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: steps below 1, or a learning rate not above 0.
+        ValueError: steps is below 1, or the learning rate is not above 0.
     """
 
     steps: int = 500
@@ -117,7 +117,7 @@ class LovaszDemoBinary:
 
         def loss(_: int, state: Any, noise: Noise) -> tuple[Tensor, Any]:
             del noise
-            # A void pixel that is surely and rightly background adds nothing to any of these losses but a factor.
+            # A void pixel that is correctly and certainly background changes these losses at most by a factor.
             values, state = method.loss(torch.where(void, -_FAR, model(features)), y, state)
             return values.mean(), state
 
@@ -135,12 +135,12 @@ class LovaszDemoBinary:
         return measured
 
     def score(self, method: F1Loss, ctx: Context) -> float:
-        """The score itself: there is one bias and nothing to overfit."""
+        """The final intersection over union: with one bias there is nothing to overfit."""
         return _final(self, method, ctx)
 
 
 class _Residual(nn.Module):
-    """`x + convolution(x)` with three channels and a 3 x 3 kernel, initialised as torch does it."""
+    """`x + convolution(x)` with three channels and a 3 x 3 kernel, initialized as in torch."""
 
     def __init__(self, noise: Noise) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class _Residual(nn.Module):
 
 @task(
     "lovasz-demo-classes",
-    "five images of three classes by one convolution, the demonstration of the Lovász-softmax",
+    "segmentation of five images into three classes with one convolution, the demonstration of Lovász-softmax",
     version=1,
     kind="trained",
     offers={"classes", "one-label"},
@@ -170,17 +170,17 @@ class _Residual(nn.Module):
 )
 @dataclass(frozen=True, kw_only=True)
 class LovaszDemoClasses:
-    """Three classes in five images by one residual convolution, scored by the mean intersection over union in per cent.
+    """Three classes in five images with one residual convolution, scored by mean intersection over union in percent.
 
-    Triangles of void, of class 1 and of class 2 on class 0; features are the one-hot class, a random one in the void,
-    plus N(0, 2^2). Void pixels are left out of loss and score; all pixels of all images make one batch. Adam.
+    Triangles of void, of class 1 and of class 2 on class 0; features are the one-hot class (a random one in the void)
+    plus N(0, 2^2). Loss and score ignore void pixels; all pixels of all images form one batch. Trained with Adam.
 
     Args:
-        steps: optimisation steps.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: steps below 1, or a learning rate not above 0.
+        ValueError: steps is below 1, or the learning rate is not above 0.
     """
 
     steps: int = 1000
@@ -207,7 +207,7 @@ class LovaszDemoClasses:
         return _training(self.lr, model, loss, method.init(y), ctx, data=(features, labels))
 
     def measure(self, training: DemoTraining, ctx: Context) -> Measure:  # measuring draws nothing
-        """Intersection over union, mean over the classes and of each."""
+        """Intersection over union, mean over classes and per class."""
         features, labels = training.images
 
         def measured() -> Mapping[str, Tensor]:
@@ -220,13 +220,13 @@ class LovaszDemoClasses:
         return measured
 
     def score(self, method: F1Loss, ctx: Context) -> float:
-        """The score itself: 84 parameters against 200,000 pixels."""
+        """The final intersection over union: 84 parameters cannot overfit 200,000 pixels."""
         return _final(self, method, ctx)
 
 
 @dataclass(kw_only=True)
 class DemoTraining(Training):
-    """A training with the images that it is measured on."""
+    """A training with the images on which it is measured."""
 
     images: tuple[Tensor, Tensor]
 

@@ -1,4 +1,4 @@
-"""A loss on batches at frozen weights, against itself on all data: what a batch does to F1 and to a gradient."""
+"""A loss on batches against the same loss on all data, at frozen weights: the minibatch bias of F1 and its gradient."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ POINTS = ("halfway", "bayes")
 ITEMS = 20_000
 _DRAWS = 256
 _NOTHING = 1e-3
-"""Share of the size of a batch's gradient below which the gradient on all data is that of its quantiles only."""
+"""Norm of the gradient on all data, relative to that of a batch, below which it counts as discretization error."""
 _CERTAIN = 50.0
-"""A logit that every link takes for certain in single precision."""
+"""A logit that every link maps to certainty in single precision."""
 
 
 @task(
     "minibatch-f1",
-    "gradient of a loss on batches against all data, and the F1 of batches, exact optimum known",
+    "gradient of a loss on batches against all data, and the F1 of batches with a known optimum",
     version=1,
     offers={"one-label"},
     suites={
@@ -65,27 +65,28 @@ _CERTAIN = 50.0
 )
 @dataclass(frozen=True, kw_only=True)
 class MinibatchF1:
-    """The gradient of a loss of a linear score on batches of two unit normals, against its gradient on all data.
+    """The gradient of a loss of a linear score on batches from two unit normals, against its gradient on all data.
 
-    x is N(0, 1) for negatives and N(d, 1) for positives, each batch is drawn afresh, the score is `w x + b`, frozen at
-    the point. A draw is the gradient of the loss of one batch with respect to (w, b); the truth is that of 20,000 items
-    at the quantiles of the law, so that it is exact up to 1e-3 of itself. Learned state is that of all data where the
-    method can look at them, and else follows `warmup` batches. Beside bias, variance and cosine:
+    x is N(0, 1) for negatives and N(d, 1) for positives, and every batch is drawn anew; the score is `w x + b`, frozen
+    at `point`. A draw is the gradient of the loss of one batch with respect to (w, b); the truth is the gradient on
+    20,000 items at the quantiles of the distribution, exact to a relative error of 1e-3. Learned state is that of all
+    data if the method can refresh it, and otherwise follows `warmup` batches. Besides bias, variance and cosine:
 
-    `zero-gradient`, the share of batches without any gradient. `batch-f1`, the mean over batches of the F1 of their own
-    decisions, at the threshold at which that mean is largest, and `batch-f1-best`, its exact value: what a loss could
-    reach that maximised the F1 of its batches. `loss-f1`, one minus the loss of these decisions made certain: equal to
-    `batch-f1` for a loss that is F1 there, and further away the more its smoothing counts. `best-f1`, the largest F1 on
-    the law, and `threshold-gap`, how far the posterior at its threshold, found by search, is from half of it.
+    `zero-gradient`: the share of batches with zero gradient. `batch-f1`: the mean over batches of the F1 of their
+    decisions, at the threshold that maximizes this mean, and `batch-f1-best`: its exact value, the best that a loss
+    maximizing the F1 of its batches could reach. `loss-f1`: one minus the loss of these decisions made certain; it
+    equals `batch-f1` for a loss that is F1 there, and differs by the effect of smoothing otherwise. `best-f1`: the
+    largest F1 on the population. `threshold-gap`: the distance between the posterior at the best threshold, found by
+    search, and half of the best F1.
 
     Args:
         d: distance of the means, >= 0.
         prior: share of positives, in (0, 1).
-        batch: items of a batch, >= 1.
+        batch: items per batch, >= 1.
         point: `halfway`, w = d / 2 and b the log-odds of the prior, or `bayes`, the weights of the posterior.
 
     Raises:
-        ValueError: a setting outside of its range.
+        ValueError: a setting is out of range.
     """
 
     d: float = 2.0
@@ -105,7 +106,7 @@ class MinibatchF1:
 
     @property
     def weights(self) -> tuple[float, float]:
-        """W and b of the point."""
+        """W and b at `point`."""
         odds = math.log(self.prior / (1 - self.prior))
         return (self.d, odds - self.d**2 / 2) if self.point == "bayes" else (self.d / 2, odds)
 
@@ -117,7 +118,7 @@ class MinibatchF1:
 
         def after(context: Recorder) -> None:
             level, value = searched_gaussian_f1(self.d, self.prior)
-            # Where nothing can be told, the threshold is any below everything.
+            # If x is uninformative, any threshold below all scores is optimal.
             gap = abs(level - value / 2) if self.d else max(0.0, value / 2 - self.prior)
             for name, exact in (("batch-f1-best", best), ("best-f1", value), ("threshold-gap", gap)):
                 context.record(name, exact, interval=(exact, exact), flags=("exact",))
@@ -156,14 +157,14 @@ class MinibatchF1:
 
 @dataclass(kw_only=True, eq=False)
 class Draws:
-    """Gradients of batches as draws, and what else is asked of the same batches.
+    """Gradients of batches as draws, and further metrics of the same batches.
 
     Args:
         task: the problem.
         method: the loss.
-        all_data: items and targets `[N]` that stand for the law.
-        threshold: on x, of the largest expectation of the F1 of a batch.
-        adapting: stream of the batches that prepare learned state.
+        all_data: items and targets `[N]` that represent the distribution.
+        threshold: threshold on x with the largest expected F1 of a batch.
+        adapting: noise of the batches that prepare learned state.
     """
 
     task: MinibatchF1
@@ -181,13 +182,13 @@ class Draws:
         return self.gradient(*self._last)
 
     def points_somewhere(self, noise: Noise) -> bool:
-        """Whether the gradient on all data is more than rounding, so that a bias relative to it exists."""
+        """Whether the gradient on all data is large enough to define a relative bias."""
         x, y = self.all_data
         sizes = self.gradient(*self.task.batches(noise, _DRAWS)).norm(dim=1)
         return bool(self.gradient(x.unsqueeze(0), y.unsqueeze(0)).norm() > _NOTHING * sizes.mean())
 
     def gradient(self, x: Tensor, y: Tensor) -> Tensor:
-        """Gradient of the loss of each row `[n, B]` by its own (w, b): `[n, 2]`."""
+        """Gradient of the loss of each row of `[n, B]` with respect to (w, b): `[n, 2]`."""
         state = self.state(len(x))
         slope, offset = self.task.weights
         with torch.enable_grad():
@@ -198,7 +199,7 @@ class Draws:
         return torch.cat(gradient, dim=1)
 
     def state(self, n: int) -> Any:
-        """State of n problems side by side, one prepared and repeated."""
+        """State of n stacked problems: one prepared state, repeated."""
         if not self._prepared:
             x, y = (part.unsqueeze(0) for part in self.all_data)
             slope, offset = self.task.weights
@@ -218,7 +219,7 @@ class Draws:
         return f1((x >= self.threshold).unsqueeze(2), y.unsqueeze(2))
 
     def loss_f1(self, gradient: Tensor) -> Tensor:
-        """One minus the loss of the last batches' decisions, made certain, `[n]`."""
+        """One minus the loss of the decisions of the last batches, made certain, `[n]`."""
         x, y = self._seen(gradient)
         certain = torch.where(x >= self.threshold, _CERTAIN, -_CERTAIN)
         return 1 - self.method.loss(certain, y, self.state(len(x)))[0]

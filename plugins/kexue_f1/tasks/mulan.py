@@ -26,9 +26,9 @@ SIZES = {"emotions": (593, 72, 6), "yeast": (2417, 103, 14), "scene": (2407, 294
 
 
 def load(name: str, *, items: int, features: int, labels: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A data set in Mulan's format: `name.arff`, with labels named by `name.xml`.
+    """A data set in Mulan's format: `name.arff`, with its labels named in `name.xml`.
 
-    Where a file `name.arff.sha256` stands beside it, as `sha256sum` writes it, the data must have that sum.
+    If a file `name.arff.sha256` in the format of `sha256sum` exists beside it, the data must have that checksum.
 
     Args:
         items: number of items expected.
@@ -40,25 +40,25 @@ def load(name: str, *, items: int, features: int, labels: int) -> tuple[torch.Te
 
     Raises:
         FileNotFoundError: a file is missing; the message says where to get it.
-        ValueError: another checksum, another size, or a file that is not in this format.
+        ValueError: the checksum, the size or the format of a file is wrong.
     """
     if reason := missing(name):
         raise FileNotFoundError(reason)
     folder = Path(os.environ[FOLDER])
     data = (folder / f"{name}.arff").read_bytes()
     _check_sum(folder / f"{name}.arff.sha256", data)
-    tree = ET.parse(folder / f"{name}.xml")  # noqa: S314  # a file that the user has chosen
+    tree = ET.parse(folder / f"{name}.xml")  # noqa: S314  # the user chose this file
     names = {node.attrib["name"] for node in tree.iter() if "name" in node.attrib}
     attributes, rows = _parse(f"{name}.arff", data.decode("utf-8", "replace"))
     unknown = names - set(attributes)
     if unknown:
-        raise ValueError(f"{name}.xml names labels that {name}.arff has not: {', '.join(sorted(unknown))}")
+        raise ValueError(f"{name}.xml names labels that are not in {name}.arff: {', '.join(sorted(unknown))}")
     is_label = torch.tensor([attribute in names for attribute in attributes])
     table = torch.tensor(rows, dtype=torch.float64)
     x, y = table[:, ~is_label], table[:, is_label]
     got, expected = (*x.shape, y.shape[1]), (items, features, labels)
     if got != expected:
-        raise ValueError(f"{name} must have {expected} items, features and labels, got {got}; take the whole data set")
+        raise ValueError(f"{name} must have {expected} items, features and labels, got {got}; use the full data set")
     if not bool(((y == 0) | (y == 1)).all()):
         raise ValueError(f"labels in {name}.arff must be 0 or 1")
     return x, y
@@ -69,7 +69,7 @@ def _check_sum(file: Path, data: bytes) -> None:
         return
     expected, found = file.read_text().split()[:1], hashlib.sha256(data).hexdigest()
     if expected != [found]:
-        raise ValueError(f"{file.stem} must have the SHA-256 sum of {file.name}, got {found}; download it again")
+        raise ValueError(f"{file.stem} must have the SHA-256 checksum in {file.name}, got {found}; download it again")
 
 
 def _parse(name: str, text: str) -> tuple[list[str], list[list[float]]]:
@@ -94,13 +94,13 @@ def _parse(name: str, text: str) -> tuple[list[str], list[list[float]]]:
             raise ValueError(f"{name}: row {len(rows) + 1} must have {len(attributes)} values, got {len(values)}")
         rows.append(values)
     if not rows:
-        raise ValueError(f"{name} holds no data; it must be a dense ARFF file")
+        raise ValueError(f"{name} contains no data; it must be a dense ARFF file")
     return attributes, rows
 
 
 @task(
     "emotions-f1",
-    "six emotions of 593 pieces of music; from files that the user has downloaded",
+    "six emotions of 593 pieces of music, from files that the user downloads",
     version=1,
     kind="trained",
     knobs=(RATES,),
@@ -115,7 +115,7 @@ def _parse(name: str, text: str) -> tuple[list[str], list[list[float]]]:
 )
 @task(
     "yeast-f1",
-    "fourteen functions of 2,417 genes; from files that the user has downloaded",
+    "fourteen functions of 2,417 genes, from files that the user downloads",
     version=1,
     kind="trained",
     knobs=(RATES,),
@@ -131,7 +131,7 @@ def _parse(name: str, text: str) -> tuple[list[str], list[list[float]]]:
 )
 @task(
     "scene-f1",
-    "six contents of 2,407 photographs; from files that the user has downloaded",
+    "six scene types of 2,407 photographs, from files that the user downloads",
     version=1,
     kind="trained",
     knobs=(RATES,),
@@ -147,7 +147,7 @@ def _parse(name: str, text: str) -> tuple[list[str], list[list[float]]]:
 )
 @dataclass(frozen=True, kw_only=True)
 class MulanF1(HeldOutTask):
-    """All items of one data set and a linear score a label; needs files that the user has downloaded.
+    """All items of one data set and one linear score per label; needs files that the user has downloaded.
 
     `emotions`: 593 pieces of music, 72 features, 6 labels, 1.9 of them true on average (Trohidis, Tsoumakas, Kalliris
     and Vlahavas, ISMIR 2008). `yeast`: 2,417 genes, 103 features, 14 labels, 4.2 true (Elisseeff, Weston, NIPS 2001).
@@ -156,12 +156,12 @@ class MulanF1(HeldOutTask):
 
     Args:
         name: `emotions`, `yeast` or `scene`.
-        batch: items of a step; 0 for all.
-        steps: optimisation steps.
+        batch: items per step; 0 for all.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a setting outside of its range, or an unknown name.
+        ValueError: a setting is out of range, or the name is unknown.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Several labels at once, from a generator whose posterior is known."""
+"""A multi-label problem from a generator with a known posterior."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RAREST, _SLOPE = -4.0, 2.0
 
 @task(
     "multilabel-f1",
-    "eight logistic labels from common to rare; best macro F1 known, sets read by the GFM rule",
+    "eight logistic labels from common to rare, with a known best macro F1",
     version=1,
     kind="trained",
     knobs=(RATES,),
@@ -67,23 +67,23 @@ _RAREST, _SLOPE = -4.0, 2.0
 )
 @dataclass(frozen=True, kw_only=True)
 class MultilabelF1(HeldOutTask):
-    """Labels that are logistic in x and independent given x: from common to rare, with the best macro F1 known.
+    """Labels that are logistic in x and independent given x: from common to rare, with a known best macro F1.
 
-    x is standard normal, label c true with probability `sigmoid(2 v_c x + b_c)`, v_c a random unit vector of the
-    replicate and b_c equally spaced from 0 to -4, so the rarest label is true for about one item in twenty. The score
-    is linear, the posterior too. `f1` is the macro average; `f1-regret` is against the best macro F1, an integral over
-    one variable a label. `f1-samples` is what the reading `gfm` maximises. 2,000 items to train, 2,000 to validate,
-    5,000 to test.
+    x is standard normal, and label c is true with probability `sigmoid(2 v_c x + b_c)`, with v_c a random unit vector
+    of the replicate and b_c equally spaced from 0 to -4, so the rarest label is true for about one item in twenty. The
+    score and the log-odds of the posterior are linear. `f1` is the macro average; `f1-regret` is relative to the best
+    macro F1, a one-dimensional integral per label. The reading `gfm` maximizes `f1-samples`. 2,000 items for training,
+    2,000 for validation, 5,000 for testing.
 
     Args:
         labels: number of labels, >= 2.
-        dimensions: of x, >= 1.
-        batch: items of a step; 0 for all.
-        steps: optimisation steps.
+        dimensions: dimension of x, >= 1.
+        batch: items per step; 0 for all.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a setting outside of its range.
+        ValueError: a setting is out of range.
     """
 
     labels: int = 8
@@ -95,7 +95,7 @@ class MultilabelF1(HeldOutTask):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.batch > TRAIN:
-            raise ValueError(f"batch must lie in 1 .. {TRAIN}, or be 0 for all of them, got {self.batch}")
+            raise ValueError(f"batch must lie in 1 .. {TRAIN}, or be 0 for all items, got {self.batch}")
         if self.labels < 2:
             raise ValueError(f"labels must be >= 2, got {self.labels}; for one label use gaussian-f1")
         if self.dimensions < 1:
@@ -107,7 +107,7 @@ class MultilabelF1(HeldOutTask):
         return torch.linspace(0.0, _RAREST, self.labels, dtype=torch.float64)
 
     def parts(self, ctx: Context) -> tuple[Data, Data, Data]:
-        """Fresh items of each replicate."""
+        """Items drawn anew for each replicate."""
         noise, replicates = ctx.noise("data", stack=0), len(ctx.replicates)
         direction = noise.normal(replicates, self.dimensions, self.labels)
         direction = direction / direction.norm(dim=1, keepdim=True)
@@ -128,7 +128,8 @@ class MultilabelF1(HeldOutTask):
 def best_logistic_f1(slope: float, offsets: Tensor) -> Tensor:
     """The largest F1 for `P(positive | u) = sigmoid(slope u + b)` with u standard normal, for each b `[C]`, float64.
 
-    By the trapezoidal rule over u, the best of all thresholds on its grid; F1 is flat there, so the grid is enough.
+    By the trapezoidal rule over u, with every grid point as a threshold; F1 is flat at its maximum, so the grid is fine
+    enough.
     """
     u = torch.linspace(-9.0, 9.0, 20_001, dtype=torch.float64)
     density = torch.exp(-u.square() / 2) / math.sqrt(2 * math.pi)

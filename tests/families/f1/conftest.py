@@ -1,4 +1,4 @@
-"""Contexts and values that the tests of this family share."""
+"""Contexts and reference values shared by the tests of this family."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kexue_bench.lab.context import Context
 
 @pytest.fixture(autouse=True)
 def _as_in_a_worker():
-    """One thread and no grad, as a worker runs a case."""
+    """One thread and no gradients, as in a worker."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with torch.no_grad():
@@ -25,7 +25,7 @@ def _as_in_a_worker():
 
 @pytest.fixture
 def context():
-    """Make a context for a task by name and parameters, with the family's readings; keywords go to the case."""
+    """Make a context for a task by name and parameters, with the family's readings; keywords are passed to the case."""
     readings = json.dumps({spec.name: spec.target for spec in installed.readings("f1")})
 
     def make(task="toy", params=None, options=None, **case):
@@ -39,13 +39,13 @@ def context():
 
 @pytest.fixture(scope="session")
 def reference():
-    """Exact values; the file states their derivation."""
+    """Exact values; the file describes their derivation."""
     return json.loads((Path(__file__).parent / "reference.json").read_text())
 
 
 @pytest.fixture(scope="session")
 def losses():
-    """Every registered loss, built with its defaults: name -> instance."""
+    """Every registered loss with its default parameters: name -> instance."""
     out = {}
     for spec in installed.methods("f1"):
         module, _, name = spec.target.partition(":")

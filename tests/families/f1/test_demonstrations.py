@@ -1,4 +1,4 @@
-"""The demonstrations of the Lovász losses, shortened: labels, scores, and which way each loss moves."""
+"""The demonstrations of the Lovász losses, shortened: labels, scores, and the direction in which each loss moves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kexue_f1.tasks.lovasz_demo import VOID, LovaszDemoBinary, LovaszDemoClasses
 
 
 def test_triangles_hold_what_lies_inside():
-    """Later ones cover earlier ones; area by the shoelace formula up to the boundary, and labels repeat."""
+    """Triangle areas match the shoelace formula up to the boundary, labels are reproducible, and all classes occur."""
     labels = triangles(4, (7,)).numpy()
     draw = np.random.RandomState(18)
     for image in labels:
@@ -25,7 +25,7 @@ def test_triangles_hold_what_lies_inside():
 
 
 def test_jaccard_is_that_of_scikit_learn():
-    """On the items that count; 1 where there is nothing to find and nothing found."""
+    """Jaccard equals scikit-learn's on the valid items, and is 1 if nothing is true and nothing is predicted."""
     from sklearn.metrics import jaccard_score
 
     rng = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def _iou(context, task, method):
 
 @pytest.mark.slow
 def test_the_binary_demonstration(context):
-    """Forty steps at ten times the rate: cross-entropy falls below where it started and the hinge does not."""
+    """In forty steps at four times the rate, cross-entropy falls below its start and the hinge rises above it."""
     task = LovaszDemoBinary(steps=40, lr=0.2)
     entropy = _iou(context, task, f1.BinaryCrossEntropy())
     hinge = _iou(context, task, f1.LovaszHinge())
@@ -56,7 +56,7 @@ def test_the_binary_demonstration(context):
 
 @pytest.mark.slow
 def test_the_demonstration_with_classes(context):
-    """Twelve steps: both improve, and each class has its score."""
+    """Both losses improve within twelve steps, and the class scores average to the total."""
     task = LovaszDemoClasses(steps=12, lr=0.02)
     for method in (f1.CrossEntropy(), f1.LovaszSoftmax()):
         ctx = context("lovasz-demo")
@@ -67,6 +67,6 @@ def test_the_demonstration_with_classes(context):
 
 
 def test_a_demonstration_trains_one_replicate(context):
-    """Its images are not stacked."""
+    """The demonstrations do not stack replicates."""
     with pytest.raises(ValueError, match="one replicate at a time, got 2"):
         LovaszDemoBinary().build(f1.LovaszHinge(), context("d", replicates=(0, 1)))

@@ -1,4 +1,4 @@
-"""Data sets from the user's own files: what is accepted, and what an error says."""
+"""Data sets from the user's files: what is accepted, and what the errors say."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_labels_may_stand_anywhere(folder):
-    """Attributes and labels in the order of the ARFF file, whatever lies between."""
+    """Attributes and labels keep the order of the ARFF file, even if they are interleaved."""
     x, y = load("toy", items=2, features=2, labels=2)
     assert x.tolist() == [[2.5, -1000.0], [0.0, 4.0]]
     assert y.tolist() == [[1.0, 0.0], [0.0, 1.0]]
@@ -47,7 +47,7 @@ def test_labels_may_stand_anywhere(folder):
 
 
 def test_a_checksum_beside_the_data_must_hold(folder):
-    """As `sha256sum` writes it; another one is refused with the sum that was found."""
+    """A checksum file in the format of `sha256sum` must match; the error states the checksum found."""
     right = hashlib.sha256((folder / "toy.arff").read_bytes()).hexdigest()
     (folder / "toy.arff.sha256").write_text(f"{right}  toy.arff\n")
     load("toy", items=2, features=2, labels=2)
@@ -62,22 +62,22 @@ def test_a_checksum_beside_the_data_must_hold(folder):
         (lambda text: text.replace("2.5,1", "2.5,2"), "labels in toy.arff must be 0 or 1"),
         (lambda text: text.replace("2.5", "?"), "every value must be a number, got row 1"),
         (lambda text: text.replace(",4,1", ",4"), "row 2 must have 4 values, got 3"),
-        (lambda text: text.partition("@data")[0], "holds no data"),
-        (lambda text: text.replace("other", "another"), "names labels that toy.arff has not: other"),
+        (lambda text: text.partition("@data")[0], "contains no data"),
+        (lambda text: text.replace("other", "another"), "names labels that are not in toy.arff: other"),
         (lambda text: text + "1,1,1,1\n", r"must have \(2, 2, 2\) items, features and labels, got \(3, 2, 2\)"),
     ],
 )
 def test_files_in_another_format_are_refused(folder, change, says):
-    """A ValueError that names the file and the place."""
+    """A file in another format raises a ValueError that names the file and the problem."""
     (folder / "toy.arff").write_text(change(ARFF))
     with pytest.raises(ValueError, match=says):
         load("toy", items=2, features=2, labels=2)
 
 
 def test_missing_files_say_where_to_get_them(monkeypatch, tmp_path, context):
-    """By the loader, and by the plan, which skips the case with the same words."""
+    """The loader raises, and the plan skips the case, with the same message."""
     monkeypatch.delenv(FOLDER, raising=False)
-    assert "since KEXUE_MULAN is not set; unpack scene from https://mulan.sourceforge.net" in (missing("scene") or "")
+    assert "because KEXUE_MULAN is not set; unpack scene from https://mulan.sourceforge.net" in (missing("scene") or "")
     monkeypatch.setenv(FOLDER, str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"no emotions.arff and emotions.xml in .*; unpack emotions from https"):
         MulanF1(name="emotions").items(context("emotions-f1"))
@@ -90,7 +90,7 @@ def test_missing_files_say_where_to_get_them(monkeypatch, tmp_path, context):
 
 
 def test_a_whole_data_set_trains(monkeypatch, tmp_path, context):
-    """Files of the right size, made up: rows of every reading on sets of labels."""
+    """A task on synthetic files of the right size has rows for every reading."""
     from kexue_bench.lab import stages
     from kexue_f1 import BinaryCrossEntropy
 

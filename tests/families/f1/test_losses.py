@@ -1,4 +1,4 @@
-"""Laws that every loss keeps, and what each says of batches without positives."""
+"""Properties of every loss, including its behavior on batches without positives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import kexue_f1 as f1
 
-# Cross-entropy of classes has no binary form; it is checked against torch below.
+# Cross-entropy over classes has no binary form; it is checked against torch below.
 NAMES = [spec.name for spec in installed.methods("f1") if spec.name != "cross-entropy"]
 SEVERAL = [name for name in NAMES if name != "lovasz-softmax"]
 
@@ -23,7 +23,7 @@ def _batch(*shape, seed=0, dtype=torch.float64):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes(losses, name):
-    """`[B]` gives a number, `[R, B]` one for each problem, and each problem what it has alone."""
+    """`[B]` gives a number, `[R, B]` one for each problem, and each problem has the same loss as alone."""
     method = losses[name]
     z, y = _batch(3, 20)
     together, _ = method.loss(z, y, method.init(y))
@@ -36,7 +36,7 @@ def test_shapes(losses, name):
 
 @pytest.mark.parametrize("name", SEVERAL)
 def test_several_labels_have_one_loss_a_problem(losses, name):
-    """`[R, B, C]` gives `[R]`, and each problem what it has alone."""
+    """`[R, B, C]` gives `[R]`, and each problem has the same loss as alone."""
     method = losses[name]
     z, y = _batch(3, 20, 4)
     together, _ = method.loss(z, y, method.init(y))
@@ -46,7 +46,7 @@ def test_several_labels_have_one_loss_a_problem(losses, name):
 
 @pytest.mark.parametrize("name", [n for n in SEVERAL if n != "zlpr"])
 def test_one_label_is_a_binary_problem(losses, name):
-    """`[R, B, 1]` is `[R, B]`; for zlpr a set of one label is not a batch, so it is left out."""
+    """`[R, B, 1]` and `[R, B]` have the same loss; zlpr is excluded because its set is one label, not the batch."""
     method = losses[name]
     z, y = _batch(3, 20)
     flat, _ = method.loss(z, y, method.init(y))
@@ -56,7 +56,7 @@ def test_one_label_is_a_binary_problem(losses, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_order_does_not_matter(losses, name):
-    """A batch is a set: items in another order have the same loss."""
+    """A permutation of the items does not change the loss."""
     method = losses[name]
     z, y = _batch(1, 20)
     order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
@@ -67,7 +67,7 @@ def test_order_does_not_matter(losses, name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_dtype_and_inputs_are_kept(losses, name, dtype):
-    """The loss has the dtype of the logits, whatever that of the targets; nothing is written to."""
+    """The loss has the dtype of the logits, whatever the dtype of the targets; the inputs are not modified."""
     method = losses[name]
     z, y = _batch(2, 20, dtype=dtype)
     before = z.clone(), y.clone()
@@ -80,7 +80,7 @@ def test_dtype_and_inputs_are_kept(losses, name, dtype):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["no positives", "no negatives", "certain", "equal", "one item"])
 def test_extreme_batches_stay_finite(losses, name, kind):
-    """Value and gradient are finite where counts are zero, scores are huge or tie, or there is one item."""
+    """Value and gradient are finite if counts are zero, scores are huge or tied, or there is only one item."""
     method = losses[name]
     z, y = _batch(2, 1 if kind == "one item" else 12, dtype=torch.float32)
     if kind == "no positives":
@@ -116,7 +116,7 @@ def test_extreme_batches_stay_finite(losses, name, kind):
     ids=repr,
 )
 def test_gradient_of_a_batch_without_positives(method, zero):
-    """Exactly zero without smoothing; with eps it is `eps p' / (sum p + eps)^2`, which lowers every score."""
+    """It is exactly zero without smoothing, and `eps p' / (sum p + eps)^2` with eps, which lowers every score."""
     z, _ = _batch(1, 16)
     y = torch.zeros_like(z)
     with torch.enable_grad():
@@ -134,7 +134,7 @@ def test_gradient_of_a_batch_without_positives(method, zero):
 )
 @settings(max_examples=12, deadline=None)
 def test_lovasz_hinge_is_the_support_function_over_all_orders(z, y):
-    """The Lovász extension of a submodular function is the largest over all orders of its greedy value."""
+    """The Lovász extension of a submodular function is the maximum over all orders of its greedy value."""
     import itertools
 
     if not any(y):
@@ -160,7 +160,7 @@ def test_lovasz_hinge_is_the_support_function_over_all_orders(z, y):
 
 
 def test_eban_bound_is_held_where_its_denominator_would_turn():
-    """With every positive far on the wrong side the formula turns; the loss stays a bound and pulls them up."""
+    """With every positive far on the wrong side, the loss stays above 1 and its gradient raises the positives."""
     z, y = torch.tensor([-9.0, -9.0, -3.0]), torch.tensor([1.0, 1.0, 0.0])
     with torch.enable_grad():
         at = z.clone().requires_grad_()
@@ -171,7 +171,7 @@ def test_eban_bound_is_held_where_its_denominator_would_turn():
 
 
 def test_dinkelbach_starts_at_calling_all_positive_and_follows_f1():
-    """Level 2 pi / (1 + pi), then the F1 of z > 0; where that is 0 the level stays."""
+    """The level starts at 2 pi / (1 + pi), then is the F1 of z > 0, and is kept if that is 0."""
     method, y = f1.Dinkelbach(), torch.tensor([1.0, 0.0, 0.0, 0.0])
     level = method.init(y)
     assert float(level) == pytest.approx(2 * 0.25 / 1.25)
@@ -181,14 +181,14 @@ def test_dinkelbach_starts_at_calling_all_positive_and_follows_f1():
 
 
 def test_dinkelbach_at_its_level_is_cost_sensitive():
-    """The same loss at the same level."""
+    """Dinkelbach and cost-sensitive have the same loss at the same level."""
     z, y = _batch(20)
     level = torch.full((1, 1, 1), 0.6, dtype=torch.float64)
     torch.testing.assert_close(f1.Dinkelbach().loss(z, y, level)[0], f1.CostSensitive(level=0.6).loss(z, y)[0])
 
 
 def test_cross_entropy_of_classes_is_that_of_torch():
-    """Mean over items of each problem; a binary batch is refused."""
+    """It is the mean over items of each problem; a binary batch is rejected."""
     z, _ = _batch(2, 20, 3)
     target = torch.randint(3, (2, 20), generator=torch.Generator().manual_seed(0))
     ours, _ = f1.CrossEntropy().loss(z, torch.nn.functional.one_hot(target, 3))
@@ -199,7 +199,7 @@ def test_cross_entropy_of_classes_is_that_of_torch():
 
 
 def test_balanced_weights_are_negatives_over_positives():
-    """The default weight is that of the training data, and a given weight needs no state."""
+    """The default weight comes from the training data, and a given weight needs no state."""
     z, y = _batch(40)
     ratio = float((1 - y).sum() / y.sum())
     method = f1.WeightedBinaryCrossEntropy()
@@ -225,10 +225,10 @@ def test_balanced_weights_are_negatives_over_positives():
         (lambda: f1.AnyLossF1(steepness=float("nan")), "steepness must be > 0"),
         (lambda: f1.SmoothAp(temperature=0.0), "temperature must be > 0"),
         (lambda: f1.WeightedBinaryCrossEntropy(weight=-1.0), "weight must be >= 0"),
-        (lambda: f1.SoftF1().loss(torch.zeros(3), torch.zeros(4)), "one shape"),
+        (lambda: f1.SoftF1().loss(torch.zeros(3), torch.zeros(4)), "the same shape"),
         (lambda: f1.SoftF1().loss(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 4)), r"\[B\], \[R, B\]"),
         (lambda: f1.SoftF1().loss(torch.zeros(0), torch.zeros(0)), "not empty"),
-        (lambda: f1.LovaszSoftmax().loss(torch.zeros(1, 2, 3), torch.ones(1, 2, 3)), "exactly one true class"),
+        (lambda: f1.LovaszSoftmax().loss(torch.zeros(1, 2, 3), torch.ones(1, 2, 3)), "one true class per item"),
         (lambda: f1.WeightedBinaryCrossEntropy().loss(torch.zeros(3), torch.ones(3)), "init"),
         (lambda: f1.Dinkelbach().loss(torch.zeros(3), torch.ones(3)), "level is missing"),
         (lambda: f1.GlobalSoftF1().loss(torch.zeros(3), torch.ones(3)), "counts"),
@@ -236,6 +236,6 @@ def test_balanced_weights_are_negatives_over_positives():
     ],
 )
 def test_errors_say_what_and_what_to_do(build, says):
-    """A ValueError that names the argument and what it was."""
+    """Invalid arguments raise a ValueError that names the argument and its value or the remedy."""
     with pytest.raises(ValueError, match=says):
         build()

@@ -21,7 +21,7 @@ def _scores(r=3, n=60, c=4, seed=0, *, ties=False):
 @pytest.mark.parametrize("average", ["macro", "micro", "samples"])
 @pytest.mark.parametrize("labels", [1, 4])
 def test_f1(average, labels):
-    """Every average, with a ratio 0 / 0 counted as 0."""
+    """F1 equals scikit-learn's for every average, with 0 / 0 counted as 0."""
     z, y = _scores(c=labels)
     y[0, :, 0] = False
     ours = metrics.f1(torch.tensor(z > 0.5), torch.tensor(y), average)
@@ -37,7 +37,7 @@ def test_f1(average, labels):
 
 @pytest.mark.parametrize("ties", [False, True])
 def test_average_precision(ties):
-    """The mean over labels; scores rounded to few values tie, and ties are one step."""
+    """The mean over labels equals scikit-learn's, also with ties, which count as one step."""
     z, y = _scores(ties=ties)
     ours = metrics.average_precision(torch.tensor(z), torch.tensor(y))
     for r in range(3):
@@ -46,7 +46,7 @@ def test_average_precision(ties):
 
 @pytest.mark.parametrize("ties", [False, True])
 def test_best_threshold(ties):
-    """The largest F1 on the precision-recall curve, and a threshold that has it."""
+    """It returns the largest F1 on the precision-recall curve and a threshold that attains it."""
     z, y = _scores(ties=ties)
     threshold, best = metrics.best_threshold(torch.tensor(z), torch.tensor(y))
     for r in range(3):
@@ -59,7 +59,7 @@ def test_best_threshold(ties):
 
 
 def test_best_threshold_of_the_reference_vectors(reference):
-    """.889 and .8 at the smallest score that is called positive."""
+    """Best F1 (0.889 and 0.8) and its threshold, F1 at logit 0 and average precision equal the reference."""
     for name in ("V1", "V2"):
         data = reference[name]
         z = torch.tensor(data["logits"], dtype=torch.float64).view(1, -1, 1)
@@ -72,7 +72,7 @@ def test_best_threshold_of_the_reference_vectors(reference):
 
 
 def test_neighbouring_floats_are_told_apart():
-    """Between two adjacent floats there is no middle; the upper one is called positive and the lower one not."""
+    """Two adjacent floats have no midpoint, but the threshold still separates them."""
     low = np.float32(1.0)
     high = np.nextafter(low, np.float32(2.0))
     z = torch.tensor([low, high, 0.0]).view(1, -1, 1)
@@ -83,7 +83,7 @@ def test_neighbouring_floats_are_told_apart():
 
 
 def test_calibration_error():
-    """Equally full bins by numpy; zero for two constant groups whose frequencies are their probabilities."""
+    """It equals a numpy version with equal-count bins, and is zero for two calibrated constant groups."""
     rng = np.random.default_rng(0)
     p = rng.random((2, 103, 3))
     y = rng.random(p.shape) < p

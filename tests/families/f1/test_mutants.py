@@ -1,4 +1,4 @@
-"""Plausible mistakes, registered by a stranger's plugin, fail the checks that `verify` runs; honest losses pass."""
+"""Plausible mistakes, registered by a third-party plugin, fail the checks that `verify` runs; correct losses pass."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TASK = "minibatch-f1[batch=16]"
 
 @pytest.fixture
 def registry(monkeypatch):
-    """The family's registry with the mutants in it."""
+    """The family's registry including the mutants."""
     monkeypatch.syspath_prepend(PLUGINS)
     yield Registry(load_plugins(["mutants_f1.plugin"]))
     for name in [name for name in sys.modules if name.startswith("mutants_f1")]:
@@ -33,7 +33,7 @@ def _build(instance):
 
 
 def _verdict(registry, context, method, claim):
-    """What `verify` would print for one claim of a method."""
+    """The verdict that `verify` prints for one claim of a method."""
     request = Request(families=("f1",), methods=(method,), tasks=(TASK,), stages=("verify",))
     plan = build_plan(request, registry)
     (case,) = [case for case in plan.cases if case.claim == claim]
@@ -70,5 +70,5 @@ def _verdict(registry, context, method, claim):
     ],
 )
 def test_mistakes_fail_and_honest_losses_pass(registry, context, method, claim, verdict):
-    """A FAIL of an honest loss by chance: 1e-4 for each test of a mean, fixed seed; the others are identities."""
+    """Every claim has its expected verdict; the false-alarm rate is 1e-4 for tests of a mean, 0 for identities."""
     assert _verdict(registry, context, method, claim) == verdict

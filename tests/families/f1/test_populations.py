@@ -1,4 +1,4 @@
-"""Exact scores of linear classifiers on normal classes, against quadrature, enumeration and samples."""
+"""Exact metrics of linear classifiers on normal classes, against quadrature, enumeration and samples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _gaussian(d, prior, dimensions=2):
 
 
 def test_best_f1(reference):
-    """Fixed point, search and table agree; half of the largest F1 is the posterior at its threshold."""
+    """Fixed point, search and table agree, and the posterior at the best threshold is half the largest F1."""
     for row in reference["bayes"]:
         t, value = best_gaussian_f1(row["d"], row["prior"])
         assert t == pytest.approx(row["t_star"], abs=1e-12)
@@ -52,7 +52,7 @@ def test_nothing_to_tell_calls_everything_positive():
 
 
 def test_score_of_the_posterior(reference):
-    """F1 at a posterior of 1/2, average precision, and no calibration error at all."""
+    """F1 at a posterior of 1/2 and average precision equal the reference, and the calibration error is 0."""
     for row in reference["bayes"]:
         d, prior = row["d"], row["prior"]
         weight = torch.tensor([[d, 0.0]], dtype=torch.float64)
@@ -64,7 +64,7 @@ def test_score_of_the_posterior(reference):
 
 
 def test_calibration_error_against_quadrature():
-    """E |posterior - sigmoid(score)| of a score that is twice too steep, by scipy's quadrature."""
+    """`E |posterior - sigmoid(score)|` of a score that is too steep by a factor of two equals scipy's quadrature."""
     d, prior = 1.5, 0.1
     weight, bias = torch.tensor([[2 * d, 0.0]]), torch.tensor([-1.0])
     law = _gaussian(d, prior).law(weight, bias)
@@ -79,7 +79,7 @@ def test_calibration_error_against_quadrature():
 
 @pytest.mark.statistical
 def test_law_of_a_mixture_against_items():
-    """F1 and average precision of 400,000 drawn items; the tolerance is five standard errors (1e-6 each)."""
+    """F1 and average precision match 400,000 drawn items within five standard errors (false-alarm rate 1e-6 each)."""
     noise = Noise.seeded(3, dtype=torch.float64)
     x, y = MIXED.draw(noise, 1, 400_000)
     weight, bias = torch.tensor([[1.0, 0.5, -0.2]]).double(), torch.tensor([0.1]).double()
@@ -93,7 +93,7 @@ def test_law_of_a_mixture_against_items():
 
 
 def test_best_linear_classifier():
-    """The closed form for two normals; for a mixture no random direction and threshold does better."""
+    """The search finds the closed form for two normals; for a mixture no random direction and threshold is better."""
     value, weight, bias = _gaussian(2.0, 0.1).best_linear
     t, best = best_gaussian_f1(2.0, 0.1)
     assert value == pytest.approx(best, abs=1e-10)
@@ -106,19 +106,19 @@ def test_best_linear_classifier():
 
 
 def test_minibatch_f1(reference):
-    """The expectation at the full-data threshold and its maximum, for 27 sizes and priors."""
+    """The expectation at the full-data threshold and its maximum equal the reference for 27 sizes and priors."""
     for row in reference["minibatch"]:
         t, _ = best_gaussian_f1(row["d"], row["prior"])
         found = minibatch_f1(row["d"], row["prior"], row["B"], t)
         assert found == pytest.approx(row["EF1_at_tstar"], abs=1e-10)
         at, best = best_minibatch_f1(row["d"], row["prior"], row["B"])
         assert best == pytest.approx(row["max_EF1"], abs=1e-10)
-        # The place is flat: what it costs on all data is known to four digits.
+        # The maximum is flat: only the F1 on all data at the argmax is accurate, to four digits.
         assert gaussian_f1(row["d"], row["prior"], at) == pytest.approx(row["full_F1_at_argmax"], abs=1e-4)
 
 
 def test_minibatch_f1_by_enumeration():
-    """Four items, 3^4 tables of true positive, wrong, and true negative."""
+    """The expectation for four items equals the sum over all 3^4 outcomes: true positive, wrong, true negative."""
     import itertools
 
     d, prior, t = 1.0, 0.3, 0.4
@@ -133,7 +133,7 @@ def test_minibatch_f1_by_enumeration():
 
 
 def test_draws_are_reproducible_and_stack():
-    """Each replicate of a stack has the items that it has alone."""
+    """Each replicate of a stack has the same items as alone."""
     from kexue_bench.api import Case, Instance
     from kexue_bench.lab.context import Context
 

@@ -24,20 +24,20 @@ def _validation(seed=0):
     ids=lambda v: type(v).__name__,
 )
 def test_half_is_where_the_loss_decides(loss, logit):
-    """The score at a probability of 1/2; 0 for a loss without probabilities."""
+    """`0.5` is the score at a probability of 1/2, and 0 for a loss without probabilities."""
     z, y = _validation()
     found = Half().threshold(z, y, loss.probability)
     torch.testing.assert_close(found, torch.full((2, 3), logit, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
 def test_tuned_has_the_largest_f1():
-    """The threshold that `best_threshold` finds, which its own tests compare with scikit-learn."""
+    """`tuned` is the result of `best_threshold`, which is tested against scikit-learn."""
     z, y = _validation()
     assert torch.equal(Tuned().threshold(z, y, BinaryCrossEntropy().probability), best_threshold(z, y)[0])
 
 
 def test_half_f_is_half_of_the_largest_f1():
-    """In probability; None for a loss without one."""
+    """The probability at `half-f` is half the largest F1; None for a loss without probabilities."""
     z, y = _validation()
     found = HalfF().threshold(z, y, BinaryCrossEntropy().probability)
     torch.testing.assert_close(torch.sigmoid(found), best_threshold(z, y)[1] / 2)
@@ -45,14 +45,14 @@ def test_half_f_is_half_of_the_largest_f1():
 
 
 def test_score_at_inverts_a_probability():
-    """Bisection to the last bits of a sigmoid's inverse."""
+    """Bisection matches the exact inverse of the sigmoid."""
     p = torch.tensor([[0.01, 0.5], [0.9, 0.999]], dtype=torch.float64)
     torch.testing.assert_close(score_at(p, torch.sigmoid), torch.logit(p))
 
 
 @pytest.mark.parametrize("labels", [2, 5])
 def test_gfm_has_the_largest_expected_f1(labels):
-    """All 2^C sets against all 2^C truths, for random probabilities of independent labels."""
+    """`gfm` is optimal among all 2^C sets, by enumeration over all 2^C truths with random independent labels."""
     generator = torch.Generator().manual_seed(labels)
     p = torch.rand(1, 12, labels, generator=generator, dtype=torch.float64)
     chosen = Gfm().decide(p)[0]
@@ -67,6 +67,6 @@ def test_gfm_has_the_largest_expected_f1(labels):
 
 
 def test_gfm_takes_sure_labels_and_never_none():
-    """Certain labels are taken; of hopeless ones the likeliest, since an empty set scores 0."""
+    """Certain labels are chosen; if all are unlikely, the likeliest is, because an empty set scores 0."""
     p = torch.tensor([[[0.99, 0.98, 0.01], [0.02, 0.05, 0.01]]])
     assert Gfm().decide(p).tolist() == [[[True, True, False], [False, True, False]]]

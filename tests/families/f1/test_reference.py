@@ -1,4 +1,4 @@
-"""Values and gradients of every loss at the reference vectors, in double precision."""
+"""Values and gradients of every loss on the reference vectors, in double precision."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CASES = {
     "anyloss_f1_L75": (f1.AnyLossF1(), 1),
     "lovasz_hinge": (f1.LovaszHinge(), 1),
     "lovasz_sigmoid(jaccard)": (f1.LovaszSoftmax(), 1),
-    # The official loss is a sum where ours is a mean: times the number of items.
+    # The official loss is a sum and ours a mean: multiply by the number of items.
     "asl_gn4_gp1_c.05_sum(weight detached)": (f1.AsymmetricLoss(), None),
     "asl_gn4_gp1_c.05_sum(full gradient)": (f1.AsymmetricLoss(weight_gradient=True), None),
     "zlpr": (f1.Zlpr(), 1),
@@ -52,7 +52,7 @@ def _both(method, z, y):
 @pytest.mark.parametrize("vector", ["V1", "V2"])
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients(reference, vector, name):
-    """To 1e-12 in the value and 1e-10 in the gradient, the precision of the reference."""
+    """Values agree to 1e-12 and gradients to 1e-10, the precision of the reference."""
     data = reference[vector]
     z, y = (torch.tensor(data[key], dtype=torch.float64) for key in ("logits", "targets"))
     method, factor = CASES[name]
@@ -65,14 +65,14 @@ def test_values_and_gradients(reference, vector, name):
 
 
 def test_every_value_of_the_reference_is_checked(reference):
-    """No loss of the file is left out."""
+    """Every loss in the file is tested."""
     assert set(reference["V1"]["losses"]) == set(CASES) == set(reference["V2"]["losses"])
 
 
 @pytest.mark.parametrize("vector", ["V1", "V2"])
 @pytest.mark.parametrize("method", [f1.GlobalSoftF1(), f1.EmaSoftF1(decay=0.0)], ids=lambda m: type(m).__name__)
 def test_linearised_soft_f1_has_the_gradient_of_soft_f1(reference, vector, method):
-    """At counts of the batch itself, the linearised loss has exactly the gradient of the ratio."""
+    """At the counts of the batch itself, the linearized loss has exactly the gradient of the ratio."""
     data = reference[vector]
     z, y = (torch.tensor(data[key], dtype=torch.float64) for key in ("logits", "targets"))
     with torch.enable_grad():
@@ -84,7 +84,7 @@ def test_linearised_soft_f1_has_the_gradient_of_soft_f1(reference, vector, metho
 
 
 def test_several_labels(reference):
-    """Soft F1 by its three averages, ZLPR of the rows and cross-entropy."""
+    """The three averages of soft F1, ZLPR in total and per row, and cross-entropy equal the reference."""
     data = reference["multilabel"]
     z, y = (torch.tensor(data[key], dtype=torch.float64).unsqueeze(0) for key in ("logits", "targets"))
     for average in ("macro", "micro", "samples"):
@@ -97,7 +97,7 @@ def test_several_labels(reference):
 
 
 def test_several_classes(reference):
-    """Lovász-softmax over the classes present, and soft F1 of the softmax; its micro average is soft accuracy."""
+    """Lovász-softmax over the classes present and soft F1 of the softmax (macro, micro) equal the reference."""
     data = reference["multiclass"]
     z = torch.tensor(data["logits"], dtype=torch.float64).unsqueeze(0)
     y = torch.nn.functional.one_hot(torch.tensor(data["targets"]), 3).double().unsqueeze(0)
@@ -108,7 +108,7 @@ def test_several_classes(reference):
 
 
 def test_the_worked_example_of_double_soft_f1(reference):
-    """stats.stackexchange.com question 554907."""
+    """Double soft F1 and soft F1 reproduce stats.stackexchange.com question 554907."""
     data = reference["SE554907"]
     z, y = torch.logit(torch.tensor(data["p"], dtype=torch.float64)), torch.tensor(data["y"], dtype=torch.float64)
     assert float(f1.DoubleSoftF1().loss(z, y)[0]) == pytest.approx(data["double_soft_f1"], abs=1e-12)

@@ -1,4 +1,4 @@
-"""The tasks: what they measure is what they say, and stacked replicates are the single ones."""
+"""The tasks measure what they state, and stacked replicates equal single ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _frozen(context, method, budget=2**14, **params):
 @pytest.mark.statistical
 @pytest.mark.parametrize(("batch", "exact"), [(16, 0.0766209), (64, 0.1711879)])
 def test_minibatch_f1_reproduces_the_exact_optimum(context, batch, exact):
-    """E F1_B at its own optimum, d = 2 and prior .01: measured, by the loss itself, and exact; four standard errors."""
+    """The best expected batch F1 at d = 2, prior 0.01: exact, measured and by the loss, within four standard errors."""
     ctx = _frozen(context, f1.SoftF1(), budget=2**17, batch=batch)
     assert _rows(ctx, "batch-f1-best") == [pytest.approx(exact, abs=5e-8)]
     for metric in ("batch-f1", "loss-f1"):
@@ -50,11 +50,11 @@ def test_minibatch_f1_reproduces_the_exact_optimum(context, batch, exact):
 @pytest.mark.statistical
 @pytest.mark.parametrize("batch", [16, 64, 256])
 def test_gradient_of_soft_f1_at_the_posterior(context, reference, batch):
-    """Mean over batches and full gradient of the reference's Monte Carlo, within four of its and our errors."""
+    """Mean over batches and full gradient match the Monte Carlo reference within four combined standard errors."""
     (row,) = [r for r in reference["gradient"] if r["prior"] == 0.01 and r["B"] == batch]
     task = MinibatchF1(batch=batch, point="bayes")
     problem = task.problem(f1.SoftF1(), context("minibatch-f1", {"batch": batch}))
-    # The gradient of the loss is minus that of F1. 20,000 items stand for the law.
+    # The gradient of the loss is minus that of F1. 20,000 items represent the distribution.
     assert (-problem.truth).tolist() == pytest.approx(row["full"], abs=0.002)
     noise = context("minibatch-f1").noise("noise")
     draws = torch.cat([problem.draw(noise.at(i), 4096) for i in range(16)]).double()
@@ -64,7 +64,7 @@ def test_gradient_of_soft_f1_at_the_posterior(context, reference, batch):
 
 
 def test_share_of_batches_without_gradient(context):
-    """(1 - prior)^B of the batches are empty, and soft F1 has no gradient there; with eps = 1 it always has one."""
+    """A share of (1 - prior)^B batches is empty and gives soft F1 zero gradient; with eps = 1 it is never zero."""
     ctx = _frozen(context, f1.SoftF1(), batch=16)
     (row,) = [m for m in ctx.measurements if m.metric == "zero-gradient"]
     assert row.low - 0.01 < 0.99**16 < row.high + 0.01
@@ -72,14 +72,14 @@ def test_share_of_batches_without_gradient(context):
 
 
 def test_smoothing_turns_the_gradient_around(context):
-    """At prior .01 and B = 16, eps = 1: the mean gradient of batches points away from that of all data."""
+    """At prior 0.01, B = 16 and eps = 1, the mean gradient of batches points away from that on all data."""
     assert _rows(_frozen(context, f1.SoftF1(eps=1.0), batch=16), "cosine")[0] < -0.5
     assert _rows(_frozen(context, f1.SoftF1(), batch=16), "cosine")[0] > 0.9
 
 
 @pytest.mark.parametrize("method", [f1.GlobalSoftF1(), f1.EmaSoftF1(), f1.BinaryCrossEntropy()], ids=repr)
 def test_losses_without_batch_bias(context, method):
-    """Their relative bias is not told from zero where that of soft F1 is two thirds."""
+    """Their relative bias is not distinguishable from zero; that of soft F1 is two thirds."""
     (row,) = [m for m in _frozen(context, method, batch=16).measurements if m.metric == "relative-bias"]
     assert row.low == 0
     assert row.high < 0.3
@@ -87,13 +87,13 @@ def test_losses_without_batch_bias(context, method):
 
 
 def test_nothing_to_tell(context):
-    """At d = 0 the largest F1 is 2 prior / (1 + prior) and its threshold is no probability that occurs."""
+    """At d = 0 the largest F1 is 2 prior / (1 + prior)."""
     ctx = _frozen(context, f1.BinaryCrossEntropy(), budget=2**10, d=0.0, prior=0.1)
     assert _rows(ctx, "best-f1") == [pytest.approx(0.2 / 1.1, abs=1e-12)]
 
 
 def test_threshold_gap_is_rounding(context):
-    """Half of the largest F1 is the posterior at its threshold, found by a search that does not know it."""
+    """The posterior at the best threshold, found by search, is half the largest F1 up to rounding."""
     ctx = _frozen(context, f1.BinaryCrossEntropy(), budget=2**10, d=1.0, prior=0.1)
     assert _rows(ctx, "threshold-gap")[0] < 1e-9
 
@@ -103,12 +103,12 @@ def test_threshold_gap_is_rounding(context):
 
 @pytest.fixture(scope="module")
 def short():
-    """A cheap training."""
+    """A short training."""
     return GaussianF1(steps=60, batch=64)
 
 
 def test_rows_of_a_training(context, short):
-    """F1 and regret under every threshold reading, which add up to the best F1; no row for the rule on sets."""
+    """F1 and regret under every threshold reading add up to the best F1; `gfm` has no row."""
     ctx = _evaluated(context, short, f1.BinaryCrossEntropy(), replicates=(0, 1))
     best = 0.6121260028
     for reading in ("0.5", "tuned", "half-f"):
@@ -124,7 +124,7 @@ def test_rows_of_a_training(context, short):
 
 
 def test_a_loss_without_probabilities_has_no_row_that_needs_them(context, short):
-    """No calibration error, and no reading by half of F1."""
+    """A loss without probabilities has no calibration error and no `half-f` reading."""
     ctx = _evaluated(context, short, f1.LovaszHinge())
     assert _rows(ctx, "f1", reading="tuned")
     assert not _rows(ctx, "f1", reading="half-f")
@@ -133,7 +133,7 @@ def test_a_loss_without_probabilities_has_no_row_that_needs_them(context, short)
 
 @pytest.mark.parametrize("method", [f1.SoftF1(), f1.Dinkelbach(every=7), f1.EmaSoftF1()], ids=repr)
 def test_a_stack_is_its_members(context, short, method):
-    """Replicate 1 of a stack of three has the rows of replicate 1 alone, up to the rounding of wider sums."""
+    """Replicate 1 in a stack of three has the same rows as alone, up to rounding."""
     stack = _evaluated(context, short, method, replicates=(0, 1, 2))
     alone = _evaluated(context, short, method, replicates=(1,))
     for reading in ("0.5", "tuned"):
@@ -142,7 +142,7 @@ def test_a_stack_is_its_members(context, short, method):
 
 
 def test_exact_scores_are_those_of_many_items(context, short):
-    """F1 and average precision of a trained score on 200,000 fresh items; four standard errors."""
+    """Exact F1 and average precision match those on 200,000 new items within four standard errors."""
     from sklearn import metrics
 
     from kexue_bench.lab.noise import Noise
@@ -162,7 +162,7 @@ def test_exact_scores_are_those_of_many_items(context, short):
     ("method", "collapses"), [(f1.SoftF1(eps=1.0), True), (f1.SoftF1(), False), (f1.BinaryCrossEntropy(), False)]
 )
 def test_the_empty_batch_collapse_is_named(context, method, collapses):
-    """Eps = 1 at one positive in a hundred ends with nothing called positive, is measured and named; others are not."""
+    """With eps = 1 and one positive in a hundred, nothing is predicted positive, and the collapse is flagged."""
     ctx = _evaluated(context, GaussianF1(prior=0.01, steps=200), method, replicates=(0, 1))
     assert _rows(ctx, "collapse") == [float(collapses)] * 2
     flags = {flag for m in ctx.measurements if m.metric == "collapse" for flag in m.flags}
@@ -170,7 +170,7 @@ def test_the_empty_batch_collapse_is_named(context, method, collapses):
 
 
 def test_on_all_data_nothing_collapses(context):
-    """The same loss, prior and steps with every step on all data."""
+    """The same loss and prior do not collapse if every step uses all data."""
     ctx = _evaluated(context, GaussianF1(prior=0.01, steps=100, batch=0, lr=0.1), f1.SoftF1(eps=1.0))
     assert _rows(ctx, "collapse") == [0]
     assert _rows(ctx, "f1", reading="0.5")[0] > 0.29
@@ -178,7 +178,7 @@ def test_on_all_data_nothing_collapses(context):
 
 @pytest.mark.slow
 def test_a_tuned_threshold_is_not_enough_where_the_score_is_wrong(context):
-    """On two-sided positives soft F1 finds the better side, and cross-entropy at its best threshold does not."""
+    """With positives on two sides, soft F1 beats cross-entropy at its best threshold."""
     task = MisspecifiedF1(steps=1000, batch=0)
     plug_in = _rows(_evaluated(context, task, f1.BinaryCrossEntropy()), "f1", reading="tuned")[0]
     direct = _rows(_evaluated(context, task, f1.SoftF1()), "f1", reading="tuned")[0]
@@ -194,7 +194,7 @@ def test_a_tuned_threshold_is_not_enough_where_the_score_is_wrong(context):
     ("task", "least"), [(BreastCancerF1(steps=150), 0.9), (WineF1(steps=150), 0.85), (DigitsF1(steps=300), 0.6)]
 )
 def test_bundled_data(context, task, least):
-    """A linear score learns each of them."""
+    """A linear score learns each bundled data set."""
     ctx = _evaluated(context, task, f1.BinaryCrossEntropy(), replicates=(0, 1))
     for reading in ("0.5", "tuned", "half-f"):
         assert min(_rows(ctx, "f1", reading=reading)) > least
@@ -202,7 +202,7 @@ def test_bundled_data(context, task, least):
 
 
 def test_parts_do_not_overlap(context):
-    """Training, validation and test items make up the data set; training items have mean 0 and deviation 1."""
+    """The three parts add up to the data set, and training items have mean 0 and standard deviation 1."""
     parts = WineF1().parts(context("w"))
     assert [part[0].shape[1] for part in parts] == [107, 35, 36]
     torch.testing.assert_close(parts[0][0].mean(1), torch.zeros(1, 13), rtol=0, atol=1e-5)
@@ -211,7 +211,7 @@ def test_parts_do_not_overlap(context):
 
 
 def test_several_labels(context):
-    """Macro, micro and sample F1; the rule on sets is best by samples; regret is small for the right model."""
+    """All three averages are measured, `gfm` is best in `f1-samples`, and the right model has a small regret."""
     ctx = _evaluated(context, MultilabelF1(steps=200), f1.BinaryCrossEntropy())
     by_samples = {r: _rows(ctx, "f1-samples", reading=r)[0] for r in ("0.5", "tuned", "half-f", "gfm")}
     assert max(by_samples, key=lambda r: by_samples[r]) == "gfm"
@@ -221,7 +221,7 @@ def test_several_labels(context):
 
 @pytest.mark.statistical
 def test_best_macro_f1_against_items():
-    """The largest F1 of the true posterior on 400,000 items for three rates; four standard errors of .002."""
+    """The integral matches the best F1 of the true posterior on 400,000 items within four standard errors of 0.002."""
     from kexue_f1.metrics import best_threshold
 
     offsets = torch.tensor([0.0, -2.0, -4.0], dtype=torch.float64)
@@ -249,19 +249,19 @@ def test_best_macro_f1_against_items():
     ],
 )
 def test_settings_are_checked(build, says):
-    """A ValueError that names the setting."""
+    """A setting out of range raises a ValueError that names it."""
     with pytest.raises(ValueError, match=says):
         build()
 
 
 def test_a_batch_larger_than_the_data_is_refused(context):
-    """The size of the training part is only known with the data."""
+    """A batch larger than the training part is rejected once the data are loaded."""
     with pytest.raises(ValueError, match=r"batch must lie in 1 \.\. 107"):
         WineF1(batch=150).build(f1.BinaryCrossEntropy(), context("w"))
 
 
 def test_a_foreign_reading_is_applied(context, short):
-    """A rule that a stranger registered labels rows of its own."""
+    """A reading registered by a third party has its own rows."""
     readings = json.dumps({"zero": "kexue_f1.readings:Half", "0.5": "kexue_f1.readings:Half"})
     ctx = context("g", options={"readings": readings})
     stages.evaluate(short, f1.BinaryCrossEntropy(), ctx)
@@ -269,12 +269,12 @@ def test_a_foreign_reading_is_applied(context, short):
 
 
 def test_tuning_scores_are_finite(context, short):
-    """What `--tune` maximises, on validation data."""
+    """The score that `--tune` maximizes is finite and plausible."""
     assert 0.5 < short.score(f1.SoftF1(), context("g")) < 0.62
     assert 0.8 < WineF1(steps=50).score(f1.SoftF1(), context("w")) <= 1
 
 
 def test_every_loss_fulfils_the_contract(losses):
-    """The three verbs."""
+    """Every loss has `init`, `loss` and `probability`."""
     for method in losses.values():
         assert all(callable(getattr(method, verb)) for verb in ("init", "loss", "probability"))
