@@ -4,9 +4,8 @@ The problem: E f(x) for x drawn from a distribution with parameters: the logits 
 deviation of a normal, the shape of a gamma. The answer: independent estimates of its gradient with respect to
 `law.parameters`, `[R, *parameters.shape]`, in one call and without a Python loop over samples. A method works off the
 graph of the parameters; it reaches f only through an `Objective`, which counts its calls. What only a few methods need
-is
-declared here too: what x was conditioned on (`context`), the most likely vertex (`Distribution.vertex`), derivatives of
-derivatives (`Objective.value_and_gradient(graph=True)`), the importance weights of a bound over several samples
+is declared here too: what x was conditioned on (`context`), the most likely vertex (`Distribution.vertex`), derivatives
+of derivatives (`Objective.value_and_gradient(graph=True)`), the importance weights of a bound over several samples
 (`MultiSampleObjective`), learned state (`AdaptiveMethod`) and a method's own target distribution (`TemperedMethod`).
 
 Shapes: logits are `[*batch, L]` for bits and `[*batch, L, K]` for K classes; samples carry one leading dimension S. By
@@ -15,7 +14,7 @@ learned state averages over the last one only. Noise is requested in shapes `[*l
 stack of streams lies along the same negative axis for every method.
 
 Logits that are shared, or computed by a network, are handled by the task: gradients are linear in the gradient of the
-    logits, so a task contracts the estimates with the derivative of the logits (`shared-bits` does).
+logits, so a task contracts the estimates with the derivative of the logits (`shared-bits` does).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Checks of what penalties claim: where they vanish, what they do not see, and that their gradient is their own.
+"""Checks of penalties' claims: where they vanish, what they ignore, and that the gradient is that of the value.
 
 Each attaches the method to one linear layer in float64 as a training loop does, so that any method with the family's
-contract can be checked. Violations are shares: of the value at a matrix that is not orthogonal, or of the gradient.
+contract can be checked. Violations are relative: to the value at a matrix that is not orthogonal, or to the gradient.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-9
 DIFFERENCES = 1e-6
-"""What central differences may be off by: their step of 1e-5 squared, and rounding over the step, are below it."""
+"""Allowed error of central differences: the square of their step of 1e-5, and rounding over the step, are below it."""
 _STEP = 1e-5
 _D, _K = 7, 4
 _SMALL = 1e-4
 Change = Callable[[Tensor, Noise], Tensor]
 
 
-@claim("zero-on-orthogonal", "the penalty vanishes where columns are orthonormal", of="subject")
+@claim("zero-on-orthogonal", "the penalty vanishes if the columns are orthonormal", of="subject")
 def zero_on_orthogonal(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
     """The value at a tall and at a square orthonormal matrix, over that at a Gaussian one."""
     noise = _noise(ctx)
@@ -41,10 +41,10 @@ def zero_on_orthogonal(subject: SmallWeights, method: object, ctx: Context) -> E
         return _nothing("zero-on-orthogonal")
     scale, tall, square = values
     worst = max(abs(tall), abs(square)) / abs(scale)
-    return _identity("zero-on-orthogonal", worst, f"value where columns are orthonormal: {worst:.2g}")
+    return _identity("zero-on-orthogonal", worst, f"value at orthonormal columns: {worst:.2g}")
 
 
-@claim("zero-only-on-orthogonal", "the penalty vanishes nowhere else: it sees lengths and angles", of="subject")
+@claim("zero-only-on-orthogonal", "the penalty vanishes at no other matrix: it sees lengths and angles", of="subject")
 def zero_only_on_orthogonal(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
     """The value at matrices that are not orthogonal in one way only: lengths, or one angle."""
     noise = _noise(ctx)
@@ -56,11 +56,11 @@ def zero_only_on_orthogonal(subject: SmallWeights, method: object, ctx: Context)
         return _nothing("zero-only-on-orthogonal")
     scale, *seen = values
     blind = [name for name, value in zip(cases, seen, strict=True) if value < _SMALL * abs(scale)]
-    note = f"blind to columns that are {', '.join(blind)}" if blind else "columns longer, shorter and turned are seen"
+    note = f"blind to columns that are {', '.join(blind)}" if blind else "detects longer, shorter and rotated columns"
     return _identity("zero-only-on-orthogonal", float(len(blind)), note)
 
 
-@claim("stationary-on-orthogonal", "its gradient vanishes where columns are orthonormal", of="subject")
+@claim("stationary-on-orthogonal", "the gradient vanishes if the columns are orthonormal", of="subject")
 def stationary_on_orthogonal(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
     """The gradient at an orthonormal matrix, over that at a Gaussian one."""
     noise = _noise(ctx)
@@ -68,28 +68,28 @@ def stationary_on_orthogonal(subject: SmallWeights, method: object, ctx: Context
     if free is None or base is None:
         return _nothing("stationary-on-orthogonal")
     share = float(base[1].norm() / free[1].norm())
-    return _identity("stationary-on-orthogonal", share, f"gradient where columns are orthonormal: {share:.2g}")
+    return _identity("stationary-on-orthogonal", share, f"gradient at orthonormal columns: {share:.2g}")
 
 
-@claim("left-invariant", "a rotation of the space of the columns changes nothing", of="subject")
+@claim("left-invariant", "a rotation of the column space does not change the penalty", of="subject")
 def left_invariant(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
     """R(Q W) = R(W)."""
     return _invariant("left-invariant", subject, ctx, lambda w, noise: polar(noise.normal(_D, _D)) @ w)
 
 
-@claim("right-invariant", "a rotation that mixes the columns changes nothing", of="subject")
+@claim("right-invariant", "a rotation that mixes the columns does not change the penalty", of="subject")
 def right_invariant(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
     """R(W P) = R(W)."""
     return _invariant("right-invariant", subject, ctx, lambda w, noise: w @ polar(noise.normal(_K, _K)))
 
 
-@claim("scale-invariant", "the lengths of columns change nothing", of="subject")
+@claim("scale-invariant", "the lengths of the columns do not change the penalty", of="subject")
 def scale_invariant(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
     """R(W D) = R(W), D diagonal and positive."""
     return _invariant("scale-invariant", subject, ctx, lambda w, noise: w * noise.exponential(_K))
 
 
-@claim("gradient-matches-value", "the gradient is that of the value, by central differences", of="subject")
+@claim("gradient-matches-value", "the gradient matches central differences of the value", of="subject")
 def gradient_matches_value(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
     """Central differences along every entry of a Gaussian matrix."""
     matrix = _gaussian(_noise(ctx))
@@ -102,7 +102,7 @@ def gradient_matches_value(subject: SmallWeights, method: object, ctx: Context) 
         ends = subject.values(matrix + shift, matrix - shift)
         numeric.view(-1)[i] = (ends[0] - ends[1]) / (2 * _STEP) if ends else torch.nan
     share = float((found[1] - numeric).norm() / numeric.norm().clamp_min(torch.finfo(numeric.dtype).tiny))
-    note = f"gradient against central differences: {share:.2g} of it"
+    note = f"relative error against central differences: {share:.2g}"
     return _identity("gradient-matches-value", share, note, tolerance=DIFFERENCES)
 
 
@@ -113,7 +113,7 @@ def _invariant(name: str, subject: SmallWeights, ctx: Context, change: Change) -
     if values is None:
         return _nothing(name)
     share = abs((values[1] - values[0]) / values[0])
-    return _identity(name, share, f"the value changes by {share:.2g} of it")
+    return _identity(name, share, f"relative change of the value: {share:.2g}")
 
 
 def _gaussian(noise: Noise) -> Tensor:

@@ -1,6 +1,6 @@
-"""Checks of what parametrizations, projections and optimizers claim of the weights that they hold.
+"""Checks of what parametrizations, projections and optimizers claim about the weights that they hold.
 
-Each runs the method on 32 small matrices of its own at once; the task's dtype and device are used.
+Each runs the method on 32 small matrices at once, in the task's dtype and on its device.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ROUNDING = 1e3
 """Factor on the machine epsilon for a few dozen steps of small matrices."""
 
 
-@claim("keeps-determinant", "the sign of a square weight's determinant stays what it was", of="subject")
+@claim("keeps-determinant", "the sign of a square weight's determinant never changes", of="subject")
 def keeps_determinant(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
     """A descent whose loss pulls half of the square matrices to the other component."""
     noise = ctx.noise("noise")
@@ -40,9 +40,9 @@ def keeps_determinant(subject: SmallWeights, method: object, ctx: Context) -> Ev
     return Evidence(claim="keeps-determinant", metric="violation", value=flipped, n=MATRICES, note=note)
 
 
-@claim("one-lipschitz", "no singular value passes 1", of="subject")
+@claim("one-lipschitz", "no singular value exceeds 1", of="subject")
 def one_lipschitz(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
-    """A descent from a norm of about 6, whose loss pulls the matrices to be large."""
+    """A descent from a norm of about 6, whose loss favors large matrices."""
     start = 3 * ctx.noise("noise").normal(MATRICES, 8, 5) / 5**0.5
     path = subject.path(start, lambda w: -w.square().sum((-2, -1)) / 2, steps=STEPS, rate=0.01)
     largest = _worst(path, lambda w: torch.linalg.svdvals(w).amax(-1))
@@ -72,11 +72,11 @@ def stays_within_radius(subject: SmallWeights, method: object, ctx: Context) -> 
     return _within("stays-within-radius", max(0.0, farthest - holder.radius), note, ctx)
 
 
-@claim("converges-to-polar", "without a loss the weight ends at the polar factor of its start", of="subject")
+@claim("converges-to-polar", "without a loss the weight converges to the polar factor of its start", of="subject")
 def converges_to_polar(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
     """A descent without a loss, from a condition number of 100.
 
-    Penalties descend at rate 1/8, fields `steps` are raised to 30 and `lr` to 1/2 first.
+    Penalties descend at rate 1/8; fields `steps` are first raised to 30 and `lr` to 1/2.
     """
     noise = ctx.noise("noise")
     left, right = haar(noise, MATRICES, 8, 5), haar(noise, MATRICES, 5, 5)
@@ -89,7 +89,7 @@ def converges_to_polar(subject: SmallWeights, method: object, ctx: Context) -> E
 
 
 def _worst(path: Iterator[Tensor], measure: Callable[[Tensor], Tensor]) -> float:
-    """The largest value on the way; at least 2, which no claim allows, where the weights stop being finite."""
+    """The largest value along the way; at least 2, which no claim allows, if the weights are no longer finite."""
     largest = 0.0
     for matrix in path:
         if not bool(matrix.isfinite().all()):

@@ -1,17 +1,17 @@
 """What a method of this family is, and what it is given: weights to keep orthogonal, and what it adds to a step.
 
-A penalty, a parametrization, a projection and an optimizer are one thing here: `attach` binds a method to weights and
-returns what joins in at each step. The harness passes its context; a training loop of one's own passes nothing::
+Penalties, parametrizations, projections and optimizers share one interface: `attach` binds a method to weights and
+returns what takes part in each step. The harness passes its context; your own training loop passes nothing::
 
     joins = Soft(weight=1e-2).attach(targets_of(model))
     loss = loss + joins.penalty()  # a penalty
     joins.after_(step)  # a projection, after optimizer.step()
 
-Shapes: a weight is `[*stack, out, in, *kernel]`, as torch stores it; `*stack` is empty, or `R` for replicates side by
-side. A method sees matrices `[*stack, d, k]`.
+Shapes: a weight is `[*stack, out, in, *kernel]`, as torch stores it; `*stack` is empty, or `R` for stacked replicates.
+A method sees matrices `[*stack, d, k]`.
 
-No method counts its own work: tasks count floating-point operations by what a step dispatches, so that backward passes
-and factorizations inside torch are priced alike for all.
+No method counts its work: tasks count the floating-point operations that a step dispatches, so that backward passes and
+factorizations inside torch are counted alike for all.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ Kind = Literal["linear", "convolution", "recurrent"]
 class Target(Protocol):
     """One weight to keep orthogonal, seen as a matrix.
 
-    `W` is `matrix()`, tall or square (d >= k), which alone can have orthonormal columns; `columns()` is the same weight
-    with one column for each neuron, wide where a layer has more outputs than inputs; elsewhere the two are one.
+    `W` is `matrix()`, tall or square (d >= k), because no wide matrix has orthonormal columns; `columns()` is the same
+    weight with one column for each neuron, wide if a layer has more outputs than inputs; otherwise the two are equal.
     """
 
     @property
     def name(self) -> str:
-        """Where the weight lives, unique among the targets of a model."""
+        """Name of the weight, unique among the targets of a model."""
         ...
 
     @property
     def kind(self) -> Kind:
-        """What the weight is to its layer."""
+        """Role of the weight in its layer."""
         ...
 
     @property
@@ -72,7 +72,7 @@ class Target(Protocol):
 
     @property
     def parameter(self) -> nn.Parameter:
-        """The plain parameter behind the weight; of a parametrized weight, what is trained in its place."""
+        """The plain parameter behind the weight; for a parametrized weight, what is trained in its place."""
         ...
 
     def weight(self) -> Tensor:
@@ -88,11 +88,11 @@ class Target(Protocol):
         ...
 
     def responses(self, inputs: Tensor) -> Tensor:
-        """What the layer gives before its bias, `[*stack, samples, outputs]`, positions of images being samples."""
+        """Output of the layer before its bias, `[*stack, samples, outputs]`; image positions are samples."""
         ...
 
     def samples(self, inputs: Tensor) -> Tensor:
-        """What each neuron sees, `[*stack, samples, inputs]`: `responses(x)` is `samples(x) @ columns()`."""
+        """Inputs of each neuron, `[*stack, samples, inputs]`: `responses(x)` is `samples(x) @ columns()`."""
         ...
 
     def gradient(self) -> Tensor:
@@ -104,7 +104,7 @@ class Target(Protocol):
         ...
 
     def assign_(self, matrix: Tensor) -> None:
-        """Make `matrix()` equal to this, `[*stack, d, k]`; through the parametrization where there is one."""
+        """Make `matrix()` equal to this, `[*stack, d, k]`; through the parametrization if there is one."""
         ...
 
     def polar_(self) -> None:
@@ -112,7 +112,7 @@ class Target(Protocol):
         ...
 
     def parametrize_(self, mapping: nn.Module) -> None:
-        """Let W be `mapping(X)` from now on, X trained in its place.
+        """Replace W by `mapping(X)`, with X trained in its place.
 
         Args:
             mapping: maps `[*stack, d, k]` to `[*stack, d, k]`; `right_inverse(W)` gives the X to start from.
@@ -120,7 +120,7 @@ class Target(Protocol):
         ...
 
     def to_matrix(self, weight: Tensor) -> Tensor:
-        """A tensor laid out as the weight, seen as a tall matrix; a view where the weight is contiguous."""
+        """A tensor laid out as the weight, seen as a tall matrix; a view if the weight is contiguous."""
         ...
 
     def to_weight(self, matrix: Tensor) -> Tensor:
@@ -129,21 +129,21 @@ class Target(Protocol):
 
 
 class Surroundings(Protocol):
-    """What a method may ask of whoever attaches it; `kexue_bench.lab.Context` is one."""
+    """What a method may request from its caller; `kexue_bench.lab.Context` provides it."""
 
     counter: Counter
 
     def noise(self, stream: Stream, *, stack: int | None = None) -> Noise:
-        """A stream of random numbers; a method takes `method`, stacked along axis 0 with one slice a replicate."""
+        """A stream of random numbers; a method takes `method`, stacked along axis 0 with one slice per replicate."""
         ...
 
     def global_rng(self, stream: Stream) -> AbstractContextManager[None]:
-        """Torch's global generator, seeded while it is lent, for library code that insists on it."""
+        """Torch's global generator, seeded within the block, for library code that requires it."""
         ...
 
 
 class Alone:
-    """The surroundings of a training loop of one's own: seeded streams and a counter.
+    """The surroundings of your own training loop: seeded streams and a counter.
 
     Args:
         seed: of every stream.
@@ -192,7 +192,7 @@ class Session(Joins):
         targets: what it is attached to, at least one.
 
     Raises:
-        ValueError: no target.
+        ValueError: there is no target.
     """
 
     def __init__(self, targets: Sequence[Target]) -> None:
@@ -204,12 +204,12 @@ class Session(Joins):
         """What is added to the loss, `[*stack]`; None for nothing.
 
         Args:
-            taps: target name -> first input of its layer, where the harness listens; None in a loop of one's own.
+            taps: target name -> first input of its layer, if the harness records it; None in your own loop.
         """
         return None
 
     def rest(self, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-        """Those parameters that no optimizer of this session moves, for the optimizer of the loop."""
+        """The parameters that no optimizer of this session updates, for the optimizer of the loop."""
         owned = {id(p) for o in self.optimizers() for group in o.param_groups for p in group["params"]}
         return [p for p in parameters if id(p) not in owned]
 
@@ -222,9 +222,9 @@ class OrthogonalityMethod(Protocol):
 
         Args:
             targets: the weights, stacked alike.
-            ctx: the harness's context; None in a training loop of one's own.
+            ctx: the harness's context; None in your own training loop.
 
         Raises:
-            ValueError: a target that this method does not fit.
+            ValueError: the method does not fit a target.
         """
         ...

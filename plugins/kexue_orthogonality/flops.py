@@ -1,9 +1,9 @@
-"""Floating-point operations of one call, factorisations included.
+"""Floating-point operations of one call, factorizations included.
 
-Torch's own counter sees products of matrices and convolutions; what orthogonality is made of (QR, singular values,
-eigenvalues, linear systems, exponentials) it counts as nothing. The table below adds it, a multiplication and an
-addition being two operations, from Golub and Van Loan, Matrix Computations (4th edition, sections 5.2, 5.4, 8.3, 8.6),
-lower-order terms left out. Elementwise work is not counted, forward and backward passes are.
+Torch's own counter covers matrix products and convolutions, but not what orthogonality needs (QR, singular values,
+eigenvalues, linear systems, exponentials). The table below adds these, with a multiplication and an addition as two
+operations, from Golub and Van Loan, Matrix Computations (4th edition, sections 5.2, 5.4, 8.3, 8.6), without lower-order
+terms. Elementwise work is not counted; forward and backward passes are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 Shape = Sequence[int]
-_ATEN: Any = torch.ops.aten  # operations appear on it when they are asked for
+_ATEN: Any = torch.ops.aten  # operations appear on it when first accessed
 
 
 def qr(rows: int, columns: int, *, mode: str = "reduced") -> float:
@@ -35,7 +35,7 @@ def reflect(rows: int, columns: int) -> float:
 
 
 def svd(rows: int, columns: int, *, vectors: bool = True) -> float:
-    """The cheaper of Golub-Reinsch and the same after a QR factorisation."""
+    """The cheaper of Golub-Reinsch and the same after a QR factorization."""
     d, k = max(rows, columns), min(rows, columns)
     if vectors:
         return min(14 * d * k**2 + 8 * k**3, 6 * d * k**2 + 20 * k**3)
@@ -53,8 +53,8 @@ def solve(size: int, columns: int) -> float:
 
 
 def matrix_exp(size: int) -> float:
-    """The five products of a Taylor polynomial of degree 18: 10 n^3; squarings, which depend on the norm, are not in it
-    (Bader, Blanes and Casas 2019, doi:10.3390/math7121174).
+    """The five products of a Taylor polynomial of degree 18: 10 n^3; squarings, whose number depends on the norm, are
+    not included (Bader, Blanes and Casas 2019, doi:10.3390/math7121174).
     """
     return 10 * size**3
 
@@ -73,9 +73,9 @@ def count(call: Callable[[], object]) -> int:
 
 
 class _Operations(TorchDispatchMode):
-    """Adds up what a table says of every operation that is executed.
+    """Adds up a table's count of every operation that is executed.
 
-    Torch's own mode follows modules by hooks on gradients, which fail where a parametrization is made without grad.
+    Torch's own mode follows modules by gradient hooks, which fail if a parametrization is computed without grad.
     """
 
     def __init__(self, table: Mapping[Any, Callable[..., int]]) -> None:
@@ -97,9 +97,9 @@ class _Operations(TorchDispatchMode):
 
 
 class _Values(TorchFunctionMode):
-    """Knows when only singular values or eigenvalues are wanted and no gradient: then torch computes no vectors.
+    """Detects when only singular values or eigenvalues are needed, without gradient: then torch computes no vectors.
 
-    Below it, where operations are counted, torch asks for vectors whenever it is being watched.
+    At the level below, where operations are counted, torch requests vectors whenever a mode is active.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class _Values(TorchFunctionMode):
             self._alone = before
 
     def less(self, formula: Callable[..., float]) -> Callable[..., int]:
-        """The formula of an operation, without vectors where none are wanted."""
+        """The formula of an operation, without vectors if none are needed."""
         return lambda a, *_, **__: _batched(formula, a, *a[-2:], vectors=not self._alone)
 
 
@@ -135,7 +135,7 @@ def _reflect(a: Shape, *_: Any, **__: Any) -> int:
 
 
 def _solve(a: Shape, b: Shape, *_: Any, **__: Any) -> int:
-    # A right-hand side with one dimension less than the matrix is a vector.
+    # A right-hand side with one dimension fewer than the matrix is a vector.
     return _batched(solve, a, a[-1], b[-1] if len(b) == len(a) else 1)
 
 
@@ -190,8 +190,8 @@ _TABLE: dict[Any, Callable[..., int]] = {
     _ATEN.dot: _vector,
 }
 _SPECTRAL: Mapping[Any, Callable[..., float]] = {
-    _ATEN._linalg_svd: svd,  # noqa: SLF001  # the same
-    _ATEN._linalg_eigh: lambda rows, _, *, vectors: eigh(rows, vectors=vectors),  # noqa: SLF001  # the same
+    _ATEN._linalg_svd: svd,  # noqa: SLF001  # what torch.linalg.svd dispatches to
+    _ATEN._linalg_eigh: lambda rows, _, *, vectors: eigh(rows, vectors=vectors),  # noqa: SLF001  # of torch.linalg.eigh
 }
 _VALUES = frozenset(
     {torch.linalg.svdvals, torch.linalg.eigvalsh, torch.linalg.matrix_norm, torch.linalg.norm, torch.linalg.cond}

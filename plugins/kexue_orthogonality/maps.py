@@ -1,4 +1,4 @@
-"""Maps from free matrices to matrices with orthonormal columns, and back: what a parametrization is made of.
+"""Maps from free matrices to matrices with orthonormal columns, and back, used by parametrizations.
 
 The two maps through a skew matrix start at a base point B with orthonormal columns, A = X B^T - B X^T, so that X = 0
 gives B and every direction on the manifold is the image of some X: W = f(A) B with f the exponential or the Cayley
@@ -48,11 +48,11 @@ def exponential(free: Tensor, base: Tensor) -> Tensor:
 def householder(free: Tensor, signs: Tensor) -> Tensor:
     """H_1 ... H_k I S: k reflections H = I - 2 v v^T / |v|^2, their first columns, and signs.
 
-    v_i is 1 at i, what `free` holds below, and 0 above. The signs are kept apart from what is trained: no weight decay
-    can move them, and at X = 0 the matrix is still orthogonal.
+    v_i is 1 at i, what `free` holds below, and 0 above. The signs are kept apart from what is trained: weight decay
+    cannot change them, and at X = 0 the matrix is still orthogonal.
 
     Args:
-        free: X; only what is below its diagonal counts.
+        free: X; only entries below its diagonal are used.
         signs: diagonal of S, 1 or -1, `[*, k]`.
     """
     vectors = free.tril(-1)
@@ -65,7 +65,7 @@ def reflections(matrix: Tensor) -> tuple[Tensor, Tensor]:
     packed, _ = torch.geqrf(matrix)
     free = packed.tril(-1)
     plain = householder(free, torch.ones_like(matrix[..., 0, :]))
-    # Where there is nothing to reflect LAPACK takes the identity and this map a change of sign.
+    # If there is nothing to reflect, LAPACK takes the identity and this map a change of sign.
     return free, (plain * matrix).sum(-2).sign()
 
 

@@ -1,4 +1,4 @@
-"""Sessions of methods that put a map or an optimizer of their own in the place of a plain parameter."""
+"""Sessions of methods that replace a plain parameter by a map, or its optimizer by their own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Rule = Callable[[Tensor, Tensor, dict[str, Any], float], Tensor]
 
 
 class Parametrized(Session):
-    """Each weight is a map of a free matrix, computed once a step however often it is used."""
+    """Each weight is a map of a free matrix, computed once per step however often it is used."""
 
     def forward(self) -> AbstractContextManager[object]:
         """See `Joins.forward`."""
@@ -29,7 +29,7 @@ class Parametrized(Session):
 
 
 class Descending(Session):
-    """Each weight is moved by a rule for matrices.
+    """Each weight is updated by a rule for matrices.
 
     Args:
         targets: what it is attached to.
@@ -48,14 +48,14 @@ class Descending(Session):
 
 @dataclass(frozen=True, kw_only=True)
 class Momentum:
-    """The fields that methods share which move weights at a rate with momentum.
+    """Fields shared by methods that update weights with a learning rate and momentum.
 
     Args:
         lr: learning rate, > 0.
         momentum: in [0, 1).
 
     Raises:
-        ValueError: a field out of its range.
+        ValueError: a field is out of range.
     """
 
     lr: float = 0.1
@@ -83,7 +83,7 @@ class MatrixOptimizer(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride]  # torch overloads it
-        """Move every matrix that has a gradient."""
+        """Update every matrix that has a gradient."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -97,7 +97,7 @@ class MatrixOptimizer(Optimizer):
 
 
 class Iterated:
-    """What methods share that apply a sequence of odd polynomials in each forward pass: W = p_n(... p_1(X / |X|)).
+    """Base of the methods that apply odd polynomials in each forward pass: W = p_n(... p_1(X / |X|)).
 
     A subclass has the fields `steps` and `scale` and says which `polynomials`.
     """
@@ -107,14 +107,14 @@ class Iterated:
     scale: str
 
     def polynomials(self) -> Iterator[Polynomial]:
-        """The endless sequence."""
+        """The infinite sequence."""
         raise NotImplementedError
 
     def check(self) -> None:
-        """Refuse numbers of steps and scales that make no sense.
+        """Reject invalid numbers of steps and scales.
 
         Raises:
-            ValueError: one of them.
+            ValueError: one of them is invalid.
         """
         if self.steps < 1:
             raise ValueError(f"steps must be >= 1, got {self.steps}")
@@ -122,7 +122,7 @@ class Iterated:
             raise ValueError(f"scale must be one of {', '.join(self.SCALES)}, got {self.scale!r}")
 
     def iterates(self, matrix: Tensor) -> Iterator[Tensor]:
-        """The scaled matrix, then what each polynomial makes of it, without end; `[*, d, k]`, d >= k."""
+        """The scaled matrix, then the result of each polynomial, without end; `[*, d, k]`, d >= k."""
         matrix = scaled(matrix, self.scale)
         yield matrix
         for polynomial in self.polynomials():
@@ -130,7 +130,7 @@ class Iterated:
             yield matrix
 
     def orthogonalized(self, matrix: Tensor) -> Tensor:
-        """What `steps` polynomials make of a matrix, on the graph, `[*, d, k]`, d >= k."""
+        """The result of `steps` polynomials of a matrix, on the graph, `[*, d, k]`, d >= k."""
         return next(islice(self.iterates(matrix), self.steps, None))
 
     def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:

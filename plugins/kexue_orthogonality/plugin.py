@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 FAMILY = FamilySpec(
     name="orthogonality",
     title="Orthogonality",
-    summary="Penalties, parametrizations, projections and optimizers that keep weights orthogonal.",
+    summary="penalties, parametrizations, projections and optimizers that keep weights orthogonal",
     contract="kexue_orthogonality.contract:OrthogonalityMethod",
     precision_metric="mse",
     baseline="none",

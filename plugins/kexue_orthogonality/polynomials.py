@@ -1,7 +1,7 @@
 """Odd polynomials of singular values: W -> a W + b W (W^T W) + ..., and the sequences that lead to the polar factor.
 
-With W = U S V^T an odd polynomial p gives U p(S) V^T by products of matrices alone: what happens to a matrix is what
-happens to each of its singular values, and the limit of the right sequences is the polar factor U V^T.
+With W = U S V^T an odd polynomial p gives U p(S) V^T by matrix products alone: it acts on each singular value
+separately, and the limit of suitable sequences is the polar factor U V^T.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Polynomial = tuple[float, ...]
 NEWTON_SCHULZ: dict[int, Polynomial] = {3: (3 / 2, -1 / 2), 5: (15 / 8, -10 / 8, 3 / 8)}
 """By degree: flat at s = 1 to the highest order, so that the limit is 1 from any 0 < s < sqrt 3 (degree 3)."""
 JORDAN: Polynomial = (3.4445, -4.7750, 2.0315)
-"""Steep at 0 and never at rest: what Muon applies five times (repository KellerJordan/Muon)."""
+"""Steep at 0 and without a limit: Muon applies it five times (repository KellerJordan/Muon)."""
 CUSHION = 0.02407327424182761
-"""Smallest ratio of the ends of the interval that a quintic of Polar Express is made for (arXiv:2505.16932)."""
+"""Smallest ratio of the ends of the interval that a quintic of Polar Express is fitted to (arXiv:2505.16932)."""
 
 
 def apply(polynomial: Polynomial, matrix: Tensor) -> Tensor:
     """The matrix with its singular values s replaced by p(s).
 
-    Costs 4 d k^2 for degree 3 and 2 k^3 more for each two degrees further.
+    Costs 4 d k^2 for degree 3 and 2 k^3 more for every two further degrees.
 
     Args:
         polynomial: coefficients of s, s^3, ...; at least two.
@@ -55,7 +55,7 @@ def evaluate(polynomial: Polynomial, values: Tensor) -> Tensor:
 def spectral_norm(matrix: Tensor) -> Tensor:
     """The largest singular value, from the eigenvalues of W^T W, `[*, 1, 1]`; off the graph.
 
-    Exact up to rounding, where power iterations give a lower bound that is slow at small gaps.
+    Exact up to rounding, while power iterations give a lower bound that converges slowly at small gaps.
     """
     gram = (matrix.mT @ matrix).detach()
     return torch.linalg.eigvalsh(gram)[..., -1].clamp_min(0).sqrt()[..., None, None]
@@ -82,17 +82,17 @@ def bjorck(beta: float) -> Polynomial:
 
 
 def polar_express(lower: float, *, cushion: float = CUSHION, safety: float = 1.0) -> Iterator[Polynomial]:
-    """The endless sequence of quintics of Polar Express, each the best for where the one before leaves off.
+    """The infinite sequence of quintics of Polar Express, each optimal on the range that the one before leaves.
 
     Args:
         lower: smallest singular value that is expected, in (0, 1]; the largest is 1.
-        cushion: smallest ratio of the ends that a quintic is made for, in [0, 1).
-        safety: divides what each quintic is given, against rounding; the limit (15, -10, 3) / 8 is left alone.
+        cushion: smallest ratio of the ends that a quintic is fitted to, in [0, 1).
+        safety: divides the input of each quintic, as a guard against rounding; the limit (15, -10, 3) / 8 is unchanged.
     """
     low, high = lower, 1.0
     while (found := _quintic(max(low, cushion * high), high)) is not None:
         ends = _value(found, low), _value(found, high)
-        # With a cushion the quintic is centred about another interval: centre it about this one.
+        # With a cushion the quintic is centered on another interval: center it on this one.
         found = _times(found, 2 / sum(ends))
         low = _value(found, low)
         high = 2 - low
@@ -103,9 +103,9 @@ def polar_express(lower: float, *, cushion: float = CUSHION, safety: float = 1.0
 
 @lru_cache(maxsize=256)
 def _quintic(low: float, high: float) -> Polynomial | None:
-    """The odd quintic nearest to 1 on [low, high] in the largest error, by Remez's exchange of its four extrema.
+    """The odd quintic of smallest maximal error from 1 on [low, high], by Remez exchange of its four extrema.
 
-    None where the interval is so short that it is the limit (15 s - 10 s^3 + 3 s^5) / 8 up to rounding.
+    None if the interval is so short that it is the limit (15 s - 10 s^3 + 3 s^5) / 8 up to rounding.
     """
     if low >= (1 - 5e-6) * high:
         return None

@@ -13,8 +13,8 @@ def circular(kernel: Tensor, size: int, stride: int = 1) -> Tensor:
     """All singular values of a convolution with circular padding, `[*, (n / s)^2, min(out, in s^2)]`.
 
     Stride 1: those of the out x in blocks of the two-dimensional Fourier transform of the kernel (arXiv:1805.10408).
-    Stride s: the s^2 frequencies that fall on one are put side by side and divided by s. Costs O(n^2) small
-    decompositions in place of one of an (out n^2) x (in n^2) matrix.
+    Stride s: the s^2 frequencies that alias to one are concatenated and divided by s. Costs O(n^2) small decompositions
+    instead of one of an (out n^2) x (in n^2) matrix.
 
     Args:
         kernel: weights.
@@ -38,13 +38,13 @@ def circular(kernel: Tensor, size: int, stride: int = 1) -> Tensor:
 
 
 def dense(kernel: Tensor, size: int, stride: int = 1, padding: str = "circular") -> Tensor:
-    """The matrix of a convolution, `[*, out m^2, in n^2]` with m = ceil(n / s): the truth for any padding, and slow.
+    """The matrix of a convolution, `[*, out m^2, in n^2]` with m = ceil(n / s): exact for any padding, but slow.
 
     Args:
         kernel: weights.
         size: n, side of the image.
         stride: s.
-        padding: `circular` or `zeros`, (height - 1) / 2 on each side, an odd one more below and to the right.
+        padding: `circular` or `zeros`, (height - 1) / 2 on each side, an odd remainder below and to the right.
     """
     *stack, outputs, inputs, height, width = kernel.shape
     mode = "constant" if padding == "zeros" else "circular"
@@ -60,8 +60,8 @@ def dense(kernel: Tensor, size: int, stride: int = 1, padding: str = "circular")
 
 
 def unfolding_bound(kernel: Tensor) -> Tensor:
-    """sqrt(h w) times the least spectral norm of four unfoldings: an upper bound of the norm at every size and padding
-    (arXiv:1911.10258), `[*]`.
+    """sqrt(h w) times the smallest spectral norm of four unfoldings: an upper bound of the norm at every size and
+    padding (arXiv:1911.10258), `[*]`.
     """
     height, width = kernel.shape[-2:]
     axes = ((-4, -2, -3, -1), (-4, -1, -3, -2))
@@ -72,6 +72,6 @@ def unfolding_bound(kernel: Tensor) -> Tensor:
 
 
 def _ordered(tensor: Tensor, order: tuple[int, ...]) -> Tensor:
-    """The last axes in another order, those before them left alone."""
+    """The last axes permuted, those before them unchanged."""
     stack = tensor.ndim - len(order)
     return tensor.permute(*range(stack), *(tensor.ndim + axis for axis in order))

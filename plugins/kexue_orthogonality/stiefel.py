@@ -1,6 +1,6 @@
-"""Matrices with orthonormal columns as a manifold: tangents, retractions, and the field that lands on it.
+"""Matrices with orthonormal columns as a manifold: tangents, retractions, and the landing field.
 
-All functions take `[*, d, k]` with d >= k, and the Euclidean gradient G of what is to be minimised.
+All functions take `[*, d, k]` with d >= k, and the Euclidean gradient G of the function to minimize.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def tangent(matrix: Tensor, gradient: Tensor) -> Tensor:
 def qr_retraction(matrix: Tensor) -> Tensor:
     """Q of W = Q R with a positive diagonal of R, so that Q is continuous in W and keeps the determinant's sign.
 
-    It is orthogonal but not the nearest such matrix, which the polar factor is.
+    It is orthogonal, but the nearest such matrix is the polar factor.
     """
     q, r = torch.linalg.qr(matrix)
     signs = r.diagonal(dim1=-2, dim2=-1).sign()

@@ -1,4 +1,4 @@
-"""Surroundings of one draw inside a task: what a method may ask of it comes from the draw's own noise."""
+"""Surroundings of one draw inside a task: all that a method requests comes from the noise of the draw."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Streamed:
     """See `Surroundings`; every stream is this one, whose rows are independent.
 
     Args:
-        noise: what methods draw from.
-        counter: what they count on.
+        noise: the stream that methods draw from.
+        counter: the counter of their work.
     """
 
     def __init__(self, noise: Noise, counter: Counter) -> None:

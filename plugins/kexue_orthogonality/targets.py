@@ -18,7 +18,7 @@ _CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: functional.conv1d, 2: func
 
 
 class Conv(Protocol):
-    """How a convolution reads its input, as torch's layers say it."""
+    """How a convolution reads its input, in the terms of torch's layers."""
 
     stride: tuple[int, ...]
     padding: tuple[int, ...] | str
@@ -52,7 +52,7 @@ class WeightTarget:
         stacked: whether the first dimension holds replicates.
 
     Raises:
-        ValueError: the weight has no matrix in it, or has spatial dimensions and is no convolution's.
+        ValueError: the weight is not a matrix, or has spatial dimensions but is not a convolution's.
     """
 
     name: str
@@ -118,7 +118,7 @@ class WeightTarget:
         outputs, *rest = self.parameter.shape[int(self.stacked) :]
         del outputs
         count = math.prod(rest)
-        # A kernel for each pixel of a patch hands that pixel on.
+        # One kernel for each pixel of a patch, which passes that pixel on.
         pick = torch.eye(count, dtype=inputs.dtype, device=inputs.device).reshape(count, *rest)
         return self._responses(inputs, pick.expand(*self.stack, *pick.shape))
 
@@ -132,7 +132,7 @@ class WeightTarget:
     def gradient(self) -> Tensor:
         """See `Target.gradient`."""
         if parametrize.is_parametrized(self.module, self.tensor):
-            raise ValueError(f"{self.name!r} is parametrized: its gradient is no matrix of the weight")
+            raise ValueError(f"{self.name!r} is parametrized: its gradient is not that of the weight")
         if self.parameter.grad is None:
             raise ValueError(f"{self.name!r} has no gradient; call backward first")
         return self.to_matrix(self.parameter.grad)
@@ -173,7 +173,7 @@ class _Invertible(Protocol):
 
 
 class _Laid(nn.Module):
-    """A map of tall matrices, as torch's parametrizations want it: in the layout of the weight."""
+    """A map of tall matrices, as torch's parametrizations expect it: in the layout of the weight."""
 
     def __init__(self, mapping: nn.Module, target: WeightTarget) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ def correlate(
         inputs: `[N, in, *space]`, or for a stack `[R, N, in, *space]`.
         weight: `[out, in, *kernel]`, or for a stack `[R, out, in, *kernel]`.
         stride: one number for each dimension of space.
-        padding: the same, or what torch's convolutions take.
+        padding: one number for each dimension of space, or what torch's convolutions take.
         dilation: as torch's convolutions take it.
         groups: of one replicate.
 
@@ -225,10 +225,10 @@ def targets_of(model: nn.Module, *, exclude: Collection[str] = ()) -> tuple[Targ
 
     Args:
         model: of torch's own layers.
-        exclude: names of modules to leave out, with all that is in them (the last layer, say).
+        exclude: names of modules to leave out, with all that they contain (for example the last layer).
 
     Raises:
-        ValueError: nothing is left, or `exclude` names no module.
+        ValueError: nothing is left, or `exclude` names an unknown module.
     """
     names = dict(model.named_modules())
     if unknown := [name for name in exclude if name not in names]:

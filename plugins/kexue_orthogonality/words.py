@@ -6,7 +6,7 @@ from kexue_bench import Knob, Unless
 
 # -- methods ----------------------------------------------------------------------------------------------------------
 
-# One grid for all: what a weight means differs between penalties by powers of ten.
+# One grid for all: the scale of a weight differs between penalties by powers of ten.
 WEIGHTS = Knob(field="weight", grid=(1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1))
 LEARNING_RATES = Knob(field="lr", grid=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0))
 
@@ -28,7 +28,7 @@ SMALL_RATES = Knob(field="rate", grid=(0.003, 0.01, 0.03, 0.1))
 WITHOUT_LOSS = {"loss": "'none'"}
 
 PENALTIES = ("soft", "double-soft", "off-diagonal", "srip", "coherence")
-# One of each idea; the others join where a training is cheap.
+# One of each idea; the others take part if training is cheap.
 CHOSEN_METHODS = (
     "none",
     "weight-decay",

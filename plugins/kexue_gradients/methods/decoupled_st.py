@@ -26,8 +26,8 @@ class DecoupledSt:
     """`J(softmax(l / backward)) grad f(x) / backward` at x drawn from softmax(l / forward).
 
     With a forward temperature other than 1 it samples from, and so optimizes under, another distribution: its bias is
-        measured against the gradient of E f under `softmax(l / forward)`. A temperature inside the argmax of Gumbel
-        noise would not change the sample. With both equal to 1 it is straight-through. Biased.
+    measured against the gradient of E f under `softmax(l / forward)`. A temperature inside the argmax of Gumbel noise
+    would not change the sample. With both equal to 1 it is straight-through. Biased.
 
     Args:
         forward: temperature of the distribution that is sampled, > 0.

@@ -31,7 +31,7 @@ class Disarm(AntitheticPairs):
     """`1/2 (f(b) - f(b')) (b - b') sigmoid(|l|)` for the antithetic pair b = 1[u < p], b' = 1[1 - u < p].
 
     The conditional expectation of ARM given the pair, also published as U2G: unbiased, bits only, and on one bit never
-        of higher variance than RLOO with two draws.
+    of higher variance than RLOO with two draws.
 
     Examples:
         >>> import torch

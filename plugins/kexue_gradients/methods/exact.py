@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Exact:
     """`sum_m f(m) p(m) (m - E x)` over the states m of each independent block.
 
-    The reference that every estimator is measured against, if f can be tabulated. Its value is E f, so that a
-    decoder learns from the exact expectation too. Costs one evaluation for each state of a block.
+    The reference that every estimator is measured against, if f can be tabulated. Its value is E f, so that a decoder
+    learns from the exact expectation too. Costs one evaluation for each state of a block.
 
     Examples:
         >>> import torch

@@ -26,8 +26,8 @@ class Imle:
     """`(map(l + e) - map(l - strength grad f(x) + e)) / strength`, x = map(l + e), one perturbation e.
 
     `map` is the most likely vertex under perturbed logits; a finite difference of E x with common noise stands for its
-    Jacobian. Biased; as the strength tends to 0 almost every estimate is 0 and the mean tends to
-    straight-through with the derivative of E x.
+    Jacobian. Biased; as the strength tends to 0 almost every estimate is 0 and the mean tends to straight-through with
+    the derivative of E x.
 
     Args:
         strength: how far the logits are moved against the gradient of f, > 0.

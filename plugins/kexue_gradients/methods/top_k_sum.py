@@ -123,8 +123,8 @@ def _likeliest(log_p: Tensor, k: int) -> tuple[Tensor, Tensor]:
 def _outside(log_p: Tensor, chosen: Tensor, p: Tensor, u: Tensor) -> Tensor:
     """Draws from all states except the chosen, one-hot `[R, *batch, L, K]`, one variable after the other.
 
-    The remaining mass of a prefix is its probability less that of the chosen states that begin with it; u is
-    uniform, `[R, *batch, L]`.
+    The remaining mass of a prefix is its probability less that of the chosen states that begin with it; u is uniform,
+    `[R, *batch, L]`.
     """
     probability, u = log_p.exp(), u.double()
     before = u.new_ones(u.shape[:-1])

@@ -44,7 +44,7 @@ class Qubo:
     """`f(b) = b^T Q b + c . b` over three bits that interact; the same formula holds off the vertices.
 
     E f is near zero, so a baseline has nothing to subtract: the variance (trace) is 0.49 for reinforce with one
-        evaluation and 0.60 for rloo with two. The diagonal of Q makes straight-through biased, but not ReinMax.
+    evaluation and 0.60 for rloo with two. The diagonal of Q makes straight-through biased, but not ReinMax.
     """
 
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:

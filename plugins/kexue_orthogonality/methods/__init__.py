@@ -1,1 +1,1 @@
-"""The methods of the family, one idea a module."""
+"""The methods of the family, one idea per module."""

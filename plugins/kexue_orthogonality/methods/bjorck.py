@@ -1,4 +1,4 @@
-"""Relaxed Bjorck iterations in every forward pass."""
+"""Relaxed Björck iterations in every forward pass."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..words import NO_METHOD
 
 @method(
     "bjorck",
-    "relaxed Bjorck iterations in every forward pass",
+    "relaxed Björck iterations in every forward pass",
     unless=(NO_METHOD,),
     claims=(
         Claimed(name="one-lipschitz", when="scale != 'none'"),
@@ -36,7 +36,7 @@ class Bjorck(Iterated):
         scale: what X is divided by: `spectral`, `frobenius` or `none`.
 
     Raises:
-        ValueError: beta out of range, another scale, or no step.
+        ValueError: beta, scale or steps is out of range.
 
     Examples:
         >>> import torch
@@ -56,7 +56,7 @@ class Bjorck(Iterated):
     def __post_init__(self) -> None:
         self.check()
         if not 0 < self.beta <= 0.5:
-            raise ValueError(f"beta must be in (0, 1/2], got {self.beta}; above it singular values pass 1")
+            raise ValueError(f"beta must be in (0, 1/2], got {self.beta}; above 1/2 singular values exceed 1")
 
     def polynomials(self) -> Iterator[polynomials.Polynomial]:
         """See `Iterated.polynomials`."""

@@ -1,4 +1,4 @@
-"""Controls: what is done to weights without asking for orthogonality, or without keeping it."""
+"""Controls: methods that do not ask for orthogonality, or do not keep it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..words import POLYNOMIALS_ONLY, WEIGHTS, WITHOUT_WEIGHTS
 _WARM_UP = 15
 
 
-@method("none", "leave the weights alone; what everything is compared with", unless=(POLYNOMIALS_ONLY,), order=10)
+@method("none", "weights left alone; the baseline of every comparison", unless=(POLYNOMIALS_ONLY,), order=10)
 @dataclass(frozen=True, kw_only=True)
 class Nothing:
-    """A session without a hook: W is what the loop makes of it.
+    """A session without a hook: W is trained by the loop alone.
 
     Examples:
         >>> from torch import nn
@@ -36,7 +36,7 @@ class Nothing:
 
 @method(
     "weight-decay",
-    "add a multiple of the weights to their gradient",
+    "multiple of the weights added to their gradient",
     unless=WITHOUT_WEIGHTS,
     knobs=(WEIGHTS,),
     aliases=("l2",),
@@ -50,7 +50,7 @@ class WeightDecay:
         weight: the multiple.
 
     Raises:
-        ValueError: a negative weight.
+        ValueError: weight is negative.
 
     Examples:
         >>> import torch
@@ -85,7 +85,7 @@ class _Decaying(Session):
 
 @method(
     "orthogonal-init",
-    "start at the polar factors and do nothing more",
+    "orthogonal initialization at the polar factors, nothing afterwards",
     unless=WITHOUT_WEIGHTS,
     references=("arXiv:1312.6120",),
     order=30,
@@ -94,8 +94,8 @@ class _Decaying(Session):
 class OrthogonalInit:
     """W_0 <- U V^T for W_0 = U S V^T.
 
-    Every method that must start at orthonormal columns starts at the same ones, so that this control says how much of
-    its effect is the start.
+    Every method that must start at orthonormal columns starts at the same ones, so that this control shows how much of
+    its effect is due to the start.
 
     Examples:
         >>> from torch import nn
@@ -116,23 +116,23 @@ class OrthogonalInit:
 
 @method(
     "spectral-norm",
-    "divide by the largest singular value, by power iteration",
+    "division by the largest singular value, by power iteration",
     unless=WITHOUT_WEIGHTS,
     references=("arXiv:1802.05957",),
     order=40,
 )
 @dataclass(frozen=True, kw_only=True)
 class SpectralNorm:
-    """W = X / (u^T X v) with v <- X^T X v and u = X v, both normalised: its largest singular value is about 1.
+    """W = X / (u^T X v) with v <- X^T X v and u = X v, both normalized: its largest singular value is about 1.
 
-    Of a convolution this is the norm of the flattened kernel, not of the layer. The estimate is a lower bound that is
-    carried on from step to step; 15 iterations precede the first.
+    For a convolution this is the norm of the flattened kernel, not of the layer. The estimate is a lower bound that is
+    carried over from step to step; 15 iterations precede the first.
 
     Args:
         iterations: power iterations in each forward pass of training, >= 1.
 
     Raises:
-        ValueError: no iteration.
+        ValueError: iterations is below 1.
 
     Examples:
         >>> import torch
@@ -173,7 +173,7 @@ class _Normalised(nn.Module):
 
     @torch.no_grad()
     def iterate(self, matrix: Tensor, count: int) -> None:
-        """Take steps of v <- X^T X v, normalised."""
+        """Take steps of v <- X^T X v, normalized."""
         for _ in range(count):
             self.v = _unit(matrix.mT @ (matrix @ self.v))
 

@@ -26,7 +26,7 @@ from .penalty import NeuronPenalty, cosines, off_diagonal, squared_norm
 class Cosine(NeuronPenalty):
     """The sum over i != j of the squared cosine of columns i and j: decorrelation, blind to lengths.
 
-    For k <= d it is 0 exactly where all angles are right; for k > d it is at least k^2 / d - k, reached by the tight
+    For k <= d it is 0 exactly if all angles are right; for k > d it is at least k^2 / d - k, reached by the tight
     frames of unit vectors.
 
     Args:
@@ -51,7 +51,7 @@ class Cosine(NeuronPenalty):
 
 @method(
     "orthoreg",
-    "positive cosines punished, negative ones rewarded",
+    "penalty on positive cosines, reward for negative ones",
     unless=WITHOUT_WEIGHTS,
     claims=("gradient-matches-value", "left-invariant", "scale-invariant"),
     knobs=(WEIGHTS,),
@@ -62,14 +62,14 @@ class Cosine(NeuronPenalty):
 class OrthoReg(NeuronPenalty):
     """The sum over i != j of log(1 + exp(sharpness (C_ij - 1))), C_ij the cosine of columns i and j.
 
-    Positive cosines near 1 are punished, negative ones rewarded, so that its optimum is a simplex and not orthogonal.
+    Positive cosines near 1 are penalized, negative ones rewarded, so that its optimum is a simplex and not orthogonal.
 
     Args:
         weight: factor of the penalty.
         sharpness: how steep it is, > 0.
 
     Raises:
-        ValueError: a negative weight, or a sharpness that is not positive.
+        ValueError: weight is negative, or sharpness is not positive.
 
     Examples:
         >>> import torch

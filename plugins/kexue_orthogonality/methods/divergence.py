@@ -1,4 +1,4 @@
-"""Divergences of the Gram matrix from the identity, which need full rank or favour it."""
+"""Divergences of the Gram matrix from the identity, which need full rank or favor it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .penalty import Penalty, gram
 
 @method(
     "logdet-divergence",
-    "tr G - log det G - k, infinite where rank is lost",
+    "tr G - log det G - k, infinite at a loss of rank",
     unless=WITHOUT_WEIGHTS,
     claims=(*NORM, "right-invariant"),
     knobs=(WEIGHTS,),

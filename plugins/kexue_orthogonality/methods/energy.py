@@ -31,11 +31,11 @@ SPACES = ("half", "full")
 )
 @dataclass(frozen=True, kw_only=True)
 class HypersphericalEnergy(NeuronPenalty):
-    """MHE, the sum over ordered pairs i != j of |u_i - u_j|^-s, u the normalised columns; of [W, -W] in half space.
+    """MHE, the sum over ordered pairs i != j of |u_i - u_j|^-s, u the normalized columns; of [W, -W] in half space.
 
     With `space=full` the optimum is not orthogonal: up to d + 1 columns repel each other into a simplex, with cosines
     of -1 / (k - 1). With `space=half` every column comes with its opposite, as in the paper's second variant, and right
-    angles are optimal. Blind to lengths, infinite where two columns coincide. s = 0 stands for -log|u_i - u_j|.
+    angles are optimal. Blind to lengths, infinite if two columns coincide. s = 0 stands for -log|u_i - u_j|.
 
     Args:
         weight: factor of the penalty.
@@ -43,7 +43,7 @@ class HypersphericalEnergy(NeuronPenalty):
         space: `half` or `full`.
 
     Raises:
-        ValueError: a negative power, or another space.
+        ValueError: power is negative, or space is unknown.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Riemannian gradient descent of geoopt, where it is installed."""
+"""Riemannian gradient descent of geoopt, if it is installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..words import LEARNING_RATES, ON_MANIFOLD, WITHOUT_WEIGHTS
 
 @method(
     "geoopt-sgd",
-    "geoopt's Riemannian gradient descent, where geoopt is installed",
+    "geoopt's Riemannian gradient descent, if geoopt is installed",
     unless=WITHOUT_WEIGHTS,
     claims=ON_MANIFOLD,
     knobs=(LEARNING_RATES,),
@@ -28,7 +28,7 @@ from ..words import LEARNING_RATES, ON_MANIFOLD, WITHOUT_WEIGHTS
 class GeooptSGD(Momentum):
     """`geoopt.optim.RiemannianSGD` on the Stiefel manifold with its canonical metric.
 
-    Another's implementation, measured beside `riemannian-sgd`. geoopt wants a parameter of its own, tall as the
+    A third-party implementation, for comparison with `riemannian-sgd`. geoopt needs a separate parameter, tall as the
     matrix: each step copies gradient and weight across. Starts at the polar factor.
 
     Needs the package geoopt.
@@ -38,7 +38,7 @@ class GeooptSGD(Momentum):
         momentum: in [0, 1).
 
     Raises:
-        ValueError: a field out of its range.
+        ValueError: a field is out of range.
 
     Examples:
         >>> method = GeooptSGD(lr=0.1)

@@ -1,4 +1,4 @@
-"""The parametrization of geotorch, where it is installed."""
+"""The parametrization of geotorch, if it is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAPS = ("expm", "cayley")
 
 @method(
     "geotorch",
-    "geotorch's Stiefel parametrization, where geotorch is installed",
+    "geotorch's Stiefel parametrization, if geotorch is installed",
     unless=WITHOUT_WEIGHTS,
     claims=ON_MANIFOLD,
     references=("arXiv:1909.09501", "repository lezcano/geotorch"),
@@ -28,8 +28,9 @@ _MAPS = ("expm", "cayley")
 class GeotorchStiefel:
     """`geotorch.Stiefel`: the first k columns of f(A) B, A skew of size d, B a full orthogonal matrix.
 
-    Another's implementation, measured beside ours: it pays O(d^3) for a tall matrix. geotorch draws a completion of the
-    start from torch's global generator, which is lent a stream and restored. Starts at the polar factor, like all.
+    A third-party implementation, for comparison with ours: it costs O(d^3) for a tall matrix. geotorch draws a
+    completion of the start from torch's global generator, which is seeded from a stream and restored. Starts at the
+    polar factor, like the others.
 
     Needs the package geotorch.
 
@@ -37,7 +38,7 @@ class GeotorchStiefel:
         map: `expm` or `cayley`.
 
     Raises:
-        ValueError: another map.
+        ValueError: map is unknown.
 
     Examples:
         >>> method = GeotorchStiefel(map="cayley")

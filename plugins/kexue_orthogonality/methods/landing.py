@@ -1,4 +1,4 @@
-"""The landing algorithm: descent that is drawn to the manifold instead of being put on it."""
+"""The landing algorithm: descent that is attracted to the manifold instead of being put on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..words import LEARNING_RATES, WITHOUT_WEIGHTS
 
 @method(
     "landing",
-    "descent that is drawn to the manifold, with the safe step, and no factorisation",
+    "descent attracted to the manifold, with the safe step and without factorization",
     unless=WITHOUT_WEIGHTS,
     claims=("keeps-determinant", "stays-within-radius", "converges-to-polar"),
     knobs=(LEARNING_RATES,),
@@ -28,12 +28,12 @@ from ..words import LEARNING_RATES, WITHOUT_WEIGHTS
 )
 @dataclass(frozen=True, kw_only=True)
 class Landing:
-    """W <- W - eta (psi W + lambda W (W^T W - I)), psi = (G W^T - W G^T) / 2, without any factorisation.
+    """W <- W - eta (psi W + lambda W (W^T W - I)), psi = (G W^T - W G^T) / 2, without any factorization.
 
-    eta is the learning rate, or less where the step could leave |W^T W - I|_F <= radius (the paper's safe step), so
-    that a start inside stays inside at any rate, and the sign of a square W's determinant with it. Outside, only the
-    second term acts until W is inside: it alone is the gradient of lambda/4 |W^T W - I|^2. W may be tall; rates are
-    computed on its device, one for each replicate. It owns its weights and leaves them where they start.
+    eta is the learning rate, or less if the step could leave |W^T W - I|_F <= radius (the paper's safe step), so that a
+    start inside stays inside at any rate and keeps the sign of a square W's determinant. Outside, only the second term
+    acts until W is inside: it alone is the gradient of lambda/4 |W^T W - I|^2. W may be tall; rates are computed on its
+    device, one for each replicate. It owns its weights and starts from their given values.
 
     Args:
         lr: learning rate, > 0.
@@ -41,7 +41,7 @@ class Landing:
         radius: of the safe region, in (0, 1).
 
     Raises:
-        ValueError: a field out of its range.
+        ValueError: a field is out of range.
 
     Examples:
         >>> import torch

@@ -20,7 +20,7 @@ from ..words import LEARNING_RATES, NO_METHOD
 
 @method(
     "muon",
-    "an optimizer: its updates are made orthogonal, its weights are not",
+    "an optimizer that makes its updates orthogonal, not its weights",
     unless=(
         NO_METHOD,
         Unless(when="task.loss == 'none'", because="makes updates orthogonal, and without a loss there are none"),
@@ -33,17 +33,17 @@ from ..words import LEARNING_RATES, NO_METHOD
 class Muon(Momentum):
     """W <- W - lr c Q, Q five steps of the quintic 3.4445, -4.7750, 2.0315 from the momentum divided by its norm.
 
-    An optimizer that stands here for comparison: its *updates* have singular values near 1 (.68 to 1.20 from inputs
-    above 1e-2, never 1, however many steps), its weights are kept nowhere. c = sqrt(max(1, out / in)). Momentum is
-    Nesterov's. Everything is computed in the weight's own dtype, which may be bfloat16 or not.
+    An optimizer included for comparison: its *updates* have singular values near 1 (0.68 to 1.20 from inputs above
+    1e-2, never 1, however many steps), its weights are not constrained. c = sqrt(max(1, out / in)). Momentum is
+    Nesterov's. Everything is computed in the dtype of the weight, which may be bfloat16 or not.
 
     Args:
         lr: learning rate, > 0.
         momentum: in [0, 1).
-        steps: quintics in each step, >= 1.
+        steps: quintics per step, >= 1.
 
     Raises:
-        ValueError: a field out of its range.
+        ValueError: a field is out of range.
 
     Examples:
         >>> import torch
@@ -66,7 +66,7 @@ class Muon(Momentum):
             raise ValueError(f"steps must be >= 1, got {self.steps}")
 
     def polynomials(self) -> Iterator[Polynomial]:
-        """The endless sequence that is applied to singular values."""
+        """The infinite sequence that is applied to singular values."""
         return repeat(JORDAN)
 
     def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:

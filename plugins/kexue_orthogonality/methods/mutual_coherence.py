@@ -1,4 +1,4 @@
-"""Largest entries of the Gram matrix: two readings of a published norm, and the coherence of normalised columns."""
+"""Largest entries of the Gram matrix: two readings of a published norm, and the coherence of normalized columns."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from .penalty import NeuronPenalty, cosines, gram_error, off_diagonal
 class McEntry(NeuronPenalty):
     """max over i, j of |(W^T W - I)_ij|: mutual coherence as a norm of entries.
 
-    The paper writes |W^T W - I| with the index of infinity, which is either this or the norm that `mc-induced` takes.
-    Never above the spectral norm of `srip`. Neurons are columns.
+    The paper writes |W^T W - I| with the index infinity, which is either this or the norm of `mc-induced`. Never above
+    the spectral norm of `srip`. Neurons are columns.
 
     Args:
         weight: factor of the penalty.

@@ -24,9 +24,9 @@ from ..words import NO_METHOD
 class NewtonSchulz(Iterated):
     """W <- (3 W - W G) / 2, or W <- (15 W - 10 W G + 3 W G^2) / 8, G = W^T W, a fixed number of times from X / |X|.
 
-    Singular values s <= 1 rise to 1 and never pass it, so the layer is 1-Lipschitz after any number of steps; small
-    ones grow by 1.5 or 1.875 a step. The degree-3 step is gradient descent on |G - I|_F^2 at rate 1/8. Gradients pass
-    through all steps.
+    Singular values s <= 1 rise to 1 and never exceed it, so the layer is 1-Lipschitz after any number of steps; small
+    ones grow by a factor of 1.5 or 1.875 per step. The degree-3 step is gradient descent on |G - I|_F^2 at rate 1/8.
+    Gradients pass through all steps.
 
     Args:
         degree: 3 or 5.
@@ -34,7 +34,7 @@ class NewtonSchulz(Iterated):
         scale: what X is divided by: `spectral`, `frobenius` or `none`.
 
     Raises:
-        ValueError: another degree or scale, or no step.
+        ValueError: degree, scale or steps is out of range.
 
     Examples:
         >>> import torch

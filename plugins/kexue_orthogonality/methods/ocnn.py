@@ -33,16 +33,16 @@ class Ocnn(Penalty):
 
     The kernel is correlated with itself at every offset at which two outputs of the layer overlap: 0, S, 2 S, ... up to
     n - 1, both ways. Zero means that the layer's rows are orthonormal on images of every size, borders included. The
-    published code pads by 1 whatever n and S are: at stride 1 it misses the offsets of 2 of a 3 x 3 kernel, at stride 2
-    it compares offsets of 1, which never occur, and misses 0. `padding=released` reproduces that (of the
-    published code, which returns the norm, the square). A linear layer is a kernel of size 1.
+    published code pads by 1 for all n and S: at stride 1 it misses the offsets of 2 of a 3 x 3 kernel, at stride 2 it
+    compares offsets of 1, which never occur, and misses 0. `padding=released` reproduces that (squared, because the
+    published code returns the norm). A linear layer is a kernel of size 1.
 
     Args:
-        weight: factor of the penalty; .1 in the authors' script.
+        weight: factor of the penalty; 0.1 in the authors' script.
         padding: `full` as above, or `released` for 1.
 
     Raises:
-        ValueError: another padding.
+        ValueError: padding is unknown.
 
     Examples:
         >>> import torch
@@ -82,7 +82,7 @@ class Ocnn(Penalty):
         one = self.padding == "released"
         padding = tuple(1 if one else (n - 1) // s * s for n, s in zip(sizes, stride, strict=True))
         overlaps = correlate(kernel, kernel, tuple(stride), padding)
-        # The middle of what comes out is offset 0, where each filter meets itself.
+        # The middle of the output is offset 0, where each filter meets itself.
         target = torch.zeros_like(overlaps[0] if stacked else overlaps)
         target[(slice(None), slice(None), *(n // 2 for n in overlaps.shape[overlaps.ndim - space :]))] = torch.eye(
             kernel.shape[stacked], dtype=kernel.dtype, device=kernel.device
@@ -95,7 +95,7 @@ class Ocnn(Penalty):
 
 
 class _Kernels(PenaltySession):
-    """Looks at kernels instead of matrices."""
+    """Uses kernels instead of matrices."""
 
     def __init__(self, method: Ocnn, targets: Sequence[Target]) -> None:
         super().__init__(method, targets)

@@ -16,7 +16,7 @@ GRADIENTS = ("full", "released")
 
 @method(
     "off-diagonal",
-    "squares of the Gram matrix beside its diagonal (BigGAN)",
+    "squared off-diagonal entries of the Gram matrix (BigGAN)",
     unless=WITHOUT_WEIGHTS,
     claims=(
         Claimed(name="gradient-matches-value", when="gradient == 'full'"),
@@ -33,16 +33,16 @@ GRADIENTS = ("full", "released")
 class OffDiagonal(NeuronPenalty):
     """|W^T W - diag(W^T W)|_F^2 over neurons (columns): asks for right angles and leaves the lengths alone.
 
-    Proportional to the fourth power of the scale of W, so that alone it shrinks W to nothing. The gradient is
-    4 W (W^T W - diag). The published PyTorch code adds 2 W (W^T W - diag) instead: a weight of b there is b / 2 here,
-    and `gradient=released` reproduces it. The paper has it in section 3.1.
+    Proportional to the fourth power of the scale of W, so that on its own it shrinks W to zero. The gradient is 4 W
+    (W^T W - diag). The published PyTorch code adds 2 W (W^T W - diag) instead: a weight of b there is b / 2 here, and
+    `gradient=released` reproduces it. See section 3.1 of the paper.
 
     Args:
         weight: factor of the penalty; 1e-4 in the paper.
         gradient: `full`, or `released` for half of it, with the same value.
 
     Raises:
-        ValueError: another gradient.
+        ValueError: gradient is unknown.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""The Bjorck parametrization of orthogonium, where it is installed."""
+"""The Björck parametrization of orthogonium, if it is installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..words import WITHOUT_WEIGHTS
 
 @method(
     "orthogonium-bjorck",
-    "orthogonium's Bjorck parametrization, where orthogonium is installed",
+    "orthogonium's Björck parametrization, if orthogonium is installed",
     unless=(*WITHOUT_WEIGHTS, Unless(when="dtype != 'float32'", because="computes in float32 only")),
     claims=("converges-to-polar",),
     references=("arXiv:2501.07930", "repository deel-ai/orthogonium"),
@@ -24,19 +24,19 @@ from ..words import WITHOUT_WEIGHTS
 )
 @dataclass(frozen=True, kw_only=True)
 class OrthogoniumBjorck:
-    """The weight's default in orthogonium: three power iterations, then Bjorck iterations with beta = 1/2.
+    """The default of orthogonium: three power iterations, then Björck iterations with beta = 1/2.
 
-    Another's implementation, measured beside ours: its norm is a lower bound, so that singular values start above 1,
-    its power iteration goes on in every forward pass, measuring included, and it computes in float32 only. Its first
-    vectors are drawn from torch's global generator, which is lent a stream and restored.
+    A third-party implementation, for comparison with ours: its norm is a lower bound, so that singular values start
+    above 1, its power iteration continues in every forward pass, evaluation included, and it computes in float32 only.
+    Its first vectors are drawn from torch's global generator, which is seeded from a stream and restored.
 
     Needs the package orthogonium.
 
     Args:
-        steps: Bjorck iterations, >= 1.
+        steps: Björck iterations, >= 1.
 
     Raises:
-        ValueError: no step.
+        ValueError: steps is below 1.
 
     Examples:
         >>> method = OrthogoniumBjorck(steps=12)

@@ -34,16 +34,16 @@ class Parametrization:
     """W = f(X), with orthonormal columns for every X, trained by the optimizer of the loop.
 
     `cayley`: (I - A/2)^-1 (I + A/2) B and `matrix_exp`: exp(A) B, with A = X B^T - B X^T and B the polar factor of the
-    initial weight, where X = 0. Weight decay therefore pulls towards the start. Cost O(d k^2) for tall W.
-    `householder`: k reflections whose vectors are the columns of X below the diagonal, times fixed signs; it too
-    starts at the polar factor. Weight decay leaves the weights orthogonal under all three, and none can change the sign
-    of the determinant of a square W.
+    initial weight, where X = 0. Weight decay therefore pulls toward the start. Cost O(d k^2) for tall W. `householder`:
+    k reflections whose vectors are the columns of X below the diagonal, times fixed signs; it too starts at the polar
+    factor. Weight decay leaves the weights orthogonal under all three, and none can change the sign of the determinant
+    of a square W.
 
     Args:
         map: `cayley`, `matrix_exp` or `householder`.
 
     Raises:
-        ValueError: another map.
+        ValueError: map is unknown.
 
     Examples:
         >>> import torch

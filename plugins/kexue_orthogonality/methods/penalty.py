@@ -1,4 +1,4 @@
-"""What penalties share: a value of a matrix, its weight, and the sum over targets that joins the loss."""
+"""Base of the penalties: a value of a matrix, its weight, and the sum over targets that is added to the loss."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ..contract import Session, Surroundings, Target
 
 @dataclass(frozen=True, kw_only=True)
 class Penalty:
-    """A penalty that looks at weights alone; a subclass is a frozen dataclass that fills `value`.
+    """A penalty of weights alone; a subclass is a frozen dataclass that defines `value`.
 
     Args:
         weight: factor of the sum over targets.
 
     Raises:
-        ValueError: a negative weight.
+        ValueError: weight is negative.
     """
 
     side: ClassVar[Literal["tall", "columns"]] = "tall"
-    """The matrix it is applied to: `tall`, or `columns` where it is about neurons, as in `Target`."""
+    """The matrix it is applied to: `tall`, or `columns` if it concerns neurons, as in `Target`."""
     weight: float = 1e-2
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from ..words import NO_METHOD
 
 @method(
     "polar-express",
-    "the best sequence of quintics in every forward pass",
+    "optimal sequence of quintics in every forward pass",
     unless=(NO_METHOD,),
     claims=("converges-to-polar",),
     references=("Amsel et al. 2025, arXiv:2505.16932",),
@@ -22,10 +22,10 @@ from ..words import NO_METHOD
 )
 @dataclass(frozen=True, kw_only=True)
 class PolarExpress(Iterated):
-    """Quintics p_1, p_2, ... applied to the singular values of X / |X|, each nearest to 1 where the last one left them.
+    """Quintics p_1, p_2, ... applied to the singular values of X / |X|, each optimal on the range the last one left.
 
-    Best at every number of steps for singular values in [lower, 1]: with lower = 1e-6 and no cushion the error is .06
-    after 10 steps and 1e-4 after 11, when the degree-5 Newton-Schulz step is still at 1. Values pass 1 on the way (by
+    Best at every number of steps for singular values in [lower, 1]: with lower = 1e-6 and no cushion the error is 0.06
+    after 10 steps and 1e-4 after 11, when the degree-5 Newton-Schulz step is still at 1. Values exceed 1 on the way (by
     up to 1 - lower at first), so that W is not 1-Lipschitz after few steps. The coefficients are computed, not copied
     (algorithm 1 and appendix G of the paper).
 
@@ -33,13 +33,13 @@ class PolarExpress(Iterated):
         lower: smallest singular value that is expected after scaling, in (0, 1]; an error of a factor 100 either way
             costs two or three steps.
         steps: iterations, >= 1.
-        safety: >= 1; divides what each quintic is given, against rounding in low precision. The limit
-            (15 s - 10 s^3 + 3 s^5) / 8 is left as it is, so that the iteration still ends at the polar factor.
-        cushion: smallest ratio of the ends of the interval that a quintic is made for, in [0, 1).
+        safety: >= 1; divides the input of each quintic, as a guard against rounding in low precision. The limit (15 s -
+            10 s^3 + 3 s^5) / 8 is unchanged, so that the iteration still ends at the polar factor.
+        cushion: smallest ratio of the ends of the interval that a quintic is fitted to, in [0, 1).
         scale: what X is divided by: `spectral`, `frobenius` or `none`.
 
     Raises:
-        ValueError: a field out of its range.
+        ValueError: a field is out of range.
 
     Examples:
         >>> import torch

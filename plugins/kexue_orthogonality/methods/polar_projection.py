@@ -13,7 +13,7 @@ from ..words import WITHOUT_WEIGHTS
 
 @method(
     "polar-projection",
-    "the nearest orthogonal matrix after every few steps",
+    "projection to the nearest orthogonal matrix every few steps",
     unless=WITHOUT_WEIGHTS,
     claims=(
         "converges-to-polar",
@@ -26,16 +26,16 @@ from ..words import WITHOUT_WEIGHTS
 )
 @dataclass(frozen=True, kw_only=True)
 class PolarProjection:
-    """W <- U V^T, its polar factor, at the start and after each `every`-th step of whatever optimizer the loop has.
+    """W <- U V^T, its polar factor, at the start and after each `every`-th step of the loop's optimizer.
 
-    Between projections the weights drift; the optimizer's own state knows nothing of it. Costs a singular value
-    decomposition a period.
+    Between projections the weights drift; the optimizer's state is not adapted. Costs one singular value decomposition
+    per period.
 
     Args:
-        every: steps of a period, >= 1.
+        every: steps per period, >= 1.
 
     Raises:
-        ValueError: no step.
+        ValueError: every is below 1.
 
     Examples:
         >>> import torch

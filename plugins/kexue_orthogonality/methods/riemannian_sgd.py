@@ -22,7 +22,7 @@ _RETRACTIONS: dict[str, Callable[[Tensor], Tensor]] = {"qr": qr_retraction, "pol
 
 @method(
     "riemannian-sgd",
-    "gradient descent along the Stiefel manifold, back onto it by QR or the polar factor",
+    "gradient descent along the Stiefel manifold, with retraction by QR or the polar factor",
     unless=WITHOUT_WEIGHTS,
     claims=ON_MANIFOLD,
     knobs=(LEARNING_RATES,),
@@ -32,11 +32,11 @@ _RETRACTIONS: dict[str, Callable[[Tensor], Tensor]] = {"qr": qr_retraction, "pol
 )
 @dataclass(frozen=True, kw_only=True)
 class RiemannianSGD(Momentum):
-    """W <- R(W - lr M), M the gradient along the manifold, with momentum carried along by projection.
+    """W <- R(W - lr M), M the gradient along the manifold, with momentum transported by projection.
 
     The gradient is G - W (W^T G + G^T W) / 2. R is the QR factor with a positive diagonal or the polar factor; both
     keep the sign of the determinant of a square W. It owns its weights and starts at their polar factors; the loop's
-    optimizer moves the rest. Sections 3.6.1 and 4.1.1 of the book.
+    optimizer updates the rest. Sections 3.6.1 and 4.1.1 of the book.
 
     Args:
         lr: learning rate, > 0.
@@ -44,7 +44,7 @@ class RiemannianSGD(Momentum):
         retraction: `qr` or `polar`.
 
     Raises:
-        ValueError: a field out of its range.
+        ValueError: a field is out of range.
 
     Examples:
         >>> import torch

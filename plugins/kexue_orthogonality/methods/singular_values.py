@@ -58,7 +58,7 @@ class PolarDistance(Penalty):
 class SpectralPenalty(Penalty):
     """s_1^2 / 2, s_1 the largest singular value.
 
-    It keeps a layer from amplifying and asks for no angles: a control of what orthogonality adds.
+    It keeps a layer from amplifying and ignores angles: a control for what orthogonality adds.
 
     Args:
         weight: factor of the penalty.

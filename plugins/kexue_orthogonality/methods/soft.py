@@ -26,8 +26,8 @@ from .penalty import Penalty, gram_error, squared_norm
 class Soft(Penalty):
     """SO, |W^T W - I|_F^2 = sum over i of (s_i^2 - 1)^2, s the singular values; its gradient is 4 W (W^T W - I).
 
-    A step of size r on it alone moves each singular value by s <- s (1 + 4 r - 4 r s^2): it converges for r < 1/4, at
-    r = 1/8 it is the cubic Newton-Schulz step, and its limit is the polar factor of the start. W is taken tall: of a
+    A step of size r on it alone moves each singular value by s <- s (1 + 4 r - 4 r s^2): it converges for r < 1/4, at r
+    = 1/8 it is the cubic Newton-Schulz step, and its limit is the polar factor of the start. W is taken tall: for a
     wide one the gradient would be the same and the value larger by k - d.
 
     Args:
@@ -50,7 +50,7 @@ class Soft(Penalty):
 
 @method(
     "double-soft",
-    "soft on both sides: twice soft, and a constant",
+    "soft orthogonality on both sides: twice soft, plus a constant",
     unless=WITHOUT_WEIGHTS,
     claims=("gradient-matches-value", "stationary-on-orthogonal", "left-invariant", "right-invariant"),
     knobs=(WEIGHTS,),
@@ -63,7 +63,7 @@ class DoubleSoft(Penalty):
     """DSO, |W^T W - I|_F^2 + |W W^T - I|_F^2.
 
     It is 2 SO + d - k, with exactly twice its gradient: differences between the two are differences of weight. Both
-    Gram matrices are formed all the same, as published, so that its cost can be compared.
+    Gram matrices are formed nevertheless, as published, so that its cost can be compared.
 
     Args:
         weight: factor of the penalty.

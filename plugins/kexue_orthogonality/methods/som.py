@@ -1,4 +1,4 @@
-"""Self-orthogonality: angles between neurons, read off the signs of what they answer to a batch."""
+"""Self-orthogonality: angles between neurons, estimated from the signs of their responses to a batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RIDGE = 1e-6
 
 @method(
     "som",
-    "angles read off the signs of the answers to a batch",
+    "angles estimated from the signs of the responses to a batch",
     needs="inputs",
     unless=WITHOUT_WEIGHTS,
     claims=(
@@ -40,15 +40,15 @@ _RIDGE = 1e-6
 class SelfOrthogonality:
     """SOM: a (sum over i != j of t_ij)^2 + b sum over i != j of t_ij^2, t_ij the correlation of two neurons' signs.
 
-    For inputs of rotation-invariant law t_ij = 1 - 2 (angle of w_i, w_j) / pi, 0 at right angles. The signs are
-    smoothed to tanh(c y), y = x^T W the layer's own answers to its batch, each neuron normalised over the batch.
-    On other inputs the angle is that of S^1/2 w_i and S^1/2 w_j, S = E x x^T: orthogonal neurons are then penalised.
-    And a batch of n samples adds (2 a + b) k (k - 1) / n to the value at right angles, where it should be 0.
+    For inputs of rotation-invariant distribution t_ij = 1 - 2 (angle of w_i, w_j) / pi, 0 at right angles. The signs
+    are smoothed to tanh(c y), y = x^T W the layer's responses to its batch, each neuron normalized over the batch. On
+    other inputs the angle is that of S^1/2 w_i and S^1/2 w_j, S = E x x^T: orthogonal neurons are then penalized. A
+    batch of n samples adds (2 a + b) k (k - 1) / n to the value at right angles, where it should be 0.
 
-    `estimator` says what is done about it: `batch` is the published method. `split` multiplies the correlations of two
-    halves of the batch in place of squaring one: no such floor, and a value that may be negative. `whitened`
-    multiplies inputs by S^-1/2, S a running covariance, so that the angle is the one between the weights. `random`
-    answers to Gaussian inputs of its own, `exact` takes t_ij = (2 / pi) asin(cos of w_i, w_j) with no inputs at all.
+    `estimator` selects a remedy: `batch` is the published method. `split` multiplies the correlations of two halves of
+    the batch instead of squaring one: no such floor, and a value that may be negative. `whitened` multiplies inputs by
+    S^-1/2, S a running covariance, so that the angle is the one between the weights. `random` uses responses to
+    independent Gaussian inputs, `exact` takes t_ij = (2 / pi) asin(cos of w_i, w_j) without inputs.
 
     Args:
         weight: factor of the penalty.
@@ -56,11 +56,12 @@ class SelfOrthogonality:
         pair: b, the factor of the sum of squares.
         gamma: c, the steepness of tanh.
         estimator: `batch`, `split`, `whitened`, `random` or `exact`.
-        samples: Gaussian inputs a step for `random`.
+        samples: Gaussian inputs per step for `random`.
         momentum: share of the old covariance at each step of `whitened`.
 
     Raises:
-        ValueError: a negative factor, gamma not positive, another estimator, no sample, or a momentum outside [0, 1).
+        ValueError: a factor is negative, gamma is not positive, the estimator is unknown, or samples or momentum is out
+            of range.
 
     Examples:
         >>> import torch
@@ -102,22 +103,22 @@ class SelfOrthogonality:
         return self._combined(angles, angles)
 
     def batch_value(self, responses: Tensor) -> Tensor:
-        """The penalty of answers y `[*stack, n, k]` as this method estimates it, without its weight, `[*stack]`.
+        """The penalty of responses y `[*stack, n, k]` as this method estimates it, without its weight, `[*stack]`.
 
         Raises:
-            ValueError: `split`, and fewer than 2 samples.
+            ValueError: the estimator is `split` and there are fewer than 2 samples.
         """
         if self.estimator != "split":
             correlations = off_diagonal(self._correlations(responses))
             return self._combined(correlations, correlations)
         if (samples := responses.shape[-2]) < 2:
-            raise ValueError(f"a split batch needs 2 samples or more, got {samples}")
+            raise ValueError(f"a split batch needs at least 2 samples, got {samples}")
         halves = responses[..., 0::2, :], responses[..., 1::2, :]
         first, second = (off_diagonal(self._correlations(half)) for half in halves)
         return self._combined(first, second)
 
     def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
-        """See `OrthogonalityMethod.attach`; outside of the harness the session listens to its layers itself."""
+        """See `OrthogonalityMethod.attach`; outside the harness the session records the inputs of its layers itself."""
         targets = Session(targets).targets
         if self.estimator == "exact":
             return _Exact(self, targets)
@@ -126,7 +127,7 @@ class SelfOrthogonality:
         return _Listening(self, targets, alone=ctx is None)
 
     def _correlations(self, responses: Tensor) -> Tensor:
-        """Of the smoothed signs, each neuron normalised over the batch, `[*stack, k, k]`."""
+        """Of the smoothed signs, each neuron normalized over the batch, `[*stack, k, k]`."""
         signs = torch.tanh(self.gamma * responses)
         tiny = torch.finfo(signs.dtype).tiny
         unit = signs / torch.linalg.vector_norm(signs, dim=-2, keepdim=True).clamp_min(tiny)
@@ -153,7 +154,7 @@ class _Exact(Session):
 
 
 class _Random(_Exact):
-    """Answers to Gaussian inputs."""
+    """Responses to Gaussian inputs."""
 
     def __init__(self, method: SelfOrthogonality, targets: Sequence[Target], ctx: Surroundings) -> None:
         super().__init__(method, targets)
@@ -167,7 +168,7 @@ class _Random(_Exact):
 
 
 class _Listening(_Exact):
-    """Answers to the inputs of each step."""
+    """Responses to the inputs of each step."""
 
     def __init__(self, method: SelfOrthogonality, targets: Sequence[Target], *, alone: bool) -> None:
         super().__init__(method, targets)
@@ -180,17 +181,17 @@ class _Listening(_Exact):
         """See `Session.penalty`.
 
         Raises:
-            ValueError: no input of some target was heard since the last call.
+            ValueError: no input of some target was recorded since the last call.
         """
         heard = self._heard if taps is None else taps
         if missing := [target.name for target in self.targets if target.name not in heard]:
-            raise ValueError(f"no input of {missing[0]!r} was heard; run the model with grad enabled first")
+            raise ValueError(f"no input of {missing[0]!r} was recorded; run the model with grad enabled first")
         total = super().penalty(heard)
         self._heard.clear()
         return total
 
     def finish_(self) -> None:
-        """Stop listening."""
+        """Stop recording."""
         for handle in self._handles:
             handle.remove()
 

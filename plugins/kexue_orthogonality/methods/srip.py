@@ -38,19 +38,19 @@ SOLVERS = ("exact", "two-step", "power", "released")
 class Srip(Penalty):
     """SRIP, |W^T W - I|_2 = max |s_i^2 - 1|, s the singular values, of the smaller Gram matrix.
 
-    Of the larger Gram matrix it would be at least 1, and flat wherever all s^2 <= 2. With v the eigenvector of the
+    For the larger Gram matrix it would be at least 1, and flat wherever all s^2 <= 2. With v the eigenvector of the
     eigenvalue of largest modulus, the gradient is 2 sign W v v^T (v need not be differentiated).
 
     Args:
         weight: factor of the penalty; 1e-2 in the authors' code for CIFAR.
         solver: `exact` takes v from an eigendecomposition. `two-step` is the paper's |E v| with v = E b / |E b|, b
-            drawn anew, differentiated through v, and `released` the published code, which returns the square of it, b
-            uniform on [0, 1]: the norm is a lower bound, about two thirds of the true one on Gaussian matrices. `power`
-            takes v after steps of power iteration and gives |v^T E v|, v not differentiated.
+            redrawn each time, differentiated through v, and `released` is the published code, which returns its square,
+            b uniform on [0, 1]: the norm is a lower bound, about two thirds of the true one on Gaussian matrices.
+            `power` takes v after steps of power iteration and gives |v^T E v|, v not differentiated.
         steps: power iterations of `power`, >= 1.
 
     Raises:
-        ValueError: another solver, or no step.
+        ValueError: solver is unknown, or steps is below 1.
 
     Examples:
         >>> import torch
@@ -77,7 +77,7 @@ class Srip(Penalty):
 
         Args:
             matrix: W, `[*stack, d, k]`.
-            start: vector that iterations start from, `[*stack, min(d, k)]`; ones where it is left out.
+            start: vector that iterations start from, `[*stack, min(d, k)]`; ones if omitted.
         """
         error = gram_error(tall(matrix))
         if self.solver == "exact":
@@ -100,7 +100,7 @@ class Srip(Penalty):
 
 
 class _Started(PenaltySession):
-    """Draws the starts of each step."""
+    """Draws the starting vectors of each step."""
 
     def __init__(self, method: Srip, targets: Sequence[Target], ctx: Surroundings) -> None:
         super().__init__(method, targets)

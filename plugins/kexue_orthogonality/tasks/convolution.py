@@ -1,4 +1,4 @@
-"""A convolution brought to orthogonality by nothing but the method, judged by its exact singular values."""
+"""A convolution made orthogonal by the method alone, judged by its exact singular values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KERNEL = 3
 
 @task(
     "convolution",
-    "a 3 x 3 convolution brought near an isometry, judged by its exact singular values",
+    "a 3 x 3 convolution made a near isometry, judged by its exact singular values",
     version=1,
     kind="trained",
     offers={"inputs"},
@@ -48,23 +48,23 @@ _KERNEL = 3
 )
 @dataclass(frozen=True, kw_only=True)
 class Convolution:
-    """No loss: a kernel K with circular borders starts at N(0, 1 / (9 inputs)) and moves as the method moves it.
+    """No loss: a kernel K with circular borders starts at N(0, 1 / (9 inputs)) and is moved by the method alone.
 
-    Methods see the kernel flattened to a matrix, and orthonormal columns of that matrix are no orthogonal convolution:
-    its operator norm can be up to 3. The truth is the spectrum of the convolution itself on images of size x size, by
-    the Fourier transform: `operator-norm`, `operator-least` and `isometry-error`, the largest |s - 1|. A penalty
-    descends at `rate` whatever its weight.
+    Methods see the kernel flattened to a matrix, and orthonormal columns of that matrix do not make the convolution
+    orthogonal: its operator norm can be up to 3. The truth is the spectrum of the convolution itself on images of size
+    x size, by the Fourier transform: `operator-norm`, `operator-least` and `isometry-error`, the largest |s - 1|. A
+    penalty descends at `rate` whatever its weight.
 
     Args:
         inputs: channels.
         outputs: channels; with outputs <= inputs stride^2 an orthogonal convolution exists.
         stride: 1 or more, a divisor of the size.
         size: side of the images, >= 3.
-        steps: optimisation steps.
+        steps: optimization steps.
         rate: learning rate of the loop.
 
     Raises:
-        ValueError: a field out of its range.
+        ValueError: a field is out of range.
     """
 
     inputs: int = 4
@@ -108,5 +108,5 @@ class Convolution:
         return lambda: censored(values, training.target.weight().detach())
 
     def score(self, method: object, ctx: Context) -> float:
-        """Minus the mean error of the isometry after training, NaN where it diverged."""
+        """Minus the mean error of the isometry after training, NaN if it diverged."""
         return -trained_mean(self, method, ctx, "isometry-error")

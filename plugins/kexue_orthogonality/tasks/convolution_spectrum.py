@@ -36,14 +36,14 @@ class ConvolutionSpectrum:
     """`spectrum-error` is the largest difference of sorted singular values over the largest one.
 
     Kernels 3 x 4 with integer weights in [-8, 8), 2 channels in and 3 out, circular borders on size x size images, as
-    in the tests of the authors' code. No method of the family takes part: the numbers belong to the measuring of
-    convolutions.
+    in the tests of the authors' code. No method of the family takes part: the numbers concern how convolutions are
+    measured.
 
     Args:
         size: side of the images, >= 4; a matrix of 3 size^2 x 2 size^2 is decomposed.
 
     Raises:
-        ValueError: a smaller size.
+        ValueError: size is below 4.
     """
 
     size: int = 32

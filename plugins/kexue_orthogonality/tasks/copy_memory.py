@@ -32,7 +32,7 @@ _BATCH, _TEST = 32, 256
 
 @task(
     "copy-memory",
-    "a recurrent network says ten symbols again after a delay; the best without memory is known",
+    "a recurrent network repeats ten symbols after a delay; the best without memory is known",
     version=1,
     kind="trained",
     knobs=(TRAINING_RATES,),
@@ -50,23 +50,23 @@ _BATCH, _TEST = 32, 256
 )
 @dataclass(frozen=True, kw_only=True)
 class CopyMemory:
-    """Read ten symbols of eight, wait, and say them again: sequences of `delay` + 20, a symbol or blank a step.
+    """Read ten symbols of eight, wait, and repeat them: sequences of `delay` + 20, one symbol or blank per step.
 
-    A network without memory does best by saying blank, then each symbol with probability 1/8: 10 log 8 / (delay + 20)
-    nats a position. `copy-nll` is measured on 256 fresh sequences, `copy-share` is it over that baseline: 1 is no
-    memory, 0 perfect recall. One recurrent layer h <- f(W h + U x) with modReLU, which keeps lengths where it passes;
-    W starts at N(0, 1 / units), Adam on batches of 32 new sequences. Methods hold W.
+    A network without memory does best by predicting blank, then each symbol with probability 1/8: 10 log 8 / (delay +
+    20) nats per position. `copy-nll` is measured on 256 fresh sequences, `copy-share` is its ratio to that baseline: 1
+    is no memory, 0 perfect recall. One recurrent layer h <- f(W h + U x) with modReLU, which preserves lengths where it
+    is active; W starts at N(0, 1 / units), Adam on batches of 32 new sequences. Methods hold W.
 
     Source: arXiv:1511.06464 for the task, arXiv:1901.08428 for the network.
 
     Args:
-        delay: steps between the last symbol and the first answer.
+        delay: steps between the last symbol and the first output.
         units: size of h.
-        steps: optimisation steps.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a delay, units or steps below 1, or a learning rate that is not positive.
+        ValueError: delay, units or steps is below 1, or the learning rate is not positive.
     """
 
     delay: int = 10
@@ -82,15 +82,15 @@ class CopyMemory:
 
     @property
     def baseline(self) -> float:
-        """Nats a position of the best network without memory."""
+        """Nats per position of the best network without memory."""
         return LENGTH * math.log(SYMBOLS) / (self.delay + 2 * LENGTH)
 
     def sequences(self, noise: Noise, replicates: int, count: int) -> tuple[Tensor, Tensor]:
-        """Inputs `[R, count, delay + 20]`, codes 0 (blank), 1 .. 8 (symbols), 9 (speak now), and what to answer."""
+        """Inputs `[R, count, delay + 20]`, codes 0 (blank), 1 .. 8 (symbols), 9 (recall), and the expected outputs."""
         symbols = noise.integers(SYMBOLS, replicates, count, LENGTH) + 1
         blank = torch.full((replicates, count, self.delay + LENGTH), _BLANK, device=symbols.device)
         inputs = torch.cat([symbols, blank], dim=-1)
-        # The marker stands one step before the first answer.
+        # The marker is one step before the first output.
         inputs[..., LENGTH + self.delay - 1] = _MARKER
         return inputs, torch.cat([blank, symbols], dim=-1)
 
@@ -116,7 +116,7 @@ class CopyMemory:
         )
 
     def measure(self, training: Training, ctx: Context) -> Measure:
-        """On fresh sequences: nats a position, their share of the baseline, accuracy of the ten answers, `[R]`."""
+        """On fresh sequences: nats per position, their ratio to the baseline, accuracy of the ten outputs, `[R]`."""
         model = training.model
         assert isinstance(model, CopyNetwork)
         inputs, answers = self.sequences(ctx.noise("measure", stack=0), len(ctx.replicates), _TEST)
@@ -135,12 +135,12 @@ class CopyMemory:
         return values
 
     def score(self, method: object, ctx: Context) -> float:
-        """Minus the nats a position after training, NaN where it diverged."""
+        """Minus the nats per position after training, NaN if it diverged."""
         return -trained_mean(self, method, ctx, "copy-nll")
 
 
 class CopyNetwork(nn.Module):
-    """R recurrent networks with modReLU side by side.
+    """R recurrent networks with modReLU in parallel.
 
     Args:
         read: row of each code, `[R, 10, units]`.
@@ -158,7 +158,7 @@ class CopyNetwork(nn.Module):
 
     @classmethod
     def drawn(cls, noise: Noise, replicates: int, units: int) -> CopyNetwork:
-        """The task's initialisation, from a stream that is stacked along axis 0."""
+        """The task's initialization, from a stream that is stacked along axis 0."""
         return cls(
             noise.normal(replicates, SYMBOLS + 2, units) / units**0.5,
             noise.normal(replicates, units, units) / units**0.5,
@@ -171,7 +171,7 @@ class CopyNetwork(nn.Module):
         rows = torch.arange(replicates, device=codes.device)[:, None, None]
         inputs = self.read[rows, codes]
         h, states = inputs.new_zeros(replicates, count, self.read.shape[-1]), []
-        # Read once: of a parametrized weight each reading is a computation.
+        # Read once: each access to a parametrized weight is a computation.
         back = self.turn.weight.mT
         for step in range(length):
             z = torch.baddbmm(inputs[:, :, step], h, back)
@@ -181,6 +181,6 @@ class CopyNetwork(nn.Module):
 
 
 def _nll(logits: Tensor, answers: Tensor) -> Tensor:
-    """Mean nats a position of each replicate, `[R]`."""
+    """Mean nats per position of each replicate, `[R]`."""
     values = functional.cross_entropy(logits.flatten(0, 2), answers.flatten(), reduction="none")
     return values.reshape(len(answers), -1).mean(1)

@@ -1,4 +1,4 @@
-"""Orthonormal bases without chance: discrete cosine transforms."""
+"""Deterministic orthonormal bases: discrete cosine transforms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings that know the floating-point operations of their steps."""
+"""Trainings that count the floating-point operations of their steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..flops import count
 
 @dataclass(kw_only=True)
 class CountedTraining(Training):
-    """A training that adds the `flops` of each step to a counter, those of one replicate.
+    """A training that adds the `flops` of each step, per replicate, to a counter.
 
     The first period of steps is counted by what it dispatches, backward pass and factorizations included; later steps
     cost the same and are not slowed down by counting. Elementwise work is not counted.

@@ -1,4 +1,4 @@
-"""Deep linear networks: how fast signals grow or die with depth."""
+"""Deep linear networks: how fast signals grow or decay with depth."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AT_THE_START = ("none", "orthogonal-init", "spectral-norm", "parametrization[ma
 
 @task(
     "deep-linear",
-    "growth of a signal through 50 linear layers at their start; orthogonal ones keep it",
+    "growth of a signal through 50 linear layers at initialization; orthogonal ones preserve it",
     version=1,
     suites={"standard": ("deep-linear",), "full": ("deep-linear", "deep-linear[width=[8,128]]")},
     methods={"standard": _AT_THE_START, "full": _AT_THE_START},
@@ -39,18 +39,18 @@ _AT_THE_START = ("none", "orthogonal-init", "spectral-norm", "parametrization[ma
 )
 @dataclass(frozen=True, kw_only=True)
 class DeepLinear(Checked):
-    """Growth a layer of a random signal, (1 / L) log(|W_L .. W_1 x| / |x|), right after the method was attached.
+    """Growth per layer of a random signal, (1 / L) log(|W_L .. W_1 x| / |x|), right after the method was attached.
 
-    Weights are n x n with entries N(0, 1 / n), drawn anew in every draw. Left alone they lose
-    (digamma(n / 2) + log(2 / n)) / 2 nats a layer, -.01579 at n = 32, and the directions spread by 2.35 nats a layer;
-    orthogonal ones keep every signal, so that the truth is 0. Gradients are the same going back.
+    Weights are n x n with entries N(0, 1 / n), redrawn in every draw. Without a method the growth is (digamma(n / 2) +
+    log(2 / n)) / 2 nats per layer, -0.01579 at n = 32, and the directions spread by 2.35 nats per layer; orthogonal
+    ones preserve every signal, so that the truth is 0. The same holds for gradients in the backward pass.
 
     Args:
         width: n.
         depth: L.
 
     Raises:
-        ValueError: a width or depth below 1.
+        ValueError: width or depth is below 1.
     """
 
     width: int = 32
@@ -72,7 +72,7 @@ class DeepLinear(Checked):
             cast("OrthogonalityMethod", method).attach(targets, Streamed(noise.at(-2), ctx.counter))
             x, growth = noise.normal(n, 1, self.width), noise.normal(n).zero_()
             for layer in layers:
-                # The length is taken out at each layer, or deep signals would underflow.
+                # The length is divided out at each layer, or deep signals would underflow.
                 y = layer.eval()(x)
                 length = torch.linalg.vector_norm(y, dim=(1, 2)) / torch.linalg.vector_norm(x, dim=(1, 2))
                 growth, x = growth + length.log(), y / length[:, None, None]

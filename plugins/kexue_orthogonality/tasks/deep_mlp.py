@@ -1,4 +1,4 @@
-"""A very deep network of tanh units, trained on digits while its gradients are watched."""
+"""A very deep network of tanh units, trained on digits while its gradients are measured."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ class DeepMlp(DigitsMlp):
     """`digits-mlp` with tanh units and 50 hidden layers whose weights start at N(0, 1 / inputs).
 
     `gradient-ratio` is the norm of the gradient of the loss at the first hidden layer's output over that at the last
-    one's, on 64 held-out images: 1 where nothing is lost on the way back.
+    one's, on 64 held-out images: 1 if nothing is lost in the backward pass.
 
     Args:
         width: units of a hidden layer.
         depth: hidden layers, >= 1.
-        steps: optimisation steps.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a width, depth or number of steps below 1, or a learning rate that is not positive.
+        ValueError: width, depth or steps is below 1, or the learning rate is not positive.
     """
 
     width: int = 32
@@ -89,7 +89,7 @@ class TanhMlp(Mlp):
         *hidden, last = self.layers
         with torch.enable_grad():
             outputs = [images]
-            # Not by calling the layers: who listens to them must not take this for a step of the training.
+            # Not by calling the layers: hooks on them must not take this for a training step.
             for layer in hidden:
                 outputs.append(layer.forward(outputs[-1]).tanh())
             loss = nll(last.forward(outputs[-1]), classes).sum()

@@ -1,4 +1,4 @@
-"""Descent on one weight under a method: what the problems of matrices share."""
+"""Descent on one weight under a method: shared by the matrix problems."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INPUTS = 32
 
 @dataclass(kw_only=True)
 class WeightTraining(CountedTraining):
-    """One weight that a method holds while a loss is minimised.
+    """One weight that a method holds while a loss is minimized.
 
     Args:
         target: the weight.
@@ -67,18 +67,18 @@ def hold(
     image: int = 0,
     around: Surroundings | None = None,
 ) -> WeightTraining:
-    """Attach a method to the weight of a layer and minimise a loss of it.
+    """Attach a method to the weight of a layer and minimize a loss of it.
 
     Args:
         method: of this family.
         layer: holds the weight and takes inputs.
         target: the weight.
-        ctx: hands out streams and counts.
+        ctx: provides streams and the counter.
         rate: learning rate of the loop's optimizer.
-        loss: `[R]`; None for nothing but the method. A penalty then descends at `rate` whatever its weight.
-        optimizer: of what the method does not own.
+        loss: `[R]`; None for the method alone. A penalty then descends at `rate` whatever its weight.
+        optimizer: for what the method does not own.
         image: side of the inputs of a convolution.
-        around: what the method is handed in the place of `ctx`.
+        around: what the method is given in place of `ctx`.
     """
     session = cast("OrthogonalityMethod", method).attach((target,), around or ctx)
     inputs, (count, _, width) = ctx.noise("data"), target.parameter.shape[:3]
@@ -86,14 +86,14 @@ def hold(
     own = rate / (getattr(method, "weight", 0) or 1) if loss is None else rate
 
     def total(batch: Tensor | None, state: None, noise: Noise) -> tuple[Tensor, None]:
-        # Nothing else reaches the weight where the method adds no penalty.
+        # Nothing else reaches the weight if the method adds no penalty.
         reach = target.weight() if batch is None else layer(batch)
         idle = 0 * reach.flatten(1).sum(1)
         return idle if loss is None else idle + loss(), state
 
     return WeightTraining(
         model=layer,
-        # Only methods that look at inputs are given any.
+        # Only methods that use inputs are given any.
         batches=lambda step: inputs.at(step).normal(*shape) if session.taps else None,
         loss=total,
         make_optimizer=lambda parameters: optimizer(parameters, lr=own),
@@ -106,12 +106,12 @@ def hold(
 
 
 def censored(measure: Callable[[Tensor], dict[str, Tensor]], weight: Tensor) -> dict[str, Tensor]:
-    """What `measure` says of weights `[R, ...]`, `[R]` each, NaN for replicates whose weight is not finite.
+    """`measure` of weights `[R, ...]`, `[R]` each, NaN for replicates whose weight is not finite.
 
-    Decompositions raise at those, and divergence is a result.
+    Decompositions would raise for those, and divergence is a result.
     """
     good = weight.flatten(1).isfinite().all(1)
-    # Something regular in their place.
+    # A regular matrix in their place.
     like = torch.eye(weight.shape[1], weight[0, 0].numel(), dtype=weight.dtype, device=weight.device)
     found = measure(torch.where(good.reshape(-1, *[1] * (weight.ndim - 1)), weight, like.reshape(weight.shape[1:])))
     return {name: value.where(good, torch.nan) for name, value in found.items()}
@@ -123,7 +123,7 @@ def singular_error(matrix: Tensor) -> Tensor:
 
 
 def determinant_sign(matrix: Tensor) -> Tensor:
-    """1 or -1 for square matrices, 0 where one is singular, `[*]`."""
+    """1 or -1 for square matrices, 0 for singular ones, `[*]`."""
     return torch.linalg.det(matrix).sign()
 
 
@@ -133,21 +133,21 @@ def haar(noise: Noise, replicates: int, d: int, k: int) -> Tensor:
 
 
 def gap(value: Tensor, optimum: float) -> Tensor:
-    """Distance of a value from the least one, no smaller than rounding allows to tell."""
+    """Distance of a value from the optimum, no smaller than rounding can resolve."""
     return (value - optimum).clamp_min(torch.finfo(value.dtype).eps * abs(optimum))
 
 
 def record_exact(ctx: Context, metric: str, value: float, **labels: Any) -> None:
-    """Record a value without chance: its interval is a point; NaN where the method diverged."""
+    """Record a deterministic value: its interval is a point; NaN if the method diverged."""
     interval = None if math.isnan(value) else (value, value)
     ctx.record(metric, value, interval=interval, flags=("exact",), **labels)
 
 
 def check_run(*, steps: int, rate: float) -> None:
-    """Refuse a run without steps or a rate that is not positive.
+    """Reject a run without steps or a rate that is not positive.
 
     Raises:
-        ValueError: one of them.
+        ValueError: one of them is out of range.
     """
     if steps < 1:
         raise ValueError(f"steps must be >= 1, got {steps}")

@@ -1,4 +1,4 @@
-"""Training classifiers of handwritten digits under a method of the family: what the digits tasks share."""
+"""Training classifiers of handwritten digits under a method of the family: base of the digits tasks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOISE_SD = 0.5
 
 
 class Classifier(nn.Module):
-    """R networks side by side, with the images they are trained and measured on.
+    """R networks in parallel, with the images they are trained and measured on.
 
     Attributes:
         targets: the weights that methods are attached to.
@@ -36,13 +36,13 @@ class Classifier(nn.Module):
     targets: Sequence[Target]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits `[R, N, 10]` of images `[R, N, 64]`, grey levels -1 .. 1."""
+        """Logits `[R, N, 10]` of images `[R, N, 64]`, gray levels -1 .. 1."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Digits:
-    """Images of R replicates, each with a split of its own.
+    """Images of R replicates, each with its own split.
 
     Args:
         train: images `[R, 1437, 64]` and classes `[R, 1437]`.
@@ -54,7 +54,7 @@ class Digits:
 
     @classmethod
     def split(cls, ctx: Context) -> Digits:
-        """The digits as the context's `split` stream splits them."""
+        """The digits, split by the context's `split` stream."""
         data = ctx.data("digits")
         images = (data["inputs"] / 8 - 1).to(device=ctx.device, dtype=ctx.dtype)
         order = ctx.noise("split", stack=0).permutation(_IMAGES)
@@ -80,10 +80,10 @@ class _Batches:
 
 
 class TrainedClassifier:
-    """What tasks that train a classifier share: a subclass is a frozen dataclass that draws the network.
+    """Base of the tasks that train a classifier: a subclass is a frozen dataclass that draws the network.
 
     Attributes:
-        steps: optimisation steps.
+        steps: optimization steps.
         lr: learning rate of Adam.
     """
 
@@ -137,7 +137,7 @@ class TrainedClassifier:
         return values
 
     def score(self, method: object, ctx: Context) -> float:
-        """Minus the nats an image on held-out images after training, NaN where it diverged."""
+        """Minus the nats per held-out image after training, NaN if it diverged."""
         return -trained_mean(self, method, ctx, "test-nll")
 
 
@@ -153,7 +153,7 @@ def digits_of(training: Training) -> Digits:
 
 
 def nll(logits: Tensor, classes: Tensor) -> Tensor:
-    """Mean nats a sample of each replicate, `[R]`, from logits `[R, N, K]` and classes `[R, N]`."""
+    """Mean nats per sample of each replicate, `[R]`, from logits `[R, N, K]` and classes `[R, N]`."""
     values = functional.cross_entropy(logits.flatten(0, 1), classes.flatten(), reduction="none")
     return values.unflatten(0, classes.shape).mean(1)
 

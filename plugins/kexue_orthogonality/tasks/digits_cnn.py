@@ -53,11 +53,11 @@ class DigitsCnn(TrainedClassifier):
 
     Args:
         channels: of the first convolution; the second has twice as many.
-        steps: optimisation steps.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a number of channels or steps below 1, or a learning rate that is not positive.
+        ValueError: channels or steps is below 1, or the learning rate is not positive.
     """
 
     channels: int = 8

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 _HEADLINE = ("test-nll", "test-accuracy", "noisy-accuracy", "orthogonality-error", "time", "flops", "memory")
-# The penalties and maps that a training of minutes can afford besides.
+# Further penalties and maps that a training of minutes can afford.
 _MORE_METHODS = (
     *CHOSEN_METHODS,
     "double-soft",
@@ -63,19 +63,19 @@ _MORE_METHODS = (
 class DigitsMlp(TrainedClassifier):
     """Train `depth` hidden layers of ReLUs on scikit-learn's digits; the method holds the weights of the hidden layers.
 
-    1,437 of the 1,797 images are for training, by a split of each replicate's own, grey levels scaled to -1 .. 1.
+    1,437 of the 1,797 images are for training, with a separate split for each replicate, gray levels scaled to -1 .. 1.
     Weights start at N(0, 2 / inputs), biases at 0; Adam, batches of 64 without replacement within an epoch. Accuracy on
-    360 held-out images has a standard error of about .7 points, so that the nats decide which method is best. Noise of
-    `noisy-accuracy` is normal with standard deviation .5.
+    360 held-out images has a standard error of about 0.7 points, so that methods are ranked by the nats. Noise of
+    `noisy-accuracy` is normal with standard deviation 0.5.
 
     Args:
         width: units of a hidden layer.
-        depth: hidden layers, >= 1; the last layer to the ten classes comes on top and is left to the optimizer.
-        steps: optimisation steps.
+        depth: hidden layers, >= 1; the last layer to the ten classes is added and left to the optimizer.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a width, depth or number of steps below 1, or a learning rate that is not positive.
+        ValueError: width, depth or steps is below 1, or the learning rate is not positive.
     """
 
     width: int = 64
@@ -96,7 +96,7 @@ class DigitsMlp(TrainedClassifier):
 
 @task(
     "digits-mlp-large",
-    "the same with six hidden layers of 128",
+    "digits-mlp with six hidden layers of 128",
     version=1,
     kind="trained",
     offers={"inputs"},
@@ -115,16 +115,16 @@ class DigitsMlp(TrainedClassifier):
 )
 @dataclass(frozen=True, kw_only=True)
 class DigitsMlpLarge(DigitsMlp):
-    """`digits-mlp` where penalties of matrices cost more than the network.
+    """`digits-mlp` at a size where penalties of matrices cost more than the network.
 
     Args:
         width: units of a hidden layer.
         depth: hidden layers, >= 1.
-        steps: optimisation steps.
+        steps: optimization steps.
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: a width, depth or number of steps below 1, or a learning rate that is not positive.
+        ValueError: width, depth or steps is below 1, or the learning rate is not positive.
     """
 
     width: int = 128

@@ -44,7 +44,7 @@ _DECAY = 0.9
 )
 @dataclass(frozen=True, kw_only=True)
 class Eigenvectors(StiefelProblem):
-    """Minimise tr(W^T C W N) over n x k matrices with orthonormal columns, C with eigenvalues .9^i, i = 0 .. n - 1.
+    """Minimize tr(W^T C W N) over n x k matrices with orthonormal columns, C with eigenvalues 0.9^i, i = 0 .. n - 1.
 
     `brockett`: N = diag(1 .. k), and the optimum pairs the smallest eigenvalues with the largest weights: the columns
     become eigenvectors, one by one. `pca`: N = -I, and the columns span the first k eigenvectors; the optimum is minus
@@ -54,11 +54,11 @@ class Eigenvectors(StiefelProblem):
         n: rows.
         k: columns, 1 .. n - 1.
         kind: `brockett` or `pca`.
-        steps: optimisation steps.
+        steps: optimization steps.
         rate: learning rate of the loop.
 
     Raises:
-        ValueError: a field out of its range.
+        ValueError: a field is out of range.
     """
 
     n: int = 16
@@ -88,7 +88,7 @@ class Eigenvectors(StiefelProblem):
 
     def optima(self, ctx: Context) -> tuple[float, float]:
         """See `StiefelProblem.optima`; W is not square, so that there is one component."""
-        # Rearrangement: the sum of products is least in opposite orders.
+        # Rearrangement: the sum of products is smallest in opposite orders.
         values, weights = self._eigenvalues(), self._weights().sort(descending=True).values
         kept = values[: self.k].flip(0) if self.kind == "pca" else values.flip(0)[: self.k]
         least = float((kept * weights).sum())

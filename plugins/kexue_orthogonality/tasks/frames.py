@@ -55,10 +55,10 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """Spread k vectors in d < k dimensions by nothing but the method, and compare with what is best possible.
+    """Spread k vectors in d < k dimensions by the method alone, and compare with the best possible.
 
-    Columns start uniformly on the sphere, each replicate its own; Adam, whose step does not depend on the weight of a
-    penalty, at a rate that falls linearly to 0. Three optima, for three questions:
+    Columns start uniformly on the sphere, independently for each replicate; Adam, whose step does not depend on the
+    weight of a penalty, at a rate that falls linearly to 0. There are three optima:
 
     `parseval-gap`: |W^T W - I|_F^2 less its least value k - d, which all singular values equal to 1 reach.
     `potential-gap`: the sum of squared cosines less k^2 / d, which tight frames of unit vectors reach.
@@ -68,11 +68,11 @@ class Frames:
     Args:
         d: dimensions, >= 2.
         k: vectors, > d.
-        steps: optimisation steps.
+        steps: optimization steps.
         rate: first learning rate of Adam.
 
     Raises:
-        ValueError: a field out of its range.
+        ValueError: a field is out of range.
     """
 
     d: int = 3
@@ -89,7 +89,7 @@ class Frames:
         """See `TrainedTask.build`."""
         start = ctx.noise("init", stack=0).normal(len(ctx.replicates), self.d, self.k)
         start = start / start.norm(dim=-2, keepdim=True)
-        # A loss of its own, 0, so that the rate of Adam is not divided by the weight of a penalty.
+        # A constant loss of 0, so that the rate of Adam is not divided by the weight of a penalty.
         return descend(method, start, ctx, rate=self.rate, loss=lambda w: w.new_zeros(len(w)), optimizer=self._fading)
 
     def measure(self, training: Training, ctx: Context) -> Measure:
@@ -110,7 +110,7 @@ class Frames:
         return lambda: censored(values, training.columns())
 
     def score(self, method: object, ctx: Context) -> float:
-        """Minus the logarithm of the mean Welch gap after training, NaN where it diverged."""
+        """Minus the logarithm of the mean Welch gap after training, NaN if it diverged."""
         return -math.log(trained_mean(self, method, ctx, "welch-gap"))
 
     def coherence_bound(self) -> float:
@@ -128,12 +128,12 @@ class _Fading(Adam):
     """Adam whose rate falls linearly to 0 over a number of steps."""
 
     def __init__(self, parameters: object, *, lr: float, steps: int) -> None:
-        super().__init__(parameters, lr=lr)  # pyright: ignore[reportArgumentType]  # handed on as it came
+        super().__init__(parameters, lr=lr)  # pyright: ignore[reportArgumentType]  # passed on unchanged
         self._rates = [lr * (1 - step / steps) for step in range(steps)]
         self._done = 0
 
     def step(self, closure: None = None) -> None:
-        # The steps that are timed may be more than those that are trained.
+        # More steps may be timed than are trained.
         self.param_groups[0]["lr"] = self._rates[min(self._done, len(self._rates) - 1)]
         self._done += 1
         super().step(closure)

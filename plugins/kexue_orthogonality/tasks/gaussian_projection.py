@@ -1,4 +1,4 @@
-"""Gaussian matrices brought to orthonormal columns by nothing but the method."""
+"""Gaussian matrices taken to orthonormal columns by the method alone."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class GaussianProjection(Checked):
         rate: step of gradient descent on a penalty of weight 1.
 
     Raises:
-        ValueError: a shape that is not tall, no step, or a rate that is not positive.
+        ValueError: the shape is not tall, steps is below 1, or the rate is not positive.
     """
 
     d: int = 12
@@ -110,7 +110,7 @@ class GaussianProjection(Checked):
         return Sampling(draw=draw, truth=truth, batch=16, metrics=("mse",))
 
     def _training(self, layer: StackedLinear, session: Session, noise: Noise, weight: float) -> Training:
-        """Plain gradient descent on nothing but what the session adds."""
+        """Plain gradient descent on what the session adds."""
         replicates = len(layer.weight)
         inputs = noise.at(-1).normal(replicates, _INPUTS, self.d)
         return Training(

@@ -1,4 +1,4 @@
-"""Layers of R networks side by side: weights `[R, out, in, *kernel]` and activations `[R, N, ...]`."""
+"""Layers of R networks in parallel: weights `[R, out, in, *kernel]` and activations `[R, N, ...]`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StackedLinear(nn.Module):
         self.bias = nn.Parameter(weight.new_zeros(len(weight), 1, weight.shape[1])) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer's answer; shapes as above."""
+        """The output of the layer; shapes as above."""
         if self.bias is None:
             return x @ self.weight.mT
         return torch.baddbmm(self.bias, x, self.weight.mT)
@@ -45,5 +45,5 @@ class StackedConv2d(nn.Module):
         self.dilation, self.groups = (1, 1), 1
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer's answer; shapes as above."""
+        """The output of the layer; shapes as above."""
         return correlate(x, self.weight, self.stride, self.padding) + self.bias[:, None, :, None, None]

@@ -1,4 +1,4 @@
-"""What several tasks of the family measure: how far weights are from orthogonal, and the score of a training."""
+"""Measures shared by several tasks of the family: how far weights are from orthogonal, and the score of a training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def orthogonality(targets: Sequence[Target]) -> dict[str, Tensor]:
     values = [torch.linalg.svdvals(target.matrix().double()).reshape(-1, target.shape[1]) for target in targets]
     errors = torch.stack([(v.square() - 1).square().sum(-1).sqrt() for v in values])
     spreads = torch.stack([v[:, 0] / v[:, -1] for v in values])
-    # A lost rank has no finite spread; the table should say so by a number that is large, not by a missing one.
+    # Without full rank the spread is infinite; the table should show a large number, not a missing one.
     return {
         "orthogonality-error": errors.amax(0),
         "singular-spread": spreads.clamp_max(1 / torch.finfo(torch.float64).eps).amax(0),
@@ -29,7 +29,7 @@ def orthogonality(targets: Sequence[Target]) -> dict[str, Tensor]:
 
 
 def trained_mean(task: TrainedTask, method: object, ctx: Context, metric: str) -> float:
-    """Mean of a metric over the replicates after a training, NaN where one diverged."""
+    """Mean of a metric over the replicates after a training, NaN if one diverged."""
     training = task.build(method, ctx)
     trained = ctx.train(training, steps=task.steps, measure=task.measure(training, ctx), marks=())
     return math.nan if trained.diverged else float(trained.final[metric].mean())

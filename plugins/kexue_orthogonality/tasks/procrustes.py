@@ -38,20 +38,20 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class Procrustes(StiefelProblem):
-    """Minimise |A W - B|_F^2 over orthogonal W, A_ij = sin(i (j + 1)) and B_ij = cos(.7 i j), (n + 3) x n, i, j >= 1.
+    """Minimize |A W - B|_F^2 over orthogonal W, A_ij = sin(i (j + 1)) and B_ij = cos(0.7 i j), (n + 3) x n, i, j >= 1.
 
     The optimum is |A|^2 + |B|^2 - 2 (s_1 + ... + s_n), s the singular values of A^T B, and with the other sign of the
     determinant - 2 (s_1 + ... + s_(n-1) - s_n): a method that keeps the sign reaches the optimum of its start's
-    component only (`component-gap`), which `determinant` tells. n = 5: 18.5555730325 with determinant -1, 18.9794810762
+    component only (`component-gap`), as shown by `determinant`. n = 5: 18.5555730325 with determinant -1, 18.9794810762
     with 1.
 
     Args:
         n: size of W.
-        steps: optimisation steps.
+        steps: optimization steps.
         rate: learning rate of the loop.
 
     Raises:
-        ValueError: a size or number of steps below 1, or a rate that is not positive.
+        ValueError: n or steps is below 1, or the rate is not positive.
     """
 
     n: int = 5

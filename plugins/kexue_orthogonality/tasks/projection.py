@@ -82,7 +82,7 @@ class Iterating(Protocol):
 )
 @task(
     "hard-projection",
-    "the same at a small rate, from norms near the edge of convergence, without full rank, of Gaussians",
+    "projection at a small rate, from norms near the edge of convergence, without full rank, of Gaussians",
     version=1,
     kind="record",
     offers={"inputs"},
@@ -112,15 +112,15 @@ class Iterating(Protocol):
 )
 @dataclass(frozen=True, kw_only=True)
 class Projection:
-    """Bring W_0 = U diag(s) V^T to orthonormal columns by nothing but the method, and count.
+    """Bring W_0 = U diag(s) V^T to orthonormal columns by the method alone, and count.
 
     U and V are columns of the orthonormal DCT-II and DCT-IV matrices and s falls geometrically from `scale` to
     `scale / kappa`, so that nothing is random and the polar factor U V^T is known. A penalty descends at `rate`
     whatever its weight: soft orthogonality then maps every singular value by s <- s (1 + 4 rate - 4 rate s^2), at 1/8
     the cubic Newton-Schulz step. A method that iterates in its forward pass is followed iterate by iterate; one that is
-    done when attached takes 0 steps. `steps-to-1e-12` counts until |s - 1| <= 1e-12 for every s, and `exact-steps` says
-    what the recursion of the singular values alone gives, where there is one. The clock takes a whole solve, from W_0
-    to `tolerance`, attaching included.
+    done when attached takes 0 steps. `steps-to-1e-12` counts until |s - 1| <= 1e-12 for every s, and `exact-steps` is
+    the count from the recursion of the singular values alone, if there is one. Timing covers a whole solve, from W_0 to
+    `tolerance`, attaching included.
 
     Args:
         kappa: condition number, >= 1.
@@ -128,13 +128,13 @@ class Projection:
         k: columns, 1 .. d.
         rate: step of gradient descent on a penalty of weight 1.
         scale: largest singular value.
-        start: `dct`; `gaussian`, entries N(0, 1 / d); or `repeated`, `dct` with its first column twice: its rank is
-            k - 1, which products of matrices mend by nothing but the growth of rounding errors, 1.5 to 3.5 a step.
-        steps: largest number of steps.
-        tolerance: at which the timed solve ends.
+        start: `dct`; `gaussian`, entries N(0, 1 / d); or `repeated`, `dct` with its first column twice: its rank is k -
+            1, which matrix products repair only through the growth of rounding errors, 1.5 to 3.5 per step.
+        steps: maximum number of steps.
+        tolerance: error at which the timed solve ends.
 
     Raises:
-        ValueError: a field out of its range.
+        ValueError: a field is out of range.
     """
 
     kappa: float = 1000.0
@@ -185,7 +185,7 @@ class Projection:
             record_exact(ctx, "determinant", float(determinant_sign(last) * determinant_sign(start)))
 
     def workload(self, method: object, ctx: Context) -> Workload:
-        """A whole solve to `tolerance`, or of all `steps` where it is not reached."""
+        """A whole solve to `tolerance`, or of all `steps` if it is not reached."""
         start = self._start(ctx)
         path = islice(self._path(method, start, ctx.fork("probe", 0)), self.steps + 1)
         found = next((n for n, matrix in enumerate(path) if _error(matrix) <= self.tolerance), None)
@@ -224,7 +224,7 @@ class Projection:
         return start.to(device=ctx.device, dtype=ctx.dtype)
 
     def _nearest(self, start: Tensor) -> Tensor:
-        """The polar factor, U V^T where it is known."""
+        """The polar factor, U V^T if it is known."""
         if self.start == "dct":
             return (dct2(self.d)[:, : self.k] @ dct4(self.k).mT).to(start)
         return polar(start)
@@ -234,7 +234,7 @@ class Projection:
         return self.kappa**-exponents
 
     def _exact(self, method: object, start: Tensor) -> int | None:
-        """Steps to 1e-12 by the recursion of the singular values alone; None where there is no recursion."""
+        """Steps to 1e-12 by the recursion of the singular values alone; None if there is no recursion."""
         values = self.scale * self._values() if self.start == "dct" else torch.linalg.svdvals(start.double())
         if isinstance(method, Iterating) and hasattr(method, "polynomials"):
             values = scaled(torch.diag(values), str(getattr(method, "scale", "none"))).diagonal()
@@ -253,7 +253,7 @@ class _Iterated(Protocol):
 
 
 def _error(matrix: Tensor) -> float:
-    """Largest |s - 1|, NaN where the matrix is not finite."""
+    """Largest |s - 1|, NaN if the matrix is not finite."""
     return float(singular_error(matrix)) if bool(matrix.isfinite().all()) else math.nan
 
 

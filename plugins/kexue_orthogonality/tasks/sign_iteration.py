@@ -1,4 +1,4 @@
-"""What sequences of odd polynomials do to singular values: the published figures of the matrix sign."""
+"""Effect of sequences of odd polynomials on singular values: the published figures of the matrix sign."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PolynomialMethod(Protocol):
     """A method made of odd polynomials of singular values."""
 
     def polynomials(self) -> Iterator[Polynomial]:
-        """The endless sequence."""
+        """The infinite sequence."""
         ...
 
 
@@ -67,9 +67,9 @@ class SignIteration:
     """Apply the method's polynomials to 1,001 singular values from `low` to 1, evenly spaced in their logarithm.
 
     No matrix is needed: `sign-error` is the largest |1 - s| and `sigma-low`, `sigma-high` the range after `steps`, with
-    the curve of the error; `below-jordan` is the first iteration from which on the error stays below that of Muon's
-    polynomial (3.4445, -4.7750, 2.0315). Of methods with a safety factor c, `fixed-point` is where the limit
-    (15 s - 10 s^3 + 3 s^5) / 8 applied to s / c rests; `coefficient` are those of the first eight polynomials, before
+    the curve of the error; `below-jordan` is the first iteration from which the error stays below that of Muon's
+    polynomial (3.4445, -4.7750, 2.0315). For methods with a safety factor c, `fixed-point` is the fixed point of the
+    limit (15 s - 10 s^3 + 3 s^5) / 8 applied to s / c; `coefficient` holds those of the first eight polynomials, before
     the safety factor.
 
     Args:
@@ -77,7 +77,7 @@ class SignIteration:
         steps: iterations.
 
     Raises:
-        ValueError: no value or no step, or at a method that is no polynomial.
+        ValueError: low or steps is out of range.
     """
 
     low: float = 1e-6
@@ -109,7 +109,7 @@ class SignIteration:
                 point = evaluate(NEWTON_SCHULZ[5], point / safety)
             record_exact(ctx, "fixed-point", float(point))
         for step, polynomial in zip(range(_PRINTED), _sequence(method), strict=False):
-            # The limit at the end of a sequence carries no safety factor.
+            # The limit at the end of a sequence has no safety factor.
             factor = 1.0 if polynomial in NEWTON_SCHULZ.values() else safety
             for power, coefficient in enumerate(polynomial):
                 record_exact(

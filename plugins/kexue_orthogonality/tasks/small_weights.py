@@ -1,4 +1,4 @@
-"""What the claims of the family are checked on: a method on small weights, apart from any task."""
+"""The subject of the family's claims: a method on small weights, independent of any task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SAMPLES = 48
 
 
 class Checked:
-    """A task on which the claims of the family are checked: they bring weights of their own, whatever the task asks."""
+    """A task on which the claims of the family are checked: the checks provide the weights, whatever the task."""
 
     def subject(self, method: object, ctx: Context) -> SmallWeights:
         """What a check is given."""
@@ -31,18 +31,18 @@ class Checked:
 
 
 class SmallWeights:
-    """A method, to be attached to matrices that a check brings, as a training loop attaches it to a layer.
+    """A method, to be attached to matrices that a check provides, as a training loop attaches it to a layer.
 
     Args:
         method: of this family.
-        ctx: hands out streams, dtype and device.
+        ctx: provides streams, dtype and device.
     """
 
     def __init__(self, method: object, ctx: Context) -> None:
         self.method, self._ctx = method, ctx
 
     def changed(self, **values: object) -> SmallWeights:
-        """The same with other values of those of these fields that the method has."""
+        """A copy with new values for those of these fields that the method has."""
         own: Any = self.method
         given = {field.name: values[field.name] for field in fields(own) if field.name in values}
         return SmallWeights(replace(own, **given), self._ctx)
@@ -63,7 +63,7 @@ class SmallWeights:
         return float(value.detach()), torch.zeros_like(matrix) if gradient is None else gradient.mT
 
     def values(self, *matrices: Tensor) -> list[float] | None:
-        """Values of the penalty at several W `[d, k]`; None where there is no penalty."""
+        """Values of the penalty at several W `[d, k]`; None if there is no penalty."""
         found = [self.penalty(matrix) for matrix in matrices]
         values = [value for value, _ in filter(None, found)]
         return values if len(values) == len(found) else None
@@ -75,8 +75,8 @@ class SmallWeights:
 
         Args:
             start: W_0, `[R, d, k]`.
-            loss: of W, `[R]`; None for nothing but the method.
-            steps: how many.
+            loss: of W, `[R]`; None for the method alone.
+            steps: number of steps.
             rate: learning rate of the loop's optimizer.
         """
         around = Alone(dtype=self._ctx.dtype, device=self._ctx.device, replicates=len(start))
@@ -84,7 +84,7 @@ class SmallWeights:
         training = descend(self.method, start, apart, rate=rate, loss=loss, around=around)
         for step in range(steps + 1):
             if step:
-                # Operations are not counted: a check has no use for them.
+                # Operations are not counted: a check does not use them.
                 Training.step(training)
             with training.measuring():
                 yield training.columns()

@@ -61,7 +61,7 @@ class SomEstimates(Checked):
         samples: n, the batch.
 
     Raises:
-        ValueError: other inputs or weights, a shape that is not tall, or fewer than 2 samples.
+        ValueError: inputs or weights is unknown, the shape is not tall, or samples is below 2.
     """
 
     inputs: str = "normal"
@@ -85,7 +85,7 @@ class SomEstimates(Checked):
         gaussian = ctx.noise("data").normal(self.d, self.k) / self.d**0.5
         weight = polar(gaussian) if self.weights == "orthogonal" else gaussian
         angles = SelfOrthogonality(estimator="exact").value(weight.double())
-        # At right angles it is 0, and rounding is no part of the truth.
+        # At right angles it is 0, and rounding is not part of the truth.
         exact = torch.zeros_like(angles) if self.weights == "orthogonal" else angles
         scale = getattr(method, "weight", 1.0) or 1.0
 

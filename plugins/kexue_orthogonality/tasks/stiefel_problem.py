@@ -1,4 +1,4 @@
-"""Problems over matrices with orthonormal columns whose optimum is known: what their trainings share."""
+"""Problems over matrices with orthonormal columns whose optimum is known: base of their tasks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class StiefelProblem:
-    """A trained task that minimises f over d x k matrices: a subclass is a frozen dataclass with `steps` and `rate`.
+    """A trained task that minimizes f over d x k matrices: a subclass is a frozen dataclass with `steps` and `rate`.
 
     Every replicate starts at a uniformly random matrix with orthonormal columns. Loops descend on f divided by the
     Lipschitz constant of its gradient, so that one rate means the same everywhere. `optimum-gap` is f at the polar
-    factor of W less the optimum over all orthonormal columns: what one has who projects at the end.
+    factor of W less the optimum over all orthonormal columns: the result of projecting at the end.
     """
 
     steps: int
@@ -38,7 +38,7 @@ class StiefelProblem:
         raise NotImplementedError
 
     def optima(self, ctx: Context) -> tuple[float, float]:
-        """The least values of f over orthonormal columns, for a square W with determinant 1 and with -1."""
+        """The smallest values of f over orthonormal columns, for a square W with determinant 1 and with -1."""
         raise NotImplementedError
 
     def build(self, method: object, ctx: Context) -> Training:

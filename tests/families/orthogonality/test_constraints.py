@@ -232,7 +232,7 @@ def test_muon_scales_wide_outputs():
         (NewtonSchulz, {"degree": 7}, "degree must be 3 or 5"),
         (NewtonSchulz, {"steps": 0}, "steps must be >= 1"),
         (NewtonSchulz, {"scale": "norm"}, "scale must be one of"),
-        (Bjorck, {"beta": 0.6}, "singular values pass 1"),
+        (Bjorck, {"beta": 0.6}, "singular values exceed 1"),
         (PolarExpress, {"lower": 0.0}, "lower must be in"),
         (PolarExpress, {"safety": 0.9}, "safety must be >= 1"),
         (PolarExpress, {"cushion": 1.0}, "cushion must be in"),
