@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, get_args
 
-from ..api import ClaimSpec, Evidence
+from ..api import ClaimSpec, Evidence, Of
 
 ALPHA = 1e-4
 """Level of one claim's test: a constant, so that what is verified beside a claim never changes its verdict."""
@@ -12,6 +13,7 @@ ALPHA = 1e-4
 ClaimVerdict = Literal["PASS", "FAIL", "UNDECIDED"]
 
 _CHECKS = "kexue_bench.lab.claims"
+_PROMISES = "kexue_bench.lab.promises"
 
 CORE_CLAIMS: tuple[ClaimSpec, ...] = (
     ClaimSpec(
@@ -70,11 +72,44 @@ CORE_CLAIMS: tuple[ClaimSpec, ...] = (
         summary="a batch of R draws is R single draws in law: rows are uncorrelated",
         always=True,
     ),
+    *(
+        ClaimSpec(
+            name=name,
+            of="training",
+            target=f"{_PROMISES}:training_{name.replace('-', '_')}",
+            summary=summary,
+            always=True,
+        )
+        for name, summary in (
+            ("repeatable", "two builds and three steps of each give the same bits"),
+            ("own-stream", "the global generators are neither used nor seeded"),
+            ("pure", "batches, shared data and global settings are left as they were"),
+            ("finite", "losses and parameters of the first steps are finite numbers"),
+            ("stacked", "a stack of two replicates equals its singles"),
+        )
+    ),
+    *(
+        ClaimSpec(
+            name=name,
+            of="subject",
+            target=f"{_PROMISES}:subject_{name.replace('-', '_')}",
+            summary=summary,
+            always=True,
+        )
+        for name, summary in (
+            ("repeatable", "a subject measured twice gives the same records"),
+            ("own-stream", "the global generators are neither used nor seeded"),
+            ("pure", "shared data and global settings are left as they were"),
+            ("finite", "every recorded value is a finite number"),
+        )
+    ),
 )
 
 
-GENERAL: frozenset[str] = frozenset(spec.name for spec in CORE_CLAIMS if spec.always)
-"""What every method promises by taking part."""
+GENERAL: Mapping[Of, frozenset[str]] = {
+    of: frozenset(spec.name for spec in CORE_CLAIMS if spec.always and spec.of == of) for of in get_args(Of)
+}
+"""What every method promises by taking part: of its draws, of its trainings, of its subjects."""
 
 
 def decide(evidence: Evidence, *, alpha: float = ALPHA) -> ClaimVerdict:

@@ -7,7 +7,7 @@ planned cell has its case, so nothing can go missing later without being seen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 
 from ..api import FITTING, Case, FamilySpec, Instance, Job, MethodSpec, Outcome, Plan, TaskSpec
@@ -26,8 +26,8 @@ from .cases import (
     processes_of,
     time_cases,
     tune_cases,
-    verify_cases,
 )
+from .checks import nothing_to_verify, one_place_is_enough, place_texts, verify_jobs
 from .screen import absent, screen
 
 __all__ = ["PRECISION", "PROCESSES", "ROUNDS", "Request", "build_plan"]
@@ -39,25 +39,9 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
     Raises:
         UsageError: a name, a parameter or an option makes no sense, or nothing was selected.
     """
-    families = _families(request, registry)
-    cells, baselines, added = [], {}, []
-    for family in families:
-        methods = _methods(request, registry, family)
-        tasks = _tasks(request, registry, family)
-        baseline = _baseline(request, registry, family)
-        # Claims are checked method by method: nothing refers to a baseline.
-        compared = any(stage != "verify" for stage in request.stages)
-        if methods and tasks:
-            baselines[family.name] = baseline
-        for task in tasks if methods else ():
-            reference = _own_baseline(request, registry, family, task) or baseline
-            here = methods
-            if compared and not any(selectors.same(reference, method) for method in methods):
-                here = (reference, *methods)
-                added.append(reference.label)
-            cell = _cell(request, registry, family, task, here, reference)
-            cells.append(replace(cell, tunings=tune_cases(cell, request, registry)))
-    if not cells:
+    found = _meetings(request, registry)
+    cells = found.cells
+    if not cells and request.stages != ("verify",):
         raise UsageError(
             "nothing is selected: no method meets a task", do="see `kexue-bench list methods` and `list tasks`"
         )
@@ -73,16 +57,12 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         cases, refused = screen(cell, evaluate_cases(cell, request, registry), registry, hooks)
         settled.extend(refused)
         jobs.extend(Job(cases=(case,)) for case in cases)
-    checked: set[tuple[str, str]] = set()
-    for cell in cells if "verify" in request.stages else ():
-        task = (cell.family.name, cell.task.name)
-        promises = bool(request.tasks) or request.suite != "quick" or task not in checked
-        checked.add(task)
-        for cases in verify_cases(cell, request, registry, promises=promises):
-            run, refused = screen(cell, cases, registry, hooks)
-            settled.extend(refused)
-            # The claims of one method share a process; a death names its claim and the others run again.
-            jobs.extend([Job(cases=run)] if run else [])
+    if "verify" in request.stages:
+        checks, refused = verify_jobs(cells, found.places, request, registry, hooks)
+        if request.stages == ("verify",) and not checks:
+            raise nothing_to_verify(_families(request, registry), cells, refused, request, registry)
+        jobs.extend(checks)
+        settled.extend(refused)
     for cell in cells:
         for process in range(processes_of(request) if cell.timed and "time" in request.stages else 0):
             cases, refused = screen(cell, time_cases(cell, request, registry, process), registry, hooks)
@@ -94,10 +74,50 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         jobs=tuple(jobs),
         settled=tuple(outcome for _, outcome in settled),
         settled_cases=tuple(case for case, _ in settled),
-        baselines=baselines,
-        added=tuple(dict.fromkeys(added)),
+        baselines=found.baselines,
+        added=tuple(dict.fromkeys(found.added)),
         request={key: value for key, value in asdict(request).items() if value not in (None, (), "", False)},
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Meetings:
+    """Which methods meet on which tasks.
+
+    Args:
+        cells: tasks of the request.
+        places: further tasks where trainings and subjects may be checked.
+        baselines: family -> its baseline.
+        added: labels of baselines that `-m` left out.
+    """
+
+    cells: list[Contest] = field(default_factory=list)
+    places: list[Contest] = field(default_factory=list)
+    baselines: dict[str, Instance] = field(default_factory=dict)
+    added: list[str] = field(default_factory=list)
+
+
+def _meetings(request: Request, registry: Registry) -> _Meetings:
+    found = _Meetings()
+    # Claims are checked method by method: nothing refers to a baseline.
+    compared = any(stage != "verify" for stage in request.stages)
+    for family in _families(request, registry):
+        methods = _methods(request, registry, family)
+        tasks = _tasks(request, registry, family)
+        baseline = _baseline(request, registry, family)
+        if methods and tasks:
+            found.baselines[family.name] = baseline
+        for task in tasks if methods else ():
+            reference = _own_baseline(request, registry, family, task) or baseline
+            here = methods
+            if compared and not any(selectors.same(reference, method) for method in methods):
+                here = (reference, *methods)
+                found.added.append(reference.label)
+            cell = _cell(request, registry, family, task, here, reference)
+            found.cells.append(replace(cell, tunings=tune_cases(cell, request, registry)))
+        if "verify" in request.stages and one_place_is_enough(request):
+            found.places.extend(_places(registry, family, methods))
+    return found
 
 
 def _families(request: Request, registry: Registry) -> list[FamilySpec]:
@@ -156,6 +176,17 @@ def _tasks(request: Request, registry: Registry, family: FamilySpec) -> tuple[In
             for name in selectors.matches(selector, specs):
                 found.extend(_expand(selector, specs[name], "task", registry))
     return selectors.unique(found)
+
+
+def _places(registry: Registry, family: FamilySpec, methods: tuple[Instance, ...]) -> list[Contest]:
+    """Tasks of a family where its trainings and subjects may be checked, the preferred ones first."""
+    specs, found = registry.tasks_of(family.name), []
+    for name, text in place_texts(registry, family) if methods else ():
+        found.extend(_expand(selectors.parse(text), specs[name], "task", registry))
+    return [
+        Contest(family=family, spec=specs[task.name], task=task, methods=methods, baseline=None, timed=False)
+        for task in selectors.unique(found)
+    ]
 
 
 def _expand(

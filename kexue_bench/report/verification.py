@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..analysis.findings import Finding
-from ..api import STATUSES
+from ..api import STATUSES, Case, Of
 from ..catalog.core_claims import ALPHA, GENERAL
 from .layout import clip_middle
 from .text import visible
@@ -20,6 +20,8 @@ from .text import visible
 _STYLES = {"PASS": "green", "UNDECIDED": "yellow"}
 _MARKS = {"PASS": "✓", "FAIL": "✗", "UNDECIDED": "?"}
 _ASCII = {"PASS": "+", "FAIL": "X", "UNDECIDED": "?"}
+_PROMISES: Mapping[Of, str] = {"draws": "general", "training": "training", "subject": "subject"}
+"""Headings of the columns of what all methods keep."""
 _PADDING = 3
 """Columns of the terminal between two columns of the matrix, its rule's included."""
 _WIDE, _LONGEST = 110, 34
@@ -83,7 +85,7 @@ class FindingsReport:
         grouped: dict[tuple[str, ...], list[Finding]] = {}
         for finding in self._findings:
             case, ended = finding.case, finding.verdict in {"PASS", "FAIL", "UNDECIDED"}
-            if finding.verdict == "PASS" and not self._everything and (not finding.tested or case.claim in GENERAL):
+            if finding.verdict == "PASS" and not self._everything and (not finding.tested or _promised(case)):
                 continue
             reason = "" if ended or finding.outcome is None else finding.outcome.reason
             key = (finding.verdict, case.family, case.method.label, case.claim if ended else reason)
@@ -96,11 +98,11 @@ class FindingsReport:
         Claims that do not fit beside each other follow in a further matrix: a cropped name cannot be told from another.
         """
         findings = [finding for finding in self._findings if finding.case.family == family]
-        names = dict.fromkeys(finding.case.claim for finding in findings)
-        columns = (["general"] if GENERAL & set(names) else []) + [name for name in names if name not in GENERAL]
+        names = dict.fromkeys(_heading(finding.case) for finding in findings)
+        columns = sorted(names, key=lambda name: name not in _PROMISES.values())
         counts: dict[str, dict[str, Counter[str]]] = {}
         for finding in findings:
-            column = "general" if finding.case.claim in GENERAL else finding.case.claim
+            column = _heading(finding.case)
             row = counts.setdefault(finding.case.method.label, {})
             row.setdefault(column, Counter())[finding.verdict] += 1
         cells = {label: {name: self._cell(row.get(name)) for name in columns} for label, row in counts.items()}
@@ -144,7 +146,7 @@ class FindingsReport:
         marks = self._marks
         yield Text(
             f"{marks['PASS']} holds, {marks['FAIL']} fails, {marks['UNDECIDED']} undecided, ! did not end: on how many "
-            f"tasks (general: times {len(GENERAL)} claims: {', '.join(sorted(GENERAL))})",
+            f"tasks ({'; '.join(self._promises())})",
             style="dim",
         )
         yield Text(
@@ -152,6 +154,23 @@ class FindingsReport:
             f"{tested * ALPHA:.2%}; the others are identities",
             style="dim",
         )
+
+    def _promises(self) -> Iterator[str]:
+        """What each column of promises counts: `general: times 6 claims: finite, ...`."""
+        seen = {finding.case.of for finding in self._findings if _promised(finding.case)} or {"draws"}
+        for of, heading in _PROMISES.items():
+            if of in seen:
+                yield f"{heading}: times {len(GENERAL[of])} claims: {', '.join(sorted(GENERAL[of]))}"
+
+
+def _promised(case: Case) -> bool:
+    """Whether the claim is one that all methods keep."""
+    return case.claim in GENERAL[case.of]
+
+
+def _heading(case: Case) -> str:
+    """The column of a claim: promises share one for what they are checked of."""
+    return _PROMISES[case.of] if _promised(case) else case.claim
 
 
 def _packed(widths: Mapping[str, int], room: int) -> list[list[str]]:

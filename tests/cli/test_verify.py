@@ -20,10 +20,15 @@ HERE = ("--isolation", "none", "--format", "json")
 
 def mutants():
     """What each mutant breaks, from the plugin itself."""
-    spec = importlib.util.spec_from_file_location("mutant_specs", PLUGINS / "mutants" / "plugin.py")
+    return loaded("mutants").BREAKS
+
+
+def loaded(plugin):
+    """The module of a plugin of `tests/plugins`."""
+    spec = importlib.util.spec_from_file_location(f"{plugin}_specs", PLUGINS / plugin / "plugin.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.BREAKS
+    return module
 
 
 @pytest.fixture
@@ -63,8 +68,45 @@ def test_a_word_that_names_a_family_is_one(verify):
 
 
 def test_every_kind_of_claim_has_a_mutant():
-    """A check that cannot fail is a defect: each claim that the core can check is broken by somebody."""
-    assert {spec.name for spec in CORE_CLAIMS} <= set(mutants().values())
+    """A check that cannot fail is a defect: each claim that the core can check is broken by a mutant."""
+    third_party = loaded("promising")
+    broken = {"draws": mutants(), "training": third_party.TRAINING_BREAKS, "subject": third_party.SUBJECT_BREAKS}
+    for of, breaks in broken.items():
+        assert {spec.name for spec in CORE_CLAIMS if spec.of == of} <= set(breaks.values())
+
+
+@pytest.mark.parametrize(("family", "honest", "of"), [("lines", "honest", "TRAINING"), ("waves", "sine", "SUBJECT")])
+def test_a_family_without_draws_is_verified(cli, monkeypatch, family, honest, of):
+    """Trainings and subjects of a third party: the honest method passes, each mutant fails what it breaks; exit 1."""
+    monkeypatch.syspath_prepend(str(PLUGINS))
+    result = cli("verify", "-p", "promising.plugin", "--family", family, *HERE)
+    breaks = getattr(loaded("promising"), f"{of}_BREAKS")
+    assert result.code == 1, result.err
+    failed = {(row["method"], row["claim"]) for row in result.rows if row["verdict"] == "FAIL"}
+    assert set(breaks.items()) <= failed
+    assert {method for method, _ in failed} == set(breaks)
+    assert {row["verdict"] for row in result.rows if row["method"] == honest} == {"PASS"}
+    assert cli("verify", honest, "-p", "promising.plugin", "--family", family, *HERE).code == 0
+
+
+def test_the_table_has_a_column_for_the_promises_of_each_kind(cli, monkeypatch):
+    """What counts how often stands under it; draws are not mentioned where there are none."""
+    monkeypatch.syspath_prepend(str(PLUGINS))
+    out = cli("verify", "-p", "promising.plugin", "honest", "sine", "--isolation", "none").out
+    assert "training   descends" in out
+    assert "subject   odd" in out
+    text = " ".join(out.split())
+    assert "(training: times 5 claims: finite, own-stream, pure, repeatable, stacked; subject: times 4 claims:" in text
+    assert "general" not in text
+
+
+def test_nothing_to_verify_says_why_and_exits_2(cli, monkeypatch):
+    """A family whose tasks record for themselves has no claims that could be checked."""
+    monkeypatch.syspath_prepend(str(PLUGINS))
+    result = cli("verify", "-p", "chaos.plugin", "--family", "chaos", "-t", "run")
+    assert result.code == 2
+    assert "there is nothing to verify, got family 'chaos' with nothing but tasks that record" in result.err
+    assert "name one with -t, or write --suite standard" in result.err
 
 
 def test_exit_codes_tell_a_failed_claim_from_a_failed_check(verify):

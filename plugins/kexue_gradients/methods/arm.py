@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from kexue_bench import method
-from kexue_gradients.contract import Distribution, GradSample, Objective
 from kexue_gradients.laws import below
 
 from .pairs import AntitheticPairs
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.noise import Noise
+    from torch import Tensor
+
+    from kexue_gradients.contract import Distribution
 
 
 @method(
@@ -45,20 +46,8 @@ class Arm(AntitheticPairs):
         torch.Size([3])
     """
 
-    def estimate(
-        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
-    ) -> GradSample:
-        """Take `pairs` pairs and twice as many evaluations per repeat; `value` is their mean.
+    def _pair(self, u: Tensor, p: Tensor) -> Tensor:
+        return torch.stack([below(1 - u, p), below(u, p)])
 
-        Raises:
-            ValueError: the distribution is not over bits.
-        """
-        if distribution.kind != "bernoulli":
-            raise ValueError(f"arm couples bits, got {distribution.kind} variables; use disarm-tree")
-        p = distribution.mean
-        u = noise.uniform(repeats * self.pairs, *distribution.logits.shape)
-        pair = torch.stack([below(1 - u, p), below(u, p)])
-        value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, len(u)))
-        f, f_antithetic = value.detach()
-        gradient = distribution.expand(f - f_antithetic) * (u - 0.5)
-        return self._averaged(gradient, value.mean(0), repeats)
+    def _gradient(self, distribution: Distribution, u: Tensor, pair: Tensor, difference: Tensor) -> Tensor:
+        return distribution.expand(difference) * (u - 0.5)

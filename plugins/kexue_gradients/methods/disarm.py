@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from kexue_bench import method
-from kexue_gradients.contract import Distribution, GradSample, Objective
 from kexue_gradients.laws import below
 
 from .pairs import AntitheticPairs
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.noise import Noise
+    from torch import Tensor
+
+    from kexue_gradients.contract import Distribution
 
 
 @method(
@@ -46,21 +47,8 @@ class Disarm(AntitheticPairs):
         torch.Size([3])
     """
 
-    def estimate(
-        self, distribution: Distribution, objective: Objective, noise: Noise, repeats: int, state: object = None
-    ) -> GradSample:
-        """Take `pairs` pairs and twice as many evaluations per repeat; `value` is their mean.
+    def _pair(self, u: Tensor, p: Tensor) -> Tensor:
+        return torch.stack([below(u, p), below(1 - u, p)])
 
-        Raises:
-            ValueError: the distribution is not over bits.
-        """
-        if distribution.kind != "bernoulli":
-            raise ValueError(f"disarm couples bits, got {distribution.kind} variables; use rloo")
-        logits, p = distribution.logits, distribution.mean
-        u = noise.uniform(repeats * self.pairs, *logits.shape)
-        pair = torch.stack([below(u, p), below(1 - u, p)])
-        value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, len(u)))
-        f, f_antithetic = value.detach()
-        difference = distribution.expand((f - f_antithetic) / 2)
-        gradient = difference * (pair[0] - pair[1]) * torch.sigmoid(logits.abs())
-        return self._averaged(gradient, value.mean(0), repeats)
+    def _gradient(self, distribution: Distribution, u: Tensor, pair: Tensor, difference: Tensor) -> Tensor:
+        return distribution.expand(difference / 2) * (pair[0] - pair[1]) * torch.sigmoid(distribution.logits.abs())

@@ -109,5 +109,5 @@ class DoubleCv:
         others = (slope.sum(1, keepdim=True) - slope) / (self.n - 1)
         cross = (others * score).flatten(-distribution.event_dims).sum(-1)
         expected = distribution.jacobian(distribution.mean, slope.mean(1))
-        plain = leave_one_out(distribution, f, x)
-        return plain, leave_one_out(distribution, cross, x) - expected, value.mean(1)
+        control = leave_one_out(distribution, cross, x) - expected
+        return leave_one_out(distribution, f, x), control, value.mean(1)

@@ -9,7 +9,7 @@ from kexue_bench import Knob, method
 from kexue_gradients.words import PACE, SOFTNESS
 
 from .learning import Learned, learned, scalar
-from .relaxed_control import RelaxedControl, controlled, relaxed_objective
+from .relaxed_control import RelaxedControl, relaxed_objective
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,17 +83,8 @@ class Rebar(RelaxedControl):
             "log_temperature": scalar(distribution, self.temperature).log(),
         }
 
-    def _combined(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        x: Tensor,
-        f: Tensor,
-        z: Tensor,
-        values: dict[str, Tensor],
-        *,
-        graph: bool,
-    ) -> Tensor:
+    def _control(
+        self, distribution: Distribution, objective: Objective, z: Tensor, values: dict[str, Tensor], *, graph: bool
+    ) -> tuple[Tensor, Tensor]:
         eta, temperature = values["eta"], values["log_temperature"].exp()
-        value, slope = relaxed_objective(distribution, objective, z, temperature, graph=graph)
-        return controlled(distribution, x, f, z, (eta * value, distribution.expand(eta) * slope))
+        return relaxed_objective(distribution, objective, z, eta, temperature, graph=graph)

@@ -11,7 +11,7 @@ from kexue_bench import method
 from kexue_gradients.words import PACE, SOFTNESS
 
 from .learning import Learned, learned, scalar
-from .relaxed_control import RelaxedControl, controlled, relaxed_objective, soften
+from .relaxed_control import RelaxedControl, relaxed_objective, soften
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,30 +105,14 @@ class Relax(RelaxedControl):
             "level": new(()),
         }
 
-    def _combined(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        x: Tensor,
-        f: Tensor,
-        z: Tensor,
-        values: dict[str, Tensor],
-        *,
-        graph: bool,
-    ) -> Tensor:
-        control = self._control(distribution, objective, z, values, graph=graph)
-        return controlled(distribution, x, f, z, control)
-
     def _control(
         self, distribution: Distribution, objective: Objective, z: Tensor, values: dict[str, Tensor], *, graph: bool
     ) -> tuple[Tensor, Tensor]:
-        """The control variate at the pair and its gradient with respect to z."""
         temperature = values["log_temperature"].exp()
         value, slope = _network(distribution, z, temperature, values)
         if self.eta:
-            relaxed, pull = relaxed_objective(distribution, objective, z, temperature, graph=graph)
-            value = value + values["eta"] * relaxed
-            slope = slope + distribution.expand(values["eta"]) * pull
+            relaxed, pull = relaxed_objective(distribution, objective, z, values["eta"], temperature, graph=graph)
+            value, slope = value + relaxed, slope + pull
         return value, slope
 
 

@@ -33,7 +33,8 @@ class RelaxedControl:
         value = objective.value(x)
 
         def estimate(values: dict[str, Tensor]) -> Tensor:
-            return self._combined(distribution, objective, x, value.detach(), z, values, graph=True)
+            control = self._control(distribution, objective, z, values, graph=True)
+            return controlled(distribution, x, value.detach(), z, control)
 
         gradient, state = step_on_square(distribution, state, self.rate, estimate)
         return GradSample(gradient=gradient, value=value), state
@@ -48,25 +49,17 @@ class RelaxedControl:
         x, z = relaxed_pair(distribution, noise, repeats, coupled=self.coupled)
         value = objective.value(x)
         values = self._start(distribution) if state is None else state.values
-        gradient = self._combined(distribution, objective, x, value.detach(), z, values, graph=False)
-        return GradSample(gradient=gradient, value=value)
+        control = self._control(distribution, objective, z, values, graph=False)
+        return GradSample(gradient=controlled(distribution, x, value.detach(), z, control), value=value)
 
     def _start(self, distribution: Distribution) -> dict[str, Tensor]:
         """The parameters before anything was learned."""
         raise NotImplementedError
 
-    def _combined(
-        self,
-        distribution: Distribution,
-        objective: Objective,
-        x: Tensor,
-        f: Tensor,
-        z: Tensor,
-        values: dict[str, Tensor],
-        *,
-        graph: bool,
-    ) -> Tensor:
-        """The estimate at a sample x with value f and its pair z, by `controlled`; on the graph of the parameters."""
+    def _control(
+        self, distribution: Distribution, objective: Objective, z: Tensor, values: dict[str, Tensor], *, graph: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The control variate c at the pair `[2, R, *batch]`, and its gradient with respect to z."""
         raise NotImplementedError
 
 
@@ -82,22 +75,25 @@ def relaxed_pair(distribution: Distribution, noise: Noise, repeats: int, *, coup
 
 
 def relaxed_objective(
-    distribution: Distribution, objective: Objective, z: Tensor, temperature: Tensor, *, graph: bool
+    distribution: Distribution, objective: Objective, z: Tensor, eta: Tensor, temperature: Tensor, *, graph: bool
 ) -> tuple[Tensor, Tensor]:
-    """`c(z) = f(softmax(z / temperature))` and its gradient with respect to z, for both halves of a pair.
+    """`c(z) = eta f(softmax(z / temperature))` and its gradient with respect to z, for both halves of a pair.
 
     Args:
         distribution: whose kind decides between sigmoid and softmax.
         objective: f; evaluated and differentiated twice per repeat.
         z: `[2, R, *logits.shape]`.
-        temperature: softness of the relaxation, one number per problem, from `learning.scalar`.
-        graph: keep both on the graph of the temperature.
+        eta: weight of f, one number per problem, from `learning.scalar`.
+        temperature: softness of the relaxation, one number per problem.
+        graph: keep both on the graph of eta and the temperature.
     """
     softness = distribution.expand(temperature)
     y = soften(distribution, z / softness)
     value, slope = objective.value_and_gradient(y.flatten(0, 1), graph=graph)
+    if not graph:
+        value = value.detach()
     value, slope = value.unflatten(0, z.shape[:2]), slope.unflatten(0, z.shape[:2])
-    return (value if graph else value.detach()), distribution.jacobian(y, slope) / softness
+    return eta * value, distribution.expand(eta) * (distribution.jacobian(y, slope) / softness)
 
 
 def soften(distribution: Distribution, z: Tensor) -> Tensor:

@@ -1,0 +1,297 @@
+"""The core's promises of trainings and of subjects: each check returns evidence, never a verdict.
+
+A training is built again for every look and takes three steps, whatever its task's number of steps is. A subject is
+built and measured whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from kexue_bench.api import Evidence, Measurement
+
+from . import data, state
+from .evidence import identity, same
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .tasks import SubjectTask, TrainedTask
+    from .training import Training
+
+STEPS = 3
+"""The first makes the optimizer's state, the second uses it, the third sees what both left behind."""
+
+
+# -- trainings --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Path:
+    """What the first steps of a training made of it.
+
+    Args:
+        losses: of each step, `[R]` or `[]`.
+        slope: name -> gradient of the first step; none for a parameter that has none.
+        start: name -> parameter before the first step.
+        end: name -> parameter after the last.
+        rest: tensors of buffers and of the method's state after the last step.
+    """
+
+    losses: tuple[Tensor, ...]
+    slope: Mapping[str, Tensor]
+    start: Mapping[str, Tensor]
+    end: Mapping[str, Tensor]
+    rest: tuple[Tensor, ...]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        return (*self.losses, *self.end.values(), *self.rest)
+
+
+def training_repeatable(training: Training, method: object, ctx: Context) -> Evidence:
+    """Two builds, three steps: equal losses and parameters, bit for bit."""
+    first, second = _walk(training).tensors, _walk(_built(method, ctx.again())).tensors
+    differ = _differing(first, second)
+    note = f"{differ} of {len(first)} tensors of losses, parameters and state differ after {STEPS} steps from the start"
+    return identity("repeatable", differ, note)
+
+
+def training_own_stream(training: Training, method: object, ctx: Context) -> Evidence:
+    """Build and steps leave the global generators as they are, whose state does not matter."""
+    found, touched = [], False
+    for seed in (1, 2):
+        with state.global_seed(seed):
+            before = state.generators()
+            found.append(_walk(_built(method, ctx.again())).tensors)
+            touched = touched or before != state.generators()
+    return _own_stream(touched=touched, differ=bool(_differing(*found)))
+
+
+def training_pure(training: Training, method: object, ctx: Context) -> Evidence:
+    """Build and steps write neither to batches nor to shared data, and leave the process's settings as they were."""
+    shared, settings = _copies(data.loaded()), state.snapshot()
+    built = _built(method, ctx.again())
+    given: list[tuple[Tensor, Tensor]] = []
+    batches = built.batches
+
+    def watched(step: int) -> Any:
+        batch = batches(step)
+        given.extend(_copies(_tensors(batch)))
+        return batch
+
+    built.batches, written = watched, 0
+    for _ in range(STEPS):
+        # A task may fill one buffer with each batch in turn.
+        given.clear()
+        built.step()
+        written += _written(given)
+    changed = state.restore(settings)
+    return _pure({"tensors of batches": written, "tensors of shared data": _written(shared)}, changed)
+
+
+def training_finite(training: Training, method: object, ctx: Context) -> Evidence:
+    """Share of the losses and parameters of the first steps that are not finite."""
+    path = _walk(training)
+    values = [*path.losses, *path.end.values()]
+    bad = sum(int((~value.isfinite()).sum()) for value in values)
+    total = sum(value.numel() for value in values)
+    return identity("finite", bad / total, f"{bad} of {total} losses and parameter entries are not finite")
+
+
+def training_stacked(training: Training, method: object, ctx: Context) -> Evidence:
+    """A stack of two replicates against each alone: losses, the first gradients, and the way that parameters went.
+
+    The order of sums may differ, nothing else. The violation is the largest difference as a share of a loss, of the
+    gradient of a replicate, or of the way that its parameters went.
+    """
+    together = _walk(training)
+    alone = [_walk(_built(method, ctx.again(replicates=(replicate,)))) for replicate in ctx.replicates]
+    losses = max(_loss_apart(loss, [path.losses[step] for path in alone]) for step, loss in enumerate(together.losses))
+    slopes, ways = (max(part) for part in zip(*(_apart(together, one, r) for r, one in enumerate(alone)), strict=True))
+    note = (
+        f"a stack of {len(alone)} against its singles: losses differ by {losses:.2g}, gradients by {slopes:.2g}, "
+        f"parameters by {ways:.2g}"
+    )
+    return identity("stacked", max(losses, slopes, ways), note, tolerance=_rounding(ctx.dtype))
+
+
+def _rounding(dtype: torch.dtype) -> float:
+    """What sums in another order may come to after a few steps, as a share."""
+    return float(torch.finfo(dtype).eps) ** 0.5
+
+
+def _built(method: object, ctx: Context) -> Training:
+    return cast("TrainedTask", ctx.task).build(method, ctx)
+
+
+def _walk(training: Training) -> _Path:
+    """Take the first steps."""
+    start, losses, slope = _values(training), [], {}
+    for _ in range(STEPS):
+        training.step()
+        if training.last_loss is not None:
+            losses.append(training.last_loss.clone())
+        slope = slope or {n: p.grad.clone() for n, p in training.model.named_parameters() if p.grad is not None}
+    return _Path(
+        losses=tuple(losses),
+        slope=slope,
+        start=start,
+        end=_values(training),
+        rest=tuple(tensor.detach().clone() for tensor in _tensors([list(training.model.buffers()), training.state])),
+    )
+
+
+def _values(training: Training) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in training.model.named_parameters()}
+
+
+def _loss_apart(together: Tensor, alone: Sequence[Tensor]) -> float:
+    """Largest difference of a loss of the stack, `[R]` or their sum, to those of its members, as a share of them."""
+    expected = torch.stack([loss.reshape(()) for loss in alone])
+    expected = expected if together.ndim else expected.sum()
+    pairs = zip(together.reshape(-1), expected.reshape(-1), strict=True)
+    return max(_ratio(_square(found, loss), _square(loss)) for found, loss in pairs)
+
+
+def _apart(together: _Path, alone: _Path, row: int) -> tuple[float, float]:
+    """How far a replicate of a stack is from what it is alone: its gradients, and the way that its parameters went.
+
+    A parameter that the loss does not see has a gradient of rounding errors, which an optimizer that divides by its
+    size turns into whole steps: such entries are left out of the second.
+    """
+
+    def mine(tensor: Tensor, single: Tensor) -> Tensor:
+        return (tensor[row] if tensor.numel() != single.numel() else tensor).reshape(-1)
+
+    largest = max((float(slope.abs().max()) for slope in alone.slope.values()), default=0.0)
+    off = size = gap = way = 0.0
+    for name, end in alone.end.items():
+        seen = torch.ones(end.numel(), dtype=torch.bool, device=end.device)
+        if (slope := alone.slope.get(name)) is not None:
+            off += _square(mine(together.slope[name], slope), slope)
+            size += _square(slope)
+            seen = slope.reshape(-1).abs() > largest * _rounding(slope.dtype)
+        gap += _square(mine(together.end[name], end)[seen], end.reshape(-1)[seen])
+        way += _square(end, alone.start[name])
+    return _ratio(off, size), _ratio(gap, way)
+
+
+def _square(a: Tensor, b: Tensor | None = None) -> float:
+    """Sum of squares of a, or of its differences to b; NaN equals NaN and is infinitely far from all else."""
+    a = a.reshape(-1).double()
+    if b is not None:
+        b = b.reshape(-1).double()
+        a = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, a - b)
+    return float(a.square().nan_to_num(nan=math.inf, posinf=math.inf).sum())
+
+
+def _ratio(gap: float, size: float) -> float:
+    """Root of a share; without a gap or a size, whether there is a gap at all."""
+    return (gap / size) ** 0.5 if gap and 0 < size < math.inf else float(gap > 0)
+
+
+# -- subjects ---------------------------------------------------------------------------------------------------------
+
+
+def subject_repeatable(subject: object, method: object, ctx: Context) -> Evidence:
+    """Built and measured twice on fresh contexts: what is recorded is the same."""
+    first, second = (_records(method, ctx.again()) for _ in range(2))
+    differ = sum(first.get(name) != second.get(name) for name in {*first, *second})
+    return identity("repeatable", differ, f"{differ} of {len(first)} records differ when measured again")
+
+
+def subject_own_stream(subject: object, method: object, ctx: Context) -> Evidence:
+    """Building and measuring leave the global generators as they are, whose state does not matter."""
+    found, touched = [], False
+    for seed in (1, 2):
+        with state.global_seed(seed):
+            before = state.generators()
+            found.append(_records(method, ctx.again()))
+            touched = touched or before != state.generators()
+    return _own_stream(touched=touched, differ=found[0] != found[1])
+
+
+def subject_pure(subject: object, method: object, ctx: Context) -> Evidence:
+    """Building and measuring leave shared data and the process's settings as they were."""
+    shared, settings = _copies(data.loaded()), state.snapshot()
+    _records(method, ctx.again())
+    return _pure({"tensors of shared data": _written(shared)}, state.restore(settings))
+
+
+def subject_finite(subject: object, method: object, ctx: Context) -> Evidence:
+    """Share of the recorded values that are not finite numbers."""
+    _task(ctx).evaluate(subject, ctx)
+    values = [row.value for row in ctx.measurements]
+    bad = sum(value is None or not math.isfinite(value) for value in values)
+    return identity("finite", bad / max(len(values), 1), f"{bad} of {len(values)} recorded values are not finite")
+
+
+def _task(ctx: Context) -> SubjectTask:
+    return cast("SubjectTask", ctx.task)
+
+
+def _records(method: object, ctx: Context) -> dict[str, str]:
+    """What measuring records: name or place -> its full text, in which equal bits are equal."""
+    task = _task(ctx)
+    task.evaluate(task.subject(method, ctx), ctx)
+    rows: Iterable[Measurement] = ctx.measurements
+    details = {f"detail {name}": repr(values.tolist()) for name, values in ctx.details.items()}
+    return {f"row {index}": repr(row) for index, row in enumerate(rows)} | details
+
+
+# -- both -------------------------------------------------------------------------------------------------------------
+
+
+def _own_stream(*, touched: bool, differ: bool) -> Evidence:
+    note = "no global generator was touched"
+    if touched or differ:
+        note = "a global generator was drawn from or seeded" if touched else "another global seed gave other numbers"
+    return identity("own-stream", touched + differ, note)
+
+
+def _pure(written: Mapping[str, int], changed: tuple[str, ...]) -> Evidence:
+    parts = [*(f"{count} {what}" for what, count in written.items() if count), *changed]
+    note = f"changed: {', '.join(parts)}" if parts else "nothing was changed"
+    return identity("pure", sum(written.values()) + len(changed), note)
+
+
+def _copies(tensors: Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    return [(tensor, tensor.detach().clone()) for tensor in tensors]
+
+
+def _written(pairs: Iterable[tuple[Tensor, Tensor]]) -> int:
+    """How many tensors differ from their copies; they are put back, since others may share them."""
+    changed = [(tensor, copy) for tensor, copy in pairs if not same(tensor, copy)]
+    for tensor, copy in changed:
+        tensor.detach().copy_(copy)
+    return len(changed)
+
+
+def _differing(first: tuple[Tensor, ...], second: tuple[Tensor, ...]) -> int:
+    """How many tensors differ; those that only one side has count."""
+    paired = sum(not same(a, b) for a, b in zip(first, second, strict=False))
+    return paired + abs(len(first) - len(second))
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    """Every tensor in nested containers, dataclasses and modules."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, nn.Module):
+        yield from value.parameters()
+        yield from value.buffers()
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _tensors(getattr(value, field.name))
