@@ -372,7 +372,9 @@ class PublishedSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ReporterSpec:
-    """An output format: `target` is `module:function`, called as `(comparison, stream) -> None`."""
+    """An output format of `compare`, `report` and `export`: `target` is `module:function`, called as
+    `(tabulation, stream) -> None`.
+    """
 
     name: str
     target: str
@@ -381,7 +383,14 @@ class ReporterSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandSpec:
-    """A further verb of `kexue-bench`: `target` is `module:function`, called as `(argv) -> int`."""
+    """A further verb of `kexue-bench`.
+
+    Args:
+        name: the verb; one of the core's cannot be replaced.
+        target: a module with `configure(parser)`, which adds arguments to an `argparse` parser, and `execute(args)`,
+            which returns the exit code. `-p` and `-v` are added by the core: `args.plugin` and `args.verbose`.
+        summary: one line of help.
+    """
 
     name: str
     target: str

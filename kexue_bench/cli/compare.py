@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import get_args
 
 from ..analysis.stats import Correction
+from ..report import formats
 from ..store.results import Run, load_run
 from . import options, runs
-from .output import FORMATS, check_reading_options, print_comparison
+from .output import check_reading_options, print_comparison
 from .plan_view import print_plan
 
 
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
     """How results are printed: shared with `report`."""
     reading = parser.add_argument_group("how to read it")
-    reading.add_argument("--format", default="table", metavar="FORMAT", help=f"{', '.join(FORMATS)} (table)")
+    options.add_format_options(reading, formats.COMPARED)
     reading.add_argument(
         "--columns",
         default="",

@@ -7,17 +7,16 @@ one that knows the answer must be measured as what they are. Nothing is stored. 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Group
 from rich.table import Table as Grid
 from rich.text import Text
 
-from ..api import SCHEMA
 from ..plan.plan import PRECISION
+from ..report import formats
+from ..report.formats import Document
 from . import options
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--processes", type=int, default=7, metavar="N", help="processes of the timing group (7)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (0)")
-    parser.add_argument("--format", choices=["table", "json"], default="table", help="table or json (table)")
+    options.add_format_options(parser, formats.CHECKED)
     parser.add_argument("-v", "--verbose", action="store_true", help="tracebacks")
 
 
@@ -45,24 +44,24 @@ def execute(args: argparse.Namespace) -> int:
     """Run the checks, print them and return the exit code."""
     from ..selfcheck import diagnosis, examination
 
+    form = formats.choose(args.format, formats.CHECKED, to=args.to)
     checks = list(examination.checks(precision=args.precision, processes=args.processes, seed=args.seed))
     ok = diagnosis.verdict(checks)
-    if args.format == "json":
-        rows = [
-            {"name": c.name, "found": c.found, "expected": c.expected, "ok": c.ok, "values": dict(c.values)}
-            for c in checks
-        ]
-        json.dump({"schema": SCHEMA, "ok": ok, "rows": rows}, sys.stdout, indent=1)
-        print()
-    else:
-        Console().print(_grid(checks))
-        print()
-        for check in checks:
-            if check.ok is False:
-                Console().print(Text(f"! {check.name}: {check.advice}"))
-        if ok:
-            print("all is as it should be")
+    document = Document(parts={"view": lambda: _view(checks), "rows": lambda: _rows(checks)}, head={"ok": ok})
+    formats.write(document, form, args.to)
     return 0 if ok else NEGATIVE
+
+
+def _rows(checks: Sequence[diagnosis.Check]) -> list[dict[str, object]]:
+    return [
+        {"name": c.name, "found": c.found, "expected": c.expected, "ok": c.ok, "values": dict(c.values)} for c in checks
+    ]
+
+
+def _view(checks: Sequence[diagnosis.Check]) -> Group:
+    """The checks, and what to do where one failed."""
+    advice = [Text(f"! {check.name}: {check.advice}") for check in checks if check.ok is False]
+    return Group(_grid(checks), Text(), *(advice or [Text("all is as it should be")]))
 
 
 def _grid(checks: Sequence[diagnosis.Check]) -> Grid:

@@ -1,15 +1,12 @@
-"""Write a stored run as csv, json, md, latex or parquet: the tidy frame of measurements, or the comparison table."""
+"""Write a stored run as a file: the comparison table, the tidy frame of measurements, or the published figures."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
-from ..analysis.comparison import read
-from ..analysis.published import figures
-from ..errors import ResultsError, UsageError
-from ..report.export import FORMATS, render_rows, write_rows
+from ..report import formats
+from ..report.formats import Document
+from ..session import Comparison, ReadOptions, tabulate
 from ..store.results import load_run
 from . import options
 
@@ -19,14 +16,13 @@ WHAT = ("comparison", "frame", "published")
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `export`."""
     parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help="a stored run (latest)")
-    parser.add_argument("--format", default="csv", choices=FORMATS, help="file format (csv)")
     parser.add_argument(
         "--what",
         default="comparison",
         choices=WHAT,
         help="one row a method and metric, each measurement, or published figures",
     )
-    parser.add_argument("--to", type=Path, metavar="FILE", help="write to FILE instead of the standard output")
+    options.add_format_options(parser, formats.COMPARED, default="csv")
     options.add_results_option(parser)
     options.add_plugin_options(parser)
 
@@ -34,25 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Export."""
     run = load_run(args.run, args.output)
-    if args.what == "frame":
-        rows = run.to_frame().to_dict("records")
-    else:
+    has, reporters = formats.ROWS, {}
+    document = Document(parts={"rows": lambda: run.to_frame().to_dict("records")}, runs=[run.path.name])
+    if args.what != "frame":
         registry, _ = options.load(args)
-        tabulation = read(
-            [run],
-            metrics=registry.metrics,
-            families=registry.families,
-            tasks=registry.tasks,
-            published=figures(registry)[0],
-        )
-        rows = tabulation.rows() if args.what == "comparison" else tabulation.published()
-    if args.to is None:
-        if args.format == "parquet":
-            raise UsageError("parquet is a binary format", do="add --to FILE.parquet")
-        sys.stdout.write(render_rows(rows, args.format, run=[run.path.name]))
-        return 0
-    try:
-        write_rows(rows, args.format, args.to, run=[run.path.name])
-    except OSError as error:
-        raise ResultsError(f"{args.to} cannot be written: {error.strerror or error}") from error
+        found = Comparison(runs=(run,), tabulation=tabulate([run], registry, ReadOptions()))
+        document = Document(parts={"rows": found.published}, runs=[run.path.name])
+        if args.what == "comparison":
+            has, reporters, document = formats.COMPARED, registry.reporters, found.document()
+    formats.write(document, formats.choose(args.format, has, reporters, to=args.to), args.to)
     return 0

@@ -6,24 +6,10 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..errors import KexueError
-
-# Verb -> one line of help; each lives in a module of its own name.
-VERBS = {
-    "compare": "run methods on tasks and print what is known about each; or read stored runs",
-    "run": "run and store, without printing tables",
-    "verify": "test what methods claim about themselves against exact truth",
-    "report": "print the tables of a stored run",
-    "export": "write a run as csv, json, md, latex or parquet",
-    "plot": "draw bias against variance, error against budget, or training against exact",
-    "list": "list methods, tasks, families, metrics or runs",
-    "show": "everything about one method, task, family or case",
-    "plugins": "every plugin found, and why a broken one is broken",
-    "doctor": "check this machine: overhead, noise floor, false alarms among equals",
-    "env": "the machine and the versions, as every run records them",
-}
+from .verbs import VERBS
 
 EXIT_CODES = """exit codes:
   0 ok   1 negative verdict (where asked)   2 usage   3 incomplete: a case failed or timed out
@@ -59,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     verb = arguments[0] if arguments else "--help"
     if verb in {"-h", "--help"}:
-        print(_help())
+        print(_help(_plugin_verbs(arguments[1:])))
         return 0
     if verb == "--version":
         from .._version import __version__
@@ -68,18 +54,23 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if verb in VERBS:
         module = importlib.import_module(f"{__package__}.{verb}")
-        parser = argparse.ArgumentParser(
-            prog=f"kexue-bench {verb}",
-            description=module.__doc__,
-            epilog=EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        module.configure(parser)
-        return module.execute(parser.parse_args([_resume_latest(argument) for argument in arguments[1:]]))
-    from .extra import run_plugin_command
+    else:
+        from .extra import plugin_verb
 
-    return run_plugin_command(verb, arguments[1:], VERBS)
+        module = plugin_verb(verb, arguments[1:], VERBS)
+    parser = argparse.ArgumentParser(
+        prog=f"kexue-bench {verb}",
+        description=module.__doc__,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.configure(parser)
+    if verb not in VERBS:
+        from .options import add_plugin_options
+
+        add_plugin_options(parser)
+    return module.execute(parser.parse_args([_resume_latest(argument) for argument in arguments[1:]]))
 
 
 def _resume_latest(argument: str) -> str:
@@ -87,10 +78,20 @@ def _resume_latest(argument: str) -> str:
     return "--resume=latest" if argument == "--resume" else argument
 
 
-def _help() -> str:
-    verbs = "\n".join(f"  {name:<9}{text}" for name, text in VERBS.items())
+def _plugin_verbs(arguments: Sequence[str]) -> dict[str, str]:
+    """The verbs of plugins, where `-p` asks for some: without it, help reads no plugin and starts at once."""
+    if not arguments:
+        return {}
+    from .extra import registered
+
+    return {name: spec.summary for name, spec in registered(arguments).commands.items() if name not in VERBS}
+
+
+def _help(more: Mapping[str, str]) -> str:
+    verbs = "\n".join(f"  {name:<9}{text}" for name, text in {**VERBS, **more}.items())
     return (
         "usage: kexue-bench VERB ...\n\n"
         "Benchmarks of estimators, regularizers and losses against exact truth, each number with its uncertainty.\n\n"
-        f"verbs:\n{verbs}\n\n`kexue-bench VERB --help` lists the options of a verb.\n\n{EXAMPLES}\n\n{EXIT_CODES}"
+        f"verbs:\n{verbs}\n\n`kexue-bench VERB --help` lists the options of a verb, `kexue-bench plugins` the verbs "
+        f"that plugins add.\n\n{EXAMPLES}\n\n{EXIT_CODES}"
     )

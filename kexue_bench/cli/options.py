@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -14,9 +14,11 @@ from ..api import STAGES, SUITES, Stage
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
 from ..plan.plan import Request
+from ..report import formats
 from ..report.text import visible
 from ..session import RunOptions
 from ..session.options import device_of
+from .verbs import VERBS
 
 
 def add_plugin_options(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +39,16 @@ def add_results_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("results"), metavar="DIR", help="results folder (results)"
     )
+
+
+def add_format_options(
+    parser: argparse._ActionsContainer, has: Collection[formats.Need], *, default: str = "table"
+) -> None:
+    """`--format` and `--to`: how and where something is written that has these parts."""
+    names = ", ".join(formats.fitting(has))
+    more = ", or a plugin's" if "tabulation" in has else ""
+    parser.add_argument("--format", default=default, metavar="FORMAT", help=f"{names}{more} ({default})")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="write to FILE instead of the standard output")
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
@@ -123,16 +135,26 @@ def run_options_of(args: argparse.Namespace) -> RunOptions:
 
 def load(args: argparse.Namespace) -> tuple[Registry, Hooks]:
     """Plugins and registry, with what is wrong with them on stderr; modules of `-p` may lie in the current folder."""
-    if str(Path.cwd()) not in sys.path and any(not value.startswith("no:") for value in args.plugin):
-        sys.path.insert(0, str(Path.cwd()))
+    see_current_folder(args.plugin)
     registry, hooks = session.load(args.plugin)
     complain(registry)
     return registry, hooks
 
 
+def see_current_folder(plugins: Sequence[str]) -> None:
+    """Let modules of `-p` lie in the current folder."""
+    if str(Path.cwd()) not in sys.path and any(not value.startswith("no:") for value in plugins):
+        sys.path.insert(0, str(Path.cwd()))
+
+
 def complain(registry: Registry) -> None:
     """Say what is wrong with plugins at once: a method that was refused would else only be missing."""
-    for text in registry.complaints:
+    taken = [
+        *(("verb", name, registry.owner("command", name)) for name in registry.commands if name in VERBS),
+        *(("format", name, registry.owner("reporter", name)) for name in registry.reporters if name in formats.FORMATS),
+    ]
+    clashes = [f"plugin {owner}: the {kind} {name!r} is the core's" for kind, name, owner in taken]
+    for text in (*registry.complaints, *clashes):
         print(f"kexue-bench: {visible(text)}", file=sys.stderr)
 
 

@@ -37,4 +37,7 @@ def execute(args: argparse.Namespace) -> int:
         cells = (record.name, status, origin, ", ".join(counts), "; ".join(filter(None, reasons)))
         table.add_row(*(Text(visible(cell)) for cell in cells))
     Console().print(table if registry.records else "no plugin is installed")
+    for name, spec in registry.commands.items():
+        owner = registry.owner("command", name)
+        print(visible(f"verb {name}: {spec.summary} (plugin {owner})"))
     return 0

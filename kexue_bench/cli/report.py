@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import ResultsError
-from ..files import write_atomic
+from ..report import formats
 from ..store.results import load_run
 from . import options
 from .compare import add_reading_options
-from .output import page, print_comparison, tabulation_of
+from .output import comparison_of, print_comparison
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +29,6 @@ def execute(args: argparse.Namespace) -> int:
         print_comparison(runs, registry, args)
         return 0
     path = runs[0].path / "report.html"
-    text = page(tabulation_of(runs, registry, args), runs)
-    try:
-        write_atomic(path, text.encode("utf-8"))
-    except OSError as error:
-        raise ResultsError(f"{path} cannot be written: {error.strerror or error}") from error
+    formats.write(comparison_of(runs, registry, args).document(), formats.FORMATS["html"], path)
     print(path)
     return 0

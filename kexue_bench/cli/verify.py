@@ -8,13 +8,9 @@ did not end.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
-from rich.console import Console
-
-from ..api import SCHEMA
-from ..catalog.core_claims import ALPHA
+from ..report import formats
 from ..session import Verification
 from . import options, runs
 from .plan_view import print_plan
@@ -26,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `verify`."""
     parser.add_argument("what", nargs="*", metavar="WHAT", help="families, or selectors of methods (everything)")
     parser.add_argument("--family", action="append", default=[], help="only this family")
-    parser.add_argument("--format", choices=["table", "json"], default="table", help="table or json (table)")
+    options.add_format_options(parser, formats.VERIFIED)
     parser.add_argument("--all", action="store_true", help="also print the claims that passed")
     options.add_plan_options(parser)
     options.add_results_option(parser)
@@ -42,14 +38,10 @@ def execute(args: argparse.Namespace) -> int:
     if args.dry_run:
         print_plan(runs.plan_only(args, families, registry, hooks))
         return 0
+    form = formats.choose(args.format, formats.VERIFIED, to=args.to)
     finished = runs.run_request(args, families, registry, hooks)
     found = Verification(runs=(finished.run,), notes=finished.notes, everything=args.all)
-    if args.format == "json":
-        document = {"schema": SCHEMA, "run": [finished.run.path.name], "alpha": ALPHA, "rows": found.rows()}
-        json.dump(document, sys.stdout, indent=1)
-        print()
-    else:
-        Console().print(found)
+    formats.write(found.document(), form, args.to)
     print(f"\n{runs.summary(finished.run)}\n{finished.run.path}", file=sys.stderr)
     code = runs.exit_code(finished)
     return NEGATIVE if found.failed and code <= runs.INCOMPLETE else code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
 from ..errors import UsageError
 from ..plan.plan import Request
+from ..report.text import visible
 from ..store.results import DEFAULT_ROOT
 from .options import EngineName, Isolation, ReadOptions, RunOptions, device_of
 from .results import Comparison, Result, Verification, tabulate
@@ -149,7 +151,7 @@ def compare(
         correction=correction,
         baseline=baseline,
     )
-    registry, hooks = load(_paths(plugins))
+    registry, hooks = _loaded(plugins, quiet=quiet)
     reading.check(registry)
     with _folder(output) as folder:
         options = RunOptions(
@@ -167,7 +169,7 @@ def compare(
         )
         finished = _finish(request, options, registry, hooks)
         tabulation = tabulate([finished.run], registry, reading)
-        notes = (*finished.notes, *tabulation.notes)
+        notes = (*registry.complaints, *finished.notes, *tabulation.notes)
         found = Comparison(runs=(finished.run,), tabulation=tabulation, notes=notes)
     return _keeping(found, folder, temporary=output is None)
 
@@ -242,7 +244,7 @@ def verify(
         threads=threads,
         budget=budget,
     )
-    registry, hooks = load(_paths(plugins))
+    registry, hooks = _loaded(plugins, quiet=quiet)
     with _folder(output) as folder:
         options = RunOptions(
             output=folder,
@@ -258,8 +260,16 @@ def verify(
             quiet=quiet,
         )
         finished = _finish(request, options, registry, hooks)
-        found = Verification(runs=(finished.run,), notes=(*finished.notes, *finished.run.notes))
+        found = Verification(runs=(finished.run,), notes=(*registry.complaints, *finished.notes, *finished.run.notes))
     return _keeping(found, folder, temporary=output is None)
+
+
+def _loaded(plugins: Paths, *, quiet: bool) -> tuple[Registry, Hooks]:
+    """The installed plugins and those named here; what is wrong with one is said at once."""
+    registry, hooks = load(_paths(plugins))
+    for text in () if quiet else registry.complaints:
+        print(f"kexue-bench: {visible(text)}", file=sys.stderr)  # noqa: T201  # unless quiet is asked for
+    return registry, hooks
 
 
 def _finish(request: Request, options: RunOptions, registry: Registry, hooks: Hooks) -> Session:

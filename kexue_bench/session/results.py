@@ -21,9 +21,10 @@ from ..analysis.findings import Finding, read_findings
 from ..analysis.published import figures
 from ..analysis.tables import Table, Tabulation
 from ..api import STATUSES, Case, Evidence, FamilySpec, Outcome, TaskSpec
+from ..catalog.core_claims import ALPHA
 from ..catalog.registry import Registry
-from ..errors import ResultsError, UsageError
-from ..files import reason_of, write_atomic
+from ..report import formats
+from ..report.formats import Document
 from ..report.verification import FindingsReport
 from ..store.codec import encode
 from ..store.frame import to_frame
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Spec = TypeVar("Spec", FamilySpec, TaskSpec)
-SUFFIXES = {".csv": "csv", ".json": "json", ".md": "md", ".tex": "latex", ".parquet": "parquet"}
-"""Suffix of a file -> the format in which rows are written to it."""
 WIDTH = 120
 """Columns of a terminal that a notebook is shown as."""
 
@@ -120,30 +119,23 @@ class Result(ABC):
         return to_frame(self.runs)
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write it to a file, whose suffix decides how: `.html` as it is shown, or `rows()` as one of `SUFFIXES`.
+        """Write it to a file, whose suffix decides how: `.txt` and `.html` as it is shown, `.csv`, `.json`, `.md`,
+        `.tex` and `.parquet` as `rows()`.
 
         Raises:
             UsageError: no format has that suffix.
             ResultsError: the file cannot be written.
         """
-        target = Path(path)
-        suffix = target.suffix.lower()
-        if suffix != ".html" and suffix not in SUFFIXES:
-            raise UsageError(
-                "save needs a file whose suffix says the format",
-                got=repr(str(target)),
-                do=f"use one of .html, {', '.join(SUFFIXES)}",
-            )
-        try:
-            if suffix == ".html":
-                write_atomic(target, self._page().encode("utf-8"))
-            else:
-                from ..report.export import write_rows
-
-                write_rows(self.rows(), SUFFIXES[suffix], target, run=[run.path.name for run in self.runs])
-        except OSError as error:
-            raise ResultsError(f"{str(target)!r} cannot be written", got=reason_of(error)) from error
+        target, document = Path(path), self.document()
+        formats.write(document, formats.by_suffix(target, document.parts), target)
         return target
+
+    def document(self) -> Document:
+        """What can be written of it, in any format that its parts allow."""
+        return Document(
+            parts={"view": lambda: self, "rows": self.rows, "page": self._page},
+            runs=[run.path.name for run in self.runs],
+        )
 
     @abstractmethod
     def _page(self) -> str:
@@ -197,6 +189,11 @@ class Comparison(Result):
     def published(self) -> list[dict[str, object]]:
         """One flat row for each published figure that stands beside one of ours."""
         return self.tabulation.published()
+
+    def document(self) -> Document:
+        """What can be written of it; reporters of plugins take its tabulation."""
+        document = super().document()
+        return replace(document, parts={**document.parts, "tabulation": lambda: self.tabulation})
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The tables, the summaries, and how to read them."""
@@ -270,6 +267,10 @@ class Verification(Result):
             }
             for finding in self.findings
         ]
+
+    def document(self) -> Document:
+        """What can be written of it; the JSON document says the level of a claim's test."""
+        return replace(super().document(), head={"alpha": ALPHA})
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """What did not pass, every test with what it saw, and a matrix of claims."""

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from written import render_rows
 
 from kexue_bench.analysis import comparison as analysis
 from kexue_bench.api import Case, FamilySpec, Instance, Job, Measurement, Outcome, Plan, Series
@@ -28,7 +29,6 @@ from kexue_bench.cli.main import main
 from kexue_bench.cli.runs import summary
 from kexue_bench.cli.story import story
 from kexue_bench.errors import KexueError
-from kexue_bench.report.export import render_rows
 from kexue_bench.report.progress import progress_display
 from kexue_bench.report.terminal import render
 from kexue_bench.store import codec

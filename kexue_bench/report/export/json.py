@@ -16,17 +16,22 @@ _OBJECTS = frozenset({"task_params", "method_params", "labels"})
 _ENCODER = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
-def render_json(rows: Rows, *, run: Sequence[str] = ()) -> str:
+def render_json(rows: Rows, *, run: Sequence[str] = (), head: Mapping[str, object] | None = None) -> str:
     """`{"schema": ..., "run": [...], "rows": [...]}`, strict ASCII JSON with one row a line.
 
     Missing numbers are null, infinite ones `{"$f": "inf"}`; parameters and labels are objects and flags a list, from a
     frame too. A control character is harmless here and stays itself, as its JSON escape.
+
+    Args:
+        run: names of the runs behind the rows.
+        head: further entries, before the rows.
     """
     names, cells = columns_and_rows(rows)
-    head = f'{{"schema":{json.dumps(SCHEMA)},"run":{json.dumps(list(run))},"rows":['
+    entries = {"schema": SCHEMA, "run": list(run), **(head or {})}
+    start = _line(entries)[:-1] + ',"rows":['
     parse = cache(_object)
     lines = [_line({n: _structured(n, c, parse) for n, c in zip(names, row, strict=True)}) for row in cells]
-    return head + ("\n" + ",\n".join(lines) + "\n" if lines else "") + "]}\n"
+    return start + ("\n" + ",\n".join(lines) + "\n" if lines else "") + "]}\n"
 
 
 def _line(row: Mapping[str, object]) -> str:
