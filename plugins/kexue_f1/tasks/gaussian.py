@@ -153,6 +153,7 @@ def _mean_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object, size: i
             "gaussian-f1[prior=[0.1,0.01],batch=[1,4,16,256,1024,0],steps=2000]",
             "gaussian-f1[dimensions=1,prior=[0.1,0.01],batch=[16,64,0],steps=2000]",
         ),
+        "verify": ("gaussian-f1[prior=0.1,steps=3]",),
     },
     methods={"quick": FIRST, "standard": GRID},
     timed={"full"},

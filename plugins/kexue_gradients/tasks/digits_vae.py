@@ -20,6 +20,7 @@ from kexue_gradients.words import LEARNING_RATES, SMOOTH, TRAINED_COLUMNS, TRAIN
         "quick": ("digits-vae[steps=1000]",),
         "standard": ("digits-vae[steps=2000]",),
         "full": ("digits-vae[steps=[2000,8000]]",),
+        "verify": ("digits-vae[steps=3]",),
     },
     methods=TRAINED_METHODS,
     timed={"standard", "full"},

@@ -40,7 +40,11 @@ TRAINED = (
     kind="trained",
     offers={"residual", "bounded"},
     facts={"training": "steps"},
-    suites={"standard": ("density[steps=300]",), "full": ("density[data=[checkerboard,eight-gaussians,two-moons]]",)},
+    suites={
+        "standard": ("density[steps=300]",),
+        "full": ("density[data=[checkerboard,eight-gaussians,two-moons]]",),
+        "verify": ("density[steps=3,blocks=2,width=16]",),
+    },
     methods={"standard": ("exact", "neumann-roulette[probes=1]"), "full": TRAINED},
     timed=(),
     replicates={"full": 3},

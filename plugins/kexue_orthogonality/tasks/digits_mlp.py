@@ -50,6 +50,7 @@ _MORE_METHODS = (
         "quick": ("digits-mlp[steps=230]",),
         "standard": ("digits-mlp",),
         "full": ("digits-mlp", "digits-mlp[steps=4600]"),
+        "verify": ("digits-mlp[width=16,steps=3]",),
     },
     methods={"quick": CHOSEN_METHODS, "standard": _MORE_METHODS},
     timed={"standard", "full"},
