@@ -58,7 +58,7 @@ def test_torchs_sampler_is_st_gumbel_softmax(task, reference, build, context):
 
 
 def test_the_noise_decides_and_the_global_generator_is_left_alone():
-    """Same noise, same bits, whatever the global generator's state, which is put back; fresh noise, other numbers."""
+    """Same noise, same bits, whatever the global generator's state, which is restored; fresh noise, other numbers."""
     method = from_sampler(hard, temperature=1.0)
     distribution = Distribution(kind="bernoulli", logits=torch.tensor([0.3, -0.2]))
     with torch.random.fork_rng():
@@ -75,7 +75,7 @@ def test_the_noise_decides_and_the_global_generator_is_left_alone():
 
 
 def test_every_repeat_has_its_own_gradient():
-    """One backward pass over expanded logits gives what differentiating each repeat alone gives."""
+    """One backward pass over expanded logits equals differentiating each repeat alone."""
     logits = Noise.seeded(0, dtype=torch.float64).normal(2, 3)
     distribution = Distribution(kind="categorical", logits=logits)
     kept = []
@@ -116,7 +116,7 @@ def score_rule(distribution, f, u):
 
 
 def branching_rule(distribution, f, u):
-    """The same, with a branch on a value, which `vmap` refuses."""
+    """The antithetic rule with a branch on a value, which `vmap` rejects."""
     x = (u[0] < distribution.mean).to(u.dtype)
     value = f(x)
     return value * (x - distribution.mean) if bool((value < 1e9).all()) else x
@@ -143,7 +143,7 @@ def counted_square(counter=None):
 )
 @pytest.mark.parametrize("shape", [(5,), (3, 4)])
 def test_a_rule_for_one_sample_is_the_batched_method(rule, method, draws, evaluations, shape):
-    """Gradient, value and counts equal those of the family's own method on the same uniforms."""
+    """Gradient, value and counts equal those of the family's method on the same uniforms."""
     bits = Distribution(kind="bernoulli", logits=torch.linspace(-1, 1, math.prod(shape)).reshape(shape))
     found = []
     for one in (from_per_sample(rule, draws=draws), method):
@@ -183,7 +183,7 @@ def test_the_value_of_a_rule_trains_what_is_inside_f(rule):
 
 
 def test_a_rule_works_for_classes():
-    """One-hot samples by Gumbel-max from the rule's own uniforms."""
+    """One-hot samples by Gumbel-max from the rule's uniforms."""
     classes = Distribution(kind="categorical", logits=torch.tensor([[0.0, 0.5, -0.5]]))
 
     def rule(distribution, f, u):
@@ -224,7 +224,7 @@ def relaxed_surrogate(logits, f, noise):
 )
 @pytest.mark.parametrize("shape", [(5,), (3, 4)])
 def test_a_surrogate_is_the_method_that_it_derives(rule, method, backwards, shape):
-    """The score function and the relaxed path: gradient, value and counts of the family's own methods."""
+    """The score function and the relaxed path: gradient, value and counts of the family's methods."""
     bits = Distribution(kind="bernoulli", logits=torch.linspace(-1, 1, math.prod(shape)).reshape(shape))
     found = []
     for one in (from_surrogate(rule), method):
@@ -237,7 +237,7 @@ def test_a_surrogate_is_the_method_that_it_derives(rule, method, backwards, shap
 
 
 def test_a_summed_surrogate_is_refused():
-    """It has lost the repeats."""
+    """Its repeats are lost."""
     bits = Distribution(kind="bernoulli", logits=torch.zeros(2))
     with pytest.raises(ValueError, match="a loss per repeat"):
         from_surrogate(lambda *a: score_surrogate(*a).sum()).estimate(bits, counted_square(), Noise.seeded(0), 4)

@@ -1,4 +1,4 @@
-"""The exact variance that the tasks supply: by dealing every sample, against closed forms for one bit."""
+"""The exact variance that the tasks provide, by dealing every sample, against closed forms for one bit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_reinforce_on_one_bit():
 
 
 def test_rloo_deals_pairs():
-    """Two draws that differ, probability 2 p q, give (f1 - f0) / 2, and equal ones nothing."""
+    """Two draws that differ, probability 2 p q, give (f1 - f0) / 2, and equal ones zero."""
     q, d = 1 - P, F1 - F0
     expected = 2 * P * q * (d / 2) ** 2 - (P * q * d) ** 2
     assert enumerated_variance(Rloo(n=2), bits(), OBJECTIVE) == pytest.approx(expected, rel=1e-12)
@@ -48,7 +48,7 @@ def test_a_deterministic_method_has_no_variance():
 
 @pytest.mark.parametrize("method", [GumbelSoftmax(), Disarm()])
 def test_other_noise_cannot_be_dealt(method):
-    """A method that draws anything but samples gets no answer, rather than a wrong one."""
+    """A method that draws anything but samples gets no variance rather than a wrong one."""
     assert enumerated_variance(method, bits(), OBJECTIVE) is None
 
 

@@ -29,8 +29,8 @@ COSTS = {
 def test_mean_and_variance_are_exact(name, build, context):
     """Draws have the mean, the variance and the counted cost that theory gives, at every point of the reference.
 
-    False alarms: 5 sigma on about 160 scores in all, 1e-4 for normal scores. The variance is left out where its own
-    spread is not known.
+    False alarms: 5 sigma on about 160 scores in all, 1e-4 for normal scores. The variance is left out if its own spread
+    is not known.
     """
     for seed, entry in enumerate(e for e in ENTRIES if e["method"] == name):
         ctx = context(dtype="float64")
@@ -52,7 +52,7 @@ def test_mean_and_variance_are_exact(name, build, context):
 @pytest.mark.parametrize(("mu", "sigma"), [(0.0, 1.0), (1.0, 1.5), (-2.0, 0.3)])
 @pytest.mark.parametrize(("function", "k"), [("quadratic", 0.7), ("exp", 0.5), ("exp", 10.0), ("cos", 2.0)])
 def test_gaussian_truth_by_quadrature(build, context, function, k, mu, sigma):
-    """The closed forms are the integrals of f times the score (scipy), at points that no reference has."""
+    """The closed forms are the integrals of f times the score (scipy), at points that are in no reference."""
 
     def integral(weight):
         def integrand(e):
@@ -86,7 +86,7 @@ def test_gamma_truth_by_quadrature(build, context, function, f):
 @pytest.mark.statistical
 @pytest.mark.parametrize("method", [Pathwise(), Reinforce(), AntitheticScore(), MeasureValued()], ids=repr)
 def test_variables_that_interact(method):
-    """Unbiased for f = (x1 x2 + x3)^2, batch of two, where moving one variable needs the others at their own draw.
+    """Unbiased for f = (x1 x2 + x3)^2, batch of two, where moving one variable needs the others at their draw.
 
     Truth: E f = (m1^2 + s1^2)(m2^2 + s2^2) + 2 m1 m2 m3 + m3^2 + s3^2 differentiated by autograd. 12 coordinates, 5
     standard errors: 7e-6 for normal scores. Planted: measure-valued with the others at their means fails.
@@ -111,8 +111,8 @@ def test_variables_that_interact(method):
 def test_logistic_regression_truth_by_quadrature_per_datum(build, context, point):
     """Sums of one-dimensional integrals, by adaptive quadrature (scipy) for 20 data and by differences of E f.
 
-    The gradient is linear in the data, so the task's own formula on 20 of them is held against the integrals of
-    l'(m + s z) and l'(m + s z) z; data and law come from numpy and scikit-learn.
+    The gradient is linear in the data, so the task's formula on 20 of them is compared with the integrals of
+    l'(m + s z) and l'(m + s z) z; data and distribution come from numpy and scikit-learn.
     """
     from sklearn.datasets import load_breast_cancer
 
@@ -154,7 +154,7 @@ def test_the_laplace_point_is_the_posterior_mode(build, context):
 @pytest.mark.statistical
 @pytest.mark.parametrize("name", ["pathwise", "measure-valued"])
 def test_logistic_regression_is_estimated_without_bias(build, context, name):
-    """Both kinds of estimator meet the quadrature: 62 coordinates within 5 standard errors, 4e-5 for normal scores."""
+    """Both kinds of estimator agree with quadrature: 62 coordinates within 5 standard errors (normal scores: 4e-5)."""
     problem = build("bayesian-logistic-regression").problem(build(name), context(dtype="float64"))
     n = 2**12 if name == "pathwise" else 2**9
     noise = Noise.seeded(6, dtype=DOUBLE)
@@ -174,6 +174,6 @@ def test_logistic_regression_is_estimated_without_bias(build, context, name):
     ],
 )
 def test_parameters_are_validated(build, name, fields, says):
-    """A value out of range is refused with what was got."""
+    """A value out of range is rejected with what was got."""
     with pytest.raises(ValueError, match=says):
         build(name, **fields)

@@ -1,4 +1,4 @@
-"""Distributions, objectives and what they refuse."""
+"""Distributions, objectives and what they reject."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_distribution_that_makes_no_sense_is_refused(kind, shape):
 
 @pytest.mark.parametrize(("kind", "shape"), [("bernoulli", (2, 3)), ("categorical", (2, 3, 4))])
 def test_samples_are_vertices(kind, shape):
-    """Bits are 0 or 1; classes are one-hot; leading dimensions are the caller's."""
+    """Bits are 0 or 1; classes are one-hot; leading dimensions are chosen by the caller."""
     distribution = Distribution(kind=kind, logits=Noise.seeded(0).normal(*shape))
     x = distribution.sample(Noise.seeded(1), 50, 2)
     assert x.shape == (50, 2, *shape)
@@ -60,7 +60,7 @@ def test_jacobian_is_the_derivative_of_the_softened_logits(kind, shape):
 
 
 def test_an_objective_counts_what_is_asked_of_it():
-    """S rows are S evaluations whatever the batch; gradients are backwards; a table costs its states."""
+    """S rows are S evaluations whatever the batch; gradients are backward passes; a table costs its states."""
     counter = Counter()
     table = Enumeration(states=torch.eye(4)[:, None], values=torch.zeros(4, 1))
     f = FunctionObjective(lambda x: x.square().sum((-1, -2)), counter=counter, table=lambda: table)
@@ -83,6 +83,6 @@ def test_every_row_gets_its_own_gradient():
 
 
 def test_an_objective_without_a_table_says_so():
-    """`exact` on such an objective fails with what to do."""
+    """`exact` on such an objective fails and says what to do."""
     with pytest.raises(ValueError, match="use a method that samples"):
         FunctionObjective(lambda x: x.sum(-1)).enumerate()

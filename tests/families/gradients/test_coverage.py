@@ -1,4 +1,4 @@
-"""The printed 95 % intervals hold what they say, over seeds of whole cases."""
+"""The printed 95 % intervals cover the exact value, over seeds of whole cases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SEEDS = 200
 @pytest.mark.statistical
 @pytest.mark.parametrize("name", ["reinforce", "rloo", "disarm", "straight-through", "gumbel-softmax"])
 def test_intervals_cover_the_exact_moments(build, context, reference, name):
-    """Over 200 seeds of the one-bit toy the intervals of variance and mse hold the exact value at least 180 times.
+    """Over 200 seeds of the one-bit toy the intervals of variance and mse cover the exact value at least 180 times.
 
     A 95 % interval does so with probability 0.998 (binomial); one that covered 88 % would fail with probability
     0.84. The statistic of straight-through is constant, and its interval is the rounding floor. Exact moments are

@@ -1,4 +1,4 @@
-"""The trained autoencoder: its definition replayed in numpy, its score by brute force, and what its ranking shows."""
+"""The trained VAE: its definition replayed in numpy, its score by brute force, and what its ranking shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def softplus(a):
 
 
 class NumpyVae:
-    """The same training without torch: formulas by hand, Adam by hand; `scale` multiplies the centred pixels."""
+    """The same training without torch: formulas by hand, Adam by hand; `scale` multiplies the centered pixels."""
 
     def __init__(self, parameters, scale=2.0):
         self.p = [np.array(p, dtype=float) for p in parameters]
@@ -86,9 +86,9 @@ def training(build, context, method, *, replicates=(0,), steps=2000, dtype="floa
 
 @pytest.mark.parametrize(("name", "draws"), [("exact", 1), ("reinforce", 1), ("rloo", 2), ("reinmax", 1)])
 def test_the_training_replayed_in_numpy(build, context, name, draws):
-    """Same initialisation, batches and uniforms: parameters agree at steps 1, 10 and 100 to rounding.
+    """Same initialization, batches and uniforms: parameters agree at steps 1, 10 and 100 to rounding.
 
-    Rounding of 1e-16 a step, amplified by Adam where a gradient is small, stays below 1e-9 over 100 steps.
+    Rounding of 1e-16 per step, amplified by Adam where a gradient is small, stays below 1e-9 over 100 steps.
     """
     made, measure, _ = training(build, context, build(name))
     state = made.model.state_dict()
@@ -118,7 +118,7 @@ def test_elbo_by_brute_force(build, context):
 
 
 def test_the_split_and_the_epochs(build, context):
-    """Each replicate splits the 1,797 digits anew; 15 batches visit each of its 1,500 training images once."""
+    """Each replicate has its own split of the 1,797 digits; 15 batches visit each of its 1,500 training images once."""
     made, _, _ = training(build, context, build("rloo"), replicates=(0, 1))
     images = (load_digits().data > 7.5).astype(float)
     for r in range(2):
@@ -147,7 +147,7 @@ def test_a_stack_equals_its_singles(build, context, name):
 
 
 def test_methods_share_everything_but_themselves(build, context):
-    """Two methods see the same split, initialisation, batches and numbers of each step."""
+    """Two methods see the same split, initialization, batches and random numbers in each step."""
     (a, _, _), (b, _, _) = (training(build, context, build(name)) for name in ("rloo", "reinmax"))
     assert all(torch.equal(a.model.state_dict()[n], b.model.state_dict()[n]) for n in a.model.state_dict())
     a.step()
@@ -174,9 +174,9 @@ def _numpy_training(method, scale, seed):
 def test_the_scale_of_the_inputs_decides_the_trained_figures():
     """Pixels as -1, 1 give about 22.95 nats (reinforce); as -1/2, 1/2 about 24.2.
 
-    In numpy alone, 2 seeds, train -ELBO. The figures are those of two further implementations that fed one and the
-    other; bands are 3 standard errors (sd over seeds .35), and a gap below .5 would be 2.1 of them from the expected
-    one: together 1 in 45, were the seeds changed.
+    In numpy alone, 2 seeds, train -ELBO. The figures are those of two further implementations with one and the other;
+    bands are 3 standard errors (sd over seeds 0.35), and a gap below 0.5 would be 2.1 of them from the expected one:
+    together 1 in 45 if the seeds are changed.
     """
     expected = {2.0: 22.95, 1.0: 24.2}
     found = {scale: np.mean([_numpy_training("reinforce", scale, seed) for seed in range(2)]) for scale in expected}
@@ -189,8 +189,8 @@ def test_the_scale_of_the_inputs_decides_the_trained_figures():
 def test_what_the_ranking_shows(build, context):
     """After 500 steps `exact` beats straight-through and reinforce and is worse than none; reinforce is last.
 
-    Five stacked replicates, paired by replicate. "Beats" is a one-sided t test at 1e-3; "worse than none" fails where
-    such a test finds a method better than exact. False alarms of the latter: 7 tests, 7e-3, were the seeds changed.
+    Five stacked replicates, paired by replicate. "Beats" is a one-sided t test at 1e-3; "worse than none" fails if such
+    a test finds a method better than exact. False alarms of the latter: 7 tests, 7e-3 if the seeds are changed.
     """
     finals = {}
     others = ("rloo", "disarm", "gumbel-softmax", "st-gumbel-softmax", "straight-through", "reinmax")

@@ -1,4 +1,4 @@
-"""The frozen autoencoder: where its parameters come from, its truth, and the order of estimators there."""
+"""The frozen VAE: where its parameters come from, its truth, and the order of estimators there."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def stored(layout="bits", step=500):
     ],
 )
 def test_the_stored_parameters_come_from_the_task(build, context, task, layout, step):
-    """So many exact steps at seed 0, in the stream of `steps=500`, give the stored numbers: points of one path.
+    """That many exact steps at seed 0, in the stream of `steps=500`, give the stored numbers: points of one path.
 
-    Stored to 8 digits; other CPUs round otherwise, which 500 steps of Adam amplify to about 1e-7.
+    Stored to 8 digits; other CPUs round differently, which 500 steps of Adam amplify to about 1e-7.
     """
     ctx = context(task, {"steps": 500}, dtype="float64")
     made = build(task, steps=500).build(build("exact"), ctx)
@@ -91,7 +91,7 @@ def test_the_order_of_estimators(moments):
     """Spread: pathwise < differencing < reinforce. Bias: reinmax < gumbel < st-gumbel < straight-through.
 
     The smallest gap, 2.7 against 3.4 in relative sd, is 20 standard errors wide. Unbiased methods stay at their floor:
-    p > 1e-4 each, so 3 in 10,000 false alarms, were the seeds changed.
+    p > 1e-4 each, so 3 in 10,000 false alarms if the seeds are changed.
     """
     sd = {name: found[0] for name, found in moments.items()}
     bias = {name: found[1] for name, found in moments.items()}
@@ -115,7 +115,7 @@ def test_the_order_of_estimators(moments):
     ],
 )
 def test_figures_of_an_independent_implementation(moments, name, sd, bias):
-    """Within 10 % in relative sd and .12 in relative bias of another implementation's model, images and seeds.
+    """Within 10 % in relative sd and 0.12 in relative bias of another implementation's model, images and seeds.
 
     Its parameters differ by seed and split, so this guards against gross errors only.
     """

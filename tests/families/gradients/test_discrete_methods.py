@@ -1,4 +1,4 @@
-"""Laws of the further methods for bits and classes: no bias by enumeration of the noise, and identities."""
+"""Properties of the further methods for bits and classes: no bias by enumeration of the noise, and identities."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def truth(law, f):
 
 
 def probabilities(law, states):
-    """P(state), `[M]`, for a law without a batch."""
+    """P(state), `[M]`, for a distribution without a batch."""
     if law.kind == "bernoulli":
         return torch.where(states > 0, law.mean, 1 - law.mean).prod(-1)
     return (law.mean * states).sum(-1).prod(-1)
 
 
 def dealt(law, draws):
-    """The law with `sample` dealing every tuple of states, one a repeat, and the tuples' probabilities."""
+    """The distribution with `sample` dealing every tuple of states, one per repeat, and their probabilities."""
     states = vertices(law)
     index = torch.cartesian_prod(*[torch.arange(len(states))] * draws).reshape(-1, draws)
     x, weights = states[index], probabilities(law, states)[index].prod(1)
@@ -93,7 +93,7 @@ def dealt(law, draws):
 
 
 class Cells:
-    """Uniform noise that takes the midpoint of every cell between given edges, one combination a repeat."""
+    """Uniform noise that takes the midpoint of every cell between given edges, one combination per repeat."""
 
     def __init__(self, edges):
         ends = [sorted({0.0, 1.0, *e}) for e in edges]
@@ -200,7 +200,7 @@ def test_weights_of_equal_classes_are_finite(k):
 
 @pytest.mark.parametrize("cls", [DisarmTree, DisarmStickBreaking])
 def test_two_coupled_classes_are_disarm(cls):
-    """With logits (0, l) and the bit's uniform, or its mirror image where the order turns the classes round."""
+    """With logits (0, l) and the bit's uniform, or its mirror image if the order reverses the classes."""
     one = bits(6)
     two = Distribution(kind="categorical", logits=torch.stack([torch.zeros_like(one.logits), one.logits], -1))
     u = seeded().uniform(9, 6)
@@ -303,7 +303,7 @@ def test_draws_without_replacement_have_their_law(make):
 @pytest.mark.statistical
 @pytest.mark.parametrize("method", [Arms(n=2), Arms(n=3), Arms(n=5), BitFlip(), BitFlip(coordinates=2)], ids=repr)
 def test_no_bias_on_bits(method):
-    """Means of 2^17 draws at probabilities from .02 to .95. False alarms: 5 sigma on 5 x 4 scores, 1e-5."""
+    """Means of 2^17 draws at probabilities from 0.02 to 0.95. False alarms: 5 sigma on 5 x 4 scores, 1e-5."""
     law = Distribution(kind="bernoulli", logits=torch.tensor([-4.0, -0.4, 0.5, 3.0], dtype=DOUBLE))
     _assert_mean(method, law)
 
@@ -335,7 +335,7 @@ def _assert_mean(method, law, n=2**17):
 
 
 def test_a_learned_network_is_not_zero():
-    """What the test of bias sees of RELAX has learned something: its network moves the estimate."""
+    """RELAX has learned something in the test of bias: its network changes the estimate."""
     law = bits(3)
     f, relax = objective(law), Relax()
     state = relax.init(law, seeded(8))
@@ -370,7 +370,7 @@ def test_conditional_noise_moves_with_the_logits_as_stated(kind):
             (slope,) = torch.autograd.grad(z.sum(), leaf)
     mine = Distribution(kind=kind, logits=leaf.log_softmax(-1) if kind == "categorical" else leaf)
     if kind == "categorical":
-        # On normalised logits the formula of the largest is a standard Gumbel's.
+        # On normalized logits the formula of the largest is a standard Gumbel's.
         leaf2 = mine.logits.clone().requires_grad_()
         with torch.enable_grad():
             z = -torch.where(x > 0, largest, e / leaf2.exp() + largest).log()

@@ -1,4 +1,4 @@
-"""The further methods for bits and classes against exact moments, on problems stated here and not by a task."""
+"""The further methods for bits and classes against exact moments, on problems defined here and not by a task."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_mean_and_variance_are_exact(name, build):
 
 
 def test_counted_work_is_the_work_of_the_literature(build):
-    """A draw costs the evaluations and backward passes that the reference counts."""
+    """A draw costs the evaluations and backward passes that the reference states."""
     for entry in ENTRIES:
         counter = Counter()
         law, f = _problem(entry, counter)
@@ -108,9 +108,9 @@ def test_counted_work_is_the_work_of_the_literature(build):
 
 @pytest.mark.statistical
 def test_the_classical_bug_of_rebar_has_the_mean_that_theory_gives(monkeypatch):
-    """With the conditional noise held fixed in theta the mean is the stated wrong one, and not the true gradient.
+    """With the conditional noise fixed in theta the mean is the wrong one of the reference, not the true gradient.
 
-    It looks like an estimator and is caught by the reference alone. False alarms: 5 sigma on 16 scores, 1e-5.
+    It looks like an estimator and only the reference detects it. False alarms: 5 sigma on 16 scores, 1e-5.
     """
     from kexue_gradients.methods import relaxed_control
 

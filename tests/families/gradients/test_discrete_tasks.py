@@ -1,4 +1,4 @@
-"""Truth and definition of the frozen problems over bits and classes, each against something independent."""
+"""Truth and definition of the frozen problems over bits and classes, each against an independent computation."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_qubo_truth(build, context):
 
 
 def test_max_cut_truth(build, context):
-    """Minus the expected cut is multilinear: the gradient of bit i is `-v_i sum_j (1 - 2 p_j)` over its neighbours."""
+    """Minus the expected cut is multilinear: the gradient of bit i is `-v_i sum_j (1 - 2 p_j)` over its neighbors."""
     p = sigmoid(2.0 * np.cos(np.arange(10)))
     expected = np.zeros(10)
     for i, j in petersen_edges():
@@ -73,7 +73,7 @@ def test_the_graph_of_max_cut_is_petersens():
 
 
 def test_max_cut_is_a_black_box(build, context):
-    """Values count the cut; a gradient is refused, and nothing is counted for it."""
+    """Values count the cut; a gradient is rejected, and nothing is counted for it."""
     task = build("max-cut")
     law = task.distribution(DOUBLE, torch.device("cpu"))
     outer = torch.tensor([[1.0] * 5 + [0.0] * 5], dtype=DOUBLE)
@@ -103,7 +103,7 @@ def test_shared_bits_truth(build, context, phi):
 @pytest.mark.statistical
 @pytest.mark.parametrize("name", ["reinforce", "rloo"])
 def test_shared_bits_as_one_choice_or_as_bits(build, context, name):
-    """One choice of eight with contracted logits and three bits with summed logits are one estimator in law.
+    """One choice of eight with contracted logits and three bits with summed logits are one estimator in distribution.
 
     Variances of 2^16 draws of each agree within 5 standard errors of their difference, from the fourth moments.
     """
@@ -120,7 +120,7 @@ def test_shared_bits_as_one_choice_or_as_bits(build, context, name):
 
 @pytest.mark.parametrize("classes", [2, 10])
 def test_more_classes_in_closed_form(build, context, classes):
-    """The gradient is `p (f - E f)` over w from -1 to 2, logits (.5, -.3, .2, -.3, ...) (numpy)."""
+    """The gradient is `p (f - E f)` over w from -1 to 2, logits (0.5, -0.3, 0.2, -0.3, ...) (numpy)."""
     logits = np.array([0.5, *itertools.islice(itertools.cycle((-0.3, 0.2)), classes - 1)])
     p = np.exp(logits) / np.exp(logits).sum()
     f = (np.linspace(-1, 2, classes) - 0.45) ** 3
@@ -165,8 +165,8 @@ class Dealt:
 def test_vimco_is_unbiased_and_a_baseline_helps(build, context, baseline, samples):
     """The mean over every tuple of states, weighted by its probability, is the gradient of the bound to 1e-12.
 
-    Planted: a baseline that includes the sample's own weight is off by .1. Either baseline at least halves the trace of
-    the covariance here.
+    Planted: a baseline that includes the sample's own weight is off by 0.1. Either baseline at least halves the trace
+    of the covariance here.
     """
     task = build("iwae-toy", samples=samples)
     noise = Dealt(samples)
@@ -186,14 +186,14 @@ def test_vimco_is_unbiased_and_a_baseline_helps(build, context, baseline, sample
 
 
 def test_vimco_needs_other_samples(build, context):
-    """One sample has nothing to be compared with: refused, except without a baseline."""
+    """One sample has no others to compare with: rejected, except without a baseline."""
     problem = build("iwae-toy", samples=1).problem(build("vimco"), context())
     with pytest.raises(ValueError, match="samples = 1; set baseline=none"):
         problem.draw(Noise.seeded(0), 4)
 
 
 def test_a_tempered_method_is_held_to_its_own_law(build):
-    """The truth of a method that samples from softmax(l / T) is the gradient, in l, of E f under that law (numpy)."""
+    """For samples from softmax(l / T) the truth is the gradient, in l, of E f under that distribution (numpy)."""
 
     class Tempered:
         target_temperature = 2.0
@@ -228,7 +228,7 @@ def test_a_tempered_method_is_held_to_its_own_law(build):
     ],
 )
 def test_parameters_are_validated(build, name, fields, says):
-    """A value out of range is refused with what was got."""
+    """A value out of range is rejected with what was got."""
     with pytest.raises(ValueError, match=says):
         build(name, **fields)
 
@@ -238,5 +238,5 @@ FROZEN = [spec for spec in installed.tasks("gradients") if spec.kind == "samplin
 
 @pytest.mark.parametrize("spec", FROZEN, ids=lambda spec: spec.name)
 def test_every_frozen_problem_has_a_budget_in_every_suite(spec):
-    """Any of them can be named on the command line, in whose suite it need not be listed."""
+    """Any of them can be named on the command line without being listed in the suite."""
     assert set(spec.budgets) == {"quick", "standard", "full"}

@@ -71,6 +71,6 @@ from kexue_gradients import (
     ],
 )
 def test_hyper_parameters_are_validated(cls, fields, says):
-    """A value out of range is refused with what is wrong, what was got and what to do."""
+    """A value out of range is rejected with what is wrong, what was got and what to do."""
     with pytest.raises(ValueError, match=says):
         cls(**fields)

@@ -1,4 +1,4 @@
-"""The laws: their scores, their samples and what they refuse."""
+"""The distributions: their scores, their samples and what they reject."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def gamma():
 
 
 def log_density(law, parameters, x):
-    """torch.distributions as the independent witness."""
+    """torch.distributions as the independent reference."""
     if isinstance(law, Gaussian):
         return distributions.Normal(*parameters.unbind(-1)).log_prob(x)
     if isinstance(law, Gamma):
@@ -46,7 +46,7 @@ LAWS = {
 
 @pytest.mark.parametrize("name", LAWS)
 def test_the_score_is_the_derivative_of_the_log_density(name):
-    """Against torch.distributions differentiated by autograd, at draws of the law; shapes as documented."""
+    """Against torch.distributions differentiated by autograd, at draws of the distribution; shapes as documented."""
     law = LAWS[name]
     x = law.sample(Noise.seeded(1, dtype=DOUBLE), 5)
     with torch.enable_grad():
@@ -81,7 +81,7 @@ def test_the_vertex_is_the_most_likely_state():
 
 
 def test_parameters_and_context_leave_their_graph():
-    """A law made from a network's outputs holds none of its graph, whatever it was conditioned on."""
+    """A distribution made from a network's outputs keeps none of its graph, whatever it was conditioned on."""
     with torch.enable_grad():
         x = torch.ones(3, 2, requires_grad=True)
         laws = (

@@ -107,7 +107,7 @@ def run(method, law, f, noise, start, steps=3):
 
 @pytest.mark.parametrize(("kind", "method"), CASES, ids=repr)
 def test_a_stack_of_replicates_is_its_singles(kind, method):
-    """Replicates with streams and learned state of their own: what each alone would give, after learning too."""
+    """Replicates with separate streams and learned state equal each alone, after learning too."""
     logits = seeded(1).normal(*SHAPES[kind])
     axis = -len(SHAPES[kind])
     noise, alone = streams(2, axis)
@@ -129,7 +129,7 @@ def tensors(state):
 
 @pytest.mark.parametrize(("kind", "method"), LEARNED_CASES, ids=repr)
 def test_learning_gives_the_estimate_and_writes_to_no_state(method, kind):
-    """`adapt` returns what `estimate` gives with the same state and noise; the old state keeps its numbers."""
+    """`adapt` returns what `estimate` gives with the same state and noise; the old state is unchanged."""
     law, f = law_of(kind, seeded(1).normal(*SHAPES[kind])), objective(kind)
     state = method.init(law, seeded(2))
     for step in range(3):
@@ -146,7 +146,7 @@ def test_learning_gives_the_estimate_and_writes_to_no_state(method, kind):
 
 @pytest.mark.parametrize("method", [*LEARNED, Rodeo()], ids=repr)
 def test_learning_leaves_the_model_alone(method):
-    """No gradient reaches the parameters inside f by learning; they keep their own path through `value`."""
+    """No gradient reaches the parameters inside f by learning; they keep their path through `value`."""
     scale = torch.tensor(1.5, dtype=DOUBLE, requires_grad=True)
     law = law_of("bernoulli", seeded(1).normal(5, 3))
     f = FunctionObjective(lambda x: scale * x.sum(-1) ** 2)
@@ -159,7 +159,7 @@ def test_learning_leaves_the_model_alone(method):
 
 
 def test_double_cv_learns_the_weight_of_a_linear_function():
-    """For linear f the weight -1 removes all variance: it is found, to the size of a step."""
+    """For linear f the weight -1 removes all variance: it is found, up to the step size."""
     law = Distribution(kind="bernoulli", logits=torch.tensor([0.3, -1.0, 0.8], dtype=DOUBLE))
     w = torch.tensor([0.5, -2.0, 1.0], dtype=DOUBLE)
     f = FunctionObjective(lambda x: x @ w)
@@ -176,7 +176,7 @@ def test_double_cv_learns_the_weight_of_a_linear_function():
 
 @pytest.mark.parametrize("method", [Rebar(temperature=0.3), Relax(temperature=0.3)], ids=repr)
 def test_learning_lowers_the_variance_of_a_bad_start(method):
-    """From a temperature that is too low and weight 1, by more than a tenth, over 2^14 draws each."""
+    """From too low a temperature and weight 1, by more than a tenth, over 2^14 draws each."""
     law, f = law_of("bernoulli", seeded(1).normal(3)), objective("bernoulli")
     state = start = method.init(law, seeded(2))
     for step in range(100):
@@ -186,7 +186,7 @@ def test_learning_lowers_the_variance_of_a_bad_start(method):
 
 
 def test_a_baseline_of_the_context_explains_what_depends_on_it():
-    """What depends on the input alone is learned and subtracted: nvil's mean square falls below a constant's."""
+    """What depends only on the input is learned and subtracted: nvil's mean square falls below a constant's."""
     inputs = torch.tensor([[-1.0], [0.0], [1.0]], dtype=DOUBLE)
     law = Distribution(kind="bernoulli", logits=torch.zeros(3, 2, dtype=DOUBLE), context=inputs)
     f = FunctionObjective(lambda x: 5 * inputs.squeeze(-1).expand(x.shape[:-1]) + 0.01 * x.sum(-1))

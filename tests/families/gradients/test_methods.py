@@ -1,4 +1,4 @@
-"""Identities between methods, and laws that hold sample by sample."""
+"""Identities between methods, and properties that hold sample by sample."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_a_constant_added_to_f_is_seen_without_a_baseline_for_it(method):
 
 @pytest.mark.parametrize("method", CLASSES, ids=repr)
 def test_a_constant_added_to_f_changes_no_coupled_sample(method):
-    """Coupled pairs of classes difference f."""
+    """Coupled pairs of classes take differences of f."""
     distribution = classes(2, 3)
     a, b = (estimate(method, distribution, objective(distribution, shift=s)).gradient for s in (0.0, 7.0))
     torch.testing.assert_close(a, b, rtol=0, atol=1e-11)
@@ -261,7 +261,7 @@ def test_a_constant_added_to_f_changes_no_coupled_sample(method):
 @pytest.mark.parametrize("method", ALL, ids=repr)
 @pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
 def test_shapes_dtype_and_inputs(method, dtype):
-    """`[R, *logits.shape]` and `[R, *batch]` in the dtype of the logits, which stay as they were."""
+    """`[R, *logits.shape]` and `[R, *batch]` in the dtype of the logits, which are unchanged."""
     logits = Noise.seeded(1, dtype=dtype).normal(2, 4, 3)
     before = logits.clone()
     distribution = Distribution(kind="bernoulli", logits=logits)
@@ -301,7 +301,7 @@ def test_repeats_are_independent(method):
 
 @pytest.mark.parametrize("method", ALL, ids=repr)
 def test_surrogate_trains_what_is_before_and_inside_f(method):
-    """Its value is f; its gradient is the estimate for the logits and f's own for the parameters inside f."""
+    """Its value is f; its gradient is the estimate for the logits and that of f for the parameters inside f."""
     scale = torch.tensor(1.5, dtype=DOUBLE, requires_grad=True)
     logits = seeded(1).normal(4, 3).requires_grad_()
     states = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=DOUBLE)] * 3)
@@ -387,7 +387,7 @@ def test_methods_for_classes_refuse_bits(method):
 
 
 def test_a_set_and_a_flip_need_enough_states():
-    """More draws without replacement than there are states, or flips than bits, are refused with the number."""
+    """More draws without replacement than there are states, or flips than bits, are rejected with the number."""
     with pytest.raises(ValueError, match="k must be at most the number of states, 4, got 5"):
         estimate(UnorderedSet(k=5), bits(2), objective(bits(2)))
     with pytest.raises(ValueError, match="coordinates must be <= 2, the number of bits, got 3"):

@@ -1,4 +1,4 @@
-"""Plausible mistakes, registered by a stranger's plugin, fail the checks that `verify` runs."""
+"""Plausible mistakes, registered by a third-party plugin, fail the checks that `verify` runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _build(instance):
 
 
 def _verdict(registry, context, method, task, claim):
-    """What `verify` would print for one claim of a method on a task."""
+    """The verdict of `verify` for one claim of a method on a task."""
     request = Request(families=("gradients",), methods=(method,), tasks=(task,), stages=("verify",))
     plan = build_plan(request, registry)
     (case,) = [case for case in plan.cases if case.method.name == method and case.claim == claim]
@@ -55,11 +55,11 @@ def _verdict(registry, context, method, task, claim):
     ],
 )
 def test_biased_mutants_fail_and_the_originals_pass(registry, context, method, verdict):
-    """On the toy of REBAR. A FAIL of an honest method: 1e-4 each, fixed seed."""
+    """On the toy of REBAR. A FAIL of a correct method: 1e-4 each, fixed seed."""
     assert _verdict(registry, context, method, "bernoulli-toy[theta=0.5]", "unbiased") == verdict
 
 
 def test_mutants_declare_their_true_cost(registry, context):
-    """Their mistake is in the mean alone: the counted evaluations are the declared ones."""
+    """Their mistake is only in the mean: the counted evaluations are the declared ones."""
     for method in ("rebar-without-slope", "arm-independent", "rloo-own-sample"):
         assert _verdict(registry, context, method, "bernoulli-toy[theta=0.5]", "declared-cost") == "PASS"

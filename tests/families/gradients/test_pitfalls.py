@@ -1,4 +1,4 @@
-"""What the literature and other tools get wrong about these estimators, each as a fact that a test holds fast."""
+"""What the literature and other tools get wrong about these estimators, each as a fact that is tested."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_zgr_is_the_limit_of_gumbel_rao():
 
 
 def test_a_temperature_of_reinmax_is_a_bias():
-    """At 1.3 it is off by .0151 at theta = .5 on the quadratic toy, 64 % of the true gradient."""
+    """At 1.3 it is off by 0.0151 at theta = 0.5 on the quadratic toy, 64 % of the true gradient."""
     law, f = bit(0.5), toy(2.0)
     bias = moments(ReinMax(temperature=1.3), law, f)[0] - true_gradient(law, f)
     assert bias == pytest.approx(0.0151034777, abs=1e-9)
@@ -154,7 +154,7 @@ def test_reinforce_averaged_and_rloo_scale_differently():
 def test_a_pair_of_arms_is_disarm():
     """With n = 2 the copula is antithetic and the weight max(p, 1 - p): sample by sample DisARM, at equal evaluations.
 
-    n evaluations of ARMS are n / 2 pairs of DisARM; the two are compared at n = 2 alone.
+    n evaluations of ARMS are n / 2 pairs of DisARM; the two are compared only at n = 2.
     """
     law = Distribution(kind="bernoulli", logits=torch.tensor([-2.0, 0.3, 1.7], dtype=DOUBLE))
     f = FunctionObjective(lambda x: (x.sum(-1) ** 2).sin())
@@ -174,7 +174,7 @@ def test_a_pair_of_arms_is_disarm():
 
 
 def test_a_leave_one_out_baseline_after_stratifying_is_biased():
-    """Two strata of one bit at p = 1/2 are 0 and 1: RLOO on them would give twice the gradient in every sample."""
+    """Two strata of one bit at p = 1/2 are 0 and 1: RLOO on them gives twice the gradient in every sample."""
     law, f = bit(0.0), toy(2.0)
     stratified = Stratified(n=2).estimate(law, f, seeded(), 30).gradient
     torch.testing.assert_close(stratified, torch.full_like(stratified, true_gradient(law, f)))
@@ -184,7 +184,7 @@ def test_a_leave_one_out_baseline_after_stratifying_is_biased():
 
 
 def test_gapped_gradients_are_autograds_with_the_shift_detached():
-    """The Jacobian stands at the shifted logits and the shift is a constant, as in the authors' drop-in sampler."""
+    """The Jacobian is taken at the shifted logits and the shift is a constant, as in the authors' drop-in sampler."""
     law = classes(0.5, -0.3, 0.2, 1.9)
     f = FunctionObjective(lambda x: (x.squeeze(-2) @ torch.tensor([1.0, -0.4, 2.0, 0.3], dtype=DOUBLE)) ** 3)
     x = law.sample(seeded(4), 60)
@@ -201,7 +201,7 @@ def test_gapped_gradients_are_autograds_with_the_shift_detached():
 
 
 def test_a_temperature_divides_the_backward_pass():
-    """Softmax of l / t differentiates to J / t; leaving the division out is another method.
+    """Softmax of l / t differentiates to J / t; without the division it is another method.
 
     Against autograd; decoupled straight-through at equal temperatures of 1 is straight-through.
     """
@@ -221,7 +221,7 @@ def test_a_temperature_divides_the_backward_pass():
 
 
 def test_a_forward_temperature_changes_what_is_aimed_at():
-    """At equal temperatures decoupled straight-through is exact for a linear f under its tempered law, not under l."""
+    """At equal temperatures decoupled straight-through is exact for a linear f under the tempered logits, not l."""
     method, law = DecoupledSt(forward=0.5, backward=0.5), bit(0.8)
     f = FunctionObjective(lambda x: 3 * x.sum(-1))
     gradient = method.estimate(law, f, seeded(), 5).gradient
@@ -232,7 +232,7 @@ def test_a_forward_temperature_changes_what_is_aimed_at():
 
 @pytest.mark.statistical
 def test_imle_is_a_finite_difference_of_the_mean():
-    """For a linear f its mean is `(p(l) - p(l - strength f')) / strength`, and almost all single estimates are 0.
+    """For a linear f its mean is `(p(l) - p(l - strength f')) / strength`, and almost all estimates are 0.
 
     False alarms: 5 sigma on 2 scores.
     """
@@ -258,7 +258,7 @@ def test_gumbel_rao_with_one_draw_is_st_gumbel_softmax_in_law():
 
 
 def test_encodings_of_a_bit_change_the_slope_and_not_the_gradient():
-    """A decoder of 2 b - 1 and one of b with doubled weights are one f: logits' gradients agree once the chain does."""
+    """A decoder of 2 b - 1 and one of b with doubled weights are one f: logits' gradients agree by the chain rule."""
     law = bit(0.4)
     signs = FunctionObjective(lambda x: ((2 * x - 1) * 0.7 + 0.2).sum(-1) ** 2)
     unit = FunctionObjective(lambda x: (x * 1.4 - 0.7 + 0.2).sum(-1) ** 2)
@@ -285,7 +285,7 @@ def test_nvil_divides_by_a_spread_above_one():
 
 
 def test_a_relaxed_sample_of_rebar_is_centred_at_its_logit():
-    """Z and x point the same way: a relaxation centred elsewhere keeps the mean and loses the variance reduction."""
+    """Z and x point the same way: a relaxation centered elsewhere keeps the mean and loses the variance reduction."""
     from kexue_gradients.methods.relaxed_control import relaxed_pair
 
     law = Distribution(kind="bernoulli", logits=torch.tensor([-3.0, 0.0, 2.0], dtype=DOUBLE))
@@ -310,9 +310,9 @@ def test_a_second_order_method_is_not_better_everywhere(build):
 
 
 def test_two_draws_with_a_baseline_may_vary_more_than_one_without(build):
-    """On `qubo`, where E f is near 0: a trace variance of .4915 for one evaluation against .5970 for two of RLOO.
+    """On `qubo`, where E f is near 0: a variance (trace) of 0.4915 for one evaluation against 0.5970 for two of RLOO.
 
-    Over all eight states and all pairs of them; work-normalised the two are further apart still.
+    Over all eight states and all pairs of them; work-normalized the two are further apart still.
     """
     task = build("qubo")
     law = task.distribution(DOUBLE, torch.device("cpu"))
@@ -322,9 +322,9 @@ def test_two_draws_with_a_baseline_may_vary_more_than_one_without(build):
 
 @pytest.mark.statistical
 def test_an_untuned_rebar_varies_more_than_plain_reinforce():
-    """One bit, eta 1 and temperature .5: .0212 for three evaluations against .01356 for one.
+    """One bit, eta 1 and temperature 0.5: 0.0212 for three evaluations against 0.01356 for one.
 
-    2^18 draws: a relative error of the variance of about .4 %, so 2 % is 5 sigma; with noise of its own it is .0205.
+    2^18 draws: a relative error of the variance of about 0.4 %, so 2 % is 5 sigma; with independent noise it is 0.0205.
     """
     law, f = bit(0.5), toy(2.0)
     rebar = Rebar(rate=0).estimate(law, f, seeded(6), 2**18).gradient
@@ -367,7 +367,7 @@ def test_a_bit_as_two_classes_does_not_care_which_of_them_f_reads():
 
 
 def test_a_bound_of_many_samples_is_another_objective(build, context):
-    """A bound of more samples is above the ELBO, which is that of one, and its gradient is another one.
+    """A bound of more samples is above the ELBO, which is that of one, and its gradient differs.
 
     The bound over every tuple of states in numpy; both are nats, and higher is better.
     """

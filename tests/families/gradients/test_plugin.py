@@ -59,7 +59,7 @@ def test_declared_cost_is_a_number(name):
 
 
 def test_reinmax_claims_no_bias_on_quadratics_only():
-    """At temperature 1 on the toys with power 2, and nowhere else."""
+    """At temperature 1 on the toys with power 2, and only there."""
     (claim,) = (claim for claim in METHODS["reinmax"].claims if claim.name == "unbiased")
 
     def holds(task, temperature=1.0, **params):
@@ -74,7 +74,7 @@ def test_reinmax_claims_no_bias_on_quadratics_only():
 
 
 def test_needs_are_offered_somewhere():
-    """Every word that a method needs is offered by some task, so none is misspelt."""
+    """Every word that a method needs is offered by some task, so none is misspelled."""
     offered = frozenset().union(*(spec.offers for spec in TASKS.values()))
     assert frozenset().union(*(spec.needs for spec in METHODS.values())) <= offered
 

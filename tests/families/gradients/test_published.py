@@ -1,7 +1,7 @@
 """Published figures that can be reproduced, at the published size and with tolerances fixed before they were run.
 
-Heights were read from plots, by eye and on logarithmic axes, unless said otherwise. Each tolerance is what was set for
-the reading, plus the sampling error of ours.
+Heights were read from plots, by eye and on logarithmic axes, unless said otherwise. Each tolerance is that of the
+reading, plus our sampling error.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def test_sampling_without_replacement(build, context, phi):
     assert problem.draw(Noise.seeded(13, dtype=DOUBLE), 16).std() < 1e-12
 
 
-# Dimitriev and Zhou, ARMS (arXiv:2105.14141), the README's toy: f = (b - .49)^2, variance of one estimate of n
+# Dimitriev and Zhou, ARMS (arXiv:2105.14141), the README's toy: f = (b - 0.49)^2, variance of one estimate of n
 # evaluations; ARM and DisARM average n / 2 pairs.
 ARMS_TOY = (
     (0.5, 2, "rloo", 2.5e-5),
@@ -136,8 +136,8 @@ def test_the_toy_of_arms(build, context, p, n, name, published):
 def test_arms_lies_lowest(build, context):
     """The claim of the figure: from n = 4 on the Dirichlet copula has the smallest variance, but for DisARM near 1/2.
 
-    The height of ARMS itself at p = 1/2 and n = 4 was read as 5e-7; ours is 6.1e-7, outside 10 %, and so not shown as
-    reproduced.
+    The height of ARMS itself at p = 1/2 and n = 4 was read as 5e-7; ours is 6.1e-7, outside 10 %, and so is not
+    reproduced here.
     """
     for p in (0.2, 0.8):
         for n in (4, 10):
@@ -146,7 +146,7 @@ def test_arms_lies_lowest(build, context):
 
 
 # Titsias and Shi, Double Control Variates (arXiv:2111.05300), README figures: E f after 2,000 steps with two
-# evaluations a step, and the variance of a coordinate there: (estimates a step, E f, range of the variance).
+# evaluations per step, and the variance of a coordinate there: (estimates per step, E f, range of the variance).
 DOUBLE_CV = {
     "rloo": (1, {}, 0.25053, (0.9 * 6.2e-10, 1.1 * 6.2e-10)),
     "disarm": (1, {}, 0.25057, (0.9 * 6e-10, 1.1 * 6e-10)),
@@ -163,7 +163,7 @@ DOUBLE_CV = {
 def test_the_toy_of_double_control_variates(build, context, name):
     """The exact expectation after training is within 3e-5 of the figure, the variance within 10 %: means of ten seeds.
 
-    Methods of one evaluation average two estimates a step, as published (of muprop, the two draws).
+    Methods of one evaluation average two estimates per step, as published (of muprop, the two draws).
     """
     repeats, fields, published, (low, high) = DOUBLE_CV[name]
     task = build("double-cv-toy", repeats=repeats)

@@ -67,7 +67,7 @@ def test_the_unordered_set_toy_by_enumeration(phi, k, monkeypatch):
     [(0.0, 1.519e-5, 3e-8), (0.5, 1.2137e-5, 1.4e-8), (-1.2, 5.678e-5, 8e-8), (2.0, 1.2095e-4, 8e-8)],
 )
 def test_variance_of_four_arms(theta, variance, error):
-    """Against 2 million draws of an independent implementation of the Dirichlet copula, f = (b - .45)^2.
+    """Against 2 million draws of an independent implementation of the Dirichlet copula, f = (b - 0.45)^2.
 
     2^17 draws here; false alarms: 5 sigma of both on 4 scores, 2e-6.
     """
@@ -80,7 +80,7 @@ def test_variance_of_four_arms(theta, variance, error):
 
 @pytest.mark.statistical
 def test_the_toy_of_arms_at_equal_evaluations():
-    """At p = 1/2 and four evaluations, f = (b - .49)^2 (arXiv:2105.14141, the figure read by eye, 10 %).
+    """At p = 1/2 and four evaluations, f = (b - 0.49)^2 (arXiv:2105.14141, the figure read by eye, 10 %).
 
     RLOO 4.2e-6 and ARM 4.2e-6 (two pairs averaged), DisARM 0; ARMS below both. 2^17 draws: 1 % at one sigma.
     """

@@ -1,4 +1,4 @@
-"""Exact values beside published ones, without sampling where that is possible; and the truths of the published tasks.
+"""Exact values against published ones, without sampling if possible; and the truths of the published tasks.
 
 The exact values are computed here in numpy and scipy, by quadrature, enumeration or closed form.
 """
@@ -70,7 +70,7 @@ def test_curves_of_the_quadratic_cost(k, parameter):
     """Figure 2: quadrature lies in every accepted range, and is the closed form.
 
     With d = 1 - k, for mu: score d^4 + 14 d^2 + 15, pathwise 4, measure-valued 4 d^2 (4/pi - 1), and a constant c takes
-    (d^2 + 3)^2 from the score where it is best; for sigma: 2 d^4 + 60 d^2 + 74, 4 d^2 + 8, 4 d^2 + 4, 2 (d^2 + 5)^2.
+    (d^2 + 3)^2 from the score if it is best; for sigma: 2 d^4 + 60 d^2 + 74, 4 d^2 + 8, 4 d^2 + 4, 2 (d^2 + 5)^2.
     """
     d = 1 - k
     found = curves(lambda x: (x - k) ** 2, lambda x: 2 * (x - k), parameter == "sigma")
@@ -90,7 +90,7 @@ def test_curves_of_the_quadratic_cost(k, parameter):
 
 @pytest.mark.parametrize("k", [0.1, 1.0, 10.0])
 def test_curves_of_the_exponential_cost(k):
-    """Figure 3 for mu, by adaptive quadrature: 120 Gauss-Hermite nodes would give .891 instead of .942 at k = 10."""
+    """Figure 3 for mu, by adaptive quadrature: 120 Gauss-Hermite nodes would give 0.891 instead of 0.942 at k = 10."""
     found = curves(lambda x: math.exp(-k * x * x), lambda x: -2 * k * x * math.exp(-k * x * x), sigma=False)
     for curve, value in found.items():
         assert accepts(f"mc-gradients-3-mu-{curve}-k={k:g}", value), (curve, value)
@@ -124,7 +124,7 @@ def liu_variance(phi, top):
 
 
 def test_top_k_sums_where_no_tie_decides():
-    """Logit 0 at k = 0, 7, 8; logit -4 at k = 0, 1, 4, 7, 8, where the likeliest states have 0, then 0 or 1 ones."""
+    """Logit 0 at k = 0, 7, 8; logit -4 at k = 0, 1, 4, 7, 8, where the most likely states have 0, then 0 or 1 ones."""
     for k in (0, 7, 8):
         assert accepts(f"liu-logit-0-k={k}", liu_variance(0.0, range(k)))
     order = np.argsort(BITS.sum(1), kind="stable")
@@ -134,7 +134,7 @@ def test_top_k_sums_where_no_tie_decides():
 
 @pytest.mark.parametrize("k", range(1, 7))
 def test_the_range_over_ties_is_that_of_all_choices(k):
-    """At logit 0 every k states are a choice: least and largest variance, four digits, widened by 4 %."""
+    """At logit 0 every k states are a choice: smallest and largest variance, four digits, widened by 4 %."""
     found = [liu_variance(0.0, top) for top in itertools.combinations(range(8), k)]
     spec = FIGURES[f"liu-logit-0-k={k}"]
     assert (spec.low, spec.high) == pytest.approx((0.96 * min(found), 1.04 * max(found)), rel=5e-3)
@@ -142,7 +142,7 @@ def test_the_range_over_ties_is_that_of_all_choices(k):
 
 
 def test_at_logit_minus_four_ties_move_two_and_three_states():
-    """Why k = 2 and 3 have no figure there: the choice among equally likely states moves them by a third at least."""
+    """Why k = 2 and 3 have no figure there: the choice among equally likely states changes them by at least a third."""
     ones = [i for i in range(8) if BITS[i].sum() == 1]
     zero = [i for i in range(8) if BITS[i].sum() == 0]
     two = [liu_variance(-4.0, [*zero, i]) for i in ones]
@@ -196,7 +196,7 @@ def test_disarm_is_never_more_variable_than_arm():
 @pytest.mark.parametrize("p", [0.2, 0.5, 0.8])
 @pytest.mark.parametrize("n", [2, 4, 10])
 def test_heights_of_the_toy_of_arms(p, n):
-    """Closed forms at n evaluations lie in the ranges, D = .02; rloo D^2 (mu4 / n - v^2 (n - 3)/(n (n - 1)))."""
+    """Closed forms at n evaluations lie in the ranges, D = 0.02; rloo D^2 (mu4 / n - v^2 (n - 3)/(n (n - 1)))."""
     v, a, most, step = p * (1 - p), abs(p - 0.5), max(p, 1 - p), 0.02
     mu4 = v * (1 - 3 * v)
     exact = {
@@ -213,7 +213,7 @@ def test_heights_of_the_toy_of_arms(p, n):
 
 
 def test_variance_at_the_start_of_double_control_variates():
-    """Sum over 200 coordinates at logit 0, two draws; f is a mean of 200 independent steps D = .002 at v = 1/4.
+    """Sum over 200 coordinates at logit 0, two draws; f is a mean of 200 independent steps D = 0.002 at v = 1/4.
 
     Exact baseline: (Var f v + (D / 200)^2 (v (1 - 3 v) - 2 v^2)) / 2 a coordinate, the own bit's fourth moment in it;
     rloo: ((f1 - f2) / 2)^2 (b1 - b2)^2 by the same moments.
@@ -229,7 +229,7 @@ def test_variance_at_the_start_of_double_control_variates():
 
 
 def test_objectives_at_the_ends_of_double_control_variates():
-    """Where nothing is learned E f is .250001, and .251001 is the most: the ranges of both ends hold them or nearly."""
+    """Without learning E f is 0.250001, the maximum is 0.251001: the ranges of both ends contain them, or nearly."""
     nothing, best = (0.499**2 + 0.501**2) / 2, 0.501**2
     assert (nothing, best) == pytest.approx((0.250001, 0.251001), abs=1e-9)
     for name in ("reinforce", "muprop"):
@@ -288,7 +288,7 @@ def log_ratio(build, point, temperature, noise, n):
 @pytest.mark.statistical
 @pytest.mark.parametrize("point", [0, 12, 17])
 def test_gumbel_rao_lies_below_where_it_is_printed(build, point):
-    """More so at low temperature; 2^10 draws: a relative error near 6 %, .03 in log10, against steps of .1 and more."""
+    """More so at low temperature; 2^10 draws: a relative error near 6 %, 0.03 in log10, against steps >= 0.1."""
     low, middle, high = (log_ratio(build, point, t, Noise.seeded(24), 2**10) for t in (0.1, 0.5, 1.0))
     assert low > middle > high > 0
 
@@ -298,8 +298,9 @@ def test_gumbel_rao_lies_below_where_it_is_printed(build, point):
 def test_gumbel_rao_lies_below_at_every_point_of_the_simplex(build):
     """At each of the 36 points, more so at low temperature; 2^11 draws, 100 relaxations each.
 
-    The least log10 ratio found elsewhere was .756, .209 and .07 at temperatures .1, .5 and 1, the median .825, .242 and
-    .096. A relative error of a variance is near 4 %, .02 in log10, and the least of 36 lies below its mean.
+    The smallest log10 ratio found elsewhere was 0.756, 0.209 and 0.07 at temperatures 0.1, 0.5 and 1, the median 0.825,
+    0.242 and 0.096. A relative error of a variance is near 4 %, 0.02 in log10, and the smallest of 36 lies below its
+    mean.
     """
     noise, n = Noise.seeded(22), 2**11
     medians = []
@@ -313,7 +314,7 @@ def test_gumbel_rao_lies_below_at_every_point_of_the_simplex(build):
 
 
 def scores(build, context, name, method, **params):
-    """What a task that records for itself finds, with its curves left out."""
+    """The records of a task of kind `record`, without its curves."""
     ctx = context(name, params, replicates=(0, 1), seed=23)
     build(name, **params).evaluate(method, ctx)
     rows = [row for row in ctx.measurements if row.point is None]
@@ -322,9 +323,9 @@ def scores(build, context, name, method, **params):
 
 @pytest.mark.statistical
 def test_the_climb_of_arm_is_that_of_the_true_gradient(build, context):
-    """On one uniform a step; REINFORCE ends at the wrong corner in a good part of 200 runs (500 of 3,000 steps).
+    """On one uniform per step; REINFORCE ends at the wrong corner in a good part of 200 runs (500 of 3,000 steps).
 
-    The true gradient's own climb is compared with itself: a gap of rounding.
+    The ascent on the true gradient is compared with itself: the gap is rounding.
     """
     arm = scores(build, context, "arm-toy", build("arm"), steps=500)
     assert all(accepts("arm-toy-path", value) for value in arm["path-gap"])
@@ -337,7 +338,7 @@ def test_the_climb_of_arm_is_that_of_the_true_gradient(build, context):
 
 @pytest.mark.statistical
 def test_relax_learns_the_variance_away(build, context):
-    """After 600 of 5,000 steps a tenth of REINFORCE's variance is left at most; the published order needs less."""
+    """After 600 of 5,000 steps at most a tenth of REINFORCE's variance is left; the published order needs less."""
     relax = scores(build, context, "relax-toy", build("relax", eta=0.0, rate=0.01, coupled=False), steps=600)
     plain = scores(build, context, "relax-toy", build("reinforce"), steps=600)
     assert max(relax["path-variance"]) < 0.1 * min(plain["path-variance"])

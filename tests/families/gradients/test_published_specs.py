@@ -1,6 +1,6 @@
-"""What is printed as published is what was read, and what is accepted is what was fixed with the reading.
+"""Published figures are those that were read, and accepted ranges are those fixed with the reading.
 
-`published.json` holds each figure with how it was read, its protocol and its tolerance.
+`published.json` states how each figure was read, its protocol and its tolerance.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def test_every_number_read_is_printed_and_no_other():
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_values_and_ranges_are_those_that_were_read(name):
-    """The value as printed, and the tolerance stated with it."""
+    """The value as printed, and its stated tolerance."""
     value, within = NUMBERS[name]
     spec = FIGURES[name]
     assert spec.value == (None if value is None else pytest.approx(value, rel=1e-12))
@@ -130,7 +130,7 @@ def test_heights_that_are_no_independent_evidence_are_marked():
 
 
 def test_sources_are_those_of_the_entries():
-    """Each arXiv id of `published.json` is cited by a figure, and no other; the polynomial one has no figure."""
+    """Each arXiv id of `published.json` is cited by a figure, and no other id; the polynomial one has no figure."""
     cited = {spec.source.partition("arXiv ")[2].split(",")[0].split()[0] for spec in PUBLISHED}
     read = {entry["source"]["ref"].split()[1] for entry in ENTRIES.values()}
     assert cited == read - {"2304.08612"}
@@ -155,7 +155,7 @@ def test_metrics_exist(registry):
 
 
 def test_no_range_is_empty_or_unbounded():
-    """A range that everything is in would reproduce anything."""
+    """A range that contains everything would reproduce anything."""
     for spec in PUBLISHED:
         low, high = (-math.inf if spec.low is None else spec.low), (math.inf if spec.high is None else spec.high)
         assert low < high

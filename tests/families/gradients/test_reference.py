@@ -20,7 +20,7 @@ def _scores(entry, draws):
     for g, mean, variance, fourth in zip(flat.T, entry["mean"], entry["variance"], entry["fourth"], strict=True):
         m, s2 = float(g.mean()), float(g.var())
         spread = math.sqrt(max(0.0, (fourth - variance**2 * (N - 3) / (N - 1)) / N))
-        # The reference has 12 digits, which is all there is where the variance or the kurtosis - 1 is zero.
+        # The reference has 12 digits, which is all there is if the variance or the kurtosis - 1 is zero.
         digits = 1e-10
         scores.append(abs(m - mean) / (math.sqrt(variance / N) + digits * (1 + abs(mean))))
         scores.append(abs(s2 - variance) / (spread + digits * (1 + variance)))
@@ -54,7 +54,7 @@ def test_mean_and_variance_are_exact(name, reference, build, context):
 
 
 def test_exact_is_the_gradient(reference, build, context):
-    """`exact` gives the true gradient of every entry to the digits of the reference, whatever the noise."""
+    """`exact` gives the true gradient of every entry to the digits of the reference, for any noise."""
     for entry in (e for e in reference if e["method"] == "exact"):
         task = build(entry["task"], **entry["task_params"])
         problem = task.problem(build("exact"), context(dtype="float64"))
@@ -81,7 +81,7 @@ def test_counted_work_is_the_declared_work(reference, build, context):
 def test_rows_of_the_core_agree_at_the_default_seed(build, context, reference):
     """What the core records of the first toy agrees with the exact moments within 4 standard errors.
 
-    False alarms: 6e-5 a row, 12 rows; half-widths of 95 % intervals are 1.96 standard errors.
+    False alarms: 6e-5 per row, 12 rows; half-widths of 95 % intervals are 1.96 standard errors.
     """
     from kexue_bench.lab import stages
 

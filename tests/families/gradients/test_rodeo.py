@@ -1,4 +1,4 @@
-"""RODEO: its Stein operator has mean zero, and so it is unbiased whatever it has learned, by enumeration."""
+"""RODEO: its Stein operator has mean zero, so it is unbiased whatever it has learned, by enumeration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def f(x):
 
 
 def dealt(draws):
-    """The law of three bits, with every tuple of draws in a hand `[8^n, n, 3]`, and their probabilities."""
+    """The distribution of three bits, with every tuple of draws in a hand `[8^n, n, 3]`, and their probabilities."""
     index = torch.tensor(list(itertools.product(range(8), repeat=draws)))
     law = Distribution(kind="bernoulli", logits=LOGITS)
     p = torch.where(BITS > 0, law.mean, 1 - law.mean).prod(-1)
@@ -119,7 +119,7 @@ def exact_variance(method, state):
 
 
 def test_learning_lowers_the_variance():
-    """500 steps of learning take more than half of RLOO's variance away; both enumerated over every pair of draws."""
+    """500 steps of learning remove more than half of RLOO's variance; both enumerated over every pair of draws."""
     method = Rodeo(rate=0.02)
     law = Distribution(kind="bernoulli", logits=LOGITS)
     state = method.init(law, seeded(1))
@@ -131,7 +131,7 @@ def test_learning_lowers_the_variance():
 
 
 def test_independent_problems_learn_apart():
-    """Two stacked problems with a minibatch of three: the second one's samples do not move the first one's state."""
+    """Two stacked problems, a minibatch of three: samples of the second do not affect the state of the first."""
     logits = seeded(3).normal(2, 3, 4)
     method = Rodeo(hidden=3)
     law = Distribution(kind="bernoulli", logits=logits)
@@ -159,7 +159,7 @@ def test_independent_problems_learn_apart():
     ],
 )
 def test_hyper_parameters_are_validated(fields, says):
-    """A value out of range is refused with what is wrong, what was got and what to do."""
+    """A value out of range is rejected with what is wrong, what was got and what to do."""
     with pytest.raises(ValueError, match=says):
         Rodeo(**fields)
 

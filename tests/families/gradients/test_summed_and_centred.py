@@ -1,4 +1,4 @@
-"""Laws of the estimators that sum the likeliest states, know E f, or learn the best baseline; and of averaged pairs."""
+"""Estimators that sum the most likely states, know E f or learn the best baseline; and averaged pairs."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_moments_of_the_top_k_sum(law, k):
 
 @pytest.mark.parametrize("law", LAWS)
 def test_all_states_summed_are_the_gradient(law):
-    """Without baselines nothing is random when k is the number of states; one more is refused."""
+    """Without baselines nothing is random when k is the number of states; one more is rejected."""
     x, p = states_of(law)
     method = TopKSum(k=len(x), baseline="none")
     gradient = method.estimate(law, objective(law), seeded(), 3).gradient
@@ -138,7 +138,7 @@ def test_all_states_summed_are_the_gradient(law):
 
 
 def test_batches_of_top_k_sums_are_independent_problems():
-    """Two problems in a batch, with likeliest states of their own, give what each gives alone with its noise."""
+    """Two problems in a batch, with different most likely states, give what each gives alone with its noise."""
     logits = torch.tensor([[0.4, -1.1, 0.2], [-2.0, 0.3, 1.5]], dtype=DOUBLE)
 
     class Replay:
@@ -183,7 +183,7 @@ def test_the_variance_around_the_exact_mean_is_known():
 def test_the_optimal_baseline_is_learned_for_each_parameter():
     """It tends to `E[f s^2] / E[s^2]`: 19 for mu and 21 for sigma of f = (x + 3)^2 at mu = sigma = 1.
 
-    Closed forms d^2 + 3 and d^2 + 5 with d = 4. Averages over 40,000 draws; ten seeds showed a spread below .5.
+    Closed forms d^2 + 3 and d^2 + 5 with d = 4. Averages over 40,000 draws; ten seeds showed a spread below 0.5.
     """
     law = Gaussian(mu=torch.ones(1, dtype=DOUBLE), sigma=torch.ones(1, dtype=DOUBLE))
     method = Reinforce(baseline="optimal", decay=0.999999)
@@ -218,6 +218,6 @@ def test_pairs_are_averaged(cls):
     ],
 )
 def test_hyper_parameters_are_validated(cls, fields, says):
-    """A value out of range is refused with what is wrong, what was got and what to do."""
+    """A value out of range is rejected with what is wrong, what was got and what to do."""
     with pytest.raises(ValueError, match=says):
         cls(**fields)

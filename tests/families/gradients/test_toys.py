@@ -54,7 +54,7 @@ def test_learned_state_is_warmed_and_then_frozen(build, context):
 
 
 def test_a_truth_of_zero_has_no_direction(build, context):
-    """Equal values at both states make the gradient zero: then nothing is relative to it."""
+    """Equal values at both states make the gradient zero: then no error is relative to it."""
     assert {"cosine", "relative-bias"} <= set(build("bernoulli-toy").problem(build("rloo"), context()).metrics)
     flat = build("bernoulli-toy", theta=0.3, t=0.5).problem(build("rloo"), context())
     assert flat.metrics == ("bias", "variance", "mse")
@@ -71,6 +71,6 @@ def test_a_truth_of_zero_has_no_direction(build, context):
     ],
 )
 def test_parameters_are_validated(build, name, fields, says):
-    """A value out of range is refused with what was got."""
+    """A value out of range is rejected with what was got."""
     with pytest.raises(ValueError, match=says):
         build(name, **fields)

@@ -1,4 +1,4 @@
-"""The further trainings: scores by brute force, starts and optima in closed form, stacks against singles."""
+"""The further trainings: scores by brute force, starts and optima in closed form, stacks against single replicates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def softplus(a):
 
 
 def brute_force(layout, parameters, seen, target, *, prior):
-    """`E_q log p(target|b)`, less the divergence from the uniform prior, over all 256 states."""
+    """`E_q log p(target|b)`, minus the divergence from the uniform prior, over all 256 states."""
     we, be, wd, bd = parameters
     logits = (2 * seen - 1) @ we + be
     states = STATES[layout].reshape(256, -1)
@@ -112,7 +112,7 @@ def test_a_stack_equals_its_singles(build, context, name, method):
 
 @pytest.mark.parametrize("power", [1.5, 2.0, 3.0])
 def test_polynomial_programming_from_start_to_optimum(build, context, power):
-    """It starts half way up, within what logits of .01 allow, and `exact` goes down to the optimum from either side.
+    """It starts halfway, within what logits of 0.01 allow, and `exact` goes down to the optimum from either side.
 
     The excess is the mean probability of the worse side times `.55^power - .45^power`.
     """
@@ -144,7 +144,7 @@ def test_the_objective_of_polynomial_programming(build, context):
 
 
 def test_double_cv_toy_goes_up(build, context):
-    """It starts at .250001, and 600 steps of `exact`, each of them upwards, go most of the way to .251001."""
+    """It starts at 0.250001, and 600 steps of `exact`, each of them an increase, go most of the way to 0.251001."""
     made, measure = training(build, context, "double-cv-toy", build("exact"))
     assert float(measure()["objective"]) == pytest.approx(0.499**2 / 2 + 0.501**2 / 2, abs=1e-12)
     for _ in range(600):
@@ -164,6 +164,6 @@ def test_double_cv_toy_goes_up(build, context):
     ],
 )
 def test_parameters_are_validated(build, name, fields, says):
-    """A value out of range is refused with what was got."""
+    """A value out of range is rejected with what was got."""
     with pytest.raises(ValueError, match=says):
         build(name, **fields)

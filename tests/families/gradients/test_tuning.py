@@ -1,4 +1,4 @@
-"""What tuning sees of this family: the autoencoder's score, and knobs that are real fields with their default in it."""
+"""What tuning sees of this family: the score of the VAE, and knobs that are real fields and contain their default."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METHODS, TASKS = installed.methods("gradients"), installed.tasks("gradients")
 
 
 def test_the_score_is_the_exact_elbo_on_held_out_images_after_the_training(build, context):
-    """The same training by hand, measured by hand; with a useless learning rate it is the untrained model's."""
+    """The same training by hand, measured by hand; with a useless learning rate it is that of the untrained model."""
     task = build("digits-vae", steps=40)
     ctx = context("digits-vae", {"steps": 40})
     training = task.build(Rloo(), ctx)
@@ -34,20 +34,20 @@ def test_the_score_is_the_exact_elbo_on_held_out_images_after_the_training(build
 
 
 def test_a_score_that_diverged_is_not_a_number(build, context):
-    """A learning rate beyond all measure leaves no finite parameter."""
+    """An extreme learning rate leaves no finite parameter."""
     assert math.isnan(build("digits-vae", steps=60, lr=1e38).score(Rloo(), context("digits-vae", {"steps": 60})))
 
 
 @pytest.mark.parametrize("spec", [s for s in (*METHODS, *TASKS) if s.knobs], ids=lambda s: s.name)
 def test_knobs_are_fields_whose_default_lies_on_the_grid(spec):
-    """So that the untuned setting is among the trials, and tuning never loses for want of trying it."""
+    """So that the untuned setting is among the trials, and tuning never loses because it was not tried."""
     declared = {field.name: field.default for field in fields_of(spec)}
     assert all(declared[knob.field] in knob.grid for knob in spec.knobs)
     assert all(list(knob.grid) == sorted(set(knob.grid)) for knob in spec.knobs)
 
 
 def test_every_method_can_be_tuned_on_the_trained_task(build):
-    """Those without a knob turn the learning rate: all make the same number of trials."""
+    """Those without a knob tune the learning rate: all get the same number of trials."""
     task_spec = next(spec for spec in TASKS if spec.name == "digits-vae")
     task = Instance(name="digits-vae", target=task_spec.target, params={"steps": 10, "lr": 3e-3})
     for spec in METHODS:
@@ -92,7 +92,7 @@ def ran(job, chosen=None):
 
 @pytest.mark.parametrize("task", ["bernoulli-toy", "digits-vae-frozen", "digits-vae"])
 def test_learned_control_variates_get_equally_many_trials_over_their_own_knobs(task):
-    """Eight each, the first of them the setting that the untuned row has; a training's learning rate joins in."""
+    """Eight each, the first of them the setting of the untuned row; a training also tunes its learning rate."""
     found = {c.method.name: json.loads(str(c.options["points"])) for c in planned(task).cases if c.stage == "tune"}
     extra = {"task.lr"} if task == "digits-vae" else set()
     assert {name: len(found[name]) for name in LEARNED} == dict.fromkeys(LEARNED, TRIALS)
@@ -103,7 +103,7 @@ def test_learned_control_variates_get_equally_many_trials_over_their_own_knobs(t
 
 
 def test_tuning_keeps_the_best_point_and_it_is_better_on_fresh_draws():
-    """On the bit of RELAX, t = .499 at logit 0, a softer relaxation than the default leaves a fraction of the mse."""
+    """On the bit of RELAX, t = 0.499 at logit 0, a softer relaxation than the default leaves a fraction of the mse."""
     plan = planned("bernoulli-toy[t=0.499,theta=0.0]")
     jobs = {(job.cases[0].method.label, job.cases[0].stage): job for job in plan.jobs}
     chosen = {}

@@ -51,7 +51,7 @@ def built(instance):
 
 
 def verdicts(registry, context, method):
-    """(label, claim) -> what `verify` would print for the claims of this module."""
+    """(label, claim) -> verdict of `verify` for the claims of this module."""
     request = Request(families=("orthogonality",), methods=(method,), tasks=(TASK,), stages=("verify",))
     found = {}
     for case in build_plan(request, registry).cases:
@@ -91,5 +91,5 @@ def test_mutants_break_the_claim_they_were_made_to_break(registry, context, muta
 
 
 def test_every_claim_is_made_by_a_method():
-    """No check is left without a method."""
+    """Every check has a method."""
     assert {claim.name for spec in installed.methods("orthogonality") for claim in spec.claims} >= CHECKS

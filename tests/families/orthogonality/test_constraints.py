@@ -1,4 +1,4 @@
-"""Methods that hold weights on the manifold or lead them there: laws, and defects of peers that they avoid."""
+"""Methods that keep weights on the manifold or lead them there: properties, and defects of peers that they avoid."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def label(method):
 
 
 class Loop:
-    """A training loop of one's own: a loss, a step, and what the session adds."""
+    """A user's training loop: a loss, a step, and what the session adds."""
 
     def __init__(self, method, weight, *, lr=0.05, decay=0.0):
         self.layer = StackedLinear(weight.clone(), bias=False)
@@ -89,7 +89,7 @@ def test_held_weights_start_at_the_polar_factor_and_stay_orthonormal(method, sha
 
 @pytest.mark.parametrize("method", HELD[:5], ids=label)
 def test_descent_reaches_the_nearest_point(method):
-    """Min |W - M|^2 over 6 x 3 matrices is at polar(M), from the polar factor of a disturbed M."""
+    """Min |W - M|^2 over 6 x 3 matrices is at polar(M), from the polar factor of a perturbed M."""
     goal = gaussian(2, 6, 3, seed=3)
     loop = Loop(method, goal + 0.5 * gaussian(2, 6, 3))
     torch.testing.assert_close(loop.run(goal, 800), polar(goal), rtol=0, atol=1e-4)
@@ -115,7 +115,7 @@ def test_what_is_attached_is_the_last_of_the_iterates(method):
 
 @pytest.mark.parametrize("method", [*HELD, *ITERATED, *MOVING], ids=label)
 def test_a_stack_of_replicates_is_its_singles(method):
-    """Twelve steps of three networks at once move each as it moves alone."""
+    """Twelve steps of three networks at once equal those of each alone."""
     weights, goals = gaussian(3, 5, 4), gaussian(3, 5, 4, seed=1)
     stacked = Loop(method, weights).run(goals, 12)
     singles = [Loop(method, weights[i : i + 1]).run(goals[i : i + 1], 12) for i in range(3)]
@@ -133,7 +133,7 @@ def test_float32_weights_are_orthonormal_to_rounding(method):
 
 @pytest.mark.parametrize("method", [*HELD[:3], *ITERATED], ids=label)
 def test_parametrized_models_can_be_copied_and_restored(method):
-    """A deep copy trains apart from its original; a state dict loads into a fresh model of other weights."""
+    """A deep copy trains apart from its original; a state dict loads into a fresh model with other weights."""
     model = nn.Linear(6, 4).double()
     method.attach(targets_of(model))
     twin = copy.deepcopy(model)
@@ -163,7 +163,7 @@ def test_weights_are_mapped_once_a_step():
 
 @pytest.mark.parametrize("name", ["cayley", "matrix_exp", "householder"])
 def test_weight_decay_leaves_weights_orthogonal(name):
-    """Decay of .1 a step for 200 steps: free matrices go to 0, weights stay on the manifold."""
+    """Decay of 0.1 per step for 200 steps: free matrices go to 0, weights stay on the manifold."""
     loop = Loop(Parametrization(map=name), gaussian(2, 7, 3), lr=1.0, decay=0.1)
     assert error(loop.run(torch.zeros(2, 7, 3, dtype=torch.float64), 200)) < 1e-12
 
@@ -195,13 +195,13 @@ def test_thin_matrices_do_not_cost_the_cube_of_their_length():
 
 
 def test_landing_takes_tall_matrices_and_iterators_of_targets():
-    """The released optimizer takes square ones only and projects by using up the generator of parameters."""
+    """The released optimizer accepts only square ones and exhausts the generator of parameters when it projects."""
     loop = Loop(Landing(lr=0.05), gaussian(1, 7, 3))
     assert error(loop.run(gaussian(1, 7, 3, seed=1), 500)) < 0.1
 
 
 def test_landing_at_an_absurd_rate_stays_within_its_radius():
-    """Lr = 1000: without the safe step the first step leaves for good."""
+    """Lr = 1000: without the safe step the first step leaves the region permanently."""
     loop = Loop(Landing(lr=1e3), polar(gaussian(4, 6, 3)))
     for _ in range(30):
         matrix = loop.run(100 * gaussian(4, 6, 3, seed=1), 1)
@@ -210,7 +210,7 @@ def test_landing_at_an_absurd_rate_stays_within_its_radius():
 
 
 def test_muons_updates_have_singular_values_in_its_range_and_its_weights_are_free():
-    """One step from 0 of gradients that are not near singular: W / lr within [.68, 1.21], and never all 1."""
+    """One step from 0 with gradients that are not nearly singular: W / lr within [0.68, 1.21], and never all 1."""
     loop = Loop(Muon(lr=1.0), torch.zeros(3, 6, 6, dtype=torch.float64))
     values = torch.linalg.svdvals(loop.run(polar(gaussian(3, 6, 6, seed=2)) @ torch.diag(gaussian(6).abs() + 0.5), 1))
     assert 0.68 < float(values.min()) < float(values.max()) < 1.21
@@ -253,12 +253,12 @@ def test_muon_scales_wide_outputs():
     ],
 )
 def test_fields_out_of_range_are_refused(method, options, message):
-    """When the method is made, with what is wrong, what was given and what would do."""
+    """When the method is made, with what is wrong, what was given and what is valid."""
     with pytest.raises(ValueError, match=message):
         method(**options)
 
 
-# -- competitors, where they are installed ----------------------------------------------------------------------------
+# -- competitors, if they are installed -------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -268,7 +268,7 @@ def test_fields_out_of_range_are_refused(method, options, message):
     ids=str,
 )
 def test_competitors_hold_what_ours_hold(package, method):
-    """Started at the polar factor and orthonormal after ten steps, with the global generator as it was."""
+    """Started at the polar factor and orthonormal after ten steps, with the global generator unchanged."""
     pytest.importorskip(package)
     weight, before = gaussian(2, 5, 4), torch.get_rng_state()
     loop = Loop(method, weight)
@@ -279,7 +279,7 @@ def test_competitors_hold_what_ours_hold(package, method):
 
 @pytest.mark.filterwarnings("ignore")
 def test_orthogonium_ends_at_the_polar_factor_too():
-    """In float32, which is all it computes in."""
+    """In float32, the only dtype it computes in."""
     pytest.importorskip("orthogonium")
     weight = gaussian(2, 6, 3).float()
     matrix = Loop(OrthogoniumBjorck(steps=30), weight).target.matrix().detach()

@@ -47,13 +47,13 @@ def test_a_polynomial_of_a_matrix_is_that_of_its_singular_values(polynomial):
 
 
 def test_a_polynomial_of_a_matrix_is_differentiated_through():
-    """Central differences; in-place work on the diagonal must not spoil the backward pass."""
+    """Central differences; in-place work on the diagonal must not break the backward pass."""
     matrix = (gaussian(2, 4, 3) / 3).requires_grad_()
     assert torch.autograd.gradcheck(lambda w: polynomials.apply((1.9, -1.2, 0.4, 0.1), w), matrix)
 
 
 def test_a_stack_of_matrices_is_its_singles():
-    """Batches share no arithmetic."""
+    """Batches do not affect each other."""
     stack = gaussian(4, 6, 3)
     for function in (
         lambda w: polynomials.apply(polynomials.JORDAN, w),
@@ -78,7 +78,7 @@ def test_the_first_quintic_equioscillates(low, high):
     s = torch.linspace(low, high, 200_001, dtype=DOUBLE)
     error = polynomials.evaluate(polynomial, s) - 1
     peak = error.abs().max()
-    # Where it is within a thousandth of the peak, in order; neighbours of one sign are one extremum.
+    # Where it is within a thousandth of the peak, in order; neighbors of one sign are one extremum.
     signs = error[error.abs() > 0.999 * peak].sign().tolist()
     assert [sign for sign, _ in itertools.groupby(signs)] in ([-1, 1, -1, 1], [1, -1, 1, -1])
 
@@ -99,7 +99,7 @@ def test_ranges_after_five_steps_are_those_computed_elsewhere():
 
 
 def test_muons_polynomial_rests_nowhere_near_one():
-    """Its fixed points repel (slopes -1.58 and 6.47), it maps 1 to .701, and its attractor has spread .363."""
+    """Its fixed points repel (slopes -1.58 and 6.47), it maps 1 to 0.701, and its attractor has spread 0.363."""
     a, b, c = polynomials.JORDAN
     roots = np.sqrt(np.sort(np.roots([c, b, a - 1]).real))
     np.testing.assert_allclose(roots, EXACT["muon"]["fixed points"], rtol=1e-10)
@@ -114,7 +114,7 @@ def test_muons_polynomial_rests_nowhere_near_one():
 
 
 def test_the_spectral_norm_is_exact_where_power_iterations_are_not():
-    """sin(i (j + 1)), 64 x 32: the two largest singular values are .7 % apart, and 20 iterations still err by 1.2 %."""
+    """sin(i (j + 1)), 64 x 32: the two largest singular values are 0.7 % apart; 20 iterations still err by 1.2 %."""
     i, j = torch.arange(1, 65, dtype=DOUBLE)[:, None], torch.arange(1, 33, dtype=DOUBLE)
     matrix = torch.sin(i * (j + 1))
     assert float(polynomials.spectral_norm(matrix)) == pytest.approx(7.83352514235, rel=1e-11)
@@ -131,7 +131,7 @@ def test_a_zero_matrix_stays_zero_when_scaled():
 
 @pytest.mark.parametrize(("d", "k"), [(5, 5), (9, 4), (41, 4), (6, 3)])
 def test_maps_of_skew_matrices_are_those_of_the_whole_matrix(d, k):
-    """exp(A) B and (I - A/2)^-1 (I + A/2) B by scipy, whichever small system is solved inside."""
+    """exp(A) B and (I - A/2)^-1 (I + A/2) B by scipy, whichever small system is solved."""
     base, free = polar(gaussian(d, k)), 0.3 * gaussian(d, k, seed=1)
     skew = (free @ base.mT - base @ free.mT).numpy()
     eye = np.eye(d)
@@ -179,7 +179,7 @@ def test_polar_factor_and_qr_factor_are_those_computed_elsewhere(w53):
 
 
 def test_the_qr_retraction_has_a_positive_diagonal_and_is_the_identity_on_the_manifold():
-    """R = Q^T W has a positive diagonal; matrices with orthonormal columns are left where they are."""
+    """R = Q^T W has a positive diagonal; matrices with orthonormal columns are unchanged."""
     matrix = gaussian(5, 6, 4)
     q = stiefel.qr_retraction(matrix)
     assert bool(((q.mT @ matrix).diagonal(dim1=-2, dim2=-1) > 0).all())
@@ -187,7 +187,7 @@ def test_the_qr_retraction_has_a_positive_diagonal_and_is_the_identity_on_the_ma
 
 
 def test_the_tangent_gradient_is_tangent_and_the_nearest_one():
-    """W^T M is skew, and what was taken off, W S with S symmetric, is orthogonal to every tangent."""
+    """W^T M is skew, and what was subtracted, W S with S symmetric, is orthogonal to every tangent."""
     matrix, gradient = polar(gaussian(6, 3)), gaussian(6, 3, seed=1)
     tangent = stiefel.tangent(matrix, gradient)
     inner = matrix.mT @ tangent
@@ -301,7 +301,7 @@ def counts():
 
 @pytest.mark.parametrize("name", counts())
 def test_operations_are_counted_by_the_formula(name):
-    """Each factorisation once, batches included; torch's own counter sees the products only."""
+    """Each factorization once, batches included; torch's own counter sees only the products."""
     call, expected = counts()[name]
     assert flops.count(call) == pytest.approx(expected, abs=3)
 

@@ -1,4 +1,4 @@
-"""Plausible mistakes, registered by a stranger's plugin, fail the checks that `verify` runs."""
+"""Plausible mistakes, registered by a third-party plugin, fail the checks that `verify` runs."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def _build(instance):
 
 @pytest.mark.parametrize("method", BROKEN)
 def test_a_mistake_fails_the_claims_it_breaks_and_no_other(registry, context, method):
-    """What `verify` would print: an honest stranger passes everything."""
+    """The verdicts of `verify`: a correct third-party method passes everything."""
     request = Request(
         families=("orthogonality",), methods=(method,), tasks=("gaussian-projection",), stages=("verify",)
     )
     failed = set()
     with torch.no_grad():
         for case in build_plan(request, registry).cases:
-            # A random draw a row costs seconds and has its own tests.
+            # A random draw per row costs seconds and has its own tests.
             if case.method.name != method or case.claim == "independent-rows":
                 continue
             case_context = context(

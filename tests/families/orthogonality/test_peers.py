@@ -40,7 +40,7 @@ def test_the_absolute_value_is_not_forgotten():
 
 
 def test_the_spectral_norm_of_a_wide_matrix_is_not_flat():
-    """On the k x k Gram matrix it is at least 1, without gradient wherever all s^2 <= 2; ours sees the smaller one."""
+    """On the k x k Gram matrix it is at least 1, without gradient wherever all s^2 <= 2; ours uses the smaller one."""
     wide = torch.tensor([[1.1, 0.0, 0.0], [0.0, 0.9, 0.0]], dtype=torch.float64)
     assert float(Srip().value(wide)) == pytest.approx(0.21)
     assert float(gradient(Srip(), wide).norm()) > 1
@@ -109,14 +109,14 @@ def test_embeddings_and_norms_are_left_alone():
     "method", [Soft(), Srip(solver="two-step"), SelfOrthogonality(), Ocnn(), WeightDecay(), SpectralNorm()]
 )
 def test_targets_may_come_from_a_generator(method):
-    """They are looked at more than once, which would find an exhausted generator empty."""
+    """They are iterated more than once, which would fail with an exhausted generator."""
     model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
     session = method.attach(target for target in targets_of(model))
     assert [target.name for target in session.targets] == ["0.weight", "1.weight"]
 
 
 def test_a_normalised_model_can_be_copied_and_stored():
-    """Deep copies are independent, and a state goes into a fresh model of the same kind."""
+    """Deep copies are independent, and a state dict loads into a fresh model of the same kind."""
     model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
     SpectralNorm().attach(targets_of(model))
     twin, x = copy.deepcopy(model).eval(), torch.ones(1, 4)
@@ -132,7 +132,7 @@ def test_a_normalised_model_can_be_copied_and_stored():
 
 
 def test_the_normalised_weight_has_norm_one():
-    """After some passes in training mode the largest singular value is 1, and evaluation does not move it."""
+    """After some passes in training mode the largest singular value is 1, and evaluation does not change it."""
     layer = nn.Linear(6, 5)
     SpectralNorm(iterations=5).attach(targets_of(layer))
     for _ in range(20):
@@ -144,7 +144,7 @@ def test_the_normalised_weight_has_norm_one():
 
 
 def test_weight_decay_adds_a_multiple_of_the_weight():
-    """To the gradient, in place, the network's own gradient kept."""
+    """To the gradient, in place, keeping the gradient of the network."""
     layer = nn.Linear(4, 3)
     session = WeightDecay(weight=0.5).attach(targets_of(layer))
     layer(torch.ones(2, 4)).sum().backward()

@@ -74,7 +74,7 @@ def test_value_and_gradient_are_those_of_the_reference(reference, where, penalty
 
 @pytest.mark.parametrize(("gamma", "key"), [(10.0, "SOM_TANH_g10_X7x5"), (1.0, "SOM_TANH_g1_X7x5")])
 def test_the_batch_estimate_of_angles_is_that_of_the_reference(reference, gamma, key):
-    """Value and gradient in W of the smoothed signs of X W, X[a, b] = cos(.3 a (b + 1))."""
+    """Value and gradient in W of the smoothed signs of X W, X[a, b] = cos(0.3 a (b + 1))."""
     expected, w = reference["penalties"]["W53"][key], matrix("W53")
     x = torch.cos(0.3 * torch.arange(1, 8).double()[:, None] * torch.arange(2, 7).double())
     value = SelfOrthogonality(gamma=gamma).batch_value(x @ w)
@@ -86,7 +86,7 @@ def test_the_batch_estimate_of_angles_is_that_of_the_reference(reference, gamma,
 
 @pytest.mark.parametrize("where", SHAPES)
 def test_two_steps_from_ones_on_the_smaller_gram_matrix(reference, where):
-    """|E v| after one normalised step, and its square as the published code returns it."""
+    """|E v| after one normalized step, and its square as the published code returns it."""
     expected = reference["penalties"][where]["two-step"]["gram_min(d,k)"]
     w = matrix(where).detach()
     torch.testing.assert_close(Srip(solver="two-step").value(w), w.new_tensor(expected), rtol=1e-9, atol=0)
@@ -140,7 +140,7 @@ def test_inequalities_between_norms_of_the_gram_error(where):
 
 
 def test_double_soft_has_exactly_twice_the_gradient_of_soft():
-    """So the two differ by their weight and by nothing else."""
+    """So the two differ only by their weight."""
     w, v = matrix("W53"), matrix("W53")
     Soft().value(w).backward()
     DoubleSoft().value(v).backward()
@@ -148,7 +148,7 @@ def test_double_soft_has_exactly_twice_the_gradient_of_soft():
 
 
 def test_off_diagonal_scales_with_the_fourth_power():
-    """It is degenerate without a term for lengths: shrinking W shrinks it to nothing."""
+    """It is degenerate without a term for lengths: shrinking W shrinks it to zero."""
     w = matrix("W53").detach()
     torch.testing.assert_close(OffDiagonal().value(0.5 * w), OffDiagonal().value(w) / 16)
 
@@ -164,7 +164,7 @@ def test_cosines_do_not_see_lengths(method):
     "method", [Coherence(), Cosine(), McEntry(), L1Gram(), OffDiagonal(), SelfOrthogonality(estimator="exact")]
 )
 def test_penalties_of_entries_see_rotations_of_columns(method):
-    """Invariance to the right is for penalties of singular values alone; permutations are free for all."""
+    """Only penalties of singular values are invariant to the right; all are invariant to permutations."""
     w = matrix("W53").detach()
     turn = polar(torch.sin(torch.arange(9.0).double()).reshape(3, 3))
     assert abs(float(method.value(w @ turn) - method.value(w))) > 1e-3
@@ -211,7 +211,7 @@ def test_the_energy_of_opposites_is_that_of_twice_the_columns():
 
 
 def test_the_squared_mean_of_angles_punishes_the_best_frame(reference):
-    """Three lines in the plane: 120 degrees costs 400.7, two of 60 degrees 45.1, and the optimum is no frame at all."""
+    """Three lines in the plane: 120 degrees costs 400.7, two of 60 degrees 45.1, and the optimum is not a frame."""
     facts, method = reference["facts"]["som_optimum"], SelfOrthogonality(estimator="exact")
 
     def lines(*degrees):
@@ -245,7 +245,7 @@ def test_the_penalty_of_a_stack_is_that_of_each_matrix():
 
 @pytest.mark.parametrize("where", ["W53", "W44h"])
 def test_power_iteration_is_a_lower_bound_that_converges(where):
-    """|v^T E v| of a unit vector never passes |E|, and meets it in the end."""
+    """|v^T E v| of a unit vector never exceeds |E|, and reaches it in the end."""
     w = matrix(where).detach()
     exact = float(Srip().value(w))
     values = [float(Srip(solver="power", steps=n).value(w)) for n in (1, 2, 5, 2000)]
@@ -255,10 +255,10 @@ def test_power_iteration_is_a_lower_bound_that_converges(where):
 
 @pytest.mark.parametrize("start", ["rand", "randn"])
 def test_two_steps_underestimate_the_norm_of_gaussian_matrices(start):
-    """Always a lower bound, of 64 x 32 matrices about two thirds; the law of the start does not matter.
+    """Always a lower bound, of 64 x 32 matrices about two thirds; the distribution of the start does not matter.
 
-    A Gaussian W has no preferred direction, so that uniform and normal starts meet the same matrices. On one fixed
-    matrix they differ, by up to .06. Over 400 matrices the mean has a standard error below .005.
+    A Gaussian W has no preferred direction, so that uniform and normal starts see the same matrices. On one fixed
+    matrix they differ, by up to 0.06. Over 400 matrices the mean has a standard error below 0.005.
     """
     generator = torch.Generator().manual_seed(1)
     draws = torch.randn(400, 64, 32, generator=generator).double() / 8

@@ -1,4 +1,4 @@
-"""The projection task counts exactly, and problems of matrices know their optima."""
+"""The projection task counts exactly, and matrix problems have known optima."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def test_steps_to_1e_12_are_the_exact_counts(run, name, method, params, task, ka
 @pytest.mark.slow
 @pytest.mark.parametrize("kappa", ["10", "1000", "1000000"])
 def test_steps_of_slow_descent_are_the_exact_counts(run, kappa):
-    """382 / 500 / 676 steps of gradient descent on |W^T W - I|^2 at rate .01."""
+    """382 / 500 / 676 steps of gradient descent on |W^T W - I|^2 at rate 0.01."""
     found = run("projection", "soft", task_params={"kappa": float(kappa), "rate": 0.01, "steps": 700})
     assert found["steps-to-1e-12"] == found["exact-steps"] == EXACT["steps_to_1e-12"][kappa]["descent at .01"]
 
 
 def test_recursion_and_matrices_agree_for_other_sequences(run):
-    """Polar Express with and without safety, relaxed Bjorck: no other program's counts, but two ways to count."""
+    """Polar Express with and without safety, relaxed Björck: not against another program, but counted in two ways."""
     for method, params in (
         ("polar-express", {}),
         ("polar-express", {"lower": 1e-4, "safety": 1.0, "cushion": 0.0}),
@@ -83,7 +83,7 @@ def test_recursion_and_matrices_agree_for_other_sequences(run):
 
 @pytest.mark.parametrize("method", ["parametrization", "riemannian-sgd", "polar-projection", "orthogonal-init"])
 def test_methods_that_are_done_when_attached_take_no_steps(run, method):
-    """And pay for a decomposition: at least that of singular values."""
+    """They need a decomposition: at least that of singular values."""
     found = run("projection", method)
     assert found["steps-to-1e-12"] == 0
     assert found["flops-to-1e-12"] >= flops.svd(64, 64)
@@ -110,9 +110,9 @@ def test_descent_on_soft_orthogonality_changes_sign_beyond_the_root_of_three(run
 
 
 def test_a_repeated_column_is_mended_by_factorisations_and_not_by_products(run):
-    """Rank k - 1: the smallest singular value stays 0 under every polynomial, the SVD completes the basis.
+    """Rank k - 1: the smallest singular value stays 0 under every polynomial, and the SVD completes the basis.
 
-    Rounding leaves 1e-17 of it, which grows by 1.5 a step: after 30 steps there is nothing to be seen yet.
+    Rounding leaves 1e-17 of it, which grows by 1.5 per step: after 30 steps it is still invisible.
     """
     size = {"d": 12, "k": 6, "start": "repeated", "kappa": 10.0, "steps": 30}
     for method, params in (("soft", {}), ("newton-schulz", {"degree": 3})):
@@ -179,7 +179,7 @@ def test_eigenvector_optima_are_those_computed_elsewhere(build, context):
 
 
 def test_methods_on_the_manifold_reach_the_optimum_of_their_component(run):
-    """Ten starts, both signs of the determinant: the gap in the own component vanishes, the other one is .4239."""
+    """Ten starts, both signs of the determinant: the gap in the start's component vanishes, the other is 0.4239."""
     found = run("procrustes", "riemannian-sgd", replicates=10, lr=0.5)
     assert max(found["component-gap"]) < 1e-12
     assert set(found["determinant"]) == {-1.0, 1.0}
@@ -195,7 +195,7 @@ def test_principal_components_are_found(run):
 
 
 def test_divergence_is_a_result(run):
-    """Soft orthogonality of weight 100 leaves at once: its replicates are censored instead of raising in an SVD."""
+    """Soft orthogonality of weight 100 diverges at once: its replicates are censored instead of raising in an SVD."""
     with pytest.raises(Exception, match="not finite"):
         run("procrustes", "soft", replicates=2, weight=100.0)
 
@@ -251,7 +251,7 @@ def test_half_space_energy_finds_the_icosahedron_and_parametrizations_parseval_f
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_an_orthogonal_flattened_kernel_is_no_orthogonal_convolution(run, stride):
-    """Its flattened norm is 1 and the convolution is off by more than a third; ocnn at the right padding mends it."""
+    """Its flattened norm is 1, the convolution is off by more than a third; ocnn with the right padding repairs it."""
     size = {"stride": stride, "size": 8, "steps": 300}
     held = run("convolution", "parametrization", replicates=3, task_params=size)
     assert max(abs(value - 1) for value in held["flattened-norm"]) < 1e-12
@@ -289,7 +289,7 @@ def test_the_published_identity_of_spectra_holds_at_a_smaller_size(run):
 
 
 def test_the_sign_task_refuses_methods_that_are_no_polynomial(run):
-    """And says which one would do."""
+    """And the error names one that is valid."""
     with pytest.raises(TypeError, match="see polar-express"):
         run("sign-iteration", "soft")
 

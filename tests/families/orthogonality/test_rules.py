@@ -1,4 +1,4 @@
-"""Which methods the tasks of the family leave out, and that third parties' are never left out by our rules."""
+"""Which methods the tasks of the family leave out, and that our rules never leave out methods of third parties."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_method_of_single_precision_runs_in_it():
 
 
 def test_methods_of_third_parties_are_not_skipped(monkeypatch):
-    """Our rules stand at our methods: what a third party's are good for is theirs to say."""
+    """Our rules are declared on our methods: a third party declares what its own methods fit."""
     monkeypatch.syspath_prepend(PLUGINS)
     registry = Registry(load_plugins(["mutants_orthogonality_maps.plugin"]))
     for name in [name for name in sys.modules if name.startswith("mutants_orthogonality_maps")]:

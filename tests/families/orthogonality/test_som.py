@@ -1,4 +1,4 @@
-"""Angles read off the signs of answers: what the estimates of self-orthogonality measure, and their noise."""
+"""Angles estimated from the signs of responses: what the estimates of self-orthogonality measure, and their noise."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def correlation(method, responses):
 @pytest.mark.parametrize("cosine", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("scale", [0.1, 1, 3, 10])
 def test_the_bias_of_the_smoothed_sign(reference, cosine, scale):
-    """Between the cosine and (2 / pi) asin of it, by quadrature; 10^6 samples, five standard errors of (1 - t^2)/n^.5.
+    """Between the cosine and (2 / pi) asin of it, by quadrature; 10^6 samples, five standard errors of (1 - t^2)/n^0.5.
 
     A false alarm once in two million.
     """
@@ -42,7 +42,7 @@ def test_the_bias_of_the_smoothed_sign(reference, cosine, scale):
 def test_the_noise_floor_of_a_batch_at_right_angles(reference):
     """E R = (2 a + b) k (k - 1) / n for signs: 750 + 3.75 at k = 16, n = 64, a = 100, b = 1, over 4,000 batches.
 
-    The tolerance is five standard errors. A planted n - 1 in place of n (1.6 %) is below it; a forgotten factor of 2 or
+    The tolerance is five standard errors. A planted n - 1 instead of n (1.6 %) is below it; a forgotten factor of 2 or
     the split estimate is far beyond.
     """
     values = SelfOrthogonality(gamma=SIGNS).batch_value(normal(4000, 64, 16))
@@ -75,7 +75,7 @@ def test_two_halves_are_unbiased_away_from_right_angles():
 
 @pytest.mark.statistical
 def test_correlated_inputs_bend_the_angle(reference):
-    """S = diag(4, 1): orthogonal neurons (1, 1) and (1, -1) appear at (2 / pi) asin(3 / 5) = .4097; 10^6 samples."""
+    """S = diag(4, 1): orthogonal neurons (1, 1) and (1, -1) appear at (2 / pi) asin(3 / 5) = 0.4097; 10^6 samples."""
     w = torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64) / 2**0.5
     x = normal(1_000_000, 2, seed=1) * torch.tensor([2.0, 1.0])
     expected = next(iter(reference["facts"]["data_bias"].values()))
@@ -85,7 +85,7 @@ def test_correlated_inputs_bend_the_angle(reference):
 
 @pytest.mark.statistical
 def test_positive_inputs_bend_the_angle():
-    """Inputs |N|, d = 16, w_1 = 1 and w_2 = (-15, 1, .., 1) orthogonal: .141, as after a ReLU; 10^6 samples."""
+    """Inputs |N|, d = 16, w_1 = 1 and w_2 = (-15, 1, .., 1) orthogonal: 0.141, as after a ReLU; 10^6 samples."""
     w = torch.ones(16, 2, dtype=torch.float64)
     w[0, 1] = -15
     assert float(w[:, 0] @ w[:, 1]) == 0
@@ -105,13 +105,13 @@ def test_whitened_inputs_give_the_angle_back():
         for step in range(100):
             layer(normal(4000, 2, seed=step) * scale + 3.0 * (estimator == "whitened"))
             values[estimator] = float(session.penalty().detach())
-    # Two ordered pairs of .4097^2, against a floor of 2 / 4000.
+    # Two ordered pairs of 0.4097^2, against a floor of 2 / 4000.
     assert values["batch"] == pytest.approx(2 * 0.4097**2, rel=0.1)
     assert values["whitened"] < 0.01
 
 
 def test_a_stack_is_its_singles():
-    """Each replicate's estimate is that of its own answers."""
+    """Each replicate's estimate is that of its own responses."""
     y = normal(3, 20, 4)
     for estimator in ("batch", "split"):
         method = SelfOrthogonality(estimator=estimator)
@@ -125,7 +125,7 @@ def test_a_split_needs_two_samples():
 
 
 def test_it_listens_to_convolutions_by_patches():
-    """Answers of a convolution are those of its kernel to every patch."""
+    """Responses of a convolution are those of its kernel to every patch."""
     layer = nn.Conv2d(2, 3, 3, stride=2, padding=1, dtype=torch.float64)
     (target,) = targets_of(layer)
     images = normal(4, 2, 6, 6)

@@ -100,7 +100,7 @@ def test_answers_of_a_stack_are_those_of_its_layers(kind):
 
 
 def test_targets_of_a_model_are_its_matrices():
-    """Linear layers, convolutions and plain recurrences, by name; what is excluded is left out with its inside."""
+    """Linear layers, convolutions and plain recurrences, by name; an excluded module is left out with its contents."""
     model = nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU(), nn.Sequential(nn.Linear(4, 4)), nn.RNN(4, 4), nn.LayerNorm(4))
     assert [(t.name, t.kind) for t in targets_of(model)] == [
         ("0.weight", "convolution"),
@@ -115,7 +115,7 @@ def test_targets_of_a_model_are_its_matrices():
 
 
 def test_what_is_no_matrix_is_no_target():
-    """A bias, and a kernel that calls itself linear."""
+    """A bias, and a kernel declared as linear."""
     with pytest.raises(ValueError, match="got 'b'"):
         WeightTarget(name="b", module=nn.Linear(2, 2), tensor="bias")
     with pytest.raises(ValueError, match="linear target"):
@@ -123,7 +123,7 @@ def test_what_is_no_matrix_is_no_target():
 
 
 def test_a_session_needs_targets_and_knows_what_it_does_not_own():
-    """Without an optimizer of its own, every parameter is the loop's."""
+    """Without an optimizer of its own, a method leaves every parameter to the loop."""
     with pytest.raises(ValueError, match="got none"):
         Nothing().attach(())
     model = nn.Linear(3, 2)
@@ -131,7 +131,7 @@ def test_a_session_needs_targets_and_knows_what_it_does_not_own():
 
 
 def test_surroundings_of_ones_own_are_seeded_and_apart():
-    """The same seed gives the same numbers, replicates other ones; the global generator is put back."""
+    """The same seed gives the same numbers, replicates get other ones; the global generator is restored."""
     draws = [Alone(3, replicates=2).noise("method", stack=0).normal(2, 5) for _ in range(2)]
     assert torch.equal(*draws)
     assert not torch.equal(draws[0][0], draws[0][1])
@@ -144,7 +144,7 @@ def test_surroundings_of_ones_own_are_seeded_and_apart():
 
 
 def test_the_penalty_of_a_model_is_the_weighted_sum_over_its_targets():
-    """And of a stack, one value a replicate."""
+    """And of a stack, one value per replicate."""
     model = nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 4))
     targets = targets_of(model)
     expected = 0.5 * sum(Soft().value(t.matrix()) for t in targets)

@@ -1,4 +1,4 @@
-"""The tasks that train: a stack equals its singles, what they measure is what they say, and operations are counted."""
+"""The tasks that train: a stack equals its single replicates, measures are correct, and operations are counted."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_stack_is_its_singles(context, build, task, method):
 
 @pytest.mark.parametrize("task", SMALL)
 def test_all_methods_start_from_the_same_weights_and_see_the_same_data(context, build, task):
-    """At step 0 nothing but the method's own start differs: `none` and `soft` measure the same."""
+    """At step 0 only the start of the method differs: `none` and `soft` measure the same."""
     curves = [
         trained(SMALL[task], build(name), context(task, replicates=(0, 1), dtype="float64")).curve
         for name in ("none", "soft")
@@ -97,7 +97,7 @@ def test_operations_are_those_of_one_replicate(context, build, name):
 
 
 def test_operations_of_a_fully_connected_network(context, build):
-    """6 B (sum of in x out) less the input's own gradient: 2 forward, 2 for weights, 2 for inputs but the first."""
+    """6 B (sum of in x out) less the gradient of the input: 2 forward, 2 for weights, 2 for inputs but the first."""
     ctx = context("digits-mlp")
     DigitsMlp(width=16, depth=2).build(build("none"), ctx).step()
     first, rest = 64 * 16, 16 * 16 + 16 * 10
@@ -105,7 +105,7 @@ def test_operations_of_a_fully_connected_network(context, build):
 
 
 def test_operations_of_the_soft_penalty(context, build):
-    """Two products of d k^2 forwards and back: G = W'W, and 2 W E twice by autograd, 6 d k^2 in all (2 d k^2 each)."""
+    """Two products of d k^2 forward and back: G = W'W, and 2 W E twice by autograd, 6 d k^2 in all (2 d k^2 each)."""
     counts = {}
     for name in ("none", "soft"):
         ctx = context("digits-mlp")
@@ -143,14 +143,14 @@ def test_a_classifier_learns(context, build):
 
 
 def test_the_large_network_is_the_small_one_with_other_sizes(context):
-    """Six hidden layers of 128; the method holds each of them and not the last."""
+    """Six hidden layers of 128; the method holds each of them, but not the last."""
     noise = context("digits-mlp-large").noise("init", stack=0)
     model = DigitsMlpLarge().network(noise, 1)
     assert [target.shape for target in model.targets] == [(128, 64), *[(128, 128)] * 5]
 
 
 def test_measures_are_those_of_the_singular_values():
-    """Singular values 2, 1 give |W'W - I| = 3 and a spread of 2; a lost rank a spread that is large and finite."""
+    """Singular values 2, 1 give |W'W - I| = 3 and a spread of 2; at a loss of rank the spread is large and finite."""
     layer = StackedLinear(torch.tensor([[[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]))
     found = orthogonality((WeightTarget(name="w", module=layer, stacked=True),))
     torch.testing.assert_close(found["orthogonality-error"], torch.tensor([3.0, 1.0]).double())
@@ -183,7 +183,7 @@ def test_the_baseline_of_the_copy_task(reference, delay):
 
 
 def test_sequences_to_copy(context):
-    """Ten symbols, blanks, the marker one step before the answers; the answers are the symbols."""
+    """Ten symbols, blanks, the marker one step before the outputs; the outputs are the symbols."""
     task = CopyMemory(delay=4)
     inputs, answers = task.sequences(context("copy-memory", replicates=(0, 1)).noise("data", stack=0), 2, 5)
     assert inputs.shape == answers.shape == (2, 5, 24)
@@ -207,7 +207,7 @@ def test_a_network_without_memory_meets_the_baseline(context):
 
 
 def test_an_orthogonal_recurrence_beats_the_baseline_of_no_memory(context, build):
-    """300 steps at a delay of 5: recall is out of reach without memory, so that a share below .9 shows some."""
+    """300 steps at a delay of 5: recall is out of reach without memory, so that a share below 0.9 shows some."""
     task = CopyMemory(delay=5, units=32, steps=300)
     found = trained(task, build("orthogonal-init"), context("copy-memory", {"delay": 5})).final
     assert float(found["copy-share"]) < 0.9
@@ -227,7 +227,7 @@ def test_a_parametrized_recurrence_is_computed_once_a_pass(context, build, monke
 
 @pytest.mark.parametrize("width", [8, 32])
 def test_gaussian_layers_lose_what_the_digamma_function_says(context, build, reference, width):
-    """(psi(n/2) + log(2/n)) / 2 nats a layer, and orthogonal ones nothing; five standard errors of the mean."""
+    """(psi(n/2) + log(2/n)) / 2 nats per layer, and zero for orthogonal ones; five standard errors of the mean."""
     expected = (special.digamma(width / 2) + math.log(2 / width)) / 2
     facts = reference["facts"][f"lyapunov_gauss_n={width}"]
     assert expected == pytest.approx(facts["top (typical log-growth per layer)"], rel=1e-9)

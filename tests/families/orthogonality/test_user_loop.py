@@ -1,4 +1,4 @@
-"""Every method of the family in a training loop that knows nothing of the harness."""
+"""Every method of the family in a training loop without the harness."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPECS = [spec for spec in installed.methods("orthogonality") if spec.name not in
 
 
 def loop(method, *, steps=40):
-    """A small regression, all hooks where the documentation puts them; losses and the model."""
+    """A small regression, with all hooks placed as documented; losses and the model."""
     generator = torch.Generator().manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2))
     with torch.no_grad():
@@ -48,7 +48,7 @@ def loop(method, *, steps=40):
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 def test_a_method_trains_a_model_outside_of_the_harness(spec):
-    """The loss falls, and the model gives finite numbers."""
+    """The loss falls, and the outputs of the model are finite."""
     module, _, name = spec.target.partition(":")
     losses, model, _ = loop(getattr(importlib.import_module(module), name)())
     assert losses[-1] < losses[0]
