@@ -30,7 +30,7 @@ _BASELINES = ("geometric", "arithmetic", "none")
 )
 @dataclass(frozen=True, kw_only=True)
 class Vimco:
-    """`sum_i (L - L_-i) grad log q(x_i) + sum_i w_i grad log w(x_i)`, L the bound and w_i normalised weights.
+    """`sum_i (L - L_-i) grad log q(x_i) + sum_i w_i grad log w(x_i)`, L the bound and w_i normalized weights.
 
     L_-i is the bound with the weight of sample i replaced by the mean of the others, so it does not depend on x_i and
     the estimate is unbiased for the gradient of the n-sample bound. The second sum is the direct dependence of the

@@ -67,5 +67,5 @@ class StiefelProblem:
         return lambda: censored(values, training.columns())
 
     def score(self, method: object, ctx: Context) -> float:
-        """Minus the logarithm of the mean gap after training, NaN where it diverged."""
+        """Minus the logarithm of the mean gap after training, NaN if it diverged."""
         return -math.log(trained_mean(self, method, ctx, "optimum-gap"))
