@@ -1,4 +1,4 @@
-"""The smoothing family: smooth stand-ins for max, argmax, sort, top-k and others like them; names load on first use."""
+"""The smoothing family: smooth surrogates of max, argmax, sort, top-k and the like; names load on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of what operators claim: bounds, limits, gradients, and the shape of what they give."""
+"""Checks of what operators claim: bounds, limits, gradients, and properties of their outputs."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 N, K = 5, 2
-"""Entries of a row and of those chosen, wherever a claim is checked; rows of two for operators of two."""
+"""Entries of a row and chosen entries for every check; operators on pairs get rows of two."""
 SOFTNESSES = (0.03, 0.7)
 ROUNDING = 1e-9
 TIGHT = 0.01
-"""A bound is tight that some input reaches up to this share."""
+"""A bound counts as tight if some input reaches it up to this share."""
 STEP, SLOPE_TOLERANCE = 1e-5, 1e-5
-"""Step of central differences, and the error of a derivative that they may have."""
+"""Step of central differences, and the tolerance for derivatives computed with it."""
 
 
-@claim("error-bound", "no input errs by more than is declared for its gap", of="subject", order=10)
+@claim("error-bound", "no error exceeds the bound declared for the gap of the input", of="subject", order=10)
 def error_bound(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The largest excess over the bound declared for an input's gap, among the battery, over max(1, softness)."""
+    """The largest excess over the bound declared for the gap, over the battery, relative to max(1, softness)."""
     worst, count, declared = 0.0, 0, False
     for low, high, found, _, softness in _bounds(bench, ctx):
         unit = max(1.0, softness)
         worst = _largest(worst, float(torch.maximum(low - found, found - high).amax()) / unit)
         count, declared = count + len(found), True
     if not declared:
-        return _evidence("error-bound", None, "no bound is declared")
+        return _evidence("error-bound", None, "the operator declares no bound")
     return _evidence("error-bound", worst, f"largest excess over the declared bound among {count} inputs", n=count)
 
 
-@claim("tight-bound", "some input errs by as much as is declared", of="subject", order=20)
+@claim("tight-bound", "some input reaches the declared bound", of="subject", order=20)
 def tight_bound(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The share of the declared bound that the worst input leaves unused, for its gap or for no gap at all."""
+    """The share of the declared bound that the worst input leaves unused, for its gap or for a gap of 0."""
     shares = []
     for low, high, found, uniform, _ in _bounds(bench, ctx):
         size = torch.maximum(high.abs(), low.abs())
@@ -61,26 +61,26 @@ def tight_bound(bench: Bench, method: object, ctx: Context) -> Evidence:
     return _evidence("tight-bound", max(0.0, 1 - share), note, tolerance=TIGHT)
 
 
-@claim("upper-bound", "the soft value is nowhere below the hard one", of="subject", order=30)
+@claim("upper-bound", "the soft value is never below the hard one", of="subject", order=30)
 def upper_bound(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The most by which the soft value is below the hard one, among the battery."""
+    """The largest amount by which the soft value is below the hard one, over the battery."""
     return _one_sided("upper-bound", bench, ctx, side=1)
 
 
-@claim("lower-bound", "the soft value is nowhere above the hard one", of="subject", order=40)
+@claim("lower-bound", "the soft value is never above the hard one", of="subject", order=40)
 def lower_bound(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The most by which the soft value is above the hard one, among the battery."""
+    """The largest amount by which the soft value is above the hard one, over the battery."""
     return _one_sided("lower-bound", bench, ctx, side=-1)
 
 
 @claim(
     "vertex-exact",
-    "it is the hard function, at no small softness, wherever no error is declared",
+    "the soft value equals the hard one wherever the declared error is 0, at moderate softness too",
     of="subject",
     order=50,
 )
 def vertex_exact(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The largest error where none is declared, at softnesses that are not small."""
+    """The largest error over inputs with a declared error of 0, at moderate softness."""
     worst, count = 0.0, 0
     for low, high, found, _, _ in _bounds(bench, ctx):
         exact = (high <= 0) & (low >= 0)
@@ -88,13 +88,13 @@ def vertex_exact(bench: Bench, method: object, ctx: Context) -> Evidence:
         if bool(exact.any()):
             worst = _largest(worst, float(found[exact].abs().amax()))
     if not count:
-        return _evidence("vertex-exact", 1.0, "no input has a declared error of zero")
-    return _evidence("vertex-exact", worst, f"largest error among {count} inputs where none is declared", n=count)
+        return _evidence("vertex-exact", 1.0, "no input has a declared error of 0")
+    return _evidence("vertex-exact", worst, f"largest error among {count} inputs with a declared error of 0", n=count)
 
 
-@claim("hard-limit", "errors vanish as the softness does", of="subject", order=60)
+@claim("hard-limit", "the error goes to 0 with the softness", of="subject", order=60)
 def hard_limit(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The largest error on random inputs at the last of the softnesses 1e-2, 1e-5 and 1e-8."""
+    """The largest error on random inputs at softness 1e-8; the note also has those at 1e-2 and 1e-5."""
     operator, n = _operator(bench)
     x, noise = generic(operator, n, 64, ctx.noise("noise")), ctx.noise("measure")
     exact = hard(operator.kind, meant(operator, x, noise.at(0)), k=K)
@@ -105,9 +105,9 @@ def hard_limit(bench: Bench, method: object, ctx: Context) -> Evidence:
     return _evidence("hard-limit", errors[-1], note, n=len(x), tolerance=1e-5)
 
 
-@claim("gradient-matches-value", "derivatives are those of the value, by central differences", of="subject", order=70)
+@claim("gradient-matches-value", "the gradient matches central differences of the value", of="subject", order=70)
 def gradient_matches_value(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The largest difference of a derivative along a random direction to central differences of the value."""
+    """The largest difference between a directional derivative and central differences of the value."""
     operator, n = _operator(bench)
     noise, source = ctx.noise("measure"), ctx.noise("noise")
     worst, count = 0.0, 0
@@ -121,45 +121,47 @@ def gradient_matches_value(bench: Bench, method: object, ctx: Context) -> Eviden
         ends = [(weight * applied(operator, x.detach() + h * along, softness, K, noise)) for h in (STEP, -STEP)]
         found = (ends[0] - ends[1]).reshape(len(x), -1).sum(1) / (2 * STEP)
         given = (slope * along).sum(1)
-        # Third derivatives are of the order of softness^-3, and the odd input on a kink has none.
+        # Third derivatives are of order softness^-3; the worst input is dropped because it may lie on a kink.
         scale = 1 + given.abs() + weight.abs().reshape(len(x), -1).sum(1) * (STEP**2 / softness**3) / SLOPE_TOLERANCE
         worst = _largest(worst, float(((found - given).abs() / scale).sort().values[:-1].amax()))
         count += len(x)
-    note = f"largest difference to central differences among {count} directions"
+    note = f"largest difference from central differences among {count} directions"
     return _evidence("gradient-matches-value", worst, note, n=count, tolerance=SLOPE_TOLERANCE)
 
 
 @claim("unit-interval", "weights lie between 0 and 1", of="subject", order=80)
 def unit_interval(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The most by which a weight leaves [0, 1]."""
+    """The largest amount by which a weight lies outside [0, 1]."""
     worst = _largest(*(float(torch.maximum(-value, value - 1).amax()) for value in _values(bench, ctx)))
-    return _evidence("unit-interval", worst, f"weights leave [0, 1] by {worst:.2g}")
+    return _evidence("unit-interval", worst, f"weights lie outside [0, 1] by up to {worst:.2g}")
 
 
-@claim("sums-to-k", "weights sum to the number that is chosen", of="subject", order=90)
+@claim("sums-to-k", "weights sum to the number of chosen entries", of="subject", order=90)
 def sums_to_k(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The most by which the sum of a row misses k, or 1."""
+    """The largest difference between the sum of a row and k (1 for indicators of a single entry)."""
     operator, _ = _operator(bench)
     wanted = K if operator.kind == "top-k" else 1
     worst = _largest(*(float((value.sum(-1) - wanted).abs().amax()) for value in _values(bench, ctx)))
-    return _evidence("sums-to-k", worst, f"sums miss {wanted} by up to {worst:.2g}")
+    return _evidence("sums-to-k", worst, f"sums differ from {wanted} by up to {worst:.2g}")
 
 
 @claim("row-stochastic", "the soft permutation is non-negative, with rows that sum to 1", of="subject", order=100)
 def row_stochastic(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The largest violation of a sign or a row sum, or of the soft order that the matrix should give."""
+    """The largest violation of non-negativity, of a row sum, or of the soft order that the matrix should give."""
     return _stochastic("row-stochastic", bench, ctx, sums=(-1,))
 
 
-@claim("doubly-stochastic", "the same, with columns that sum to 1", of="subject", order=110)
+@claim(
+    "doubly-stochastic", "the soft permutation is row-stochastic, with columns that sum to 1", of="subject", order=110
+)
 def doubly_stochastic(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The same, of column sums too."""
+    """As `row_stochastic`, including column sums."""
     return _stochastic("doubly-stochastic", bench, ctx, sums=(-1, -2))
 
 
-@claim("monotone", "no entry that grows makes the soft value smaller", of="subject", order=120)
+@claim("monotone", "the soft value never decreases as an entry increases", of="subject", order=120)
 def monotone(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """Minus the most negative derivative, among the battery."""
+    """Minus the most negative derivative over the battery."""
     operator, n = _operator(bench)
     noise, worst = ctx.noise("measure"), 0.0
     for index, softness in enumerate(SOFTNESSES):
@@ -172,7 +174,7 @@ def monotone(bench: Bench, method: object, ctx: Context) -> Evidence:
 
 @claim("symmetric", "the order of the entries does not matter", of="subject", order=130)
 def symmetric(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """The largest change when the entries change places: a value should stay, a vector move with them."""
+    """The largest difference after a permutation of the entries: a value must not change, a vector must follow."""
     operator, n = _operator(bench)
     x, noise = generic(operator, n, 32, ctx.noise("noise")), ctx.noise("measure")
     turned = torch.arange(n).roll(1)
@@ -181,12 +183,12 @@ def symmetric(bench: Bench, method: object, ctx: Context) -> Evidence:
         value, moved = (applied(operator, entries, softness, K, noise) for entries in (x, x[:, turned]))
         follows = operator.kind not in {"max", "sort"}
         worst = _largest(worst, float((moved - (value[:, turned] if follows else value)).abs().amax()))
-    return _evidence("symmetric", worst, f"another order of the entries changes the value by {worst:.2g}", n=len(x))
+    return _evidence("symmetric", worst, f"a permutation of the entries changes the result by {worst:.2g}", n=len(x))
 
 
-@claim("expected-softmax", "the mean over its noise is softmax(x / s)", of="subject", order=140)
+@claim("expected-softmax", "the mean over the noise is softmax(x / s)", of="subject", order=140)
 def expected_softmax(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """A t test of the mean of each weight over many samples, corrected for their number."""
+    """A z-test of the mean of each weight over many samples, Bonferroni-corrected."""
     operator, _ = _operator(bench)
     x = torch.tensor([0.3, 0.0, -0.4], dtype=torch.float64).expand(4096, 3)
     values = applied(operator, x, 0.5, K, ctx.noise("measure"))
@@ -202,19 +204,19 @@ def expected_softmax(bench: Bench, method: object, ctx: Context) -> Evidence:
         p=min(1.0, 3 * math.erfc(z / math.sqrt(2))),
         detectable=float(error.max()) * 6,
         tolerance=0.01,
-        note="largest difference of a mean weight to that of softmax",
+        note="largest difference between a mean weight and softmax",
     )
 
 
 @claim(
     "stable",
-    "values are numbers and gradients finite at infinities, ties, one entry, many, and any softness",
+    "no NaN and only finite gradients for infinities, ties, one or many entries, and any softness",
     of="subject",
     always=True,
     order=150,
 )
 def stable(bench: Bench, method: object, ctx: Context) -> Evidence:
-    """How many values are not numbers and gradients not finite, in float64 and float32."""
+    """The number of NaN values and non-finite derivatives, in float64 and float32."""
     operator, n = _operator(bench)
     noise, bad, count = ctx.noise("measure"), 0, 0
     for dtype in (torch.float64, torch.float32):
@@ -223,11 +225,13 @@ def stable(bench: Bench, method: object, ctx: Context) -> Evidence:
                 value, slope = _slope(operator, x, softness, noise)
                 bad += int(value.isnan().sum() + (~slope.isfinite()).sum()) + (value.dtype != dtype)
                 count += 1
-    return _evidence("stable", float(bad), f"{bad} numbers are not finite in {count} extreme cases", n=count)
+    return _evidence(
+        "stable", float(bad), f"{bad} values or derivatives are not finite in {count} extreme cases", n=count
+    )
 
 
 def _slope(operator: Smoothing, x: Tensor, softness: float, noise: Noise) -> tuple[Tensor, Tensor]:
-    """Value and gradient of its sum over finite entries."""
+    """The value, and the gradient of the sum of its finite entries."""
     given = x.clone().requires_grad_()
     with torch.enable_grad():
         value = applied(operator, given, softness, min(K, x.shape[-1]), noise)
@@ -241,13 +245,13 @@ def _extremes(operator: Smoothing, n: int, dtype: torch.dtype) -> list[Tensor]:
     rows += [[inf] * n, [-inf] * n]
     if n > 2:
         rows += [[inf, -inf, *[0.0] * (n - 2)]]
-        # A network has as many layers as entries.
+        # A sorting network has as many layers as entries, so its rows are shorter.
         many = 32 if hasattr(operator, "network") else 512
         rows += [[1.0], [i / many for i in range(many)], [0.0] * many]
     tensors = [torch.tensor([row], dtype=dtype) for row in rows]
     if getattr(operator, "nonnegative", False):
         tensors = [x for x in tensors if bool((x >= 0).all())]
-    # A network of powers of 2 and one that needs all entries finite say so by an error.
+    # A bitonic network raises for sizes that are not powers of 2.
     return [
         x for x in tensors if not (getattr(operator, "network", "") == "bitonic" and x.shape[-1] & (x.shape[-1] - 1))
     ]
@@ -261,15 +265,15 @@ def _operator(bench: Bench) -> tuple[Smoothing, int]:
 
 
 def _bounds(bench: Bench, ctx: Context) -> Iterator[tuple[Tensor, Tensor, Tensor, float | None, float]]:
-    """For each softness: low and high end and found error `[m]`, the largest error at no gap, and the softness.
+    """For each softness: lower and upper bound and error `[m]`, the largest error at a gap of 0, and the softness.
 
-    Nothing where no bound is declared; no largest error where it depends on the input.
+    Yields nothing if no bound is declared; the largest error is None if it depends on the input.
     """
     operator, n = _operator(bench)
     noise = ctx.noise("measure")
     for index, softness in enumerate(SOFTNESSES):
         x = battery(operator, n, K, softness, ctx.fork("bounds", index).noise("noise"))
-        # What the noise adds is taken off before, so that the worst inputs are met.
+        # The noise is subtracted first, so that the perturbed scores are the worst-case inputs.
         x = 2 * x - meant(operator, x, noise.at(0))
         inner = meant(operator, x, noise.at(0))
         found = extent(operator.kind, applied(operator, x, softness, K, noise), hard(operator.kind, inner, k=K))
@@ -313,11 +317,11 @@ def _stochastic(claim: str, bench: Bench, ctx: Context, *, sums: tuple[int, ...]
         worst = _largest(worst, float(-p.amin()), *(float((p.sum(dim) - 1).abs().amax()) for dim in sums))
         order = (p @ x.unsqueeze(-1)).squeeze(-1)
         worst = _largest(worst, float((order - operator.apply(x, softness=softness)).abs().amax()))
-    return _evidence(claim, worst, f"signs, sums and the order it gives are wrong by up to {worst:.2g}")
+    return _evidence(claim, worst, f"signs, sums and the soft order are wrong by up to {worst:.2g}")
 
 
 def _largest(*values: float) -> float:
-    """The largest violation, at least 0; one that is no number is larger than all."""
+    """The largest violation, at least 0; NaN counts as the largest float."""
     return min(max(0.0, *(sys.float_info.max if math.isnan(value) else value for value in values)), sys.float_info.max)
 
 

@@ -1,22 +1,22 @@
-"""What a smooth stand-in is: which hard function it stands for, how it is called, and what it says of its error.
+"""The contract of a smooth operator: which hard function it smooths, how it is called, and how it bounds its error.
 
-Operators differ in what they stand for, so `kind` names the hard function, and only operators of one kind meet in a
-table. Every kind has one signature of `apply`; `softness` s > 0 always means "towards 0 is hard", in the unit of x
-unless an operator says otherwise (1/K of an inverse temperature K, epsilon of a regularisation, 1/p of a norm).
+Operators smooth different functions, so `kind` names the hard function, and a table compares operators of one kind
+only. Every kind has one signature of `apply`; the operator becomes hard as `softness` s > 0 goes to 0, and s is in the
+unit of x unless stated otherwise (1/K for an inverse temperature K, epsilon of a regularization, 1/p of a norm).
 
-    kind      hard function                     apply                                       gives
+    kind      hard function                     apply                                       returns
     max       largest entry                     (x, softness, dim, mask)                    [*batch]
     argmax    its index, from 0                 (x, softness, dim, mask)                    [*batch]
     one-hot   indicator of the largest entry    (x, softness, dim, mask)                    shape of x
-    sample    the same of x plus Gumbel noise   (x, softness, noise, dim, mask)             shape of x
-    cumax     running sum of that indicator     (x, softness, dim, mask)                    shape of x
+    sample    one-hot of x plus Gumbel noise    (x, softness, noise, dim, mask)             shape of x
+    cumax     running sum of one-hot            (x, softness, dim, mask)                    shape of x
     top-k     indicator of the k largest        (x, softness, k, dim, mask)                 shape of x
     sort      entries in ascending order        (x, softness, dim, descending)              shape of x
     rank      rank from 1 of every entry        (x, softness, dim, descending)              shape of x
     relu, abs, step, round, floor               (x, softness)                               shape of x
 
-A mask is True where an entry takes part; so does no entry of minus infinity. A row without entries has the maximum
-minus infinity and an indicator of zeros. Stochastic operators take `noise` besides.
+A mask is True for entries that take part; entries of minus infinity never do. A row without entries has the maximum
+minus infinity and an indicator of zeros. Stochastic operators take `noise` in addition.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 SCALARS = frozenset({"relu", "abs", "step", "round", "floor"})
-"""Kinds that act on each entry alone."""
+"""Kinds that act on each entry separately."""
 KINDS = ("max", "argmax", "one-hot", "sample", "cumax", "top-k", "sort", "rank", *sorted(SCALARS))
 VERTICES = frozenset({"one-hot", "top-k", "cumax", "sample"})
-"""Kinds whose error is the sum of absolute differences; that of the others is the largest one."""
+"""Kinds whose error is the sum of absolute differences; for the others it is the largest one."""
 
 
 class Bound(NamedTuple):
-    """The smallest and the largest error that can occur.
+    """The smallest and the largest possible error.
 
-    For `max` the error is soft minus hard, with its sign; for the indicators (`VERTICES`) the sum of absolute
+    For `max` the error is soft minus hard, with its sign; for the indicators (`VERTICES`) it is the sum of absolute
     differences over a row; for all others the largest absolute difference.
     """
 
@@ -54,7 +54,7 @@ class Smoothing(Protocol):
     """A smooth operator.
 
     Attributes:
-        kind: the hard function it stands for, one of `KINDS`.
+        kind: the hard function that it smooths, one of `KINDS`.
     """
 
     @property
@@ -64,44 +64,44 @@ class Smoothing(Protocol):
 
     @property
     def apply(self) -> Callable[..., Tensor]:
-        """A method `(x, *, softness, ...)` giving the soft value; further keywords by kind, see the module.
+        """A method `(x, *, softness, ...)` that returns the soft value; for the keywords of each kind see the module.
 
-        It leaves x as it is, and raises ValueError where the softness is not positive or x does not fit the kind.
+        It does not modify x, and raises ValueError if the softness is not positive or x is invalid for the kind.
         """
         ...
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:
-        """Bounds of the error over all inputs with that gap, or for `x` where the operator needs to see it.
+        """Bounds on the error over all inputs with this gap, or for `x` if the operator depends on it.
 
         Args:
             n: entries of a row.
-            gap: a distance that the input is known to keep from where the hard function jumps or bends, >= 0; 0 where
-                nothing is known. Largest entry to the next (`max`, `argmax`, `one-hot`, `cumax`, and `sample` after its
-                noise), k-th to the next (`top-k`), closest two entries (`rank`), |x| (`relu`, `abs`, `step`), x to the
-                nearest half-integer (`round`) or integer (`floor`); `sort` uses none.
+            gap: lower bound on the distance from the input to a jump or kink of the hard function, >= 0; 0 if unknown.
+                Largest entry to the next (`max`, `argmax`, `one-hot`, `cumax`, and `sample` after its noise), k-th to
+                the next (`top-k`), closest two entries (`rank`), |x| (`relu`, `abs`, `step`), x to the nearest
+                half-integer (`round`) or integer (`floor`); unused for `sort`.
             softness: as in `apply`.
             x: one input `[n]`.
-            k: of `top-k`.
+            k: number of chosen entries, for `top-k`.
 
         Returns:
-            None where nothing is declared.
+            None if the operator declares no bound.
         """
         ...
 
 
 def checked_softness(softness: float | Tensor, dtype: torch.dtype) -> float | Tensor:
-    """The softness itself; a tensor is taken as it is, since looking at it would wait for its device.
+    """The softness, validated; a tensor is not checked because reading it would synchronize with its device.
 
     Raises:
-        ValueError: it is not positive, not finite, or too small for the dtype, or that is not floating.
+        ValueError: it is not positive, not finite or too small for the dtype, or the dtype is not floating point.
     """
     if not dtype.is_floating_point:
-        raise ValueError(f"x must be floating, got {dtype}; write x.float()")
+        raise ValueError(f"x must be floating point, got {dtype}; write x.float()")
     if isinstance(softness, Tensor):
         return softness
     tiny = torch.finfo(dtype).tiny
     if not tiny <= softness < float("inf"):
-        limit = "for the limit use the hard function" if softness == 0 else f"the least of {dtype} is {tiny:.2g}"
+        limit = "for the limit use the hard function" if softness == 0 else f"the minimum for {dtype} is {tiny:.2g}"
         raise ValueError(f"softness must be positive and finite, got {softness!r}; {limit}")
     return softness
 
@@ -116,7 +116,7 @@ def checked_k(k: int | None, n: int) -> int:
 def arguments(
     operator: Smoothing, *, softness: float, k: int | None = None, noise: Noise | None = None
 ) -> dict[str, Any]:
-    """Keywords of one call of `apply`: `k` for `top-k` alone, `noise` for stochastic operators alone."""
+    """Keywords of one call of `apply`: `k` only for `top-k`, `noise` only for stochastic operators."""
     keywords: dict[str, Any] = {"softness": softness}
     if operator.kind == "top-k":
         keywords["k"] = k
@@ -129,12 +129,12 @@ def fitting(method: object, kind: str) -> Smoothing:
     """The operator of a method for a kind; a method of many kinds has `of(kind)`.
 
     Raises:
-        TypeError: it is no smoothing.
-        ValueError: it stands for another hard function.
+        TypeError: it is not a smooth operator.
+        ValueError: it smooths another hard function.
     """
-    operator = method.of(kind) if hasattr(method, "of") else method  # pyright: ignore[reportAttributeAccessIssue]  # just seen
+    operator = method.of(kind) if hasattr(method, "of") else method  # pyright: ignore[reportAttributeAccessIssue]  # hasattr
     if not isinstance(operator, Smoothing):
-        raise TypeError(f"a smoothing has `kind`, `apply` and `bound`, got {type(method).__name__}")
+        raise TypeError(f"an operator must have `kind`, `apply` and `bound`, got {type(method).__name__}")
     if operator.kind != kind:
-        raise ValueError(f"{type(method).__name__} stands for {operator.kind!r}, and the task wants {kind!r}")
+        raise ValueError(f"{type(method).__name__} smooths {operator.kind!r}, but the task needs {kind!r}")
     return operator

@@ -1,4 +1,4 @@
-"""The hard functions themselves, which the harness compares with, and their gradients where they exist."""
+"""The hard functions, which the harness compares against, and their gradients where they exist."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from .contract import VERTICES, checked_k
 def hard(kind: str, x: Tensor, *, k: int | None = None, descending: bool = False) -> Tensor:
     """The hard function of a kind along the last dimension, with its gradient almost everywhere.
 
-    Ties: `max` shares its gradient among them, indicators and ranks take the first, `step` is 1/2 at 0, `round` goes
-    to even numbers, `floor` is right-continuous. Functions that are constant between jumps have the gradient zero.
+    At ties `max` shares its gradient among the entries, indicators and ranks take the first entry, `step` is 1/2 at 0,
+    `round` rounds to even, `floor` is right-continuous. Piecewise constant functions have a gradient of zero.
 
     Args:
-        kind: one of `KINDS`; for `sample` x holds its noise already.
+        kind: one of `KINDS`; for `sample` x already includes the noise.
         x: [*batch, n].
-        k: of `top-k`.
-        descending: of `sort` and `rank`.
+        k: number of chosen entries, for `top-k`.
+        descending: order of `sort` and `rank`.
 
     Raises:
-        ValueError: an unknown kind, or a k that does not fit.
+        ValueError: the kind is unknown, or k is out of range.
     """
-    # Zeros that hang on x, so that what is constant still has a gradient.
+    # Zeros that depend on x, so that constant results still have a gradient.
     nothing = x.masked_fill(torch.ones_like(x, dtype=torch.bool), 0)
     match kind:
         case "max":
@@ -53,13 +53,13 @@ def hard(kind: str, x: Tensor, *, k: int | None = None, descending: bool = False
             return x.detach().round() + nothing
         case "floor":
             return x.detach().floor() + nothing
-    raise ValueError(f"unknown kind, got {kind!r}")
+    raise ValueError(f"unknown kind {kind!r}")
 
 
 def error(kind: str, soft: Tensor, exact: Tensor) -> Tensor:
-    """The error of each row as tasks score it, [*batch].
+    """The error of each row as scored by tasks, [*batch].
 
-    Absolute difference for `max` and `argmax`, its sum for the indicators, its mean over entries for the others.
+    The absolute difference for `max` and `argmax`, its sum for indicators, its mean over entries for the others.
     """
     difference = (soft - exact).abs()
     if kind in {"max", "argmax"}:
@@ -68,7 +68,7 @@ def error(kind: str, soft: Tensor, exact: Tensor) -> Tensor:
 
 
 def extent(kind: str, soft: Tensor, exact: Tensor) -> Tensor:
-    """The error of each row as bounds state it, see `contract.Bound`, [*batch]."""
+    """The error of each row as in bounds, see `contract.Bound`, [*batch]."""
     if kind == "max":
         return soft - exact
     difference = (soft - exact).abs()
@@ -78,7 +78,7 @@ def extent(kind: str, soft: Tensor, exact: Tensor) -> Tensor:
 
 
 def gap(kind: str, x: Tensor, *, k: int | None = None) -> Tensor:
-    """The gap of each row as `Smoothing.bound` means it, [*batch]."""
+    """The gap of each row as in `Smoothing.bound`, [*batch]."""
     n = x.shape[-1]
     if kind in {"relu", "abs", "step"}:
         return x.abs().amin(-1)

@@ -1,4 +1,4 @@
-"""Base classes of the operators: one signature of `apply` for each kind, with what all of a kind do alike."""
+"""Base classes of the operators: one signature of `apply` per kind, and the code that operators of a kind share."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Operator(ABC):
-    """What every operator of this package has.
+    """Base of every operator of this package.
 
     Attributes:
-        kind: the hard function it stands for.
+        kind: the hard function that it smooths.
         stochastic: whether `apply` takes `noise`.
     """
 
@@ -37,7 +37,7 @@ class MaxOperator(Operator):
     kind: str = "max"
 
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
-        """The soft maximum along `dim`; a row without entries has minus infinity."""
+        """The soft maximum along `dim`; minus infinity for a row without entries."""
         softness = checked_softness(softness, x.dtype)
         row = rows(x, dim=dim, mask=mask)
         return row.value(self.above(row, softness))
@@ -48,10 +48,10 @@ class MaxOperator(Operator):
 
 
 class WeightOperator(Operator):
-    """Anything that is made of weights on the entries of a row."""
+    """An operator that is built from weights on the entries of a row."""
 
     def weigh(self, x: Tensor, softness: float | Tensor, dim: int, mask: Tensor | None) -> Tensor:
-        """The weights with `dim` last; zero for entries that take no part, [*batch, n]."""
+        """The weights with `dim` last, zero for excluded entries, [*batch, n]."""
         softness = checked_softness(softness, x.dtype)
         row = rows(x, dim=dim, mask=mask)
         return row.indicator(self.weights(row.below / softness))
@@ -111,7 +111,7 @@ class TopKOperator(Operator):
         keep = ~entries.isneginf() if mask is None else ~entries.isneginf() & mask.movedim(dim, -1)
         row = rows(finite_ends(entries, softness), dim=-1, mask=keep)
         few = row.keep.sum(-1, keepdim=True) <= k
-        # Rows that need no choice are given one, lest a solver look for what does not exist.
+        # Rows that need no choice get dummy scores, because a solver would search for a threshold that does not exist.
         scores = (row.below / softness).clamp(min=-torch.finfo(x.dtype).max / 8)
         safe = torch.where(few, torch.zeros_like(scores), scores)
         chosen = torch.where(few, torch.ones_like(safe), self.choose(safe, k, softness) if k < safe.shape[-1] else safe)
@@ -128,7 +128,7 @@ class SortOperator(Operator):
     kind: str = "sort"
 
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, descending: bool = False) -> Tensor:
-        """Soft order statistics along `dim`, ascending unless asked otherwise; shape of x."""
+        """Soft order statistics along `dim`, ascending by default; shape of x."""
         softness = checked_softness(softness, x.dtype)
         entries = last(x, dim)
         ordered = self.order(finite_ends(entries, softness), softness)
@@ -143,10 +143,10 @@ class SortOperator(Operator):
 
 
 class MatrixSortOperator(SortOperator):
-    """A soft order that is a soft permutation matrix times the entries."""
+    """A soft order given by a soft permutation matrix times the entries."""
 
     def matrix(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, descending: bool = False) -> Tensor:
-        """Row i holds the weights of the entries in the i-th place; [*batch, n, n], entries along the last."""
+        """Row i holds the weights of the entries for the i-th place; [*batch, n, n], entries last."""
         softness = checked_softness(softness, x.dtype)
         p = self.permutation(finite_ends(last(x, dim), softness), softness)
         return p.flip(-2) if descending else p
@@ -166,7 +166,7 @@ class RankOperator(Operator):
     kind: str = "rank"
 
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, descending: bool = False) -> Tensor:
-        """Soft ranks along `dim` between 1 and n; the smallest entry has rank 1 unless asked otherwise; shape of x."""
+        """Soft ranks along `dim` between 1 and n, rank 1 for the smallest entry by default; shape of x."""
         softness = checked_softness(softness, x.dtype)
         entries = finite_ends(last(x, dim), softness)
         return self.ranks(-entries if descending else entries, softness).movedim(-1, dim)
@@ -177,10 +177,10 @@ class RankOperator(Operator):
 
 
 class ScalarOperator(Operator):
-    """A soft function of each entry alone.
+    """A soft function of each entry separately.
 
     Attributes:
-        reach: |x| in softnesses beyond which it is the hard function in float64.
+        reach: |x| in softnesses beyond which it equals the hard function in float64.
     """
 
     reach: ClassVar[float] = 60.0
@@ -195,7 +195,7 @@ class ScalarOperator(Operator):
 
     @abstractmethod
     def near(self, t: Tensor, softness: float | Tensor) -> Tensor:
-        """The soft function at x = t softness, where |t| is below the reach."""
+        """The soft function at x = t * softness, for |t| below the reach."""
 
     @abstractmethod
     def far(self, x: Tensor) -> Tensor:
@@ -203,14 +203,14 @@ class ScalarOperator(Operator):
 
 
 class SampleOperator(WeightOperator):
-    """A soft indicator of the largest entry of perturbed scores: what it stands for is random, too."""
+    """A soft indicator of the largest entry of perturbed scores: the hard function is random as well."""
 
     kind: str = "sample"
     stochastic: ClassVar[bool] = True
 
     @abstractmethod
     def perturbed(self, x: Tensor, noise: Noise) -> Tensor:
-        """The scores whose largest entry it indicates, shape of x."""
+        """The scores whose largest entry is indicated, shape of x."""
 
     def apply(
         self,

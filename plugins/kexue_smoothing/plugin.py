@@ -1,4 +1,4 @@
-"""What the family registers: itself, and every declaration below this package. Imports neither torch nor a method."""
+"""What the smoothing family registers: itself and every declaration below this package. Imports no torch, no method."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kexue_bench import FamilySpec, discover, hookimpl
 FAMILY = FamilySpec(
     name="smoothing",
     title="Smoothing",
-    summary="Smooth stand-ins for max, argmax, sort, rank, top-k, steps and rounding, at matched error.",
+    summary="Smooth surrogates of max, argmax, sort, rank, top-k, steps and rounding, at matched error.",
     contract="kexue_smoothing.contract:Smoothing",
     precision_metric="gradient-gap",
-    # The one method that stands for every hard function.
+    # The one method that exists for every hard function.
     baseline="softmax",
     headline=("gradient-gap", "smooth-error", "dead-share", "wrong-sign", "softness", "time", "memory"),
 )
@@ -20,5 +20,5 @@ FAMILY = FamilySpec(
 
 @hookimpl
 def kexue_specs() -> Iterable[object]:
-    """The family with its methods, tasks, claims, metrics and published figures."""
+    """The family and every declaration below this package."""
     return [FAMILY, *discover(__package__, family=FAMILY.name)]

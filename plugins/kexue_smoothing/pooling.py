@@ -9,9 +9,9 @@ from torch import Tensor
 def blocks(v: Tensor) -> Tensor:
     """Block number of each entry in the non-decreasing least-squares fit of each row; int64 [*batch, n].
 
-    Blocks of equal means are pooled, too: on that kink the derivative is that of the side where they are one.
-    Whole runs of violating blocks are pooled in one round, which is pooling adjacent violators in another order and so
-    ends at the same solution.
+    Blocks with equal means are pooled too: at this kink the derivative is that of the pooled side. Whole runs of
+    violating blocks are pooled in one round; this only changes the order in which adjacent violators are pooled, so the
+    solution is the same.
     """
     start = torch.ones_like(v, dtype=torch.bool)
     while True:
@@ -27,7 +27,7 @@ def blocks(v: Tensor) -> Tensor:
 
 
 def isotonic(v: Tensor) -> Tensor:
-    """The non-decreasing fit y minimising |y - v|^2 in each row: block means, with their exact gradient; [*batch, n].
+    """The non-decreasing fit y minimizing |y - v|^2 in each row: block means, with their exact gradient; [*batch, n].
 
     >>> isotonic(torch.tensor([1.0, 3.0, 2.0, 4.0])).tolist()
     [1.0, 2.5, 2.5, 4.0]
@@ -38,14 +38,14 @@ def isotonic(v: Tensor) -> Tensor:
 
 
 def project(z: Tensor, w: Tensor) -> Tensor:
-    """Projection of z onto the permutahedron of w: the nearest point to z in the hull of all orders of w.
+    """Projection of z onto the permutahedron of w: the nearest point to z in the convex hull of all permutations of w.
 
     Blondel et al. 2020, arXiv:2002.08871, proposition 3: in the order of z it is z - v with v the non-increasing fit of
-    z - w, both sorted descending.
+    z - w, both sorted in descending order.
 
     Args:
         z: [*batch, n].
-        w: [*batch, n], sorted descending.
+        w: [*batch, n], sorted in descending order.
     """
     ordered, order = z.sort(dim=-1, descending=True, stable=True)
     fit = -isotonic(w - ordered)
@@ -53,7 +53,7 @@ def project(z: Tensor, w: Tensor) -> Tensor:
 
 
 def _means(v: Tensor, number: Tensor) -> Tensor:
-    """Mean of each block at its number, 0 beyond the last; [*batch, n]."""
+    """Mean of each block at the index of its number, 0 beyond the last; [*batch, n]."""
     total = torch.zeros_like(v).scatter_add(-1, number, v)
     count = torch.zeros_like(v).scatter_add(-1, number, torch.ones_like(v))
     return total / count.clamp(min=1)

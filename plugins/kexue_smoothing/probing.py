@@ -1,4 +1,4 @@
-"""Inputs on which claims about operators are checked: random ones, ties, and those where errors are largest."""
+"""Inputs for the checks of claims about operators: random rows, ties, and the rows with the largest errors."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 _DISTANCES = (*(i / 8 for i in range(24)), 3, 4, 5, 7, 10, 20)
-"""In softnesses; dense where mean losses peak."""
+"""In softnesses; dense where errors peak."""
 
 
 def battery(operator: Smoothing, n: int, k: int, softness: float, noise: Noise) -> Tensor:
     """Rows `[m, n]` in float64, on the scale of the softness.
 
     Random rows of several spreads; all entries tied; j entries above or below all others by 0 to 20 softnesses; equal
-    steps; the best at an end with the m farthest others behind it. For functions of single entries, a grid in rows.
+    steps; the largest entry at one end and the m farthest others below it. For scalar kinds, a grid in rows.
     """
     if operator.kind in SCALARS:
         reach = 2.0 if operator.kind in {"round", "floor"} else 12 * softness
         x = torch.linspace(-reach, reach, 80 * n, dtype=torch.float64).reshape(-1, n)
-        # Beside the kink, where a step is furthest from its soft one.
+        # Next to the jump, where the error of a soft step is largest.
         x[0] = 1e-9 * softness + 0.5 * (operator.kind == "round")
         return x
     u = torch.tensor(_DISTANCES, dtype=torch.float64).unsqueeze(-1) * softness
     first = torch.arange(n)
     rows = [noise.normal(6, n).double() * spread * softness for spread in (0.1, 1.0, 10.0)]
-    # The best is the first: hard functions take the first of ties.
+    # The largest entry comes first because hard functions take the first of ties.
     rows += [torch.where(first < above, u, 0.0) for above in sorted({1, k, n - 1})]
     rows += [u * torch.arange(n, dtype=torch.float64), -u * (first == 0)]
     rows += [torch.where(first == 0, 0.0, torch.where(first >= n - m, -u, -1e3 * softness)) for m in range(1, n)]
@@ -46,5 +46,5 @@ def generic(operator: Smoothing, n: int, count: int, noise: Noise) -> Tensor:
 
 
 def applied(operator: Smoothing, x: Tensor, softness: float, k: int, noise: Noise) -> Tensor:
-    """The soft value, by the noise from its start, so that two calls meet the same."""
+    """The soft value, with the noise restarted so that every call uses the same noise."""
     return operator.apply(x, **arguments(operator, softness=softness, k=k, noise=noise.at(0)))

@@ -1,4 +1,4 @@
-"""Rows of numbers made safe: masks, infinities, ties and any softness, without a gradient that is not finite."""
+"""Safe rows of numbers: masks, infinities, ties and any softness, always with finite gradients."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ FAR = 800.0
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Entries below their row's maximum.
+    """Entries relative to the maximum of their row.
 
     Args:
-        below: entry minus the maximum of its row, <= 0; minus infinity where an entry takes no part, [*batch, n].
-        peak: that maximum, 0 where there is none or it is infinite, [*batch, 1]; without a gradient.
-        keep: which entries take part, [*batch, n].
-        limit: what the maximum is where it is not finite, NaN elsewhere, [*batch].
+        below: entry minus the maximum of its row, <= 0; minus infinity for excluded entries, [*batch, n].
+        peak: the maximum, 0 if there is none or it is infinite, [*batch, 1]; detached.
+        keep: whether an entry takes part, [*batch, n].
+        limit: the maximum if it is not finite, else NaN, [*batch].
     """
 
     below: Tensor
@@ -28,25 +28,25 @@ class Rows:
     limit: Tensor
 
     def value(self, relative: Tensor) -> Tensor:
-        """`peak + relative`, and the infinite maximum of a row that has one; [*batch]."""
+        """`peak + relative`, or the infinite maximum of a row that has one; [*batch]."""
         return torch.where(self.limit.isnan(), self.peak.squeeze(-1) + relative, self.limit)
 
     def indicator(self, weights: Tensor) -> Tensor:
-        """The weights, zero on entries that take no part; [*batch, n]."""
+        """The weights, zero for excluded entries; [*batch, n]."""
         return weights.masked_fill(~self.keep, 0)
 
 
 def rows(x: Tensor, *, dim: int, mask: Tensor | None) -> Rows:
     """Entries along `dim`, moved last.
 
-    Where a row holds plus infinity only such entries count, and they are tied.
+    If a row contains plus infinity, only such entries count, and they are tied.
 
     Args:
-        x: floating.
-        mask: True where an entry takes part, of the shape of `x`.
+        x: floating point.
+        mask: True for entries that take part, in the shape of `x`.
 
     Raises:
-        ValueError: x is not floating, has no entries along `dim`, or the mask has another shape.
+        ValueError: x is not floating point, has no entries along `dim`, or the mask has another shape or dtype.
     """
     entries = last(x, dim)
     keep = entries > -torch.inf
@@ -54,7 +54,7 @@ def rows(x: Tensor, *, dim: int, mask: Tensor | None) -> Rows:
         if mask.shape != x.shape or mask.dtype != torch.bool:
             raise ValueError(
                 f"mask must be bool of shape {tuple(x.shape)}, got {mask.dtype} of {tuple(mask.shape)}; "
-                "True is an entry that takes part"
+                "True marks an entry that takes part"
             )
         keep = keep & mask.movedim(dim, -1)
     keep = keep | entries.isnan()
@@ -73,17 +73,17 @@ def last(x: Tensor, dim: int) -> Tensor:
     """`x` with `dim` moved last.
 
     Raises:
-        ValueError: x is not floating, or has no entries along `dim`.
+        ValueError: x is not floating point, or has no entries along `dim`.
     """
     if not x.is_floating_point():
-        raise ValueError(f"x must be floating, got {x.dtype}; write x.float()")
+        raise ValueError(f"x must be floating point, got {x.dtype}; write x.float()")
     if x.ndim == 0 or not x.shape[dim]:
         raise ValueError(f"x needs at least one entry along dim {dim}, got shape {tuple(x.shape)}")
     return x.movedim(dim, -1)
 
 
 def finite_ends(x: Tensor, softness: float | Tensor) -> Tensor:
-    """Infinite entries moved so far beyond the finite ones that nothing is mixed with them; [*batch, n]."""
+    """Infinite entries replaced by finite ones too far away to mix with the others; [*batch, n]."""
     infinite = x.isinf()
     if not bool(infinite.any()):
         return x
@@ -92,7 +92,7 @@ def finite_ends(x: Tensor, softness: float | Tensor) -> Tensor:
     low = torch.where(known.isnan(), torch.inf, known).amin(-1, keepdim=True)
     alone = high < low
     high, low = high.masked_fill(alone, 0), low.masked_fill(alone, 0)
-    # The spread counts too: a method may weigh distances against it.
+    # The spread is included because a method may compare distances with it.
     reach = FAR * torch.as_tensor(softness, dtype=x.dtype, device=x.device) + FAR * (high - low) + 1
     moved = torch.where(x > 0, high + reach, low - reach)
     return torch.where(infinite, moved, x)

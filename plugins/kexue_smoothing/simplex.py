@@ -1,4 +1,4 @@
-"""Maps from scores to the simplex, and the entropies they belong to.
+"""Maps from scores to the simplex, and the corresponding entropies.
 
 All take `u` [*batch, n] with largest entry 0 in every row; minus infinity has weight 0.
 """
@@ -16,17 +16,17 @@ _BISECTIONS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class EntmaxWeights:
-    """Of operators that weigh by entmax.
+    """Base of the operators with entmax weights.
 
     Args:
-        alpha: 1 softmax, 1.5 entmax, 2 sparsemax; any number >= 1.
+        alpha: order of entmax, >= 1: 1 is softmax, 1.5 entmax, 2 sparsemax.
     """
 
     alpha: float
 
     def __post_init__(self) -> None:
         if not self.alpha >= 1:
-            raise ValueError(f"alpha must be >= 1 (1 softmax, 1.5 entmax, 2 sparsemax), got {self.alpha!r}")
+            raise ValueError(f"alpha must be >= 1 (1: softmax, 1.5: entmax, 2: sparsemax), got {self.alpha!r}")
 
     def weights(self, u: Tensor) -> Tensor:
         """Weights of scores `u` with largest entry 0, [*batch, n]."""
@@ -34,13 +34,13 @@ class EntmaxWeights:
 
 
 def softmax(u: Tensor) -> Tensor:
-    """Proportional to exp u."""
+    """Weights proportional to exp u."""
     return torch.softmax(u, -1)
 
 
 def sparsemax(u: Tensor) -> Tensor:
     """Euclidean projection of u onto the simplex (Martins and Astudillo 2016, arXiv:1602.02068)."""
-    # Below -1 the weight is 0 whatever the others are.
+    # At or below -1 the weight is 0 for any other entries.
     u = u.clamp(min=-2)
     with torch.no_grad():
         ordered = u.sort(-1, descending=True).values
@@ -71,7 +71,7 @@ def entmax15(u: Tensor) -> Tensor:
 
 
 def entmax(u: Tensor, alpha: float) -> Tensor:
-    """Entmax of any alpha > 1, [(alpha - 1) u - tau]_+^(1 / (alpha - 1)), tau by bisection; 1 is softmax."""
+    """Entmax for any alpha > 1, [(alpha - 1) u - tau]_+^(1 / (alpha - 1)), tau by bisection; softmax for alpha 1."""
     if alpha == 1:
         return softmax(u)
     if alpha == 1.5:
@@ -88,7 +88,7 @@ def entmax(u: Tensor, alpha: float) -> Tensor:
             total = (v - low - width).clamp(min=0).pow(power).sum(-1, keepdim=True)
             low = torch.where(total >= 1, low + width, low)
         active = v > low
-        # dp / dv of each entry, from which the derivative of tau follows by the implicit function theorem.
+        # dp / dv of each entry; the derivative of tau follows by the implicit function theorem.
         slope = torch.where(active, v - low, 1).pow(power - 1) * active
         share = slope / slope.sum(-1, keepdim=True)
     threshold = low + (share * (v - v.detach())).sum(-1, keepdim=True)
@@ -97,14 +97,14 @@ def entmax(u: Tensor, alpha: float) -> Tensor:
 
 
 def entropy(p: Tensor, alpha: float) -> Tensor:
-    """Tsallis entropy (1 - sum p^alpha) / (alpha (alpha - 1)), Shannon's in nats at alpha 1; [*batch]."""
+    """Tsallis entropy (1 - sum p^alpha) / (alpha (alpha - 1)), Shannon entropy in nats for alpha 1; [*batch]."""
     if alpha == 1:
         return torch.special.entr(p).sum(-1)
     return (1 - p.pow(alpha).sum(-1)) / (alpha * (alpha - 1))
 
 
 def rival_weight(n: int, gap: float, alpha: float) -> float:
-    """Total weight of n - 1 entries that all lie `gap` below the largest: what is most away from it, given the gap."""
+    """Total weight of n - 1 entries that all lie `gap` below the largest: the maximum for the given gap."""
     if n == 1:
         return 0.0
     if alpha == 1:

@@ -1,1 +1,1 @@
-"""One operator, or a few close kin, a file."""
+"""The operators, one or a few related ones per module."""

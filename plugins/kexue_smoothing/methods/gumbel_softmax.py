@@ -1,4 +1,4 @@
-"""A soft sample of a categorical variable."""
+"""Soft samples of a categorical variable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @method(
     "gumbel-softmax",
-    "Weights of x plus Gumbel noise: a soft sample.",
+    "softmax or entmax weights of x plus Gumbel noise, a soft sample",
     needs="sample",
     claims=(*BOUNDED, "unit-interval", "sums-to-k", Claimed(name="vertex-exact", when="alpha > 1")),
     references=("Jang, Gu and Poole 2017, arXiv:1611.01144", "Maddison, Mnih and Teh 2017, arXiv:1611.00712"),
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class GumbelSoftmax(EntmaxWeights, SampleOperator):
-    """entmax_alpha((x + g) / s), g independent standard Gumbel; alpha 1, softmax, in both papers.
+    """entmax_alpha((x + g) / s), g independent standard Gumbel; both papers use alpha 1, softmax.
 
-    The largest x_i + g_i is a sample from the categorical distribution softmax(x), and its indicator is what this
-    stands for, never that of the largest x_i: the error is taken against the sample that the same noise gives, and a
-    gap is one of x + g.
+    The index of the largest x_i + g_i is a sample from the categorical distribution softmax(x). The operator smooths
+    its indicator, not that of the largest x_i: the error is relative to the sample from the same noise, and gaps are
+    those of x + g.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""The hard functions as methods: the floor of every table."""
+"""The hard functions as methods: the reference of every table."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @method(
     "hard",
-    "The hard function itself, with its gradient almost everywhere: the floor of every table.",
+    "the hard function itself, with its gradient almost everywhere, the reference of every table",
     claims=("error-bound",),
     order=20,
 )
 @dataclass(frozen=True, kw_only=True)
 class Hard:
-    """Error 0, and no gradient where it jumps.
+    """The hard function: its error is 0, and it has no gradient at jumps.
 
-    `of(kind)` gives the operator of a kind; its softness changes nothing.
+    `of(kind)` returns the operator of a kind; the softness has no effect.
 
     Examples:
         >>> import torch
@@ -43,16 +43,16 @@ class Hard:
 
 @method(
     "straight-through",
-    "The hard function forwards, the gradient of softmax backwards.",
+    "the hard function in the forward pass, the gradient of softmax in the backward pass",
     needs="training",
     references=("Bengio, Leonard and Courville 2013, arXiv:1308.3432",),
     order=30,
 )
 @dataclass(frozen=True, kw_only=True)
 class StraightThrough:
-    """hard(x) + (soft(x) - its detached self): exact in value, not in gradient.
+    """hard(x) + soft(x) - detach(soft(x)): exact in value, not in gradient.
 
-    `of(kind)` gives the operator of a kind, whose soft one is that of `Softmax`.
+    `of(kind)` returns the operator of a kind; its soft function is that of `Softmax`.
 
     Examples:
         >>> import torch
@@ -70,10 +70,10 @@ class StraightThrough:
 
 @dataclass(frozen=True, kw_only=True)
 class HardOperator:
-    """A hard function called like a soft one.
+    """A hard function with the interface of a soft one.
 
     Attributes:
-        adjustable: False: no softness makes its error larger.
+        adjustable: False, because the softness has no effect on its error.
 
     Args:
         kind: one of `KINDS`.
@@ -111,7 +111,7 @@ class HardSample(HardOperator):
     stochastic = True
 
     def perturbed(self, x: Tensor, noise: Noise) -> Tensor:
-        """The scores whose largest entry it indicates, shape of x."""
+        """The scores whose largest entry is indicated, shape of x."""
         return GumbelSoftmax().perturbed(x, noise)
 
     def apply(self, x: Tensor, *, noise: Noise, softness: float | Tensor = 1.0, dim: int = -1) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]  # samples take noise
@@ -125,7 +125,7 @@ class StraightThroughOperator(HardOperator):
 
     @property
     def surrogate(self) -> Smoothing:
-        """What gives the gradient."""
+        """The operator that provides the gradient."""
         return Softmax().of(self.kind)
 
     def apply(

@@ -18,7 +18,7 @@ from ..words import BOUNDED
 
 @method(
     "logsumexp",
-    "s log sum exp(x / s): an upper bound whose gradient is softmax.",
+    "s log sum exp(x / s), an upper bound whose gradient is softmax",
     needs="max",
     claims=(*BOUNDED, "upper-bound", "monotone", "symmetric"),
     order=50,
@@ -27,8 +27,8 @@ from ..words import BOUNDED
 class LogSumExp(MaxOperator):
     """s log sum_i exp(x_i / s), convex in x; its gradient sums to 1.
 
-    Its error lies between 0 and s log(1 + (n - 1) exp(-gap / s)), at most s log n, which it reaches at ties; in the
-    unit of x.
+    Its error lies between 0 and s log(1 + (n - 1) exp(-gap / s)), at most s log n, attained at ties; s is in the unit
+    of x.
 
     Examples:
         >>> import torch
@@ -48,7 +48,7 @@ class LogSumExp(MaxOperator):
 
 @method(
     "mellowmax",
-    "s log mean exp(x / s): a lower bound, non-expansive.",
+    "s log mean exp(x / s), a non-expansive lower bound",
     needs="max",
     claims=(*BOUNDED, "lower-bound", "monotone", "symmetric"),
     references=("Asadi and Littman 2017, arXiv:1612.05628",),
@@ -56,10 +56,10 @@ class LogSumExp(MaxOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class Mellowmax(MaxOperator):
-    """s log mean_i exp(x_i / s), `LogSumExp` less s log n.
+    """s log mean_i exp(x_i / s), which is `LogSumExp` minus s log n.
 
-    It is a non-expansion: |M(x) - M(y)| is at most the largest |x_i - y_i|. Its error lies between -s log n, when all
-    other entries are far below, and 0, at ties; masked entries do not count in n.
+    It is a non-expansion: |M(x) - M(y)| is at most the largest |x_i - y_i|. Its error lies between -s log n, if all
+    other entries are far below, and 0, at ties; n does not include masked entries.
 
     Examples:
         >>> import torch

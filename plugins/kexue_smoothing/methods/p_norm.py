@@ -1,4 +1,4 @@
-"""A soft maximum by a norm."""
+"""A soft maximum from a norm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..words import BOUNDED
 
 @method(
     "p-norm",
-    "The norm of order 1 / s of entries >= 0: an upper bound.",
+    "norm of order 1 / s of entries >= 0, an upper bound",
     needs={"max", "nonnegative"},
     claims=(*BOUNDED, "upper-bound", "monotone", "symmetric"),
     order=90,
@@ -27,9 +27,9 @@ from ..words import BOUNDED
 class PNorm(Operator):
     """(sum_i x_i^p)^(1 / p) with p = 1 / s.
 
-    Homogeneous in x, so the softness s is a pure number: 1 is the sum, and s < 1 a norm. Its error lies between 0 and
-    (n^s - 1) max, reached at ties; `bound` therefore needs to see x. Computed relative to the maximum, so that no power
-    overflows, and cut at the square root of the largest number; the gradient of a row of zeros is zero.
+    Homogeneous in x, so the softness s is dimensionless: s = 1 is the sum, and s < 1 a norm. Its error lies between 0
+    and (n^s - 1) max, attained at ties, so `bound` needs x. Computed relative to the maximum, so that no power
+    overflows, and capped at the square root of the largest float; the gradient of a row of zeros is zero.
 
     Examples:
         >>> import torch
@@ -44,14 +44,14 @@ class PNorm(Operator):
         """The norm along `dim`, [*batch].
 
         Raises:
-            ValueError: an entry that takes part is negative.
+            ValueError: an entry that is not masked is negative.
         """
         softness = checked_softness(softness, x.dtype)
         row = rows(x, dim=dim, mask=mask)
         entries = (row.below + row.peak).masked_fill(~row.keep, 0)
         if bool((entries < 0).any()):
-            raise ValueError(f"a p-norm stands for the maximum of entries >= 0, got {entries.min().item():g}")
-        # Zeros have no logarithm; a tiny one has the weight zero all the same.
+            raise ValueError(f"p-norm needs entries >= 0, got {entries.min().item():g}")
+        # Zeros have no logarithm; a tiny number has zero weight as well.
         tiny = torch.finfo(x.dtype).tiny
         peak = torch.where(row.peak > 0, row.peak, 1)
         logs = (entries / peak).clamp(min=tiny).log().masked_fill(entries == 0, -torch.inf)
@@ -65,10 +65,10 @@ class PNorm(Operator):
         """See `Smoothing.bound`.
 
         Raises:
-            ValueError: no x was given, and the error has its unit.
+            ValueError: x is missing.
         """
         if x is None:
-            raise ValueError("the error of a p-norm is proportional to the largest entry, got no x")
+            raise ValueError("the error of p-norm is proportional to the largest entry, got no x; pass x")
         largest = float(x.max())
         nearest = 1 - gap / largest if largest > gap else 0.0
         return Bound(0.0, largest * ((1 + (n - 1) * nearest ** (1 / softness)) ** softness - 1))

@@ -18,7 +18,7 @@ from .soft_relu import LAWS
 
 @method(
     "pair-max",
-    "b + relu(a - b) by a smooth rectifier; two entries.",
+    "b + relu(a - b) with a smooth rectifier, for two entries",
     needs={"max", "pair"},
     claims=(
         *BOUNDED,
@@ -35,13 +35,12 @@ from .soft_relu import LAWS
 class PairMax(MaxOperator):
     """b + relu_s(a - b), as in maxout units.
 
-    `law` names the smooth rectifier of `soft_relu`, whose error it inherits: `swish` gives b + (a - b) sigmoid((a - b)
-    / s), `gelu` the smooth maximum unit of the paper, (a + b + (a - b) erf((a - b) / (s sqrt 2))) / 2, `softplus` the
-    logarithm of the sum of two exponentials, `algebraic` (a + b + sqrt((a - b)^2 + s^2)) / 2. All are symmetric in a
-    and b.
+    `law` selects the smooth rectifier of `soft_relu`, whose error it inherits: `swish` is b + (a - b) sigmoid((a - b) /
+    s), `gelu` the smooth maximum unit of the paper, (a + b + (a - b) erf((a - b) / (s sqrt 2))) / 2, `softplus` the
+    log-sum-exp of two entries, `algebraic` (a + b + sqrt((a - b)^2 + s^2)) / 2. All are symmetric in a and b.
 
     Args:
-        law: `gelu`, `swish`, `softplus` or `algebraic`.
+        law: the rectifier, `gelu`, `swish`, `softplus` or `algebraic`.
 
     Examples:
         >>> import torch
@@ -59,18 +58,18 @@ class PairMax(MaxOperator):
         """See `MaxOperator.above`.
 
         Raises:
-            ValueError: rows of another length than 2.
+            ValueError: the rows do not have two entries.
         """
         if row.below.shape[-1] != 2:
-            raise ValueError(f"pair-max takes two entries, got rows of {row.below.shape[-1]}; see logsumexp")
+            raise ValueError(f"pair-max takes two entries, got rows of {row.below.shape[-1]}; use logsumexp")
         first, second = row.below.unbind(-1)
         high, low = torch.maximum(first, second), torch.minimum(first, second)
-        # What takes no part is infinitely far below.
+        # Excluded entries are at minus infinity.
         both = low > -torch.inf
         apart = torch.where(both, low - high, 0)
         return high + torch.where(both, LAWS[self.law]().apply(apart, softness=softness), 0)
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
-        """See `Smoothing.bound`: that of the ReLU, on the side where it lies."""
+        """See `Smoothing.bound`; the bound of the smooth ReLU, with its sign."""
         worst = LAWS[self.law]().bound(1, gap, softness).high
         return Bound(-worst, 0.0) if self.law in {"gelu", "swish"} else Bound(0.0, worst)

@@ -1,4 +1,4 @@
-"""Soft ranks by soft comparisons of all pairs."""
+"""Soft ranks from soft comparisons of all pairs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..kinds import RankOperator
 
 @dataclass(frozen=True, kw_only=True)
 class PairwiseRank(RankOperator):
-    """1/2 + sum_j sigmoid((x_i - x_j) / s), the sum over all j with i itself: one more than the softly smaller ones.
+    """1/2 + sum_j sigmoid((x_i - x_j) / s), the sum over all j including i: one plus the soft count of smaller entries.
 
-    Ranks sum to n (n + 1) / 2. With neighbours at least `gap` apart the error is at most sum_{m=1}^{n-1} sigmoid(-m gap
-    / s), reached at the ends of equal gaps. Equals the expected rank of x + s g, g independent standard Gumbel. Time
-    and memory n^2.
+    Ranks sum to n (n + 1) / 2. If adjacent entries are at least `gap` apart, the error is at most sum_{m=1}^{n-1}
+    sigmoid(-m gap / s), attained at the ends of equally spaced entries. It equals the expected rank of x + s g, g
+    independent standard Gumbel. Time and memory O(n^2).
 
     Examples:
         >>> import torch

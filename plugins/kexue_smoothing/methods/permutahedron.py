@@ -21,7 +21,7 @@ def _descending(n: int, like: Tensor) -> Tensor:
 
 @method(
     "fast-soft-sort",
-    "Projection onto the permutahedron of x.",
+    "projection onto the permutahedron of x",
     needs="sort",
     claims=("error-bound", "hard-limit", "gradient-matches-value", "symmetric", "vertex-exact"),
     references=("Blondel et al. 2020, arXiv:2002.08871",),
@@ -29,11 +29,11 @@ def _descending(n: int, like: Tensor) -> Tensor:
 )
 @dataclass(frozen=True, kw_only=True)
 class FastSoftSort(SortOperator):
-    """argmin over y in the hull of all orders of x of |y - (n, ..., 1) / s|^2, by isotonic regression in n log n.
+    """argmin of |y - (n, ..., 1) / s|^2 over the convex hull of all permutations of x, by isotonic regression.
 
-    With quadratic regularisation; the softness s is epsilon of the paper, in the inverse unit of x. Piecewise linear;
-    exactly the sorted entries while no gap between neighbours exceeds 1 / s, and the whole row less spread than it
-    should be otherwise: its error has no uniform bound, and is at most max x - min x.
+    Quadratic regularization, in O(n log n); the softness s is epsilon of the paper, in the inverse unit of x. Piecewise
+    linear; exactly the sorted entries while no gap between adjacent entries exceeds 1 / s, otherwise shrunk towards
+    their mean: the error has no uniform bound and is at most max x - min x.
 
     Examples:
         >>> import torch
@@ -44,7 +44,7 @@ class FastSoftSort(SortOperator):
     def order(self, x: Tensor, softness: float | Tensor) -> Tensor:
         """See `SortOperator.order`."""
         w = x.sort(-1, descending=True).values
-        # Scaled by s, which moves no minimum and lets s be tiny; shifted, lest the larger numbers eat the smaller.
+        # Scaling by s keeps the minimizer and allows tiny s; centering avoids cancellation.
         centre = w.detach().mean(-1, keepdim=True)
         z = _descending(x.shape[-1], x) / softness
         z = z - z.mean(-1, keepdim=True)
@@ -54,10 +54,10 @@ class FastSoftSort(SortOperator):
         """See `Smoothing.bound`.
 
         Raises:
-            ValueError: no x was given.
+            ValueError: x is missing.
         """
         if x is None:
-            raise ValueError("the error of fast-soft-sort grows with the spread of x, got no x")
+            raise ValueError("the error of fast-soft-sort depends on the spread of x, got no x; pass x")
         ordered = x.sort().values
         widest = float(ordered.diff().max()) if n > 1 else 0.0
         return Bound(0.0, float(ordered[-1] - ordered[0]) if widest * softness > 1 else 0.0)
@@ -65,7 +65,7 @@ class FastSoftSort(SortOperator):
 
 @method(
     "fast-soft-rank",
-    "Projection onto the permutahedron of the ranks.",
+    "projection onto the permutahedron of the ranks",
     needs="rank",
     claims=(*BOUNDED, "symmetric", "vertex-exact"),
     references=("Blondel et al. 2020, arXiv:2002.08871",),
@@ -73,11 +73,11 @@ class FastSoftSort(SortOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class FastSoftRank(RankOperator):
-    """argmin over y in the hull of all orders of (n, ..., 1) of |y - x / s|^2, by isotonic regression in n log n.
+    """argmin of |y - x / s|^2 over the convex hull of all permutations of (n, ..., 1), by isotonic regression.
 
-    With quadratic regularisation; the softness s is epsilon of the paper. Ranks sum to n (n + 1) / 2. Exactly the hard
-    ranks, with gradient zero, once the closest two entries are s apart; at ties each has the mean rank, which is (n -
-    1) / 2 away from the extreme ones.
+    Quadratic regularization, in O(n log n); the softness s is epsilon of the paper. Ranks sum to n (n + 1) / 2. Exactly
+    the hard ranks, with zero gradient, once the closest two entries are s apart; if all entries are tied, each has the
+    mean rank, which is (n - 1) / 2 away from the extreme ranks.
 
     Examples:
         >>> import torch
@@ -88,7 +88,7 @@ class FastSoftRank(RankOperator):
     def ranks(self, x: Tensor, softness: float | Tensor) -> Tensor:
         """See `RankOperator.ranks`."""
         centred = x - x.detach().mean(-1, keepdim=True)
-        # Gaps beyond n softnesses say nothing more, and huge numbers would eat the ranks.
+        # Gaps above n softnesses do not change the result, and huge numbers would cost digits of the ranks.
         z, order = centred.sort(-1)
         steps = (z.diff(dim=-1) / softness).clamp(max=float(x.shape[-1]))
         z = torch.cat([torch.zeros_like(z[..., :1]), steps.cumsum(-1)], -1)

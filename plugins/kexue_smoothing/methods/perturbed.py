@@ -23,7 +23,7 @@ KINDS = ("one-hot", "top-k", "rank")
 
 @method(
     "perturbed",
-    "Mean of hard choices under random perturbations of the scores; score-function gradient.",
+    "mean of hard choices under random perturbations of the scores, with a score-function gradient",
     needs="linear",
     claims=(
         "hard-limit",
@@ -38,14 +38,14 @@ KINDS = ("one-hot", "top-k", "rank")
 class Perturbed:
     """(1 / m) sum over m perturbations z of v(x + s z), v the hard indicator, top-k mask or ranks of scores.
 
-    The gradient is that of the expectation, estimated from the same samples: mean of <upstream, v - its leave-one-out
-    mean> nu(z) / s, nu minus the derivative of the noise's log-density. It is unbiased, and not the derivative of the
-    mean that is returned, which is zero. With Gumbel noise the expected indicator is softmax(x / s). `of(kind)` gives
-    the operator of a kind.
+    The gradient is that of the expectation, estimated from the same samples: the mean of <upstream, v - leave-one-out
+    mean of v> nu(z) / s, where nu is minus the derivative of the log-density of the noise. It is unbiased; the
+    derivative of the returned mean itself is zero. With Gumbel noise the expected indicator is softmax(x / s).
+    `of(kind)` returns the operator of a kind.
 
     Args:
-        samples: m >= 2.
-        distribution: `normal` or `gumbel`.
+        samples: number m of perturbations, >= 2.
+        distribution: of the noise, `normal` or `gumbel`.
 
     Examples:
         >>> import torch
@@ -60,7 +60,7 @@ class Perturbed:
 
     def __post_init__(self) -> None:
         if self.samples < 2:
-            raise ValueError(f"samples must be >= 2, or nothing centres the gradient, got {self.samples}")
+            raise ValueError(f"samples must be >= 2 for the leave-one-out mean, got {self.samples}")
         if self.distribution not in NOISES:
             raise ValueError(f"distribution must be one of {', '.join(NOISES)}, got {self.distribution!r}")
 
@@ -68,16 +68,16 @@ class Perturbed:
         """The operator of a kind.
 
         Raises:
-            ValueError: a kind whose hard function maximises no linear function.
+            ValueError: the hard function of the kind does not maximize a linear function.
         """
         if kind not in KINDS:
-            raise ValueError(f"perturbation smooths {', '.join(KINDS)}, got {kind!r}")
+            raise ValueError(f"perturbed supports the kinds {', '.join(KINDS)}, got {kind!r}")
         return PerturbedOperator(kind=kind, samples=self.samples, distribution=self.distribution)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerturbedOperator:
-    """`Perturbed` for one kind; its declared error is one of expectations.
+    """`Perturbed` for one kind.
 
     Args:
         kind: `one-hot`, `top-k` or `rank`.
@@ -91,18 +91,18 @@ class PerturbedOperator:
     distribution: str
 
     def apply(self, x: Tensor, *, softness: float, noise: Noise, k: int | None = None, dim: int = -1) -> Tensor:
-        """The mean of hard functions along `dim`, shape of x; `k` for `top-k` alone."""
+        """The mean of hard functions along `dim`, shape of x; `k` only for `top-k`."""
         softness = float(checked_softness(softness, x.dtype))
         entries = last(x, dim)
         if self.kind == "top-k":
             checked_k(k, entries.shape[-1])
         draw = noise.normal if self.distribution == "normal" else noise.gumbel
-        # The samples stand second to last, so that a stack of streams keeps its axis in front.
+        # The samples come second to last, so that a stack of streams keeps its axis in front.
         z = draw(*entries.shape[:-1], self.samples, entries.shape[-1]).to(x.dtype)
         return _Perturbed.apply(entries, z, softness, self.kind, k, self.distribution).movedim(-1, dim)
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:
-        """None: errors of single means have no bound below the largest possible one."""
+        """None: the error of a sample mean has no bound below the largest possible error."""
         return None
 
 
@@ -119,7 +119,7 @@ class _Perturbed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-        """Score function with the leave-one-out mean as its baseline."""
+        """Score-function gradient with the leave-one-out mean as baseline."""
         vertices, z = ctx.saved_tensors
         m = vertices.shape[-2]
         scores = (vertices * upstream[0].unsqueeze(-2)).sum(-1, keepdim=True)

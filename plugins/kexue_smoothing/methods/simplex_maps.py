@@ -1,4 +1,4 @@
-"""Soft indicators and soft indices by maps to the simplex."""
+"""Soft indicators and soft indices from maps to the simplex."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..words import BOUNDED, INDICATOR
 
 @method(
     "entmax",
-    "Weights that maximise <p, x> + s H(p), H of order alpha.",
+    "weights that maximize <p, x> + s H(p), H the Tsallis entropy of order alpha",
     needs="one-hot",
     claims=(*INDICATOR, Claimed(name="vertex-exact", when="alpha > 1")),
     references=("Peters, Niculae and Martins 2019, arXiv:1905.05702",),
@@ -25,12 +25,12 @@ from ..words import BOUNDED, INDICATOR
 )
 @dataclass(frozen=True, kw_only=True)
 class Entmax(EntmaxWeights, OneHotOperator):
-    """entmax_alpha(x / s) = argmax over p of <p, x> + s H(p), H Tsallis' entropy of order alpha.
+    """entmax_alpha(x / s) = argmax over p of <p, x> + s H(p), H the Tsallis entropy of order alpha.
 
-    alpha 1 is softmax. Above 1 the weights are sparse and exactly the indicator once the gap is s / (alpha - 1), where
-    their gradient is zero. 2 is `Sparsemax`. The sum of absolute errors is 2 (1 - p_max), largest where all other
-    entries are tied; no bound is uniform, since at ties p is the uniform distribution. Large alpha in float32 loses
-    digits: the weights are powers 1 / (alpha - 1) of small numbers.
+    alpha 1 is softmax. For alpha > 1 the weights are sparse and exactly the indicator, with zero gradient, once the gap
+    is s / (alpha - 1). alpha 2 is `Sparsemax`. The sum of absolute errors is 2 (1 - p_max), largest if all other
+    entries are tied; there is no uniform bound because at ties p is the uniform distribution. Large alpha loses digits
+    in float32: the weights are powers 1 / (alpha - 1) of small numbers.
 
     Examples:
         >>> import torch
@@ -48,7 +48,7 @@ class Entmax(EntmaxWeights, OneHotOperator):
 
 @method(
     "sparsemax",
-    "Euclidean projection of x / s onto the simplex.",
+    "Euclidean projection of x / s onto the simplex",
     needs="one-hot",
     claims=(*INDICATOR, "vertex-exact"),
     references=("Martins and Astudillo 2016, arXiv:1602.02068",),
@@ -73,12 +73,12 @@ class Sparsemax(Entmax):
 
     def __post_init__(self) -> None:
         if self.alpha != 2:
-            raise ValueError(f"sparsemax is entmax at alpha 2, got {self.alpha!r}; see entmax")
+            raise ValueError(f"sparsemax has alpha 2, got {self.alpha!r}; use entmax")
 
 
 @method(
     "soft-argmax",
-    "Mean index under sparsemax or entmax weights.",
+    "mean index under sparsemax or entmax weights",
     needs="argmax",
     claims=(*BOUNDED, Claimed(name="vertex-exact", when="alpha > 1")),
     variants=("soft-argmax[alpha=[2.0,1.5]]",),
@@ -88,8 +88,8 @@ class Sparsemax(Entmax):
 class SoftArgmax(EntmaxWeights, ArgmaxOperator):
     """sum_i i p_i with weights p = entmax_alpha(x / s), entries counted from 0.
 
-    Where two entries compete it points between them, at neither. Its error is largest where the best entry is first (or
-    last) and the m farthest others are tied at the gap, for the worst m.
+    If two entries compete, the index lies between them. The error is largest if the largest entry is first (or last)
+    and the m farthest others are tied at the gap, for the worst m.
 
     Examples:
         >>> import torch
@@ -107,7 +107,7 @@ class SoftArgmax(EntmaxWeights, ArgmaxOperator):
 
 @method(
     "cumax",
-    "Running sums of sparsemax or entmax weights.",
+    "running sums of sparsemax or entmax weights",
     needs="cumax",
     claims=(*BOUNDED, "unit-interval", Claimed(name="vertex-exact", when="alpha > 1")),
     references=("Shen et al. 2019, arXiv:1810.09536",),
@@ -118,8 +118,8 @@ class SoftArgmax(EntmaxWeights, ArgmaxOperator):
 class Cumax(EntmaxWeights, CumaxOperator):
     """sum_{j <= i} p_j with weights p = entmax_alpha(x / s): a soft step from 0 to 1 at the largest entry.
 
-    In ON-LSTM with softmax at s = 1. The sum of its absolute errors is sum_i p_i |i - argmax|, so that its bound is
-    that of `SoftArgmax`.
+    ON-LSTM uses it with softmax at s = 1. The sum of its absolute errors is sum_i p_i |i - argmax|, so it has the bound
+    of `SoftArgmax`.
 
     Examples:
         >>> import torch
@@ -135,7 +135,7 @@ class Cumax(EntmaxWeights, CumaxOperator):
 
 
 def distance_bound(n: int, gap: float, alpha: float) -> Bound:
-    """Largest mean distance of the index from the best one, over the number m of entries tied at the gap."""
-    # The m farthest of n - 1 places are (2 n - m - 1) / 2 away on average.
+    """Largest mean distance of the index from the argmax, over the number m of entries tied at the gap."""
+    # The m farthest of n - 1 entries are (2 n - m - 1) / 2 away on average.
     losses = (rival_weight(m + 1, gap, alpha) * (2 * n - m - 1) / 2 for m in range(1, n))
     return Bound(0.0, max(losses, default=0.0))

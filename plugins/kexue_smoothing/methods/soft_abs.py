@@ -20,7 +20,7 @@ _ERF_WORST = 0.5315969846690391  # where erfc(t) = 2 t exp(-t^2) / sqrt(pi)
 
 @method(
     "soft-abs",
-    "Root, softplus or error-function forms of |x|.",
+    "|x| in root, softplus, tanh or error-function form",
     needs="abs",
     claims=(
         *BOUNDED,
@@ -32,13 +32,14 @@ _ERF_WORST = 0.5315969846690391  # where erfc(t) = 2 t exp(-t^2) / sqrt(pi)
 )
 @dataclass(frozen=True, kw_only=True)
 class SoftAbs(ScalarOperator):
-    """s f(x / s) with f by `law`, and its largest error.
+    """s f(x / s) with f selected by `law`.
 
-    root: sqrt(x^2 + s^2), s above at 0. softplus: s log(exp(x / s) + exp(-x / s)), s log 2 above at 0. tanh: x tanh(x /
-    s), W(1 / e) s = .2785 s below, W Lambert's function. erf: x erf(x / s), .2404 s below.
+    The forms and their largest errors: root: sqrt(x^2 + s^2), s above at 0. softplus: s log(exp(x / s) + exp(-x / s)),
+    s log 2 above at 0. tanh: x tanh(x / s), W(1 / e) s = 0.2785 s below, W the Lambert function. erf: x erf(x / s),
+    0.2404 s below.
 
     Args:
-        law: `root`, `softplus`, `tanh` or `erf`.
+        law: the form, `root`, `softplus`, `tanh` or `erf`.
 
     Examples:
         >>> import torch
@@ -74,7 +75,7 @@ class SoftAbs(ScalarOperator):
         return x.abs()
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
-        """See `Smoothing.bound`: the error at the worst |x| that is not below the gap."""
+        """See `Smoothing.bound`; the largest error over |x| >= gap."""
         t = max(gap / softness, _WORST[self.law])
         miss = {
             "root": lambda: 1 / (math.hypot(t, 1) + t),

@@ -1,4 +1,4 @@
-"""Soft orders by rows of softmax weights."""
+"""Soft orders from rows of softmax weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..words import BOUNDED
 
 @method(
     "softsort",
-    "Softmax over distances to each order statistic.",
+    "softmax over distances to each order statistic",
     needs="sort",
     claims=(*BOUNDED, "symmetric", "row-stochastic"),
     references=("Prillo and Eisenschlos 2020, arXiv:2006.16038",),
@@ -26,11 +26,11 @@ from ..words import BOUNDED
 )
 @dataclass(frozen=True, kw_only=True)
 class SoftSort(MatrixSortOperator):
-    """Row i of the soft permutation: softmax over j of -|x_(i) - x_j| / s, x_(i) the i-th in order (equation 4).
+    """Row i of the soft permutation: softmax over j of -|x_(i) - x_j| / s, x_(i) the i-th order statistic (equation 4).
 
-    Rows sum to 1, and their largest weight stands in the right place at any s; columns do not sum to 1. No soft entry
-    is further than s W((n - 1) / e) from its order statistic, W Lambert's function, reached at an end where all other
-    entries are tied. Time and memory n^2.
+    Rows sum to 1, and their largest weight is in the right place for any s; columns do not sum to 1. Every soft entry
+    is within s W((n - 1) / e) of its order statistic, W the Lambert function; this is attained at an end if all other
+    entries are tied. Time and memory O(n^2).
 
     Examples:
         >>> import torch
@@ -51,7 +51,7 @@ class SoftSort(MatrixSortOperator):
 
 @method(
     "neuralsort",
-    "Softmax rows of a permutation matrix's relaxation.",
+    "softmax rows that relax the permutation matrix of a sort",
     needs="sort",
     claims=(*BOUNDED, "symmetric", "row-stochastic"),
     references=("Grover et al. 2019, arXiv:1903.08850",),
@@ -59,11 +59,11 @@ class SoftSort(MatrixSortOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class NeuralSort(MatrixSortOperator):
-    """Row i, from the largest: softmax over j of ((n + 1 - 2 i) x_j - sum_l |x_j - x_l|) / s (equation 5).
+    """Row i, in descending order: softmax over j of ((n + 1 - 2 i) x_j - sum_l |x_j - x_l|) / s (equation 5).
 
-    Rows sum to 1 and their largest weight stands in the right place at any s; columns do not sum to 1. The score of x_j
-    in the row of x_(i) lies at least |x_(i) - x_j| below the best, so that its error has the bound of `SoftSort`. Time
-    and memory n^2.
+    Rows sum to 1, and their largest weight is in the right place for any s; columns do not sum to 1. The score of x_j
+    in the row of x_(i) is at least |x_(i) - x_j| below the largest, so the error has the bound of `SoftSort`. Time and
+    memory O(n^2).
 
     Examples:
         >>> import torch
@@ -73,7 +73,7 @@ class NeuralSort(MatrixSortOperator):
     """
 
     def permutation(self, x: Tensor, softness: float | Tensor) -> Tensor:
-        """See `MatrixSortOperator.permutation`; x is centred first, which changes no row and keeps products small."""
+        """See `MatrixSortOperator.permutation`; centering x leaves every row unchanged and keeps the products small."""
         n = x.shape[-1]
         x = x - x.detach().mean(-1, keepdim=True)
         distances = (x.unsqueeze(-1) - x.unsqueeze(-2)).abs().sum(-1)
@@ -87,5 +87,5 @@ class NeuralSort(MatrixSortOperator):
 
 
 def softmax_row_bound(n: int, softness: float) -> Bound:
-    """Of a mean distance under weights that fall at least as exp(-distance / s)."""
+    """Bound on the mean distance under weights that decay at least as fast as exp(-distance / s)."""
     return Bound(0.0, softness * float(special.lambertw((n - 1) / math.e).real))

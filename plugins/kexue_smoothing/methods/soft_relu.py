@@ -22,7 +22,7 @@ class ReluOperator(ScalarOperator):
 
     Attributes:
         worst: |x| / s at which the error is largest.
-        side: 1 where it lies above max(x, 0), -1 below.
+        side: 1 if it lies above max(x, 0), -1 if below.
     """
 
     kind: str = "relu"
@@ -34,7 +34,7 @@ class ReluOperator(ScalarOperator):
         return torch.relu(x)
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
-        """See `Smoothing.bound`: the error at the worst |x| that is not below the gap."""
+        """See `Smoothing.bound`; the largest error over |x| >= gap."""
         return Bound(0.0, softness * self.miss(max(gap / softness, self.worst)))
 
     def miss(self, t: float) -> float:
@@ -42,10 +42,10 @@ class ReluOperator(ScalarOperator):
         raise NotImplementedError
 
 
-@method("softplus", "s log(1 + exp(x / s)).", needs="relu", claims=(*BOUNDED, "upper-bound", "monotone"), order=260)
+@method("softplus", "s log(1 + exp(x / s))", needs="relu", claims=(*BOUNDED, "upper-bound", "monotone"), order=260)
 @dataclass(frozen=True, kw_only=True)
 class Softplus(ReluOperator):
-    """s log(1 + exp(x / s)), whose derivative is the sigmoid; above max(x, 0) by at most s log 2.
+    """s log(1 + exp(x / s)), whose derivative is the sigmoid; at most s log 2 above max(x, 0).
 
     Examples:
         >>> import torch
@@ -67,9 +67,9 @@ class Softplus(ReluOperator):
 
 @dataclass(frozen=True, kw_only=True)
 class Swish(ReluOperator):
-    """x sigmoid(x / s), SiLU at s = 1: the softmax-weighted mean of x and 0, below max(x, 0) by at most .2785 s.
+    """x sigmoid(x / s), SiLU at s = 1: the softmax-weighted mean of x and 0, at most 0.2785 s below max(x, 0).
 
-    The constant is W(1 / e), W Lambert's function, reached at |x| = 1.2785 s. Not monotone.
+    The constant is W(1 / e), W the Lambert function, attained at |x| = 1.2785 s. Not monotone.
 
     Examples:
         >>> import torch
@@ -91,7 +91,7 @@ class Swish(ReluOperator):
 
 @method(
     "gelu",
-    "x Phi(x / s).",
+    "x Phi(x / s), Phi the normal distribution function",
     needs="relu",
     claims=(*BOUNDED, "lower-bound"),
     references=("Hendrycks and Gimpel 2016, arXiv:1606.08415",),
@@ -99,9 +99,9 @@ class Swish(ReluOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class Gelu(ReluOperator):
-    """x Phi(x / s), Phi the normal distribution function; below max(x, 0) by at most 0.1700 s, at |x| = 0.7518 s.
+    """x Phi(x / s), Phi the normal distribution function; at most 0.1700 s below max(x, 0), at |x| = 0.7518 s.
 
-    In the paper s = 1. Not monotone.
+    The paper uses s = 1. Not monotone.
 
     Examples:
         >>> import torch
@@ -109,7 +109,7 @@ class Gelu(ReluOperator):
         0.8413
     """
 
-    # Where Phi(t) = -t phi(t), which bisection finds to the last digit.
+    # The |t| with Phi(t) = -t phi(t), by bisection to the last digit.
     worst: ClassVar[float] = 0.7517915246935645
     side: ClassVar[int] = -1
 
@@ -123,13 +123,13 @@ class Gelu(ReluOperator):
 
 
 @method(
-    "squareplus", "(x + sqrt(x^2 + s^2)) / 2.", needs="relu", claims=(*BOUNDED, "upper-bound", "monotone"), order=280
+    "squareplus", "(x + sqrt(x^2 + s^2)) / 2", needs="relu", claims=(*BOUNDED, "upper-bound", "monotone"), order=280
 )
 @dataclass(frozen=True, kw_only=True)
 class Squareplus(ReluOperator):
-    """(x + sqrt(x^2 + s^2)) / 2, without exponentials; above max(x, 0) by at most s / 2.
+    """(x + sqrt(x^2 + s^2)) / 2, without exponentials; at most s / 2 above max(x, 0).
 
-    Its error falls as s^2 / (4 |x|) only, so that no input is without gradient.
+    Its error decays only as s^2 / (4 |x|), so no input has a vanishing gradient.
 
     Examples:
         >>> import torch
@@ -142,7 +142,7 @@ class Squareplus(ReluOperator):
     reach: ClassVar[float] = 1e300
 
     def near(self, t: Tensor, softness: float | Tensor) -> Tensor:
-        """See `ScalarOperator.near`; of two equal forms the one without cancellation."""
+        """See `ScalarOperator.near`; of two equivalent forms the one without cancellation."""
         root = torch.hypot(t, torch.ones_like(t))
         return softness * torch.where(t < 0, 0.5 / (root + t.abs()), 0.5 * (root + t))
 

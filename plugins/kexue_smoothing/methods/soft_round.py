@@ -21,10 +21,10 @@ _SMOOTH_FROM = 4.0
 
 
 class RoundOperator(Operator):
-    """A soft function of the place between two half-integers; `floor` is that of x - 1/2.
+    """A soft function of the position between two half-integers; `floor` applies it to x - 1/2.
 
     Attributes:
-        shift: what is subtracted first.
+        shift: offset that is subtracted first.
     """
 
     kind: str = "round"
@@ -33,21 +33,21 @@ class RoundOperator(Operator):
     def apply(self, x: Tensor, *, softness: float | Tensor) -> Tensor:
         """The soft function of each entry, shape of x."""
         softness = checked_softness(softness, x.dtype)
-        # From here on the dtype holds integers only.
+        # Above 1 / eps the dtype represents integers only.
         large = x.abs() >= 1 / torch.finfo(x.dtype).eps
         safe = torch.where(large, 0, x) - self.shift
-        # In [-1/2, 1/2) beside a half-integer, so that ties are met from one side alone.
+        # The offset lies in [0, 1), so half-integers are approached from one side only.
         base = safe.detach().floor()
         return torch.where(large, hard(self.kind, x), base + self.rise(safe - base, softness))
 
     def rise(self, f: Tensor, softness: float | Tensor) -> Tensor:
-        """The soft function on [0, 1), where the hard one is 0 below 1/2 and 1 above."""
+        """The soft function on [0, 1); the hard one is 0 below 1/2 and 1 above."""
         raise NotImplementedError
 
 
 @method(
     "soft-round",
-    "Rounding by hyperbolic tangents between half-integers.",
+    "rounding by hyperbolic tangents between half-integers",
     needs="round",
     claims=(*BOUNDED, "monotone"),
     references=("Agustsson and Theis 2020, arXiv:2006.09952",),
@@ -57,8 +57,8 @@ class RoundOperator(Operator):
 class SoftRound(RoundOperator):
     """floor(x) + 1/2 + tanh(a r) / (2 tanh(a / 2)), r = x - floor(x) - 1/2, a = 1 / s (equation 3).
 
-    Exact at integers and half-integers, monotone; the identity for large s. At a distance d from the nearest
-    half-integer its error is (1 - tanh(a d) / tanh(a / 2)) / 2 exactly.
+    Exact at integers and half-integers, monotone; the identity for large s. At distance d from the nearest half-integer
+    the error is exactly (1 - tanh(a d) / tanh(a / 2)) / 2.
 
     Examples:
         >>> import torch
@@ -77,10 +77,10 @@ class SoftRound(RoundOperator):
 
 @dataclass(frozen=True, kw_only=True)
 class SoftAssignment(RoundOperator):
-    """sum over integers m of m p_m, p proportional to exp(-(x - m)^2 / s): soft quantisation to the integers.
+    """sum over integers m of m p_m, p proportional to exp(-(x - m)^2 / s): soft quantization to the integers.
 
-    Agustsson et al. 2017, arXiv:1704.00648. Between two integers it is close to sigmoid((2 r) / s) with r the distance
-    from the half-integer; the identity for large s.
+    Agustsson et al. 2017, arXiv:1704.00648. Between two integers it is close to sigmoid((2 r) / s) with r the signed
+    distance from the half-integer; the identity for large s.
 
     Examples:
         >>> import torch
@@ -89,18 +89,18 @@ class SoftAssignment(RoundOperator):
     """
 
     def rise(self, f: Tensor, softness: float | Tensor) -> Tensor:
-        """See `RoundOperator.rise`; integers that are too far to weigh anything are left out."""
+        """See `RoundOperator.rise`; integers with negligible weight are left out."""
         largest = float(torch.as_tensor(softness).max())
         if largest >= _SMOOTH_FROM:
             return f
         reach = 2 + math.ceil(math.sqrt(40 * largest))
         m = torch.arange(-reach, reach + 2, dtype=f.dtype, device=f.device)
-        # The square of f is common to all weights.
+        # The factor exp(-f^2 / s) is common to all weights.
         weights = torch.softmax((2 * f.unsqueeze(-1) - m) * m / softness, -1)
         return weights @ m
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
-        """See `Smoothing.bound`; the sum itself, at the two places that far from a half-integer."""
+        """See `Smoothing.bound`; the error itself, at the two points at distance `gap` from a half-integer."""
         places = torch.tensor([max(0.5 - gap, 0.0), min(0.5 + gap, 1.0)], dtype=torch.float64)
         exact = torch.tensor([0.0, 1.0], dtype=torch.float64)
         return Bound(0.0, float((self.rise(places, softness) - exact).abs().max()))
@@ -108,7 +108,7 @@ class SoftAssignment(RoundOperator):
 
 @method(
     "soft-floor",
-    "Rounding down by hyperbolic tangents between integers.",
+    "rounding down by hyperbolic tangents between integers",
     needs="floor",
     claims=(*BOUNDED, "monotone"),
     references=("Agustsson and Theis 2020, arXiv:2006.09952",),
@@ -116,7 +116,7 @@ class SoftAssignment(RoundOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class SoftFloor(SoftRound):
-    """`SoftRound` of x - 1/2, with the same error at a distance from the nearest integer.
+    """`SoftRound` of x - 1/2, with the same error at the same distance from the nearest integer.
 
     Examples:
         >>> import torch

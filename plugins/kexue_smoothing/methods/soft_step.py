@@ -20,7 +20,7 @@ from ..words import BOUNDED
 
 @method(
     "soft-step",
-    "A distribution function of x / s.",
+    "distribution function of x / s",
     needs="step",
     claims=(*BOUNDED, "monotone", Claimed(name="vertex-exact", when="law == 'linear'")),
     variants=("soft-step[law=[normal,algebraic,cauchy,linear]]",),
@@ -28,14 +28,14 @@ from ..words import BOUNDED
 )
 @dataclass(frozen=True, kw_only=True)
 class SoftStep(ScalarOperator):
-    """F(x / s), F symmetric about 0: from 0 over 1/2 at 0 to 1.
+    """F(x / s), F the distribution function of a distribution symmetric about 0, selected by `law`.
 
     logistic: the sigmoid. normal: Phi. algebraic: (1 + t / sqrt(1 + t^2)) / 2. cauchy: 1/2 + arctan(t) / pi. linear: t
-    + 1/2 within 0 and 1. At a distance d from 0 the error is F(-d / s) exactly; at 0 it is 1/2 whatever s is, so that
-    only its integral vanishes with s: 2 log 2 s for the logistic one. 2 F - 1 is a smooth sign.
+    + 1/2, clamped to [0, 1]. At distance d from 0 the error is exactly F(-d / s); arbitrarily close to 0 it is 1/2 for
+    any s, so only its integral vanishes with s: 2 log 2 s for logistic. 2 F - 1 is a smooth sign.
 
     Args:
-        law: `logistic`, `normal`, `algebraic`, `cauchy` or `linear`.
+        law: the distribution, `logistic`, `normal`, `algebraic`, `cauchy` or `linear`.
 
     Examples:
         >>> import torch

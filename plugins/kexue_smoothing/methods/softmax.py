@@ -1,4 +1,4 @@
-"""The one stand-in that exists for every hard function: a choice becomes softmax weights, and the value their mean."""
+"""The one surrogate that exists for every hard function: softmax weights for a choice, their mean for a value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .weighted_max import WeightedMax
 
 @method(
     "softmax",
-    "A choice becomes softmax weights, and the value their mean: exists for every hard function.",
+    "softmax weights for a choice, their mean for a value, defined for every hard function",
     claims=(
         "error-bound",
         "hard-limit",
@@ -42,20 +42,20 @@ from .weighted_max import WeightedMax
         ),
         Claimed(name="monotone", when="'step' in offers or 'round' in offers or 'floor' in offers"),
     ),
-    references=("Boltzmann weights; each kind's own sources at its operator",),
+    references=("Boltzmann weights; for the sources of each kind see its operator",),
     aliases=("boltzmann",),
     order=10,
 )
 @dataclass(frozen=True, kw_only=True)
 class Softmax:
-    """softmax(scores / s) over what could be chosen, and means under it.
+    """softmax(scores / s) over the possible choices, and means under it.
 
     For `max` it is the softmax-weighted mean of the entries (`WeightedMax` at alpha 1), for `one-hot` the softmax, for
-    `sample` that of perturbed scores (`GumbelSoftmax`), for `argmax` the mean index, for `cumax` the running sum;
-    `sort` has a softmax in every row (`SoftSort`), `rank` one of two in every comparison (`PairwiseRank`), `top-k` a
-    sigmoid between each entry and the threshold; `relu` is the mean of x and 0 (`Swish`), `abs` of x and -x (x tanh(x /
-    s)), `step` the sigmoid, `round` and `floor` the mean of the integers (`SoftAssignment`). It is what one writes
-    first, and the baseline of every table. `of(kind)` gives the operator of a kind.
+    `sample` the softmax of perturbed scores (`GumbelSoftmax`), for `argmax` the mean index, for `cumax` the running
+    sum; `sort` has a softmax in every row (`SoftSort`), `rank` a sigmoid in every comparison (`PairwiseRank`), `top-k`
+    a sigmoid between each entry and the threshold; `relu` is the mean of x and 0 (`Swish`), `abs` that of x and -x (x
+    tanh(x / s)), `step` the sigmoid, `round` and `floor` the mean of the integers (`SoftAssignment`). It is the obvious
+    first choice and the baseline of every table. `of(kind)` returns the operator of a kind.
 
     Examples:
         >>> import torch
@@ -67,7 +67,7 @@ class Softmax:
         """The operator of a kind.
 
         Raises:
-            ValueError: an unknown kind.
+            ValueError: the kind is unknown.
         """
         if kind not in _OPERATORS:
             raise ValueError(f"kind must be one of {', '.join(_OPERATORS)}, got {kind!r}")
@@ -78,7 +78,7 @@ class Softmax:
 class ThresholdSigmoid(TopKOperator):
     """Sigmoid of (x_i - c) / s, c halfway between the k-th and the next entry: a soft mask that need not sum to k.
 
-    The simplest soft top-k; `LogisticTopK` moves c so that the weights sum to k.
+    The simplest soft top-k; `LogisticTopK` shifts c so that the weights sum to k.
 
     Examples:
         >>> import torch

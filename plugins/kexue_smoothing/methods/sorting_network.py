@@ -1,4 +1,4 @@
-"""Soft sorting by networks of relaxed comparisons."""
+"""Soft sorting with networks of relaxed comparisons."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NETWORKS = ("odd-even", "bitonic")
 
 @method(
     "sorting-network",
-    "Odd-even or bitonic network of soft comparisons.",
+    "odd-even or bitonic network of soft comparisons",
     needs="sort",
     claims=(
         "hard-limit",
@@ -38,15 +38,15 @@ NETWORKS = ("odd-even", "bitonic")
 class SortingNetwork(MatrixSortOperator):
     """min(a, b) becomes f a + (1 - f) b with f = F((b - a) / s), in every comparison of the network.
 
-    The steepness of the papers is 1 / s. The soft permutation is a product of such mixtures and so doubly stochastic. F
-    is a distribution function: `logistic`; `logistic-phi`, of the difference over its own absolute value to the power
-    1/4; `cauchy` and `optimal`, by which every comparison is monotone; `normal`. A comparison errs by at most c s, c
-    the largest t F(-t), and sorting is a non-expansion, so that a network of L layers errs by at most L c s; n layers
-    (odd-even) or log2 n (log2 n + 1) / 2 (bitonic, n a power of 2).
+    The steepness in the papers is 1 / s. The soft permutation is a product of such mixtures, hence doubly stochastic. F
+    is a distribution function: `logistic`; `logistic-phi`, of the difference divided by its absolute value to the power
+    1/4; `cauchy` and `optimal`, which make every comparison monotone; `normal`. The error of a comparison is at most c
+    s, c the largest t F(-t), and sorting is a non-expansion, so the error of a network with L layers is at most L c s.
+    L is n (odd-even) or log2 n (log2 n + 1) / 2 (bitonic, n a power of 2).
 
     Args:
         network: `odd-even` or `bitonic`.
-        law: `logistic`, `logistic-phi`, `cauchy`, `optimal` or `normal`.
+        law: the distribution F, `logistic`, `logistic-phi`, `cauchy`, `optimal` or `normal`.
 
     Examples:
         >>> import torch
@@ -73,12 +73,12 @@ class SortingNetwork(MatrixSortOperator):
         return self._run(x, eye.expand(*x.shape, -1), softness)
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:
-        """See `Smoothing.bound`; None for `logistic-phi`, whose comparisons have another unit."""
+        """See `Smoothing.bound`; None for `logistic-phi`, whose softness is in another unit."""
         worst = _WORST.get(self.law)
         return None if worst is None else Bound(0.0, len(layers(n, self.network)) * worst * softness)
 
     def _run(self, x: Tensor, carried: Tensor, softness: float | Tensor) -> Tensor:
-        """The network steered by `x` [*batch, n], applied to every column of `carried` [*batch, n, m]."""
+        """The network with comparisons of `x` [*batch, n], applied to every column of `carried` [*batch, n, m]."""
         carried = torch.cat([x.unsqueeze(-1), carried], -1)
         for low, high in layers(x.shape[-1], self.network):
             a, b = carried[..., list(low), :], carried[..., list(high), :]
@@ -90,10 +90,10 @@ class SortingNetwork(MatrixSortOperator):
 
 @cache
 def layers(n: int, network: str) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-    """Pairs of places (where the smaller goes, where the larger goes) compared at once, layer by layer.
+    """Pairs of places (for the smaller entry, for the larger entry) compared at once, layer by layer.
 
     Raises:
-        ValueError: a bitonic network of a size that is no power of 2.
+        ValueError: the size of a bitonic network is not a power of 2.
     """
     if network == "odd-even":
         return tuple((tuple(range(i % 2, n - 1, 2)), tuple(range(i % 2 + 1, n, 2))) for i in range(n) if n > 1 + i % 2)
@@ -105,7 +105,7 @@ def layers(n: int, network: str) -> tuple[tuple[tuple[int, ...], tuple[int, ...]
         step = block // 2
         while step:
             pairs = [(i, i | step) for i in range(n) if not i & step]
-            # Blocks alternate in direction, but for the last merge.
+            # Blocks alternate in direction, except in the last merge.
             turned = [(j, i) if i & block else (i, j) for i, j in pairs]
             out.append((tuple(i for i, _ in turned), tuple(j for _, j in turned)))
             step //= 2
@@ -114,7 +114,7 @@ def layers(n: int, network: str) -> tuple[tuple[tuple[int, ...], tuple[int, ...]
 
 
 def _phi(d: Tensor, s: float | Tensor) -> Tensor:
-    # Cut where the sigmoid is 0 or 1, lest infinite steepness meet a slope of zero.
+    # Clamped where the sigmoid is 0 or 1, to avoid infinity times a slope of zero.
     return torch.sigmoid((d / s).clamp(-1e30, 1e30) / (d.abs() + 1e-10).pow(0.25))
 
 

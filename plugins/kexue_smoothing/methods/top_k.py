@@ -1,4 +1,4 @@
-"""Soft top-k masks: a threshold that makes soft steps sum to k, and repeated softmax."""
+"""Soft top-k masks: soft steps with a threshold such that they sum to k, and iterated softmax."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _BISECTIONS = 64
 
 
 class ThresholdTopK(TopKOperator):
-    """p_i = F(x_i / s - b), b such that they sum to k: order preserving, in [0, 1].
+    """p_i = F(x_i / s - b), with b such that they sum to k: order preserving, in [0, 1].
 
-    With a gap between the k-th and the next entry the sum of absolute errors is largest where all chosen entries are
-    tied and all others, too.
+    For a given gap between the k-th and the next entry, the sum of absolute errors is largest if all chosen entries are
+    tied and all others are tied.
 
     Attributes:
-        width: gap, in softnesses, from which the weights are exactly the mask.
+        width: gap, in softnesses, from which on the weights are exactly the mask.
     """
 
     width: ClassVar[float] = math.inf
@@ -48,11 +48,11 @@ class ThresholdTopK(TopKOperator):
 
     @abstractmethod
     def slope(self, t: Tensor) -> Tensor:
-        """Its derivative."""
+        """The derivative of F."""
 
     def choose(self, u: Tensor, k: int, softness: float | Tensor) -> Tensor:
         """See `TopKOperator.choose`; the derivative of b by the implicit function theorem."""
-        # Relative to the k-th entry, so that ties there are exact, and cut where F is 0 or 1 in float64.
+        # Relative to the k-th entry, so that ties there are exact, and clamped where F is 0 or 1 in float64.
         reach = math.log(u.shape[-1]) + 40
         last, following = u.detach().topk(k + 1, -1).values[..., -2:].chunk(2, -1)
         gap = last - following
@@ -60,7 +60,7 @@ class ThresholdTopK(TopKOperator):
         u = (u - last).clamp(-edge, edge)
         with torch.no_grad():
             low = self.threshold(u, k)
-            # Any b of a whole interval does there; in its middle no entry sits on a kink.
+            # Any b in a whole interval is a solution then; in its middle no entry lies on a kink.
             low = torch.where(gap >= self.width, -(gap.clamp(max=reach) + 1) / 2, low)
             weight = self.slope(u - low)
             share = weight / weight.sum(-1, keepdim=True).clamp(min=torch.finfo(u.dtype).tiny)
@@ -70,7 +70,7 @@ class ThresholdTopK(TopKOperator):
         """See `Smoothing.bound`."""
         if k >= n:
             return Bound(0.0, 0.0)
-        # All chosen entries at t, all others a gap below: k (1 - F(t)) = (n - k) F(t - gap), whose left side falls.
+        # All chosen entries at t, all others a gap below: k (1 - F(t)) = (n - k) F(t - gap); the left side decreases.
         apart = gap / softness
         low, high = -60.0 - math.log(n), 60.0 + math.log(n) + min(apart, 60.0)
         for _ in range(_BISECTIONS):
@@ -80,12 +80,12 @@ class ThresholdTopK(TopKOperator):
 
     @abstractmethod
     def tail(self, t: float, *, below: bool = False) -> float:
-        """1 - F(t), or F(-t) where `below`."""
+        """1 - F(t), or F(-t) if `below`."""
 
 
 @method(
     "lapsum",
-    "Laplace distribution functions that sum to k.",
+    "Laplace distribution functions that sum to k",
     needs="top-k",
     claims=INDICATOR,
     references=("Struski et al. 2025, arXiv:2503.06242",),
@@ -95,8 +95,8 @@ class ThresholdTopK(TopKOperator):
 class LapSum(ThresholdTopK):
     """F(x_i / s - b), F(t) = exp(t) / 2 below 0 and 1 - exp(-t) / 2 above.
 
-    Between two entries in order the sum is a quadratic in exp(b), so that sorting once gives b in closed form, in n log
-    n.
+    Between two adjacent entries the equation for the sum is quadratic in exp(b), so b has a closed form after one sort,
+    in O(n log n).
 
     Examples:
         >>> import torch
@@ -121,13 +121,13 @@ class LapSum(ThresholdTopK):
         rest = torch.logcumsumexp(y.flip(-1), -1).flip(-1)
         below = torch.cat([torch.exp(rest[..., 1:] - y[..., :-1]), torch.zeros_like(y[..., :1])], -1)
         count = torch.arange(1, n + 1, dtype=u.dtype, device=u.device)
-        # What F(u - b) sums to at b = y_m, for every m.
+        # The sum of F(u - b) at b = y_m, for every m.
         sums = count - above / 2 + below / 2
         m = (sums <= k).sum(-1, keepdim=True)
         a, c, top = (part.gather(-1, (m - 1).clamp(min=0)) for part in (above, below, y))
         more = (m - k).to(u.dtype)
         root = torch.sqrt(more.square() + a * c)
-        # Of two equal forms of the positive root the one without cancellation.
+        # Of two equivalent forms of the positive root the one without cancellation.
         z = torch.where(more > 0, (more + root) / a, c / (root - more).clamp(min=torch.finfo(u.dtype).tiny))
         first = rest[..., :1] - math.log(2 * k)
         return torch.where(m > 0, top + torch.log(z), first)
@@ -143,7 +143,7 @@ class LapSum(ThresholdTopK):
 
 @method(
     "logistic-top-k",
-    "Sigmoids that sum to k: the most entropic weights.",
+    "sigmoids that sum to k, the weights of maximum entropy",
     needs="top-k",
     claims=INDICATOR,
     references=("Amos et al. 2019, arXiv:1906.08707",),
@@ -151,10 +151,10 @@ class LapSum(ThresholdTopK):
 )
 @dataclass(frozen=True, kw_only=True)
 class LogisticTopK(ThresholdTopK):
-    """sigmoid(x_i / s - b): the weights in [0, 1] of sum k with the largest <p, x> + s H(p).
+    """sigmoid(x_i / s - b): the weights in [0, 1] with sum k that maximize <p, x> + s H(p).
 
-    H is the sum of binary entropies (the limited multi-label projection of the paper). At half the softness it is what
-    Sinkhorn iterations of `SinkhornTopK` converge to.
+    H is the sum of binary entropies (the limited multi-label projection of the paper). At half the softness it is the
+    limit of the Sinkhorn iterations of `SinkhornTopK`.
 
     Examples:
         >>> import torch
@@ -177,16 +177,16 @@ class LogisticTopK(ThresholdTopK):
 
 @method(
     "projection-top-k",
-    "Euclidean projection onto the weights that sum to k.",
+    "Euclidean projection onto the weights that sum to k",
     needs="top-k",
     claims=(*INDICATOR, "vertex-exact"),
     order=230,
 )
 @dataclass(frozen=True, kw_only=True)
 class ProjectionTopK(ThresholdTopK):
-    """F(x_i / s - b), F(t) = t cut to [0, 1]: sparse, sparsemax at k = 1.
+    """F(x_i / s - b), F(t) = t clamped to [0, 1]: sparse, and sparsemax at k = 1.
 
-    Exactly the mask, with gradient zero, once the gap between the k-th and the next entry is s.
+    Exactly the mask, with zero gradient, once the gap between the k-th and the next entry is s.
 
     Examples:
         >>> import torch
@@ -211,7 +211,7 @@ class ProjectionTopK(ThresholdTopK):
 
 @method(
     "iterative-top-k",
-    "Softmax k times, each without what was chosen before.",
+    "k rounds of softmax, each without the previous choices",
     needs="top-k",
     claims=("error-bound", "hard-limit", "gradient-matches-value", "sums-to-k", "symmetric"),
     references=("Xie and Ermon 2019, arXiv:1901.10517", "Plotz and Roth 2018, arXiv:1810.12575"),
@@ -219,10 +219,10 @@ class ProjectionTopK(ThresholdTopK):
 )
 @dataclass(frozen=True, kw_only=True)
 class IterativeTopK(TopKOperator):
-    """Sum of k weights p = softmax(a / s): from a = x, after each one a <- a + log(1 - p).
+    """Sum of k weight vectors p = softmax(a / s), starting from a = x, with a <- a + log(1 - p) after each.
 
-    Scaling x and s together changes it, since the logarithm has no unit. Sums to k; single weights can exceed 1, so
-    that the error has no better bound than 2 k.
+    Not invariant to a common scaling of x and s, because the logarithm is dimensionless. Sums to k; single weights can
+    exceed 1, so the error has no better bound than 2 k.
 
     Examples:
         >>> import torch
@@ -237,7 +237,7 @@ class IterativeTopK(TopKOperator):
             p = torch.softmax(a, -1)
             total = total + p
             best = p.detach().argmax(-1, keepdim=True)
-            # 1 - p of the best weight is nothing but the others, which no subtraction from 1 can tell.
+            # 1 - p of the largest weight is the sum of the others; subtracting from 1 would cancel.
             others = torch.logsumexp(a.scatter(-1, best, -torch.inf), -1, keepdim=True)
             rest = torch.log1p(-p.scatter(-1, best, 0)).scatter(-1, best, others - torch.logsumexp(a, -1, keepdim=True))
             a = a + rest / softness
@@ -251,7 +251,7 @@ class IterativeTopK(TopKOperator):
 
 @method(
     "sinkhorn-top-k",
-    "Entropic optimal transport to 0 and 1, by Sinkhorn iterations.",
+    "entropic optimal transport to 0 and 1, by Sinkhorn iterations",
     needs="top-k",
     claims=("hard-limit", "gradient-matches-value", "unit-interval", "symmetric"),
     references=("Xie et al. 2020, arXiv:2002.06504",),
@@ -259,14 +259,14 @@ class IterativeTopK(TopKOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class SinkhornTopK(TopKOperator):
-    """n entries are transported to the two places y = 0 and 1, with cost (x_i - y)^2 and regularisation s.
+    """n entries are transported to the two points y = 0 and 1, with cost (x_i - y)^2 and regularization s.
 
-    The plan is of the form sigmoid((2 x_i - 1) / s + b), so that it converges to `LogisticTopK` at softness s / 2, the
-    faster the larger s is; after finitely many iterations the weights sum to k only nearly. Differentiated through its
+    The plan has the form sigmoid((2 x_i - 1) / s + b), so it converges to `LogisticTopK` at softness s / 2, faster for
+    larger s; after finitely many iterations the weights sum to k only approximately. The gradient is taken through the
     iterations.
 
     Args:
-        iterations: pairs of updates, >= 1.
+        iterations: number of update pairs, >= 1.
 
     Examples:
         >>> import torch
@@ -283,12 +283,12 @@ class SinkhornTopK(TopKOperator):
     def choose(self, u: Tensor, k: int, softness: float | Tensor) -> Tensor:
         """See `TopKOperator.choose`.
 
-        The update of the rows is p_i = sigmoid(2 u_i - c), that of the places c <- c + log of the odds of what the rows
-        give over what they should give.
+        The row update is p_i = sigmoid(2 u_i - c); the column update adds to c the log-odds of the transported mass
+        minus the log-odds of the required mass.
         """
         n = u.shape[-1]
         ordered = u.topk(k + 1, -1).values
-        # Any start converges; between the k-th and the next entry it has least to go.
+        # Any start converges; the middle between the k-th and the next entry is close to the solution.
         c = ordered[..., -2:].sum(-1, keepdim=True)
         for _ in range(self.iterations):
             t = 2 * u - c
@@ -298,5 +298,5 @@ class SinkhornTopK(TopKOperator):
         return torch.sigmoid(2 * u - c)
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound | None:
-        """None: how far the iterations are from their limit depends on x."""
+        """None: the distance of the iterations from their limit depends on x."""
         return None

@@ -1,4 +1,4 @@
-"""Soft maxima as a weighted mean of the entries, or as the optimum of a regularised choice of weights."""
+"""Soft maxima as a weighted mean of the entries, or as the optimum of a regularized choice of weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _THIRDS = 60
 
 @method(
     "weighted-max",
-    "Mean of the entries under sparsemax or entmax weights.",
+    "mean of the entries under sparsemax or entmax weights",
     needs="max",
     claims=(*BOUNDED, "lower-bound", "symmetric", Claimed(name="vertex-exact", when="alpha > 1")),
     references=("Martins and Astudillo 2016, arXiv:1602.02068",),
@@ -33,13 +33,13 @@ _THIRDS = 60
 )
 @dataclass(frozen=True, kw_only=True)
 class WeightedMax(EntmaxWeights, MaxOperator):
-    """sum_i p_i x_i with weights p = entmax_alpha(x / s), within the entries' range.
+    """sum_i p_i x_i with weights p = entmax_alpha(x / s), within the range of the entries.
 
-    alpha 1 is the softmax-weighted (Boltzmann) mean. Its error is at least -s W((n - 1) / e), W Lambert's function,
-    reached where all other entries lie s (1 + W) below: less than the s log n of `LogSumExp`. Sparsemax (alpha 2)
-    reaches -s (1 - 1/n) / 4 and is exact once the gap is s / (alpha - 1). Not monotone: its gradient p_i (1 + (x_i -
-    value) / s) at alpha 1 can be negative. Regularised choices (`EntmaxMax`) are monotone. For alpha other than 1 and 2
-    the bound is the worst of equal gaps, found numerically.
+    alpha 1 is the softmax-weighted (Boltzmann) mean. Its error is at least -s W((n - 1) / e), W the Lambert function,
+    attained if all other entries lie s (1 + W) below: smaller than the s log n of `LogSumExp`. Sparsemax (alpha 2)
+    attains -s (1 - 1/n) / 4 and is exact once the gap is s / (alpha - 1). Not monotone: at alpha 1 the gradient p_i (1
+    + (x_i - value) / s) can be negative. Regularized choices (`EntmaxMax`) are monotone. For alpha other than 1 and 2
+    the bound is the worst case of equal gaps, found numerically.
 
     Examples:
         >>> import torch
@@ -56,7 +56,7 @@ class WeightedMax(EntmaxWeights, MaxOperator):
         return (p * row.below.masked_fill(~row.keep, 0)).sum(-1)
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
-        """See `Smoothing.bound`; the worst entries lie all at one distance, the given gap or the worst beyond it."""
+        """See `Smoothing.bound`; in the worst case all other entries lie at one distance, not below the given gap."""
         if n == 1:
             return Bound(0.0, 0.0)
         least = gap / softness
@@ -71,7 +71,7 @@ class WeightedMax(EntmaxWeights, MaxOperator):
 
 @method(
     "entmax-max",
-    "max <p, x> + s H(p): sparsemax or entmax as its gradient.",
+    "max over p of <p, x> + s H(p), whose gradient is sparsemax or entmax",
     needs="max",
     claims=(*BOUNDED, "upper-bound", "monotone", "symmetric", Claimed(name="vertex-exact", when="alpha > 1")),
     references=("Niculae and Blondel 2017, arXiv:1705.07704",),
@@ -80,12 +80,12 @@ class WeightedMax(EntmaxWeights, MaxOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class EntmaxMax(EntmaxWeights, MaxOperator):
-    """max over weights p of <p, x> + s H(p), H Tsallis' entropy of order alpha; convex in x.
+    """max over weights p of <p, x> + s H(p), H the Tsallis entropy of order alpha; convex in x.
 
-    Its gradient is the maximising p = entmax_alpha(x / s), which is sparse for alpha > 1, so that it is exactly the
-    maximum once the gap is s / (alpha - 1). At alpha 2, sparsemax, it is max_p <p, x> - s (|p|^2 - 1) / 2. Its error is
-    at most s H(uniform) = s (1 - n^(1 - alpha)) / (alpha (alpha - 1)), reached at ties: s / 2 for every n at alpha 2.
-    At alpha 1 it is `LogSumExp`.
+    Its gradient is the maximizer p = entmax_alpha(x / s), which is sparse for alpha > 1, so the value is exactly the
+    maximum once the gap is s / (alpha - 1). At alpha 2 (sparsemax) it is max_p <p, x> - s (|p|^2 - 1) / 2. The error is
+    at most s H(uniform) = s (1 - n^(1 - alpha)) / (alpha (alpha - 1)), attained at ties; at alpha 2 it is below s / 2
+    for every n. At alpha 1 it is `LogSumExp`.
 
     Examples:
         >>> import torch
@@ -96,12 +96,12 @@ class EntmaxMax(EntmaxWeights, MaxOperator):
     alpha: float = 2.0
 
     def above(self, row: Rows, softness: float | Tensor) -> Tensor:
-        """See `MaxOperator.above`; its gradient is p, by the envelope theorem, and has one itself."""
+        """See `MaxOperator.above`; the gradient is p, by the envelope theorem, and is itself differentiable."""
         p = self.weights(row.below / softness)
         below = row.below.masked_fill(~row.keep, 0)
         value = (p * below).sum(-1) + softness * simplex.entropy(p.detach(), self.alpha)
         step = below - below.detach()
-        # Halved, since the product has both factors' derivatives in its second one.
+        # Halved because the second derivative of the product counts both factors.
         return value.detach() + (p.detach() * step + (p - p.detach()) * step / 2).sum(-1)
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
@@ -112,13 +112,13 @@ class EntmaxMax(EntmaxWeights, MaxOperator):
 
 
 def _loss(n: int, u: float, alpha: float) -> float:
-    """Of n - 1 entries all u softnesses below the largest."""
+    """The loss if n - 1 entries all lie u softnesses below the largest."""
     return u * simplex.rival_weight(n, u, alpha)
 
 
 @cache
 def _worst_distance(n: int, alpha: float) -> float:
-    """The distance at which the loss is largest, by thirds: it rises once and falls once."""
+    """The distance with the largest loss, by ternary search: the loss is unimodal."""
     low, high = 0.0, 1 / (alpha - 1)
     for _ in range(_THIRDS):
         first, second = (2 * low + high) / 3, (low + 2 * high) / 3

@@ -1,4 +1,4 @@
-"""Handwritten digits learned through a soft top-k: classes among the first k, and nearest neighbours."""
+"""Handwritten digits learned through a soft top-k: the class among the k best scores, and nearest neighbors."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _TRAINING_IMAGES = 1400
 
 
 class Projection(nn.Module):
-    """A linear map a replicate, [R, 64, d], with the images of each replicate in the order of its split.
+    """One linear map per replicate, [R, 64, d], with the images of each replicate in the order of its split.
 
     Args:
-        weight: its start.
+        weight: initial weight.
         images: training images first, [R, n, 64].
         targets: their classes, [R, n].
     """
@@ -43,19 +43,19 @@ class Projection(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Digits:
-    """What both tasks share: images, splits of each replicate's own, and the softness of a method.
+    """Base of both tasks: images, a split for each replicate, and the softness of a method.
 
-    The soft mask works on scores that are centred and scaled to variance 1 in each row, so that the softness which
-    gives the asked error on normal rows means the same to every method, and to every stage of training.
+    The soft mask is applied to scores that are centered and scaled to variance 1 in each row, so that the softness
+    matched on normal rows is comparable across methods and stages of training.
 
     Args:
-        steps: optimisation steps.
+        steps: optimization steps.
         lr: learning rate.
-        k: entries that are chosen.
-        level: mean sum of absolute errors, on rows of normal scores, that every method is brought to.
+        k: number of chosen entries.
+        level: mean sum of absolute errors on rows of normal scores, matched for every method.
 
     Attributes:
-        features: what the map gives of an image.
+        features: number of outputs of the linear map.
     """
 
     features: ClassVar[int]
@@ -71,7 +71,7 @@ class Digits:
             )
 
     def build(self, method: object, ctx: Context) -> Training:
-        """One map a replicate; the loss is the soft form of what is measured."""
+        """One map per replicate; the loss is the soft form of the metric."""
         operator = fitting(method, "top-k")
         setting = Setting(
             kind="top-k", rows=self._normal_rows, n=self.candidates, k=self.k, match="error", level=self.level
@@ -103,16 +103,16 @@ class Digits:
 
     @property
     def examples(self) -> int:
-        """Images of a batch."""
+        """Images per batch."""
         raise NotImplementedError
 
     @property
     def candidates(self) -> int:
-        """Entries of a row of scores."""
+        """Entries per row of scores."""
         raise NotImplementedError
 
     def scores(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of the candidates [R, rows, candidates], and what each is worth if chosen."""
+        """Scores of the candidates [R, rows, candidates], and the value of choosing each."""
         raise NotImplementedError
 
     def _normal_rows(self, noise: Noise, count: int) -> Tensor:
@@ -124,7 +124,7 @@ class Digits:
         return operator.apply(rows, **arguments(operator, softness=softness, k=self.k, noise=noise))
 
     def _split(self, ctx: Context) -> tuple[Tensor, Tensor]:
-        """Images in [0, 1] and classes, in each replicate's order, training images first; [R, n, 64], [R, n]."""
+        """Images in [0, 1] and classes in the order of each replicate, training images first; [R, n, 64], [R, n]."""
         known = ctx.data("digits")
         order = ctx.noise("split", stack=0).permutation(len(known["targets"])).cpu()
         images = (known["inputs"] / 16).to(ctx.dtype)[order].to(ctx.device)
@@ -133,7 +133,7 @@ class Digits:
 
 @task(
     "digits-top-k",
-    "train a linear classifier of digits so that the class is among the 3 best, at one error of the mask",
+    "linear classifier of digits with the class among the 3 best scores, at matched error of the mask",
     version=1,
     kind="trained",
     offers={"top-k", "linear", "training"},
@@ -150,12 +150,12 @@ class Digits:
 class DigitsTopK(Digits):
     """Train a linear classifier so that the class is among the k best; the loss is 1 - the soft mask at the class.
 
-    scikit-learn's 1,797 digits, 1,400 of them for training, by a split of each replicate's own; batches of 100, Adam.
-    With the hard mask nothing is learned: its gradient is zero.
+    scikit-learn's 1,797 digits, 1,400 of them for training, with a separate split for each replicate; batches of 100,
+    Adam. With the hard mask nothing is learned because its gradient is zero.
 
     Args:
-        k: classes that are chosen of 10.
-        level: mean sum of absolute errors, on rows of 10 normal scores, that every method is brought to.
+        k: number of chosen classes, out of 10.
+        level: mean sum of absolute errors on rows of 10 normal scores, matched for every method.
     """
 
     features: ClassVar[int] = 10
@@ -164,12 +164,12 @@ class DigitsTopK(Digits):
 
     @property
     def examples(self) -> int:
-        """Images of a batch."""
+        """Images per batch."""
         return 100
 
     @property
     def candidates(self) -> int:
-        """Classes."""
+        """Number of classes."""
         return 10
 
     def scores(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,7 +194,7 @@ class DigitsTopK(Digits):
 
 @task(
     "digits-neighbours",
-    "train 3 features of digits so that the 9 nearest images agree, at one error of the mask",
+    "3 features of digits for which the 9 nearest images agree, at matched error of the mask",
     version=1,
     kind="trained",
     offers={"top-k", "linear", "training"},
@@ -209,15 +209,16 @@ class DigitsTopK(Digits):
 )
 @dataclass(frozen=True, kw_only=True)
 class DigitsNeighbours(Digits):
-    """Train a linear map to 3 dimensions so that the k nearest images are of the same class.
+    """Train a linear map to 3 dimensions such that the k nearest images have the same class.
 
-    The loss is 1 - the soft share of the k nearest of 100 candidates that are of the query's class, for 50 queries a
-    step (Grover et al. 2019, arXiv:1903.08850, section 6.3, in small). scikit-learn's 1,797 digits, 1,400 of them for
-    training, by a split of each replicate's own; Adam. Scored by hard votes of the k nearest training images.
+    The loss is 1 - the soft share of the k nearest of 100 candidates that have the class of the query, for 50 queries
+    per step (a small version of Grover et al. 2019, arXiv:1903.08850, section 6.3). scikit-learn's 1,797 digits, 1,400
+    of them for training, with a separate split for each replicate; Adam. Scored by hard votes of the k nearest training
+    images.
 
     Args:
-        k: neighbours.
-        level: mean sum of absolute errors, on rows of 100 normal scores, that every method is brought to.
+        k: number of neighbors.
+        level: mean sum of absolute errors on rows of 100 normal scores, matched for every method.
     """
 
     features: ClassVar[int] = 3
@@ -226,23 +227,23 @@ class DigitsNeighbours(Digits):
 
     @property
     def examples(self) -> int:
-        """Queries and candidates of a batch."""
+        """Queries and candidates per batch."""
         return 150
 
     @property
     def candidates(self) -> int:
-        """Candidates of a query."""
+        """Candidates per query."""
         return 100
 
     def scores(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Minus squared distances, and 1 / k where the classes agree."""
+        """Minus squared distances, and 1 / k if the classes agree."""
         queries, others = features[:, :50], features[:, 50:]
         distances = (queries.unsqueeze(-2) - others.unsqueeze(-3)).square().sum(-1)
         same = targets[:, :50].unsqueeze(-1) == targets[:, 50:].unsqueeze(-2)
         return -distances, same.to(features.dtype) / self.k
 
     def measure(self, training: Training, ctx: Context) -> Measure:
-        """`neighbour-accuracy`: votes of the k nearest training images on the held-out ones."""
+        """`neighbour-accuracy`: held-out images classified by the votes of the k nearest training images."""
         model = training.model
         assert isinstance(model, Projection)
 

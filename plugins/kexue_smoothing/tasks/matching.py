@@ -1,4 +1,4 @@
-"""How operators whose softnesses mean different things meet: each at the softness that gives it the asked level."""
+"""Matching of operators whose softnesses are not comparable: each at the softness that attains the same level."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
     from kexue_bench.lab.problems import Recorder
 
 SOFTEST, HARDEST = 1e3, 1e-5
-"""Softnesses between which the matching one is looked for."""
+"""Range of softnesses in which the matching one is searched."""
 STRIDE = 4.0
-"""Ratio of neighbours where the first crossing from the soft side is looked for."""
+"""Ratio of successive softnesses in the search for the first crossing from the soft side."""
 BISECTIONS, STEPS, PRECISION = 6, 40, 1e-4
-"""Bisections before the secant rule, most steps of both, and the relative distance to the level that will do."""
+"""Bisections before the secant rule, maximum number of steps of both, and tolerance relative to the level."""
 CALIBRATION, BATCH, TIMED = 512, 256, 64
-"""Rows that softness is found on, in a batch of draws, and in one timed call."""
+"""Number of rows for finding the softness, in a batch of draws, and in one timed call."""
 RISING = frozenset({"max", "sort", "relu", "abs"})
-"""Kinds whose gradient leaves that of the hard function the further the softer they are; others calm down."""
+"""Kinds whose gradient differs more from that of the hard function as they get softer; the others differ less."""
 MONOTONE = frozenset({"max", "sort", "relu", "abs", "step", "round", "floor"})
-"""Kinds whose hard function falls nowhere in any entry (`abs`: on inputs that are positive)."""
+"""Kinds whose hard function never decreases in any entry (`abs`: for positive inputs)."""
 DEAD = 1e-6
-"""Derivatives below this teach nothing."""
+"""Derivatives below this are too small to learn from."""
 POINTS = 6
-"""Octaves on either side of the matched softness that a curve covers."""
+"""Octaves of a curve on either side of the matched softness."""
 _TINY, _UNDERFLOW = 1e-300, 700.0
 _FOUND: dict[Hashable, float] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """The hard function and the inputs that operators are compared on.
+    """The hard function and the inputs on which operators are compared.
 
     Args:
         kind: the hard function.
-        rows: `rows(noise, count)` gives `count` random inputs, [count, n].
-        n: entries of a row.
-        k: of `top-k`.
-        match: `error` or `gradient`, what every operator is brought to.
-        level: its value.
+        rows: `rows(noise, count)` returns `count` random inputs, [count, n].
+        n: entries per row.
+        k: number of chosen entries, for `top-k`.
+        match: the matched quantity, `error` or `gradient`.
+        level: value of the matched quantity.
     """
 
     kind: str
@@ -63,14 +63,14 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What is measured of each row, [rows] each.
+    """The measurements of each row, [rows] each.
 
     Args:
         error: see `hard_functions.error`.
         extent: see `hard_functions.extent`.
-        gap: squared norm of the gradient less that of the hard function, both along one random cotangent.
+        gap: squared norm of the gradient minus that of the hard function, both for the same random cotangent.
         dead: share of entries without gradient.
-        wrong: share of the gradient's sum of absolute values that has the wrong sign; 0 where no sign is known.
+        wrong: share of the 1-norm of the gradient with the wrong sign; 0 if the sign is unknown.
     """
 
     error: Tensor
@@ -81,12 +81,12 @@ class Findings:
 
 
 class Bench:
-    """One operator in one setting; finds its softness when that is first needed.
+    """One operator in one setting; the softness is found on first use.
 
     Args:
-        operator: what is measured.
-        setting: where.
-        noise: stream of the rows that softness is found on.
+        operator: the operator to measure.
+        setting: the hard function and its inputs.
+        noise: stream of the rows on which the softness is found.
     """
 
     def __init__(self, operator: Smoothing, setting: Setting, noise: Noise) -> None:
@@ -95,26 +95,26 @@ class Bench:
 
     @property
     def adjustable(self) -> bool:
-        """Whether a softness changes the operator; the hard function has none."""
+        """Whether the softness affects the operator; False for the hard function."""
         return bool(getattr(self.operator, "adjustable", True))
 
     @property
     def softness(self) -> float:
-        """The softness at which the operator has the asked level on the calibration rows.
+        """The softness at which the operator attains the level on the calibration rows.
 
         Raises:
-            ValueError: no softness gives it.
+            ValueError: no softness attains it.
         """
         if not self.adjustable:
             return 1.0
-        # Claims of one case after the other, and the call that is counted, ask again in the same worker.
+        # Successive claim checks and the counted call ask again in the same worker.
         key = (self.operator, self.setting, bytes(self._noise.twister().numpy()), self._noise.dtype)
         if key not in _FOUND:
             _FOUND[key] = self._matched()
         return _FOUND[key]
 
     def draw(self, noise: Noise, n: int) -> Tensor:
-        """Findings of n fresh rows as columns, [n, 4]."""
+        """Findings of n new rows as columns, [n, 4]."""
         found = self.find(noise, n, self.softness)
         return torch.stack([found.error, found.gap, found.dead, found.wrong], -1)
 
@@ -131,8 +131,8 @@ class Bench:
         with torch.enable_grad():
             soft = operator.apply(given, **keywords)
             if not torch.equal(given, x):
-                raise ValueError("an operator must leave x as it is, got it changed; work on a copy")
-            # What a stochastic operator stands for depends on the same noise.
+                raise ValueError("an operator must not modify x; work on a copy")
+            # The target of a stochastic operator depends on the same noise.
             exact = hard(kind, meant(operator, given, noise.at(1)), k=k)
             along = _cotangent(kind, exact, noise.at(2))
             (slope,) = torch.autograd.grad(soft, given, along)
@@ -149,13 +149,13 @@ class Bench:
         )
 
     def problem(self, ctx: Context, *, curve: bool) -> Sampling:
-        """The sampling problem whose draws are what was found of random rows.
+        """The sampling problem whose draws are the findings of random rows.
 
         Args:
-            ctx: of the case.
+            ctx: context of the case.
             curve: also record errors, bounds and gradients around the matched softness.
         """
-        # The hard function is the reference of the first two, not a contestant.
+        # The hard function is the reference of error and gradient gap, so it has neither.
         columns = {"dead-share": 2}
         if self.adjustable:
             columns |= {"smooth-error": 0, "gradient-gap": 1}
@@ -172,12 +172,12 @@ class Bench:
         )
 
     def record_softness(self, ctx: Recorder) -> None:
-        """The softness that was found, where one was looked for."""
+        """Record the matched softness, if the operator is adjustable."""
         if self.adjustable:
             ctx.record("softness", self.softness, flags=("exact",))
 
     def record(self, ctx: Recorder) -> None:
-        """The softness that was found, and the curve around it: errors, their bounds and gradients."""
+        """Record the matched softness and the curve around it: errors, their bounds and gradients."""
         if not self.adjustable:
             return
         self.record_softness(ctx)
@@ -193,7 +193,7 @@ class Bench:
                 ctx.record("smooth-bound", bound, point=point + POINTS, n=BATCH)
 
     def bound(self, softness: float) -> float | None:
-        """Mean over a batch of calibration rows of the largest error that their gaps allow."""
+        """Mean over a batch of calibration rows of the bound declared for their gaps; None if there is none."""
         if getattr(self.operator, "stochastic", False):
             return None
         x = self.setting.rows(self._noise.at(0), BATCH).double()
@@ -213,12 +213,12 @@ class Bench:
 
         def excess(at: float) -> float:
             value = measure(math.exp(at)) / setting.level
-            # NaN, of numbers that overflowed, counts as large.
+            # NaN from overflow counts as large.
             return sign * (math.log(max(value, _TINY)) if value < 1 / _TINY else _UNDERFLOW)
 
         low, high = math.log(HARDEST), math.log(SOFTEST)
         below, above = excess(low), excess(high)
-        # Gradients of jumps are met by ever fewer rows as they grow, in the end by none: the first crossing counts.
+        # Steep gradients near jumps are sampled by ever fewer rows, finally by none: the first crossing counts.
         while sign < 0 < above and high - math.log(STRIDE) > low:
             at = high - math.log(STRIDE)
             below = excess(at)
@@ -229,7 +229,7 @@ class Bench:
         if not below < 0 < above:
             raise ValueError(
                 f"no softness between {HARDEST:g} and {SOFTEST:g} gives {type(self.operator).__name__} a mean "
-                f"{setting.match} of {setting.level:g} here; choose another level"
+                f"{setting.match} of {setting.level:g}; choose another level"
             )
         for step in range(STEPS):
             halved = step < BISECTIONS or max(-below, above) > _UNDERFLOW / 2
@@ -237,7 +237,7 @@ class Bench:
             found = excess(at)
             if abs(found) < PRECISION:
                 return math.exp(at)
-            # The end that stays counts half, so that it does not stay for ever.
+            # The value at the retained end is halved, so that it is not retained forever.
             if found < 0:
                 low, below, above = at, found, above if halved else above / 2
             else:
@@ -246,7 +246,7 @@ class Bench:
 
     def _errors(self) -> Callable[[float], float]:
         """Mean error of calibration rows at a softness; no gradients."""
-        # A straight-through value has no error of its own to match; what gives its gradient has.
+        # A straight-through value has no error to match; the operator that provides its gradient does.
         operator = getattr(self.operator, "surrogate", self.operator)
         kind, k, noise = self.setting.kind, self.setting.k, self._noise
         x = self.setting.rows(noise.at(0), CALIBRATION)
@@ -263,14 +263,14 @@ class Bench:
 
 
 def timed(operator: Smoothing, setting: Setting, ctx: Context) -> Workload:
-    """The operator forwards and backwards on a batch of rows at its matched softness; seconds a row."""
+    """Forward and backward pass of the operator on a batch of rows at its matched softness; seconds per row."""
     bench, noise = Bench(operator, setting, calibration(ctx)), ctx.noise("noise")
     x = setting.rows(noise.at(0), TIMED).requires_grad_()
     along = _cotangent(setting.kind, hard(setting.kind, x.detach(), k=setting.k), noise.at(2))
     softness, rows = bench.softness, noise.at(1)
 
     def call() -> Tensor:
-        # The same numbers each time, so that a stochastic operator draws what it needs.
+        # The stream restarts in each call, so that a stochastic operator draws the same noise.
         keywords = arguments(operator, softness=softness, k=setting.k, noise=rows.at(0))
         with torch.enable_grad():
             (slope,) = torch.autograd.grad(operator.apply(x, **keywords), x, along)
@@ -280,12 +280,12 @@ def timed(operator: Smoothing, setting: Setting, ctx: Context) -> Workload:
 
 
 def calibration(ctx: Context) -> Noise:
-    """The stream of calibration rows: one for all cases of a task, whatever is forked from them."""
+    """The stream of calibration rows: the same for all cases of a task, regardless of forks."""
     return type(ctx)(replace(ctx.case, replicates=(0,))).noise("data")
 
 
 def meant(operator: Smoothing, x: Tensor, noise: Noise) -> Tensor:
-    """What an operator stands for the hard function of: x, or what its noise makes of it."""
+    """The input of the hard function that an operator smooths: x, or x with its noise."""
     perturbed = getattr(operator, "perturbed", None)
     return x if perturbed is None else perturbed(x, noise)
 
@@ -295,7 +295,7 @@ def _column(index: int) -> Callable[[Tensor], Tensor]:
 
 
 def _cotangent(kind: str, like: Tensor, noise: Noise) -> Tensor:
-    """Ones for numbers, positive where no entry of a monotone function may fall, of either sign otherwise."""
+    """Ones for scalar outputs, positive numbers for monotone functions, numbers of either sign otherwise."""
     if kind in SCALARS | {"max", "argmax"}:
         return torch.ones_like(like)
     draw = noise.normal(*like.shape).to(like.dtype)

@@ -1,4 +1,4 @@
-"""The median of random labels, against always answering their middle."""
+"""The median of random labels against a constant prediction of their middle."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 LABELS, MIDDLE, UNIT = 10_000, 4999.5, 1e-4
 _BATCH, ROWS = 4096, 2**20
-"""Rows of a batch and in all: a standard error of .1 %."""
+"""Rows per batch and in total: a standard error of 0.1 %."""
 
 
 @task(
     "constant-median",
-    "Squared error of 4999.5 for the median of n labels, times 1e-4; exact expectation.",
+    "squared error of predicting 4999.5 for the median of n labels, times 1e-4, with exact expectation",
     version=1,
     kind="record",
     offers={"sort"},
@@ -41,13 +41,13 @@ _BATCH, ROWS = 4096, 2**20
 class ConstantMedian:
     """E (m - 4999.5)^2 1e-4, m the median of n labels that are uniform on 0 .. 9999.
 
-    The task of Grover et al. 2019, arXiv:1903.08850, table 2, and its row "Constant (Simulated)". The median is taken
-    by the method, on labels over 1e4, so that what a soft order does to it is seen beside the hard one, `hard`, which
-    is the printed quantity: 1e4 / (4 (n + 2)) but for the grid of the labels.
+    The task of Grover et al. 2019, arXiv:1903.08850, table 2, row "Constant (Simulated)". The method computes the
+    median, on labels divided by 1e4, so a soft order can be compared with the hard one, `hard`, which is the printed
+    quantity: 1e4 / (4 (n + 2)) up to the grid of the labels.
 
     Args:
-        n: labels, odd.
-        softness: of a soft method.
+        n: number of labels, odd.
+        softness: softness of a soft method.
     """
 
     n: int = 5
@@ -63,13 +63,13 @@ class ConstantMedian:
 
         values = torch.arange(LABELS, dtype=torch.float64)
         half = self.n // 2
-        # The median is at most v where more than half of the labels are.
+        # The median is at most v if more than half of the labels are.
         below = torch.from_numpy(stats.binom.sf(half, self.n, ((values + 1) / LABELS).numpy()))
         chance = torch.diff(below, prepend=below.new_zeros(1))
         return float((chance * (values - MIDDLE).square()).sum()) * UNIT
 
     def evaluate(self, method: object, ctx: Context) -> None:
-        """Record the mean over random rows, to half the accuracy of the printed figures."""
+        """Record the mean over random rows, with half the accuracy of the printed figures."""
         operator = fitting(method, "sort")
 
         def draw(noise: Noise, n: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The hard functions as tasks: random rows, every operator at the softness of one level."""
+"""The hard functions as tasks: random rows, with every operator at the softness that attains the same level."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from kexue_bench.lab.problems import Sampling, Workload
 
 _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
-"""Width and lower end of the uniform distributions."""
+"""Width and lower end of each uniform distribution."""
 
 
 @task(
     "max",
-    "Largest of n uniform entries, at one mean absolute error.",
+    "largest of n uniform entries, at matched mean absolute error",
     version=1,
     kind="sampling",
     offers={"max", "nonnegative"},
@@ -45,7 +45,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "pair-max",
-    "Larger of two uniform entries, at one mean absolute error.",
+    "larger of two uniform entries, at matched mean absolute error",
     version=1,
     kind="sampling",
     offers={"max", "nonnegative", "pair"},
@@ -65,7 +65,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "argmax",
-    "Index of the largest of n normal entries, at one mean error in places.",
+    "index of the largest of n normal entries, at matched mean absolute error",
     version=1,
     kind="sampling",
     offers={"argmax"},
@@ -86,7 +86,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "one-hot",
-    "Indicator of the largest of n normal entries, at one mean sum of errors.",
+    "indicator of the largest of n normal entries, at matched mean sum of absolute errors",
     version=1,
     kind="sampling",
     offers={"linear", "one-hot"},
@@ -107,7 +107,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "sample",
-    "Sample of n categories with normal logits, at one mean sum of errors.",
+    "sample from n categories with normal logits, at matched mean sum of absolute errors",
     version=1,
     kind="sampling",
     offers={"sample"},
@@ -128,7 +128,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "cumax",
-    "Step at the largest of n normal entries, at one mean sum of errors.",
+    "step at the largest of n normal entries, at matched mean sum of absolute errors",
     version=1,
     kind="sampling",
     offers={"cumax"},
@@ -149,7 +149,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "top-k",
-    "Mask of the k largest of n normal entries, at one mean sum of errors.",
+    "mask of the k largest of n normal entries, at matched mean sum of absolute errors",
     version=1,
     kind="sampling",
     offers={"linear", "top-k"},
@@ -170,7 +170,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "sort",
-    "Normal entries in order, at one mean absolute error of an entry.",
+    "n normal entries in order, at matched mean absolute error of an entry",
     version=1,
     kind="sampling",
     offers={"sort"},
@@ -191,7 +191,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "rank",
-    "Ranks of n normal entries, at one mean absolute error of a rank.",
+    "ranks of n normal entries, at matched mean absolute error of a rank",
     version=1,
     kind="sampling",
     offers={"linear", "rank"},
@@ -212,7 +212,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "relu",
-    "max(x, 0) of uniform x in (-1, 1), at one mean absolute error.",
+    "max(x, 0) of uniform x in (-1, 1), at matched mean absolute error",
     version=1,
     kind="sampling",
     offers={"relu"},
@@ -233,7 +233,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "abs",
-    "|x| of uniform x in (-1, 1), at one mean absolute error.",
+    "|x| of uniform x in (-1, 1), at matched mean absolute error",
     version=1,
     kind="sampling",
     offers={"abs"},
@@ -254,7 +254,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "step",
-    "Step at 0 of uniform x in (-1, 1), at one mean absolute error.",
+    "step at 0 of uniform x in (-1, 1), at matched mean absolute error",
     version=1,
     kind="sampling",
     offers={"step"},
@@ -275,7 +275,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "round",
-    "Rounding of uniform x in (-3, 3), at one mean absolute error.",
+    "rounding of uniform x in (-3, 3), at matched mean absolute error",
     version=1,
     kind="sampling",
     offers={"round"},
@@ -296,7 +296,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "floor",
-    "Rounding down of uniform x in (-3, 3), at one mean absolute error.",
+    "rounding down of uniform x in (-3, 3), at matched mean absolute error",
     version=1,
     kind="sampling",
     offers={"floor"},
@@ -313,7 +313,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "max-at-gradient",
-    "`max` at one mean squared distance of gradients from the hard one's.",
+    "`max` at matched gradient gap, the mean squared distance from the hard gradient",
     version=1,
     kind="sampling",
     offers={"max", "nonnegative"},
@@ -333,7 +333,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "one-hot-at-gradient",
-    "`one-hot` at one mean squared distance of gradients from the hard one's.",
+    "`one-hot` at matched gradient gap, the mean squared distance from the hard gradient",
     version=1,
     kind="sampling",
     offers={"linear", "one-hot"},
@@ -353,7 +353,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "top-k-at-gradient",
-    "`top-k` at one mean squared distance of gradients from the hard one's.",
+    "`top-k` at matched gradient gap, the mean squared distance from the hard gradient",
     version=1,
     kind="sampling",
     offers={"linear", "top-k"},
@@ -373,7 +373,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "sort-at-gradient",
-    "`sort` at one mean squared distance of gradients from the hard one's.",
+    "`sort` at matched gradient gap, the mean squared distance from the hard gradient",
     version=1,
     kind="sampling",
     offers={"sort"},
@@ -393,7 +393,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @task(
     "rank-at-gradient",
-    "`rank` at one mean squared distance of gradients from the hard one's.",
+    "`rank` at matched gradient gap, the mean squared distance from the hard gradient",
     version=1,
     kind="sampling",
     offers={"linear", "rank"},
@@ -413,17 +413,17 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
 )
 @dataclass(frozen=True, kw_only=True)
 class Matched:
-    """A hard function on rows of independent entries; operators meet at one mean error or one mean gradient gap.
+    """A hard function on rows of independent entries, with operators at matched mean error or mean gradient gap.
 
-    The error is that of `hard_functions.error`: absolute, in places, summed over a row or averaged, by the function.
+    The error is that of `hard_functions.error`: absolute, summed over a row or averaged, depending on the function.
 
     Args:
         function: the hard function, one of `contract.KINDS`.
-        match: `error` or `gradient`, what every operator is brought to.
-        entries: their distribution: `uniform` on (0, 1), `symmetric` on (-1, 1), `wide` on (-3, 3), or `normal`.
-        n: entries of a row.
-        k: entries that are chosen.
-        level: mean error, or mean squared norm of the difference of gradients, that every operator is brought to.
+        match: the matched quantity, `error` or `gradient`.
+        entries: distribution of the entries: `uniform` on (0, 1), `symmetric` on (-1, 1), `wide` on (-3, 3), `normal`.
+        n: entries per row.
+        k: number of chosen entries.
+        level: mean error or mean gradient gap (squared norm of the difference of gradients) of every operator.
         curve: also record errors, bounds and gradients for softnesses around the matched one.
     """
 
@@ -437,7 +437,7 @@ class Matched:
 
     def __post_init__(self) -> None:
         if self.n < 2:
-            raise ValueError(f"n must be >= 2 entries of a row, got {self.n}")
+            raise ValueError(f"n must be >= 2, got {self.n}")
         if not self.level > 0:
             raise ValueError(f"level must be > 0, got {self.level}")
         if not 1 <= self.k < self.n:
@@ -445,7 +445,7 @@ class Matched:
 
     @property
     def setting(self) -> Setting:
-        """What operators are compared on."""
+        """The hard function and the inputs on which operators are compared."""
         return Setting(kind=self.function, rows=self.rows, n=self.n, k=self.k, match=self.match, level=self.level)
 
     def rows(self, noise: Noise, count: int) -> Tensor:
@@ -456,7 +456,7 @@ class Matched:
         return noise.uniform(count, self.n) * width + low
 
     def subject(self, method: object, ctx: Context) -> Bench:
-        """The operator in its setting, which is what claims look at."""
+        """The operator in its setting, the subject of the claims."""
         return Bench(fitting(method, self.function), self.setting, ctx.noise("data"))
 
     def problem(self, method: object, ctx: Context) -> Sampling:
@@ -464,5 +464,5 @@ class Matched:
         return self.subject(method, ctx).problem(ctx, curve=self.curve)
 
     def workload(self, method: object, ctx: Context) -> Workload:
-        """What is timed; see `lab.tasks`."""
+        """The timed call; see `lab.tasks`."""
         return timed(fitting(method, self.function), self.setting, ctx)

@@ -1,4 +1,4 @@
-"""Rows that were printed with an operator's values: ours beside them, entry by entry."""
+"""Rows for which an operator's values are printed in its sources, reproduced entry by entry."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ ROWS = {
         "nine": (8.0, 0.0, 5.0, 3.0, 2.0, 1.0, 6.0, 7.0, 9.0),
     },
 }
-"""Hard function -> name -> row, from the READMEs of entmax (one-hot), and of fast-soft-sort and torchsort."""
+"""Hard function -> name -> row, from the READMEs of entmax (one-hot), fast-soft-sort and torchsort."""
 
 
 @task(
     "printed-one-hot",
-    "Soft indicators of rows that were printed, entry by entry.",
+    "printed soft indicators of fixed rows, entry by entry",
     version=1,
     kind="record",
     offers={"one-hot"},
@@ -63,7 +63,7 @@ ROWS = {
 )
 @task(
     "printed-sort",
-    "Soft orders of rows that were printed, entry by entry.",
+    "printed soft orders of fixed rows, entry by entry",
     version=1,
     kind="record",
     offers={"sort"},
@@ -82,7 +82,7 @@ ROWS = {
 )
 @task(
     "printed-rank",
-    "Soft ranks of rows that were printed, entry by entry.",
+    "printed soft ranks of fixed rows, entry by entry",
     version=1,
     kind="record",
     offers={"rank"},
@@ -101,11 +101,11 @@ ROWS = {
 )
 @dataclass(frozen=True, kw_only=True)
 class Printed:
-    """An operator on a fixed row; the values are the result, and no error is taken.
+    """An operator on a fixed row; the results are its values, without an error.
 
     Args:
         function: the hard function, a key of `ROWS`.
-        row: the name of a row of that function in `ROWS`.
+        row: name of a row of this function in `ROWS`.
         softness: as in `apply`.
     """
 
@@ -119,7 +119,7 @@ class Printed:
             raise ValueError(f"row must be one of {', '.join(known)}, got {self.row!r}")
 
     def evaluate(self, method: object, ctx: Context) -> None:
-        """Record every entry of the soft value, and the derivative of its first entry by the first of x."""
+        """Record every entry of the soft value, and the derivative of its first entry with respect to that of x."""
         operator = fitting(method, self.function)
         x = torch.tensor(ROWS[self.function][self.row], dtype=ctx.dtype, device=ctx.device, requires_grad=True)
         with torch.enable_grad():
@@ -130,7 +130,7 @@ class Printed:
         ctx.record("soft-slope", float(slope[0]), interval=(float(slope[0]), float(slope[0])), flags=("exact",))
 
     def workload(self, method: object, ctx: Context) -> Workload:
-        """What is timed; see `lab.tasks`."""
+        """The timed call; see `lab.tasks`."""
         operator = fitting(method, self.function)
         x = torch.tensor(ROWS[self.function][self.row], dtype=ctx.dtype, device=ctx.device)
         keywords = arguments(operator, softness=self.softness, noise=ctx.noise("noise"))

@@ -1,4 +1,4 @@
-"""Seconds and memory of a soft permutation matrix, forwards and backwards."""
+"""Time and memory of a soft permutation matrix, forward and backward."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @task(
     "sort-speed",
-    "One step on 20 soft permutations of n scores, forwards and backwards: seconds and memory.",
+    "time and memory of one forward and backward pass of 20 soft permutations of n scores",
     version=1,
     kind="record",
     offers={"sort"},
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class SortSpeed:
-    """A step of the speed test of SoftSort (arXiv:2006.16038, its repository): learn scores that are in order.
+    """A step of the speed test in the SoftSort repository (arXiv:2006.16038): learn scores that are in order.
 
     `batch` rows of n scores; the loss is minus the mean logarithm of the diagonal of the soft permutation, computed
-    with its gradient. Only seconds and memory are measured; the softness moves neither.
+    with its gradient. Only time and memory are measured; the softness affects neither.
 
     Args:
-        n: scores of a row.
-        batch: rows.
-        softness: of every method.
+        n: scores per row.
+        batch: number of rows.
+        softness: softness of every method.
     """
 
     n: int = 2000
@@ -64,11 +64,11 @@ class SortSpeed:
         return Workload(call=self._step(method, ctx), unit="step")
 
     def _step(self, method: object, ctx: Context) -> Callable[[], Tensor]:
-        """One step, which gives the gradient of the scores."""
+        """One step, which returns the gradient with respect to the scores."""
         operator = fitting(method, "sort")
         matrix = getattr(operator, "matrix", None)
         if matrix is None:
-            raise ValueError(f"{type(method).__name__} gives no soft permutation matrix; take one that does")
+            raise ValueError(f"{type(method).__name__} has no soft permutation matrix; use e.g. softsort")
         x = ctx.noise("data").normal(self.batch, self.n).requires_grad_()
 
         def step() -> Tensor:

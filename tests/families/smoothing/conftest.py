@@ -1,4 +1,4 @@
-"""Reference values and contexts that the tests of this family share."""
+"""Contexts and reference values shared by the tests of this family."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kexue_bench.lab.context import Context
 
 @pytest.fixture(autouse=True)
 def _as_in_a_worker():
-    """One thread and no grad, as a worker runs a case."""
+    """One thread and no gradients, as in a worker."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with torch.no_grad():
@@ -24,7 +24,7 @@ def _as_in_a_worker():
 
 @pytest.fixture
 def context():
-    """Make a context for a task by name; keywords go to the case."""
+    """Make a context for a task by name; keywords are passed to the case."""
 
     def make(task="max", params=None, **case):
         instance = Instance(name=task, target="module:Class", params=params or {})
@@ -38,5 +38,5 @@ def context():
 
 @pytest.fixture(scope="session")
 def reference():
-    """Values of the catalogue; the file states their derivation."""
+    """Reference values; the file describes their derivation."""
     return json.loads((Path(__file__).parent / "reference.json").read_text())

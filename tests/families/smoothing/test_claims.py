@@ -1,4 +1,4 @@
-"""What `verify` says of honest operators, and of those that are each wrong in one way."""
+"""The verdicts of `verify` on correct operators and on mutants that each break one thing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLUGINS = Path(__file__).parents[2] / "plugins"
 
 @pytest.fixture
 def registry(monkeypatch):
-    """The family's registry with the mutants in it."""
+    """The family's registry including the mutants."""
     monkeypatch.syspath_prepend(PLUGINS)
     yield Registry(load_plugins(["mutants_smoothing.plugin"]))
     for name in [name for name in sys.modules if name.startswith("mutants_smoothing")]:
@@ -28,7 +28,7 @@ def registry(monkeypatch):
 
 
 def _verdicts(registry, method, task):
-    """Claim -> verdict, of the claims of this family that a method makes on a task."""
+    """Claim -> verdict, for the claims of this family that a method makes on a task."""
     plan = build_plan(Request(families=("smoothing",), methods=(method,), tasks=(task,), stages=("verify",)), registry)
     found = {}
     for case in (case for job in plan.jobs for case in job.cases):
@@ -58,7 +58,7 @@ def _verdicts(registry, method, task):
     ],
 )
 def test_a_mutant_fails_what_it_breaks_and_nothing_else(registry, method, task, broken):
-    """Every other claim it makes passes, but for a bound that it does not declare."""
+    """A mutant fails exactly the claims that it breaks."""
     found = _verdicts(registry, method, task)
     assert {claim: verdict for claim, verdict in found.items() if verdict == "FAIL"} == dict.fromkeys(broken, "FAIL")
 
@@ -91,7 +91,7 @@ def test_a_mutant_fails_what_it_breaks_and_nothing_else(registry, method, task, 
     ],
 )
 def test_an_honest_operator_passes_all_it_claims(registry, method, task):
-    """One or two of each kind; `verify` runs them all."""
+    """One or two operators of each kind pass every claim; `verify` runs them all."""
     found = _verdicts(registry, method, task)
     assert set(found.values()) == {"PASS"}
     assert "stable" in found

@@ -1,4 +1,4 @@
-"""Laws of single operators, by identities and other libraries."""
+"""Properties of single operators, from identities and other libraries."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def rows(*shape, seed=0):
 
 
 def test_isotonic_regression_is_that_of_scikit_learn():
-    """Two hundred rows, ties and long runs among them."""
+    """The fit equals scikit-learn's on 200 rows, including ties and long runs."""
     v = rows(200, 17).round(decimals=1)
     expected = np.stack([isotonic_regression(row) for row in v.numpy()])
     np.testing.assert_allclose(ks.isotonic(v).numpy(), expected, atol=1e-12)
 
 
 def test_a_soft_rank_is_the_nearest_point_of_the_permutahedron():
-    """Against quadratic programming by Frank and Wolfe's condition: no vertex improves on it."""
+    """The soft rank satisfies the optimality condition of the projection at every vertex."""
     x, s = rows(4), 0.7
     ranks = ks.FastSoftRank().apply(x, softness=s)
     vertices = torch.tensor(list(itertools.permutations(range(1, 5))), dtype=torch.float64)
@@ -38,7 +38,7 @@ def test_a_soft_rank_is_the_nearest_point_of_the_permutahedron():
 
 
 def test_hard_ranks_appear_exactly_where_gaps_reach_the_softness():
-    """P(no gap of n uniforms below s) = (1 - (n - 1) s)^n; 5 standard errors of 2,000 rows, false alarm 6e-7."""
+    """Hard ranks occur with P(no gap below s) = (1 - (n - 1) s)^n, within 5 standard errors (false-alarm rate 6e-7)."""
     n, s = 20, 1e-3
     x = torch.rand(2000, n, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     exact = (ks.FastSoftRank().apply(x, softness=s) == ks.hard("rank", x)).all(-1).double()
@@ -48,7 +48,7 @@ def test_hard_ranks_appear_exactly_where_gaps_reach_the_softness():
 
 @pytest.mark.parametrize("alpha", [1.0, 1.2, 1.5, 2.0, 3.0])
 def test_entmax_maximises_its_regularised_choice(alpha):
-    """The weights against random points of the simplex, and the value of the soft maximum at them."""
+    """No random point of the simplex has a larger value, and the soft maximum is the value at the weights."""
     x, s = rows(6), 0.8
     p = ks.Entmax(alpha=alpha).apply(x, softness=s)
     q = torch.from_numpy(np.random.default_rng(0).dirichlet([0.5] * 6, 4000))
@@ -63,7 +63,7 @@ def test_entmax_maximises_its_regularised_choice(alpha):
 
 
 def test_entmax_of_1_33_is_the_printed_one():
-    """Two rows of the README of entmax, to the printed digits."""
+    """Two rows match the README of entmax to the printed digits."""
     operator = ks.Entmax(alpha=1.33)
     for x, printed in (((-1.0, 0.0, 0.5), (0.046, 0.3276, 0.6264)), ((1.0, 2.0, 3.5), (0.0026, 0.1012, 0.8963))):
         found = operator.apply(torch.tensor(x, dtype=torch.float64), softness=1.0)
@@ -71,7 +71,7 @@ def test_entmax_of_1_33_is_the_printed_one():
 
 
 def test_soft_spearman_correlation_and_its_gradient_are_the_printed_ones():
-    """The last example of torchsort's README, by soft ranks."""
+    """Soft ranks reproduce the last example of torchsort's README."""
     operator = ks.FastSoftRank()
     prediction, target = torch.tensor([[1.0, 2, 3, 4, 5]]).double(), torch.tensor([[5.0, 6, 7, 8, 7]]).double()
     with torch.enable_grad():
@@ -86,7 +86,7 @@ def test_soft_spearman_correlation_and_its_gradient_are_the_printed_ones():
 
 @pytest.mark.parametrize("softness", [1e-3, 0.3, 10.0])
 def test_lapsum_in_closed_form_is_its_own_bisection(softness):
-    """Rows with and without ties, every k."""
+    """The closed form equals bisection for every k, with and without ties, and the weights sum to k."""
     x = torch.cat([rows(20, 9), rows(20, 9).round()])
     for k in range(1, 9):
         closed = ks.LapSum().apply(x, softness=softness, k=k)
@@ -99,14 +99,14 @@ def test_lapsum_in_closed_form_is_its_own_bisection(softness):
 
 
 def test_sinkhorn_converges_to_sigmoids_at_half_the_softness():
-    """Optimal transport to two places has a plan of that form."""
+    """Many Sinkhorn iterations give `LogisticTopK` at half the softness."""
     x = rows(8, 12)
     found = ks.SinkhornTopK(iterations=2000).apply(x, softness=0.4, k=5)
     torch.testing.assert_close(found, ks.LogisticTopK().apply(x, softness=0.2, k=5), rtol=0, atol=1e-9)
 
 
 def test_projection_onto_weights_of_sum_1_is_sparsemax():
-    """K = 1."""
+    """For k = 1 the projection is sparsemax."""
     x = rows(30, 7)
     found = ks.ProjectionTopK().apply(x, softness=0.9, k=1)
     torch.testing.assert_close(found, ks.Sparsemax().apply(x, softness=0.9), rtol=0, atol=1e-12)
@@ -114,7 +114,7 @@ def test_projection_onto_weights_of_sum_1_is_sparsemax():
 
 @pytest.mark.statistical
 def test_perturbed_ranks_and_their_gradients_are_sums_of_sigmoids_on_average():
-    """With Gumbel noise E rank = PairwiseRank; 6 standard errors over 20,000 means, false alarm 2e-8."""
+    """With Gumbel noise mean ranks and gradients are those of `PairwiseRank`, within 6 standard errors (rate 2e-8)."""
     x, s = torch.tensor([0.3, 1.2, -0.5, 0.9], dtype=torch.float64), 0.5
     cotangent = torch.tensor([1.0, -2.0, 0.5, 0.3], dtype=torch.float64)
     operator, noise = ks.Perturbed(samples=8, distribution="gumbel").of("rank"), Noise.seeded(3, dtype=torch.float64)
@@ -131,7 +131,7 @@ def test_perturbed_ranks_and_their_gradients_are_sums_of_sigmoids_on_average():
 
 
 def test_the_error_of_a_soft_assignment_vanishes_into_the_identity():
-    """The sum over integers against x for large softness, by Poisson's formula below 4 pi s exp(-pi^2 s)."""
+    """For large softness |soft(x) - x| is below 4 pi s exp(-pi^2 s), by the Poisson summation formula."""
     x = torch.linspace(-2, 2, 41, dtype=torch.float64)
     for s in (1.0, 2.0, 3.9, 5.0):
         gap = float((ks.SoftAssignment().apply(x, softness=s) - x).abs().max())
@@ -139,7 +139,7 @@ def test_the_error_of_a_soft_assignment_vanishes_into_the_identity():
 
 
 def test_a_perturbed_maximum_is_a_convolution():
-    """|x| smoothed by a normal density is x erf + a tail: E|x + s z| by quadrature bounds the erf form from above."""
+    """E|x + s z| with normal z, by quadrature, is the erf form plus a Gaussian term."""
     x, s = 0.4, 0.5
     value, _ = integrate.quad(
         lambda z: abs(x + s * z) * math.exp(-z * z / 2) / math.sqrt(2 * math.pi), -12, 12, points=[-x / s]
@@ -150,7 +150,7 @@ def test_a_perturbed_maximum_is_a_convolution():
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SCALARS])
 def test_a_dimension_can_be_chosen(kind):
-    """Along dim 0 of the transposed rows an operator gives the transposed result."""
+    """Along dim 0 of the transposed rows an operator returns the transposed result."""
     operator, x = ks.Softmax().of(kind), rows(5, 7)
     more = {"k": 3} if kind == "top-k" else {"noise": Noise.seeded(0, dtype=torch.float64)} if kind == "sample" else {}
     along = operator.apply(x, softness=0.5, **more)
@@ -163,7 +163,7 @@ def test_a_dimension_can_be_chosen(kind):
 
 @pytest.mark.parametrize("kind", ["max", "one-hot", "cumax", "top-k", "argmax"])
 def test_a_masked_entry_is_as_good_as_absent(kind):
-    """Dropping the masked entries gives the same result; its own value has no influence."""
+    """Masked entries can be dropped without changing the result, and their values have no effect."""
     operator, x = ks.Softmax().of(kind), rows(6)
     mask = torch.tensor([True, True, True, True, False, False])
     more = {"k": 2} if kind == "top-k" else {}
@@ -174,7 +174,7 @@ def test_a_masked_entry_is_as_good_as_absent(kind):
 
 
 def test_rows_without_entries_have_no_maximum():
-    """Minus infinity as their maximum, zeros as their indicator, and a gradient of zero."""
+    """A row without entries has the maximum minus infinity and an indicator of zeros."""
     x = torch.full((1, 3), -math.inf)
     assert ks.LogSumExp().apply(x, softness=1.0).item() == -math.inf
     assert ks.Sparsemax().apply(x, softness=1.0).tolist() == [[0.0, 0.0, 0.0]]
@@ -182,7 +182,7 @@ def test_rows_without_entries_have_no_maximum():
 
 
 def test_long_rows_of_ties_sum_to_k():
-    """Ten thousand equal entries, and as many distinct ones, in float32."""
+    """Weights sum to k for 10,000 equal or distinct entries in float32."""
     for x in (torch.zeros(10000), torch.linspace(0, 1, 10000)):
         for operator in (ks.LapSum(), ks.LogisticTopK(), ks.ProjectionTopK()):
             assert abs(operator.apply(x, softness=1e-2, k=100).sum().item() - 100) < 0.05
@@ -201,8 +201,8 @@ def test_a_second_derivative_of_the_regularised_maximum_is_that_of_its_weights()
     ("call", "message"),
     [
         (lambda: ks.LogSumExp().apply(torch.ones(3), softness=0.0), "softness must be positive and finite, got 0.0"),
-        (lambda: ks.LogSumExp().apply(torch.ones(3), softness=1e-50), "the least of torch.float32"),
-        (lambda: ks.LogSumExp().apply(torch.ones(3).long(), softness=1.0), "x must be floating, got torch.int64"),
+        (lambda: ks.LogSumExp().apply(torch.ones(3), softness=1e-50), "the minimum for torch.float32"),
+        (lambda: ks.LogSumExp().apply(torch.ones(3).long(), softness=1.0), "x must be floating point, got torch.int64"),
         (lambda: ks.LapSum().apply(torch.ones(3), softness=1.0, k=4), "k must be between 1 and the 3 entries"),
         (lambda: ks.PNorm().apply(torch.tensor([-1.0, 2.0]), softness=1.0), "entries >= 0, got -1"),
         (lambda: ks.PNorm().bound(3, 0.0, 1.0), "got no x"),
@@ -211,11 +211,11 @@ def test_a_second_derivative_of_the_regularised_maximum_is_that_of_its_weights()
         (lambda: ks.Entmax(alpha=0.5), "alpha must be >= 1"),
         (lambda: ks.Perturbed(samples=1), "samples must be >= 2"),
         (lambda: ks.LogSumExp().apply(torch.ones(2, 3), softness=1.0, mask=torch.ones(3).bool()), "mask must be bool"),
-        (lambda: fitting(ks.LogSumExp(), "sort"), "stands for 'max', and the task wants 'sort'"),
+        (lambda: fitting(ks.LogSumExp(), "sort"), "smooths 'max', but the task needs 'sort'"),
         (lambda: ks.Softmax().of("median"), "kind must be one of"),
     ],
 )
 def test_errors_say_what_was_got(call, message):
-    """What, got, do."""
+    """An error states what is required, what was given and, if possible, what to do."""
     with pytest.raises((ValueError, TypeError), match=message.replace("(", r"\(")):
         call()

@@ -1,4 +1,4 @@
-"""Values, bounds and gradients that were computed apart from this code."""
+"""Values, bounds and gradients against independently computed references."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def same(found, expected, tolerance=1e-9):
 
 @pytest.mark.parametrize("place", range(6), ids=["K=1", "K=2", "K=5", "K=10", "K=50", "K=100"])
 def test_maxima_and_indicators_have_their_reference_values(reference, place):
-    """Five entries, six inverse temperatures: values and bounds of every soft maximum and of what it weighs by."""
+    """Values and bounds of every soft maximum and its weights equal the reference at six inverse temperatures."""
     entry, x = reference["max"]["rows"][place], row(reference["max"]["x"])
     s = 1 / entry["K"]
     same(ks.LogSumExp().apply(x, softness=s), entry["lse"])
@@ -41,7 +41,7 @@ def test_maxima_and_indicators_have_their_reference_values(reference, place):
 
 @pytest.mark.parametrize("place", range(6))
 def test_the_gradient_of_the_boltzmann_mean_is_the_reference_one(reference, place):
-    """p_i (1 + (x_i - value) / s), negative parts included."""
+    """The gradient is p_i (1 + (x_i - value) / s), including its negative entries."""
     entry = reference["max"]["rows"][place]
     with torch.enable_grad():
         x = row(reference["max"]["x"]).requires_grad_()
@@ -50,13 +50,13 @@ def test_the_gradient_of_the_boltzmann_mean_is_the_reference_one(reference, plac
 
 
 def test_the_boltzmann_bound_is_lamberts_function(reference):
-    """W((n - 1) / e) for n up to a million."""
+    """The bound is W((n - 1) / e) for n up to a million."""
     for n, value in reference["boltzmann_bound_W0((n-1)/e)"].items():
         same(-ks.WeightedMax(alpha=1.0).bound(int(n), 0.0, 1.0).low, value)
 
 
 def test_norms_have_their_reference_values_and_bounds(reference):
-    """P of 1 to 64 on one row."""
+    """Values and bounds equal the reference for p from 1 to 64."""
     x = row(reference["pnorm"]["x"])
     for entry in reference["pnorm"]["rows"]:
         same(ks.PNorm().apply(x, softness=1 / entry["p"]), entry["val"])
@@ -77,7 +77,7 @@ def test_norms_have_their_reference_values_and_bounds(reference):
     ],
 )
 def test_scalar_operators_err_at_most_by_their_constant(reference, operator, constant):
-    """The declared constant, and the largest error on a fine grid, at softness 1 and at another one."""
+    """The declared bound and the largest error on a fine grid equal the constant, scaled by the softness."""
     value = reference["scalar_constants"][constant]
     value = max(value) if isinstance(value, list) else value
     same(operator.bound(1, 0.0, 1.0).high, value)
@@ -87,7 +87,7 @@ def test_scalar_operators_err_at_most_by_their_constant(reference, operator, con
 
 
 def test_the_integral_of_a_steps_error_is_its_constant(reference):
-    """2 log 2 s for the sigmoid, and for tanh(x / s), 2 F - 1 at half the softness; by the trapezoidal rule."""
+    """The integral, by the trapezoidal rule, is 2 log 2 s for the sigmoid and for the sign tanh(x / s)."""
     x = torch.linspace(-40, 40, 800002, dtype=torch.float64)
     step = (ks.SoftStep().apply(x, softness=1.0) - ks.hard("step", x)).abs()
     same(torch.trapezoid(step, x), reference["scalar_constants"]["step_sigmoid_L1*K = 2ln2"], 1e-8)
@@ -96,7 +96,7 @@ def test_the_integral_of_a_steps_error_is_its_constant(reference):
 
 
 def test_two_arguments_err_at_most_by_their_constant(reference):
-    """B + (a - b) sigmoid((a - b) / s), and the erf form whose mu is 1 / (s sqrt 2): .1201878 / mu."""
+    """The largest errors of `swish` and `gelu` (mu = 1 / (s sqrt 2), 0.1201878 / mu) equal the reference."""
     a = torch.linspace(-4, 4, 100001, dtype=torch.float64)
     pairs = torch.stack([a, torch.zeros_like(a)], -1)
     for law, value in (
@@ -108,7 +108,7 @@ def test_two_arguments_err_at_most_by_their_constant(reference):
 
 
 def test_soft_rounding_has_its_reference_values(reference):
-    """Six numbers, four slopes."""
+    """Soft rounding, and rounding down shifted by 1/2, equal the reference for every alpha."""
     for alpha, values in reference["soft_round"].items():
         x = row([0.1, 0.3, 0.49, 0.7, 1.2, -0.3])
         same(ks.SoftRound().apply(x, softness=1 / float(alpha)), values)
@@ -116,7 +116,7 @@ def test_soft_rounding_has_its_reference_values(reference):
 
 
 def test_masks_have_their_reference_values(reference):
-    """The two largest of four by three laws and by repeated softmax."""
+    """The masks of the two largest of four entries equal the reference for three operators and iterated softmax."""
     x = row([3.0, 2.0, 1.0, 4.0])
     for softness, values in reference["topk_x=[3,2,1,4]_k=2"].items():
         same(ks.LapSum().apply(x, softness=float(softness), k=2), values["lapsum"])
@@ -128,7 +128,7 @@ def test_masks_have_their_reference_values(reference):
 
 @pytest.mark.parametrize("softness", ["1.0", "0.1", "0.01"])
 def test_orders_and_ranks_have_their_reference_values(reference, softness):
-    """Four entries: both soft permutations in full, both projections, and the sum of sigmoids."""
+    """Both soft permutations, both projections and pairwise ranks equal the reference on four entries."""
     x, values, s = row(reference["sort_x"]["x"]), reference["sort_x"]["by_tau"][softness], float(softness)
     for operator, name in ((ks.NeuralSort(), "neuralsort"), (ks.SoftSort(), "softsort")):
         same(operator.matrix(x, softness=s, descending=True), values[name])
@@ -142,7 +142,7 @@ def test_orders_and_ranks_have_their_reference_values(reference, softness):
 @pytest.mark.parametrize("law", ["cauchy", "logistic", "logistic_phi", "optimal"])
 @pytest.mark.parametrize("network", ["odd_even", "bitonic"])
 def test_networks_give_what_diffsort_gives(reference, network, law):
-    """Steepness 10 is softness .1; and the soft permutation gives the same order."""
+    """Values equal diffsort's at steepness 10 (softness 0.1), also by the soft permutation."""
     x, operator = (
         row([0.3, 1.2, -0.5, 0.9]),
         ks.SortingNetwork(network=network.replace("_", "-"), law=law.replace("_", "-")),
@@ -152,16 +152,17 @@ def test_networks_give_what_diffsort_gives(reference, network, law):
 
 
 def test_a_running_sum_has_its_reference_values(reference):
-    """Four entries at softness 1."""
+    """The running sum at softness 1 equals the reference."""
     z, out = reference["cumax"]["z"], reference["cumax"]["out"]
     same(ks.Cumax().apply(row(z), softness=1.0), out)
 
 
 @pytest.mark.statistical
 def test_mean_errors_on_normal_rows_are_those_of_other_draws(reference):
-    """Sixteen normal entries: mean absolute errors of 300 rows there, of 4,000 here; 5 standard errors of theirs.
+    """Mean absolute errors on 4,000 rows of 16 normal entries match those on 300 reference rows.
 
-    The spread of a row's error is estimated here and scaled to 300 rows; false alarm 3e-5 for 16 comparisons.
+    The tolerance is 5 standard errors, from the spread of the row errors here; the false-alarm rate is 3e-5 for 16
+    comparisons.
     """
     x = torch.randn(4000, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     operators = {

@@ -1,4 +1,4 @@
-"""The tasks: matching, what is recorded, what is timed, and the exact figures of those that were printed."""
+"""The tasks: matching, records, timed calls, and printed figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TASKS = {spec.name: spec for spec in installed.tasks("smoothing")}
 
 
 def matched(name, **params):
-    """The task that is declared under a name, as a worker builds it."""
+    """The task declared under a name, built as in a worker."""
     spec = TASKS[name]
     return Matched(**{**spec.defaults, **params, **spec.fixed})
 
@@ -43,14 +43,14 @@ def values(ctx, point=None):
     ],
 )
 def test_every_operator_is_brought_to_the_asked_error(context, task, method):
-    """On fresh rows the mean error is the level, but for sampling of both: 5 % of 512 and 2,048 rows and a bit."""
+    """The mean error on new rows is the level, up to the sampling error of 512 and 2,048 rows."""
     ctx, task = context("task"), matched(task)
     stages.evaluate(task, method, ctx)
     assert values(ctx)["smooth-error"] == pytest.approx(task.level, rel=0.15)
 
 
 def test_matching_at_a_known_scale_gives_the_closed_form():
-    """Two entries 0 and 1: s log(1 + exp(-1 / s)) = .1 is solved by bisection here, by the harness there."""
+    """For the entries 0 and 1 the matched softness solves s log(1 + exp(-1 / s)) = 0.1, found here by bisection."""
     rows = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
     setting = Setting(kind="max", rows=lambda _, n: rows.expand(n, 2), n=2, k=1, match="error", level=0.1)
     low, high = 1e-3, 1e3
@@ -62,7 +62,7 @@ def test_matching_at_a_known_scale_gives_the_closed_form():
 
 
 def test_operators_meet_at_one_gradient(context):
-    """At one mean squared gradient of 50, within the spread of heavy tails, errors are what is compared."""
+    """The mean gradient gap is the level of 50, within the spread of its heavy tails."""
     for method in (ks.Softmax(), ks.FastSoftRank()):
         ctx = context("rank-at-gradient")
         stages.evaluate(matched("rank-at-gradient"), method, ctx)
@@ -70,14 +70,14 @@ def test_operators_meet_at_one_gradient(context):
 
 
 def test_a_level_out_of_reach_is_an_error(context):
-    """The sum of errors of an indicator never exceeds 2."""
+    """A level above 2, the maximum sum of errors of an indicator, raises an error."""
     task = matched("one-hot", level=2.5)
-    with pytest.raises(ValueError, match=r"gives Entmax a mean error of 2\.5 here; choose another level"):
+    with pytest.raises(ValueError, match=r"gives Entmax a mean error of 2\.5; choose another level"):
         stages.evaluate(task, ks.Entmax(), context("one-hot"))
 
 
 def test_the_hard_function_is_the_reference_and_no_contestant(context):
-    """It records neither error nor gradient gap nor softness, and its indicator is dead everywhere."""
+    """The hard function has no error, gradient gap or softness, and its indicator has no gradient anywhere."""
     ctx = context("one-hot")
     stages.evaluate(matched("one-hot"), ks.Hard(), ctx)
     found = values(ctx)
@@ -86,7 +86,7 @@ def test_the_hard_function_is_the_reference_and_no_contestant(context):
 
 
 def test_curves_hold_softness_error_gradient_and_a_bound_that_holds(context):
-    """Thirteen octaves around the matched softness; no mean error is above its mean bound."""
+    """A curve has thirteen octaves around the matched softness, and no mean error exceeds its mean bound."""
     ctx = context("max")
     stages.evaluate(matched("max", curve=True), ks.LogSumExp(), ctx)
     points = [values(ctx, point) for point in range(13)]
@@ -96,14 +96,14 @@ def test_curves_hold_softness_error_gradient_and_a_bound_that_holds(context):
 
 
 def test_what_is_timed_is_the_operator_alone(context):
-    """A sampling task that has a workload of its own hands that to the clock, not a batch of draws."""
+    """A sampling task with its own workload is timed on that, not on a batch of draws."""
     workload = stages.workload(matched("top-k"), ks.LapSum(), context("top-k", stage="time"))
     assert workload.unit == "call"
     assert workload.call().shape == (64, 16)
 
 
 def test_an_operator_that_writes_to_its_input_is_refused(context):
-    """The row is compared with a copy."""
+    """An operator that modifies its input raises an error."""
 
     class Greedy:
         kind = "one-hot"
@@ -116,13 +116,13 @@ def test_an_operator_that_writes_to_its_input_is_refused(context):
         def bound(self, n, gap, softness, *, x=None, k=1):
             return None
 
-    with pytest.raises(ValueError, match="must leave x as it is"):
+    with pytest.raises(ValueError, match="must not modify x"):
         stages.evaluate(matched("one-hot"), Greedy(), context("one-hot"))
 
 
 @pytest.mark.parametrize("n", [5, 9, 15])
 def test_the_median_of_labels_has_its_exact_expectation(context, n):
-    """By the distribution of the median: 1e4 / (4 (n + 2)), the Beta median's, up to the grid; and by sampling."""
+    """The expectation is 1e4 / (4 (n + 2)) up to the grid of the labels, and sampling agrees."""
     task = ConstantMedian(n=n)
     assert task.truth() == pytest.approx(1e4 / (4 * (n + 2)), rel=1e-6)
     ctx = context("constant-median", {"n": n})
@@ -133,7 +133,7 @@ def test_the_median_of_labels_has_its_exact_expectation(context, n):
 
 
 def test_printed_rows_are_recorded_entry_by_entry(context):
-    """The first row of fast-soft-sort's README, and the derivative of its first entry: all are one block."""
+    """The first row of fast-soft-sort's README is reproduced, with the derivative of its first entry."""
     ctx = context("printed-sort")
     Printed(function="sort", row="three").evaluate(ks.FastSoftSort(), ctx)
     rows = {m.labels.get("entry", m.metric): m.value for m in ctx.measurements}
@@ -141,7 +141,7 @@ def test_printed_rows_are_recorded_entry_by_entry(context):
 
 
 def test_the_speed_of_sorting_counts_a_step(context):
-    """Memory of a step grows with the matrix; a method without one says so."""
+    """The memory of a step includes the matrix; a method without a matrix raises an error."""
     task, ctx = SortSpeed(n=32, batch=2), context("sort-speed")
     task.evaluate(ks.NeuralSort(), ctx)
     assert values(ctx)["memory"] > 2 * 32 * 32 * 8
@@ -151,7 +151,7 @@ def test_the_speed_of_sorting_counts_a_step(context):
 
 @pytest.mark.parametrize(("task", "metric"), [(DigitsTopK, "top-k-accuracy"), (DigitsNeighbours, "neighbour-accuracy")])
 def test_digits_are_learned_through_a_soft_mask_and_not_through_the_hard_one(context, task, metric):
-    """Forty steps: the hard mask leaves the weights where they were, a soft one gains more than 10 points."""
+    """In forty steps the hard mask does not change the accuracy, and a soft one gains more than 10 points."""
     found = {}
     for method in (ks.Hard(), ks.LogisticTopK()):
         ctx = context("digits", dtype="float32", replicates=(0, 1), options={})
@@ -163,7 +163,7 @@ def test_digits_are_learned_through_a_soft_mask_and_not_through_the_hard_one(con
 
 
 def test_a_stack_of_trainings_equals_its_singles(context):
-    """Replicate 1 alone and beside replicate 0: the same accuracies at every mark, up to the rounding of a batch."""
+    """Replicate 1 has the same accuracies at every mark alone and in a stack with replicate 0."""
     alone, stacked = (
         context("digits", dtype="float64", replicates=replicates, options={}) for replicates in ((1,), (0, 1))
     )
@@ -177,13 +177,13 @@ def test_a_stack_of_trainings_equals_its_singles(context):
 
 
 def test_every_method_has_a_task():
-    """Its needs are met somewhere."""
+    """Some task offers what the method needs."""
     for spec in installed.methods("smoothing"):
         assert any(spec.needs <= task.offers for task in TASKS.values()), spec.name
 
 
 def test_published_figures_belong_to_instances_that_a_suite_runs():
-    """Task and method of every figure stand in the full suite, or are the baseline."""
+    """The task of every figure is in the full suite, with its method or the baseline."""
     figures = installed.published("smoothing")
     assert figures
     for figure in figures:
@@ -194,7 +194,7 @@ def test_published_figures_belong_to_instances_that_a_suite_runs():
 
 
 def test_a_subject_is_the_operator_that_the_problem_draws_from(context):
-    """Claims look at what is measured: the operator of the task's function in the task's setting."""
+    """The subject of the claims is the operator of the task's function in the task's setting."""
     task = matched("top-k", n=8)
     subject = task.subject(ks.Softmax(), context("top-k"))
     assert isinstance(subject.operator, ks.ThresholdSigmoid)
