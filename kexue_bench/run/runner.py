@@ -133,7 +133,7 @@ class _Run:
             self._engine.start()
             broken = self._resolve(works)
         self._writer = open_writer()
-        # Absolute: a worker has the folder in which this process started its first run.
+        # Absolute, whatever folder a worker runs in.
         self._common["details"] = str((self._writer.path / "details").absolute())
         if self._observer is not None:
             self._observer.started(self._plan)

@@ -219,10 +219,7 @@ def _environment(hooks: Hooks) -> dict[str, object]:
 
 
 def _worker_plugins(registry: Registry) -> tuple[str, ...]:
-    """What workers import first: plugins that are not installed.
-
-    Files by their absolute paths, since the folder of a worker is the one in which this process started its first run.
-    """
+    """What workers import first: plugins that are not installed; files by absolute paths, whatever their folder."""
     loads = [record.load for record in registry.records if record.status == "ok" and not record.distribution]
     return tuple(str(Path(load).resolve()) if load.endswith(".py") else load for load in loads)
 
