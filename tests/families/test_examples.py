@@ -5,6 +5,10 @@ from __future__ import annotations
 import doctest
 import importlib
 import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import installed
 import pytest
@@ -14,6 +18,7 @@ from kexue_bench.catalog.source import docstring_of
 from kexue_bench.cli import show
 from kexue_bench.cli.show import split_example
 
+ROOT = Path(__file__).parents[2]
 FAMILIES = ("f1", "gradients", "logdet", "orthogonality", "smoothing")
 SPECS = [spec for family in FAMILIES for spec in installed.methods(family)]
 
@@ -49,6 +54,24 @@ def test_the_printed_snippet_runs_as_it_stands(spec):
     lines = show._method_lines(spec, split_example(docstring_of(spec.target))[1])
     snippet = "\n".join(line.removeprefix("  ") for line in lines[lines.index("use it:") + 1 :])
     exec(snippet, {"__name__": "pasted"})
+
+
+def test_the_comparison_from_python_runs_as_a_script(tmp_path):
+    """Tables, verdict, number and claims on the standard output, nothing on the other, and no file left behind."""
+    script = ROOT / "examples" / "compare_estimators.py"
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "plugins")))
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "best in work-variance on bernoulli-toy[t=0.45]: rloo[n=8]" in done.stdout
+    assert "every claim of disarm holds: True" in done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_sections_after_an_example_stay_prose():
