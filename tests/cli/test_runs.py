@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from kexue_bench.cli import options
-from kexue_bench.cli.verbs import VERBS
 from kexue_bench.cli.runs import plan_only
 from kexue_bench.cli.story import rerun_command
+from kexue_bench.cli.verbs import VERBS
 from kexue_bench.store.results import Run, list_runs, load_run
 
 ROOT = Path(__file__).parents[2]

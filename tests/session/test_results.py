@@ -17,9 +17,9 @@ from rich.console import Console
 from kexue_bench.analysis import comparison as analysis
 from kexue_bench.api import Case, Evidence, Instance, Job, Outcome, Plan
 from kexue_bench.errors import ResultsError, UsageError
+from kexue_bench.report.formats import FORMATS
 from kexue_bench.report.terminal import render
 from kexue_bench.session import Comparison, Verification
-from kexue_bench.session.results import SUFFIXES
 from kexue_bench.store.results import Run, RunWriter, load_run, schema
 
 
@@ -168,7 +168,7 @@ def test_the_frame_holds_every_measurement(found):
     pd.testing.assert_frame_equal(found.to_frame(), found.runs[0].to_frame())
 
 
-@pytest.mark.parametrize("suffix", [".html", *SUFFIXES, ".JSON"])
+@pytest.mark.parametrize("suffix", [*(form.suffix for form in FORMATS.values()), ".JSON"])
 @pytest.mark.parametrize("kind", ["comparison", "verification"])
 def test_the_suffix_says_the_format(found, tmp_path, suffix, kind):
     """Each is written, and read back by the reader of its format; the path is returned."""
@@ -177,6 +177,8 @@ def test_the_suffix_says_the_format(found, tmp_path, suffix, kind):
     assert path == tmp_path / f"table{suffix}"
     rows = result.rows()
     match suffix.lower():
+        case ".txt":
+            assert path.read_text(encoding="utf-8").rstrip("\n") == str(result)
         case ".html":
             assert Page(path.read_text(encoding="utf-8")).tags[0] == "html"
         case ".csv":
@@ -198,7 +200,7 @@ def test_the_suffix_says_the_format(found, tmp_path, suffix, kind):
 @pytest.mark.parametrize("name", ["table", "table.xlsx", "table.html.gz"])
 def test_an_unknown_suffix_is_refused_with_those_that_exist(found, tmp_path, name):
     """Nothing is written."""
-    with pytest.raises(UsageError, match=r"use one of \.html, \.csv, \.json, \.md, \.tex, \.parquet"):
+    with pytest.raises(UsageError, match=r"use one of \.txt, \.json, \.csv, \.md, \.tex, \.html, \.parquet"):
         found.save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
