@@ -327,12 +327,10 @@ class _Reader:
     """Turns the terms of a module into values.
 
     Args:
-        hop: whether this is the family's `words.py`, from which no further name is followed.
         waiting: names that are being read, to find one that is bound to itself.
     """
 
     module: Module
-    hop: bool = False
     waiting: tuple[str, ...] = ()
 
     def value(self, term: object) -> object:
@@ -403,10 +401,10 @@ class _Reader:
             lines = " and ".join(map(str, sorted(bound)))
             raise self._error(line, f"{name} is bound more than once (line {lines})", do="bind it once, to a literal")
         if bindings:
-            inside = _Reader(module=self.module, hop=self.hop, waiting=(*self.waiting, name))
+            inside = _Reader(module=self.module, waiting=(*self.waiting, name))
             return inside.value(bindings[0].term)
         home, _, there = imported.rpartition(".")
-        if not self.hop and home.rpartition(".")[2] == WORDS and self._is_mine(home):
+        if home.rpartition(".")[2] == WORDS and self._is_mine(home):
             return self._words(home).lookup(there, line)
         raise self._error(
             line,
@@ -428,7 +426,7 @@ class _Reader:
                     got=meaning,
                     do="bind its names to literals, and move whatever computes to another file",
                 )
-        return _Reader(module=words, hop=True)
+        return _Reader(module=words)
 
     def _noun(self, name: str, arguments: list[object], line: int) -> object:
         noun = NOUNS.get(self.module.meaning(name))

@@ -72,7 +72,8 @@ def _tasks(registry: Registry, family: str, name: str) -> list[str]:
 def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> str:
     prose, example = split_example(docstring_of(spec.target))
     # What it says of its arguments stands under the parameters, without those that the spec holds fast.
-    lines = [f"{kind} {spec.family}/{spec.name}", "", spec.summary, "", _split(prose, "Args")[0], ""]
+    prose = _split(prose, "Args")[0]
+    lines = [f"{kind} {spec.family}/{spec.name}", "", spec.summary, "", *([prose, ""] if prose else [])]
     fields = fields_of(spec)
     if fields:
         lines += ["parameters:"]

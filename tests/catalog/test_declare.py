@@ -206,6 +206,12 @@ def test_values_come_from_the_words_of_the_family(read):
     assert (spec.aliases, spec.claims) == (("a", "b", "c"), (Claimed(name="unbiased"),))
 
 
+def test_a_starred_set_has_one_order(read):
+    """Sets have none of their own, and a tuple of words must be the same in every process."""
+    (spec,) = read('MORE = {"b", "d", "a", "c"}\n' + METHOD.format('aliases=("z", *MORE)'))
+    assert spec.aliases == ("z", "a", "b", "c", "d")
+
+
 def test_nothing_of_the_package_is_imported(package):
     """Neither modules with declarations nor torch."""
     name = package({"m.py": "raise SystemExit('imported')\nfrom kexue_bench import method\n" + METHOD.format("")})
@@ -294,6 +300,7 @@ def test_what_cannot_be_read_says_where_and_what_to_write(read, arguments, messa
         ("A = 'x'\n" + METHOD.format("aliases=(*A,)"), r"a starred name must be bound to a tuple or set, got 'x'"),
         ("A = ('x',)\n" + METHOD.format("aliases=*A"), r"is not Python that can be read"),
         ("from .other import A\n" + METHOD.format("cost=A"), r"A cannot be read"),
+        ("from kexue_f1.words import TUNED\n" + METHOD.format("cost=TUNED"), r"TUNED cannot be read"),
         ("@method\nclass A: ...", r"m\.py:2: @method needs a name and a summary; write @method\("),
         ("@method('a')\nclass A: ...", r"@method of 'A' lacks 'summary'; write summary="),
         ("@method('a', 'b', 'c')\nclass A: ...", r"takes two positional arguments"),

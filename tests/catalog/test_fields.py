@@ -256,6 +256,23 @@ def test_fixed_and_defaults_must_fit_the_fields(package, more, message):
         fixed_of(spec(target, **{"fixed": {"n": 1}, **more}))
 
 
+def test_an_edited_base_is_read_again(package, tmp_path):
+    """Also where another module hands it on; a program that lives long sees what its workers will see."""
+    name = package(
+        {
+            "base.py": "@D\nclass Base:\n  n: int = 1\n",
+            "inner.py": "from .base import Base as Handed\n",
+            "m.py": "from .inner import Handed\n@D\nclass X(Handed):\n  m: int = 2\n",
+        }
+    )
+    base, inner = (tmp_path / name / file for file in ("base.py", "inner.py"))
+    assert [field for field, _, _ in read(f"{name}.m:X")] == ["n", "m"]
+    base.write_text(base.read_text().replace("n: int = 1", "n: int = 1\n  k: int = 2"))
+    assert [field for field, _, _ in read(f"{name}.m:X")] == ["n", "k", "m"]
+    inner.write_text(inner.read_text().replace("import Base as Handed", "import Base as Kept"))
+    assert [field for field, _, _ in read(f"{name}.m:X")] == ["m"]
+
+
 def test_public_names_are_the_imports_for_type_checkers_and_all(package):
     """`show` tells by them from where a name is imported."""
     name = package({"__init__.py": "if typing.TYPE_CHECKING:\n    from .m import X as X\n__all__ = ['Y', *Z]\n"})

@@ -152,3 +152,19 @@ def test_whatever_is_no_sheet_is_refused(sheet, wrong):
         except (ValueError, TypeError):
             continue
         assert pack(made) == broken[0]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [{"A": [[["names", "X", 9], 9]]}, {}, {}, [], []],
+        [{"A": [[["value", 1e999], 9]]}, {}, {}, [], []],
+        [{}, {}, {}, [["os.system", 1, [], [], [], "", {}]], []],
+        [{}, {}, {}, [["A", 1, [], [], [["x y", "int", 2, None]], "", {}]], []],
+        [{}, {}, {}, [], [["f()", 1, [], ""]]],
+    ],
+)
+def test_forms_and_names_that_no_source_has_are_refused(wrong):
+    """A term of an unknown form; a name that could lead elsewhere when it becomes a target."""
+    with pytest.raises(ValueError, match="not a"):
+        unpack(wrong)
