@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import gc
 import inspect
 import json
@@ -330,3 +331,16 @@ def test_what_the_command_line_can_ask_for_python_can_too():
     # A check of claims has neither trials nor baselines, and its own number of draws.
     only_compared = {"stages", "replicates", "precision", "processes", "rigorous", "baseline", "tune"}
     assert wanted - only_compared <= set(inspect.signature(kexue_bench.verify).parameters)
+
+
+def test_the_example_of_the_docstring_is_true():
+    """Pasted as it stands."""
+    (example,) = doctest.DocTestFinder(recurse=False).find(kexue_bench.compare, globs={})
+    assert doctest.DocTestRunner().run(example) == (0, 4)
+
+
+def test_a_verification_that_would_check_nothing_is_refused(tmp_path):
+    """With the reason, before anything is stored."""
+    with pytest.raises(UsageError, match="nothing"):
+        kexue_bench.verify("chaos", "fine", "run", plugins="chaos.plugin", quiet=True)
+    assert list(tmp_path.iterdir()) == []
