@@ -71,7 +71,7 @@ def _tasks(registry: Registry, family: str, name: str) -> list[str]:
 
 def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> str:
     prose, example = split_example(docstring_of(spec.target))
-    # What it says of its arguments stands under the parameters, without those that the spec holds fast.
+    # The arguments are listed under the parameters, without the fixed ones.
     prose = _split(prose, "Args")[0]
     lines = [f"{kind} {spec.family}/{spec.name}", "", spec.summary, "", *([prose, ""] if prose else [])]
     fields = fields_of(spec)

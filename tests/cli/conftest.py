@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 
@@ -37,3 +38,46 @@ def cli(tmp_path, monkeypatch):
         return Result(code, out.getvalue(), err.getvalue())
 
     return run
+
+
+DECLARED = '''
+from dataclasses import dataclass
+from kexue_bench import FamilySpec, Unless, discover, hookimpl, method, task
+
+@method("half", "half of the largest", needs="bits", when="task.n > 1", unless=(Unless(when="k > 9", because="slow"),),
+        references=("arXiv:1",), fixed={"kind": "max"}, defaults={"k": 7})
+@dataclass(frozen=True, kw_only=True)
+class Half:
+    """`max f / 2`.
+
+    Args:
+        kind: what is halved.
+        k: how often
+            it is halved.
+
+    Raises:
+        ValueError: never.
+    """
+
+    kind: str
+    k: int = 1
+
+@task("toy", "a toy", version=2, kind="record", offers="bits")
+@dataclass(frozen=True, kw_only=True)
+class Toy:
+    n: int = 3
+
+@hookimpl
+def kexue_specs():
+    family = FamilySpec(name="halves", title="T", summary="s", contract="a:B", precision_metric="mse", baseline="half",
+                        headline=("mse",))
+    return [family, *discover(__name__, family="halves")]
+'''
+
+
+@pytest.fixture
+def halves(cli, tmp_path):
+    """`halves("show", ...)`: what a command prints with a plugin that fixes one field and changes a default."""
+    (tmp_path / "halves_shown.py").write_text(DECLARED)
+    yield lambda *words: cli(*words, "-p", "halves_shown.py").out
+    sys.modules.pop("halves_shown", None)

@@ -72,12 +72,3 @@ def test_the_comparison_from_python_runs_as_a_script(tmp_path):
     assert "best in work-variance on bernoulli-toy[t=0.45]: rloo[n=8]" in done.stdout
     assert "every claim of disarm holds: True" in done.stdout
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_sections_after_an_example_stay_prose():
-    """Only the section itself is cut out; outputs become comments, continuation lines stay."""
-    text = "Head.\n\nExamples:\n    >>> def f():\n    ...     return 1\n    >>> f()\n    1\n\nRaises:\n    No.\n"
-    prose, snippet = split_example(text)
-    assert prose.split() == ["Head.", "Raises:", "No."]
-    assert snippet == "def f():\n    return 1\nf()\n# 1"
-    assert split_example("Head.") == ("Head.", "")

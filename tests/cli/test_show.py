@@ -1,0 +1,43 @@
+"""`show`: everything about one method, task, family or metric, each thing once."""
+
+import pytest
+
+from kexue_bench.cli.show import split_example
+
+
+@pytest.mark.parametrize("name", ["rloo", "gradients/exact", "bernoulli-toy", "gradients", "work-variance"])
+def test_show_knows_every_kind_of_name(cli, name):
+    """A method, a method of one family, a task, a family and a metric."""
+    result = cli("show", name)
+    assert result.code == 0
+    assert name.rpartition("/")[2] in result.out
+
+
+def test_show_says_everything_once(halves):
+    """Summary, formula, parameters, fixed fields and references each appear once."""
+    out = halves("show", "half")
+    assert out.startswith(
+        "method halves/half\n\nhalf of the largest\n\n`max f / 2`.\n\nRaises:\n    ValueError: never.\n\n"
+        "parameters:\n  k: int = 7    how often it is halved.\n\nfixed: kind=max\nneeds a task that offers: bits\n"
+        "needs a task where: task.n > 1\nskipped where k > 9: slow\nreference: arXiv:1\n"
+    )
+    out = halves("show", "toy")
+    assert "kind: record   version: 2   dtype: float32\noffers: bits\n" in out
+
+
+def test_args_are_shown_as_parameters_only(halves):
+    """The `Args:` section is not part of the prose, so a fixed field, which cannot be set, is not described."""
+    out = halves("show", "half")
+    assert "Args:" not in out
+    assert "what is halved" not in out
+    assert out.count("how often") == 1
+    assert "Raises:" in out
+
+
+def test_the_sections_after_an_example_stay_prose():
+    """Only the section itself is cut out; outputs become comments, continuation lines stay."""
+    text = "Head.\n\nExamples:\n    >>> def f():\n    ...     return 1\n    >>> f()\n    1\n\nRaises:\n    No.\n"
+    prose, snippet = split_example(text)
+    assert prose.split() == ["Head.", "Raises:", "No."]
+    assert snippet == "def f():\n    return 1\nf()\n# 1"
+    assert split_example("Head.") == ("Head.", "")
