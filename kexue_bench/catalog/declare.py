@@ -367,7 +367,7 @@ class _Reader:
                     values = self.value(inner)
                     if not isinstance(values, (tuple, list, frozenset)):
                         raise self._error(line, "a starred name must be bound to a tuple or set", got=_short(values))
-                    # A set has no order of its own; sorted, so that every process reads the same.
+                    # A set has no order; sorted, every process reads the same.
                     yield from sorted(values, key=str) if isinstance(values, frozenset) else values
                 case ["star", _, int() as line]:
                     raise self._error(line, "only a name may be starred", do="bind the value to a name first")

@@ -158,7 +158,7 @@ def test_claims_and_readings_are_declared_where_they_are_defined(read):
 
 
 def test_a_class_may_be_declared_several_times(read):
-    """Each decorator is a spec of its own."""
+    """Each decorator makes its own spec."""
     found = read("""
         @method("b", "b", fixed={"kind": "max"})
         @method("a", "a", defaults={"n": 1})
@@ -207,7 +207,7 @@ def test_values_come_from_the_words_of_the_family(read):
 
 
 def test_a_starred_set_has_one_order(read):
-    """Sets have none of their own, and a tuple of words must be the same in every process."""
+    """A set has none, and a tuple of words must be the same in every process."""
     (spec,) = read('MORE = {"b", "d", "a", "c"}\n' + METHOD.format('aliases=("z", *MORE)'))
     assert spec.aliases == ("z", "a", "b", "c", "d")
 

@@ -188,7 +188,7 @@ def test_a_base_is_followed_through_the_imports_of_its_package(package):
 
 
 def test_a_dataclass_of_another_package_is_an_error_that_names_it(package):
-    """Unless the class declares each of its fields itself; what is no dataclass adds nothing."""
+    """Unless the class declares each of its fields itself; a class that is not a dataclass adds nothing."""
     other = package({"m.py": "@D\nclass Far:\n  n: int = 1\nclass Plain:\n  k: int = 1\nclass Below(Far): ...\n"})
     name = package(
         {
@@ -248,7 +248,7 @@ def test_fixed_fields_are_no_parameters_and_defaults_replace_those_of_the_class(
     ],
 )
 def test_fixed_and_defaults_must_fit_the_fields(package, more, message):
-    """A name that is no field, a value of another type, a field in both."""
+    """A name that is not a field, a value of another type, a field in both."""
     target = package({"m.py": "@D\nclass X:\n  kind: str = 'a'\n  n: int = 1\n"}) + ".m:X"
     with pytest.raises(PluginError, match=message):
         read(target, **more)

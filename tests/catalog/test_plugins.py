@@ -127,7 +127,7 @@ def test_specs_of_any_kind_are_handed_in_by_one_hook(installed):
 COSTLY = "from kexue_bench import method\n@method('m', 's', cost=1)\nclass A: ...\n"
 
 
-def test_what_is_no_spec_breaks_the_plugin(installed):
+def test_what_is_not_a_spec_breaks_the_plugin(installed):
     """A declaration that cannot be read speaks for itself, with its file and line."""
     hook = "from kexue_bench import discover, hookimpl\n@hookimpl\ndef kexue_specs(): return {}"
     installed(

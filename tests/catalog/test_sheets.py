@@ -138,7 +138,7 @@ def places(data, path=()):
 
 
 @pytest.mark.parametrize("wrong", [3, "x y", None, [], {}, ["value", []], [["deep"]]])
-def test_whatever_is_no_sheet_is_refused(sheet, wrong):
+def test_what_is_not_a_sheet_is_refused(sheet, wrong):
     """Wherever a value is put that does not belong there, the result is a sheet in every part, or a ValueError."""
     packed = json.loads(json.dumps(pack(sheet)))
     for path in places(packed):

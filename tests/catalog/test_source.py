@@ -76,7 +76,7 @@ def test_a_reader_that_was_edited_reads_again(file, reads, monkeypatch):
     assert len(reads) == 2
 
 
-def test_a_sheet_that_is_none_is_read_again(file, reads, monkeypatch):
+def test_what_is_not_a_sheet_is_read_again(file, reads, monkeypatch):
     """Whatever the cache holds in its place."""
     restart(monkeypatch)
     right = sheet_of(file)
@@ -102,7 +102,7 @@ def test_tables_are_parsed_once(file, monkeypatch):
 
 
 def test_what_cannot_be_read_says_why(file):
-    """A file that is gone, one that is no Python, one with null bytes."""
+    """A file that is gone, one that is not Python, one with null bytes."""
     file.write_text("def f(:\n")
     with pytest.raises(PluginError, match=r"once_read\.py:1 is not Python"):
         sheet_of(file)
@@ -119,7 +119,7 @@ def test_what_cannot_be_read_says_why(file):
 
 @pytest.mark.parametrize("name", ["no_such_module", "no_such_package.m", "sys", "once_read.inner", "math"])
 def test_a_module_without_python_source_is_named(file, name):
-    """Not there, built in, compiled, or below a module that is no package."""
+    """Not there, built in, compiled, or below a module that is not a package."""
     with pytest.raises(PluginError, match=f"the module '{name}' cannot be found as Python source"):
         module_of(name)
 

@@ -46,6 +46,19 @@ def test_reading_verbs_import_no_torch(arguments, stored_run):
     assert json.loads(done.stderr.splitlines()[-1]) == [0, []]
 
 
+@pytest.mark.parametrize("arguments", [("list",), ("list", "tasks"), ("show", "rloo"), ("plugins",)], ids=" ".join)
+def test_lists_import_no_numpy(arguments):
+    """What only names things needs no array."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(heavy=("numpy", "pandas")), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert json.loads(done.stderr.splitlines()[-1]) == [0, []]
+
+
 def test_help_reads_no_file_of_a_plugin():
     """What is read by `--help` is found without the reader of sources, its cache or a plugin."""
     code = (

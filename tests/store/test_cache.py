@@ -1,4 +1,4 @@
-"""cache: an aid to speed that can be missing, damaged, hostile or locked without anybody noticing."""
+"""cache: an aid to speed that may be missing, damaged, hostile or locked, and costs only time then."""
 
 import json
 import os
@@ -114,7 +114,7 @@ def test_a_damaged_cache_is_as_good_as_none(source, damage):
 
 
 def test_an_entry_of_another_form_is_not_found(source):
-    """A stamp that is no stamp fits no file."""
+    """What is not a stamp fits no file."""
     path = saved(source)
     for entry in ([[1, 2], "data"], ["data"], "data", None, [list(stamp_of(source)), "data", "more"]):
         body = json.dumps({"version": "1", "entries": {str(source): entry}}).encode()
@@ -124,7 +124,7 @@ def test_an_entry_of_another_form_is_not_found(source):
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
 def test_a_cache_that_others_can_write_is_not_read(source):
-    """What somebody else put there must not decide what a run does."""
+    """What another user put there must not decide what a run does."""
     path = saved(source)
     path.chmod(0o666)
     assert found(source) is None
