@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -37,21 +37,17 @@ class _Path:
 
     Args:
         losses: of each step, `[R]` or `[]`.
-        slope: name -> gradient of the first step; none for a parameter that has none.
-        start: name -> parameter before the first step.
-        end: name -> parameter after the last.
+        parameters: after the last step.
         rest: tensors of buffers and of the method's state after the last step.
     """
 
     losses: tuple[Tensor, ...]
-    slope: Mapping[str, Tensor]
-    start: Mapping[str, Tensor]
-    end: Mapping[str, Tensor]
+    parameters: tuple[Tensor, ...]
     rest: tuple[Tensor, ...]
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        return (*self.losses, *self.end.values(), *self.rest)
+        return (*self.losses, *self.parameters, *self.rest)
 
 
 def training_repeatable(training: Training, method: object, ctx: Context) -> Evidence:
@@ -98,22 +94,30 @@ def training_pure(training: Training, method: object, ctx: Context) -> Evidence:
 def training_finite(training: Training, method: object, ctx: Context) -> Evidence:
     """Share of the losses and parameters of the first steps that are not finite."""
     path = _walk(training)
-    values = [*path.losses, *path.end.values()]
+    values = [*path.losses, *path.parameters]
     bad = sum(int((~value.isfinite()).sum()) for value in values)
     total = sum(value.numel() for value in values)
     return identity("finite", bad / total, f"{bad} of {total} losses and parameter entries are not finite")
 
 
 def training_stacked(training: Training, method: object, ctx: Context) -> Evidence:
-    """A stack of two replicates against each alone: losses, the first gradients, and the way that parameters went.
+    """A stack of two replicates against each alone, step by step: losses, gradients, and the way that parameters go.
 
     The order of sums may differ, nothing else. The violation is the largest difference as a share of a loss, of the
-    gradient of a replicate, or of the way that its parameters went.
+    gradient of a replicate, or of the way that its parameters go in a step. After each step the singles take the
+    parameters of the stack, or an ill-conditioned training would make much of a rounding error.
     """
-    together = _walk(training)
-    alone = [_walk(_built(method, ctx.again(replicates=(replicate,)))) for replicate in ctx.replicates]
-    losses = max(_loss_apart(loss, [path.losses[step] for path in alone]) for step, loss in enumerate(together.losses))
-    slopes, ways = (max(part) for part in zip(*(_apart(together, one, r) for r, one in enumerate(alone)), strict=True))
+    alone = [_Single(training=_built(method, ctx.again(replicates=(replicate,)))) for replicate in ctx.replicates]
+    losses = slopes = ways = 0.0
+    for _ in range(STEPS):
+        before = _values(training)
+        training.step()
+        for single in alone:
+            single.training.step()
+        losses = max(losses, _losses_apart(training, [single.training for single in alone]))
+        for row, single in enumerate(alone):
+            slope, way = single.apart(training, before, row)
+            slopes, ways = max(slopes, slope), max(ways, way)
     note = (
         f"a stack of {len(alone)} against its singles: losses differ by {losses:.2g}, gradients by {slopes:.2g}, "
         f"parameters by {ways:.2g}"
@@ -121,65 +125,56 @@ def training_stacked(training: Training, method: object, ctx: Context) -> Eviden
     return identity("stacked", max(losses, slopes, ways), note, tolerance=_rounding(ctx.dtype))
 
 
-def _rounding(dtype: torch.dtype) -> float:
-    """What sums in another order may come to after a few steps, as a share."""
-    return float(torch.finfo(dtype).eps) ** 0.5
+@dataclass(frozen=True, kw_only=True)
+class _Single:
+    """A member of a stack, trained alone.
 
-
-def _built(method: object, ctx: Context) -> Training:
-    return cast("TrainedTask", ctx.task).build(method, ctx)
-
-
-def _walk(training: Training) -> _Path:
-    """Take the first steps."""
-    start, losses, slope = _values(training), [], {}
-    for _ in range(STEPS):
-        training.step()
-        if training.last_loss is not None:
-            losses.append(training.last_loss.clone())
-        slope = slope or {n: p.grad.clone() for n, p in training.model.named_parameters() if p.grad is not None}
-    return _Path(
-        losses=tuple(losses),
-        slope=slope,
-        start=start,
-        end=_values(training),
-        rest=tuple(tensor.detach().clone() for tensor in _tensors([list(training.model.buffers()), training.state])),
-    )
-
-
-def _values(training: Training) -> dict[str, Tensor]:
-    return {name: parameter.detach().clone() for name, parameter in training.model.named_parameters()}
-
-
-def _loss_apart(together: Tensor, alone: Sequence[Tensor]) -> float:
-    """Largest difference of a loss of the stack, `[R]` or their sum, to those of its members, as a share of them."""
-    expected = torch.stack([loss.reshape(()) for loss in alone])
-    expected = expected if together.ndim else expected.sum()
-    pairs = zip(together.reshape(-1), expected.reshape(-1), strict=True)
-    return max(_ratio(_square(found, loss), _square(loss)) for found, loss in pairs)
-
-
-def _apart(together: _Path, alone: _Path, row: int) -> tuple[float, float]:
-    """How far a replicate of a stack is from what it is alone: its gradients, and the way that its parameters went.
-
-    A parameter that the loss does not see has a gradient of rounding errors, which an optimizer that divides by its
-    size turns into whole steps: such entries are left out of the second.
+    Args:
+        seen: name -> entries whose gradient was above rounding in some step.
     """
 
-    def mine(tensor: Tensor, single: Tensor) -> Tensor:
-        return (tensor[row] if tensor.numel() != single.numel() else tensor).reshape(-1)
+    training: Training
+    seen: dict[str, Tensor] = field(default_factory=dict)
 
-    largest = max((float(slope.abs().max()) for slope in alone.slope.values()), default=0.0)
-    off = size = gap = way = 0.0
-    for name, end in alone.end.items():
-        seen = torch.ones(end.numel(), dtype=torch.bool, device=end.device)
-        if (slope := alone.slope.get(name)) is not None:
-            off += _square(mine(together.slope[name], slope), slope)
-            size += _square(slope)
-            seen = slope.reshape(-1).abs() > largest * _rounding(slope.dtype)
-        gap += _square(mine(together.end[name], end)[seen], end.reshape(-1)[seen])
-        way += _square(end, alone.start[name])
-    return _ratio(off, size), _ratio(gap, way)
+    def apart(self, stack: Training, before: Mapping[str, Tensor], row: int) -> tuple[float, float]:
+        """How far a row of the stack is from here after a step, in gradients and parameters; takes its parameters.
+
+        A parameter that the loss does not see has a gradient of rounding errors, which an optimizer that divides by
+        its size turns into a whole step: such entries are left out of the second.
+        """
+
+        def mine(tensor: Tensor, single: Tensor) -> Tensor:
+            return (tensor.detach()[row] if tensor.numel() != single.numel() else tensor.detach()).reshape(-1)
+
+        together, own = dict(stack.model.named_parameters()), dict(self.training.model.named_parameters())
+        slopes = {name: parameter.grad for name, parameter in own.items() if parameter.grad is not None}
+        largest = max((float(slope.abs().max()) for slope in slopes.values()), default=0.0)
+        off = size = gap = way = 0.0
+        for name, parameter in own.items():
+            theirs, entries = together[name], torch.ones(parameter.numel(), dtype=torch.bool, device=parameter.device)
+            if name in slopes:
+                slope = slopes[name].reshape(-1)
+                off += _square(mine(torch.zeros_like(theirs) if theirs.grad is None else theirs.grad, slope), slope)
+                size += _square(slope)
+                entries = slope.abs() > largest * _rounding(slope.dtype)
+            seen = self.seen[name] = self.seen.get(name, entries) | entries
+            found = mine(theirs, parameter)
+            gap += _square(found[seen], parameter.detach().reshape(-1)[seen])
+            way += _square(found, mine(before[name], parameter))
+            with torch.no_grad():
+                parameter.copy_(found.view_as(parameter))
+        return _ratio(off, size), _ratio(gap, way)
+
+
+def _losses_apart(stack: Training, alone: Sequence[Training]) -> float:
+    """Largest difference of a loss of the stack, `[R]` or their sum, to those of its members, as a share of them."""
+    found, members = stack.last_loss, [training.last_loss for training in alone]
+    if found is None or any(loss is None for loss in members):
+        return 0.0
+    expected = torch.stack([loss.reshape(()) for loss in members if loss is not None])
+    expected = expected if found.ndim else expected.sum()
+    pairs = zip(found.reshape(-1), expected.reshape(-1), strict=True)
+    return max(_ratio(_square(a, b), _square(b)) for a, b in pairs)
 
 
 def _square(a: Tensor, b: Tensor | None = None) -> float:
@@ -194,6 +189,34 @@ def _square(a: Tensor, b: Tensor | None = None) -> float:
 def _ratio(gap: float, size: float) -> float:
     """Root of a share; without a gap or a size, whether there is a gap at all."""
     return (gap / size) ** 0.5 if gap and 0 < size < math.inf else float(gap > 0)
+
+
+def _rounding(dtype: torch.dtype) -> float:
+    """What sums in another order may come to, as a share."""
+    return float(torch.finfo(dtype).eps) ** 0.5
+
+
+def _built(method: object, ctx: Context) -> Training:
+    return cast("TrainedTask", ctx.task).build(method, ctx)
+
+
+def _walk(training: Training) -> _Path:
+    """Take the first steps."""
+    losses = []
+    for _ in range(STEPS):
+        training.step()
+        if training.last_loss is not None:
+            losses.append(training.last_loss.clone())
+    rest = [list(training.model.buffers()), training.state]
+    return _Path(
+        losses=tuple(losses),
+        parameters=tuple(_values(training).values()),
+        rest=tuple(tensor.detach().clone() for tensor in _tensors(rest)),
+    )
+
+
+def _values(training: Training) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in training.model.named_parameters()}
 
 
 # -- subjects ---------------------------------------------------------------------------------------------------------
@@ -293,5 +316,5 @@ def _tensors(value: object) -> Iterator[Tensor]:
         for item in value:
             yield from _tensors(item)
     elif is_dataclass(value):
-        for field in fields(value):
-            yield from _tensors(getattr(value, field.name))
+        for part in fields(value):
+            yield from _tensors(getattr(value, part.name))
