@@ -14,6 +14,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import stored
 
 from kexue_bench.analysis.comparison import Tabulation, read
 from kexue_bench.api import Case, Instance, Job, Outcome, Plan
@@ -24,13 +25,13 @@ from kexue_bench.run.engines.local import LocalEngine
 from kexue_bench.store.results import RunWriter
 
 HERE = Path(__file__).parent
-CORE = HERE.parent / "core"
+LAB = HERE.parent / "lab"
 
 
 def load(name: str) -> ModuleType:
     """A module of the tests, which are no package."""
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, CORE / f"{name}.py")
+        spec = importlib.util.spec_from_file_location(name, LAB / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None
         sys.modules[name] = importlib.util.module_from_spec(spec)
@@ -49,9 +50,8 @@ def say(capsys, text: str) -> None:
 def test_tables_of_identical_methods(capsys):
     """Family-wise false better or worse over 5,000 tables, half of the variance between processes: at most 5 %."""
     tables, alarms = 5000, 0
-    study = load("test_comparison")
     for seed in range(tables):
-        verdicts = {row["verdict"] for row in study.read(study.table_of(100_000 + seed)).rows()}
+        verdicts = {row["verdict"] for row in stored.read(stored.table_of(100_000 + seed)).rows()}
         alarms += bool(verdicts & {"better", "worse"})
     say(capsys, f"\n  tables with a false better or worse: {100 * alarms / tables:.2f} % of {tables}   (target <= 5 %)")
     assert alarms / tables <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / tables)

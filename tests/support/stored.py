@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kexue_bench.analysis import comparison as analysis
 from kexue_bench.analysis.stats import fold, mean_contrast
+from kexue_bench.analysis.tables import Row, Table, Tabulation
 from kexue_bench.api import (
     Case,
     FamilySpec,
@@ -57,6 +59,11 @@ def method(name: str, **params: float) -> Instance:
     """An instance labelled as tables print it."""
     inside = ",".join(f"{k}={v}" for k, v in params.items())
     return Instance(name=name, params=params, target="x:Z", label=f"{name}[{inside}]" if inside else name)
+
+
+TOY = Instance(name="toy", params={"bits": 1}, target="x:Y", label="toy[bits=1]")
+VAE = Instance(name="vae", params={}, target="x:Y", label="vae")
+BASE, RIVAL, THIRD = method("reinforce"), method("rloo", n=2), method("disarm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,3 +203,55 @@ def study(seed: int = 0) -> Stored:
         book.trained(task, of, list(-104 + gain + rng.normal(0, 0.3, 5)))
     book.trained(task, straight, [-101.0, -100.5, None, -101.2, -100.9], status="diverged")
     return book.run()
+
+
+def read(*runs: Stored, **options: object) -> Tabulation:
+    """Runs as a report reads them, by the specs above."""
+    return analysis.read(runs, metrics=METRICS, families=FAMILIES, tasks=TASKS, **options)
+
+
+def only(tabulation: Tabulation) -> tuple[Table, dict[str, Row]]:
+    """The one table, and its rows by the name of their method."""
+    (table,) = tabulation.tables
+    return table, {row.method.name: row for row in table.rows}
+
+
+def gamma(seed, count=96, shape=400.0) -> np.ndarray:
+    """Squared errors of one method: positive units with mean 1."""
+    return np.random.default_rng(seed).gamma(shape, 1 / shape, count)
+
+
+def grid(ratios, *, processes=10, rounds=30, within=0.05, between=0.05, seed=0, drift=0.2) -> np.ndarray:
+    """Seconds of methods whose rounds share a drift, with an own offset for each process."""
+    rng = np.random.default_rng(seed)
+    shared = rng.normal(0, drift, (1, processes, rounds))
+    own = rng.normal(0, between, (len(ratios), processes, 1))
+    return (
+        1e-6
+        * np.array(ratios)[:, None, None]
+        * np.exp(shared + own + rng.normal(0, within, (len(ratios), processes, rounds)))
+    )
+
+
+def table_of(seed, *, worse=1.0) -> Stored:
+    """A run of four methods that are alike, all columns; half of the variance of log seconds lies between processes.
+
+    Args:
+        worse: factor on the mse of the second method.
+    """
+    rng = np.random.default_rng([7, seed])
+    book = Book(baseline=BASE)
+    methods = [BASE, RIVAL, THIRD, method("fourth")]
+    for of in methods:
+        book.sampled(TOY, of, rng.gamma(20, 1 / 20, 64) * (worse if of is RIVAL else 1))
+    book.timed(TOY, methods, grid([1] * 5, processes=5, rounds=4, within=0.3, between=0.3, seed=[8, seed]))
+    return book.run()
+
+
+def timed(seconds: np.ndarray, *, copy=True) -> tuple[Table, dict[str, Row]]:
+    """The table of two methods that were timed, and its rows."""
+    book = Book(baseline=BASE)
+    for of in (BASE, RIVAL):
+        book.sampled(TOY, of, gamma(1))
+    book.timed(TOY, [BASE, RIVAL], seconds, copy=copy)
+    return only(read(book.run()))
