@@ -1,28 +1,14 @@
 import numpy as np
 import pytest
 import stored
-from rich.console import Console
+from stored import BASE, RIVAL, SOURCE, TOY, Book, figure, method
 
 from kexue_bench.analysis import comparison as analysis
-from kexue_bench.analysis.published import Figure, figures, resolve
+from kexue_bench.analysis.published import figures, resolve
 from kexue_bench.api import FamilySpec, Instance, MethodSpec, PublishedSpec, TaskSpec
 from kexue_bench.catalog.plugins import PluginRecord
 from kexue_bench.catalog.registry import Registry
 from kexue_bench.errors import UnknownNameError, UsageError
-from kexue_bench.report.terminal import render
-
-Book, method = stored.Book, stored.method
-
-TOY = Instance(name="toy", params={"bits": 1}, target="x:Y", label="toy[bits=1]")
-BASE, RIVAL = method("reinforce"), method("rloo", n=2)
-SOURCE = "A. Author, arXiv 0000.00000, Table 1"
-
-
-def figure(of=RIVAL, task=TOY, against=None, **fields):
-    known = {"name": "toy-rloo", "metric": "mse", "value": 0.25, "low": 0.24, "high": 0.26, "source": SOURCE}
-    known |= {"against": against.label if against else "", **fields}
-    spec = PublishedSpec(family="gradients", task=task.label, method=of.label, **known)
-    return Figure(spec=spec, task=task, method=of, against=against)
 
 
 def run():
@@ -99,33 +85,6 @@ def test_a_failed_row_is_not_measured():
     book.outcome(book.case(TOY, RIVAL), status="crashed", phase="evaluate", reason="SIGSEGV")
     item = only(read(figure(), of=book.run()))
     assert (item.value, item.verdict) == (None, "not measured")
-
-
-@pytest.mark.parametrize("width", [60, 80, 140])
-def test_the_report_shows_there_and_here(width):
-    """Under the table: the method, the printed figure, ours, the verdict, the source; no line beyond the width."""
-    console = Console(width=width, record=True, file=None, force_terminal=False)
-    with console.capture() as captured:
-        console.print(render(read(figure()), width=width))
-    text = captured.get()
-    assert max(map(len, text.splitlines())) <= width
-    below = text[text.index("published") :]
-    assert "0.25" in below
-    assert "reproduced" in below
-    assert SOURCE in below
-
-
-@pytest.mark.parametrize("width", [60, 80])
-def test_long_names_give_way_to_the_verdict(width):
-    """A label and a statement longer than a line are cropped; what is here and what it means stand whole."""
-    long = method("an-estimator-with-a-long-name", parameter=1234567, other=7654321)
-    book = Book(baseline=BASE)
-    book.sampled(TOY, BASE, [2.0, 2.2, 2.1, 2.0])
-    book.sampled(TOY, long, [1.0, 1.1, 1.0, 1.2])
-    known = figure(of=long, against=BASE, value=None, low=0.1, high=0.9, statement="lower at every point " * 4)
-    lines = [Text.plain for Text in render(read(known, of=book.run()), width=width).renderables]
-    assert max(map(len, lines)) <= width
-    assert any(line.endswith("reproduced") for line in lines)
 
 
 def test_flat_rows_hold_both_figures():

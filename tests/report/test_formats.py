@@ -1,10 +1,13 @@
 """formats: one table of formats, one text where one does not fit, and plugins' reporters beside the core's."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from rich.text import Text
+from written import row, write_rows
 
 from kexue_bench.api import ReporterSpec
 from kexue_bench.errors import PluginError, ResultsError, UsageError
@@ -110,3 +113,19 @@ def test_a_file_that_cannot_be_written_is_an_error_of_results(tmp_path):
     """Exit code 4, with the reason of the system."""
     with pytest.raises(ResultsError, match="cannot be written"):
         formats.write(document(rows=[]), FORMATS["csv"], tmp_path / "no" / "x.csv")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    """A full disk while exporting costs the new file, never the old one."""
+    path = tmp_path / "table.csv"
+    write_rows([row()], "csv", path)
+    old = path.read_bytes()
+
+    def full(fd):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResultsError, match="full"):
+        write_rows([row(), row()], "csv", path)
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]

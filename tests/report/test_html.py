@@ -1,26 +1,16 @@
 import re
 
-import pytest
 import stored
 from pages import Page
+from stored import read
 
-from kexue_bench.analysis import comparison as analysis
 from kexue_bench.analysis.published import Figure
 from kexue_bench.api import Instance, PublishedSpec
 from kexue_bench.report.html import render_fragment, render_html
 
 
-def read(*runs, **options):
-    return analysis.read(runs, metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, **options)
-
-
 def page(tabulation, environment=None, commands=()):
     return render_html(tabulation, environments={"0001": environment or {}}, commands=commands)
-
-
-@pytest.fixture(scope="module")
-def tabulation():
-    return read(stored.study())
 
 
 def test_the_page_is_well_formed_and_holds_every_row(tabulation):

@@ -1,4 +1,7 @@
-import io
+"""The report on a terminal: exact at every width, and nothing of it is lost in a pipe."""
+
+from __future__ import annotations
+
 import os
 import re
 from dataclasses import replace
@@ -6,33 +9,15 @@ from pathlib import Path
 
 import pytest
 import stored
+from printed import show
 from rich.cells import cell_len
-from rich.console import Console
+from stored import read
 
 from kexue_bench.analysis import comparison as analysis
-from kexue_bench.analysis.tables import Cell
 from kexue_bench.api import Instance
-from kexue_bench.report.cells import has_spread, value_and_spread
-from kexue_bench.report.layout import Column, Part, clip, clip_middle, wrap
-from kexue_bench.report.terminal import render
 
 GOLDEN = Path(__file__).with_name("golden")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
-
-
-@pytest.fixture(scope="module")
-def tabulation():
-    return read(stored.study())
-
-
-def read(*runs, **options):
-    return analysis.read(runs, metrics=stored.METRICS, families=stored.FAMILIES, tasks=stored.TASKS, **options)
-
-
-def show(tabulation, width, *, unicode=True, **console):
-    out = io.StringIO()
-    Console(file=out, width=width, **console).print(render(tabulation, width=width, unicode=unicode))
-    return out.getvalue()
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140, 160])
@@ -117,24 +102,6 @@ def test_what_cannot_be_told_from_zero_is_a_bound(tabulation):
     assert lines["exact"].split()[3:5] == ["0", "0"]
 
 
-def cell(value, low=None, high=None, *, exact=False, metric="bias", flags=()):
-    return Cell(
-        key=metric, metric=metric, value=value, low=low, high=high, n=1, unit="", flags=frozenset(flags),
-        stage="evaluate", case_key="", exact=exact,
-    )  # fmt: skip
-
-
-def test_what_is_exact_up_to_rounding_is_zero_with_the_rounding():
-    """3e-9 known to 4e-8 is 0; what is exact and larger than rounding stands as it is, and so does what was sampled."""
-    assert value_and_spread(cell(3e-9, 0.0, 4e-8, exact=True), relative=False) == ("0", "±4e-8")
-    assert value_and_spread(cell(0.0, 0.0, 0.0, exact=True), relative=False) == ("0", "")
-    assert value_and_spread(cell(0.5, 0.5 - 1e-9, 0.5 + 1e-9, exact=True), relative=False)[0] == "0.500000"
-    assert value_and_spread(cell(3e-9, 0.0, 4e-8), relative=False) == ("|b|<4e-8", "")
-    cancelled = cell(5e-9, 1e-9, 9e-9, exact=True)
-    assert value_and_spread(cancelled, relative=False)[0] == "5e-9"
-    assert value_and_spread(cancelled, relative=False, truth=True) == ("0", "±9e-9")
-
-
 def test_a_ratio_that_rounding_decides_is_called_exact():
     """An exact row beside a sampled baseline has no factor, in the table and over tasks."""
     book = stored.Book(baseline=stored.method("reinforce"))
@@ -155,34 +122,6 @@ def test_counts_give_way_to_what_was_measured():
     narrow, wide = (show(tabulation, width).splitlines()[3] for width in (72, 100))
     assert narrow.split()[:3] == ["method", "bias", "mse"]
     assert wide.split()[:5] == ["method", "memory", "evals", "bias", "mse"]
-
-
-def test_gains_of_pairing_are_those_of_sampled_pairs(tabulation):
-    """Exact rows and rows equal for every draw say nothing about what pairing saves."""
-    toy = tabulation.tables[0]
-    by_name = {row.method.name: row.cells["mse"] for row in toy.rows if "mse" in row.cells}
-    assert has_spread(by_name["rloo"])
-    assert not has_spread(by_name["exact"])
-    assert not has_spread(replace(by_name["rloo"], flags=frozenset({"degenerate"})))
-
-
-def test_the_report_says_what_it_could_have_found(tabulation):
-    """Detectable effects in the primary column and in time, the control, and the rule behind the letters."""
-    text = " ".join(show(tabulation, 160).split())
-    assert re.search(r"would have found with 90 %: 4 to 14 % in mse, 5 % in time \(\d+ tests\)", text)
-    assert re.search(r"A/A control: time ×1\.\d+ \[[^]]+\] over 5 processes", text)
-    assert "Holm, alpha 5 %, margin 5 %" in text
-
-
-def test_a_flag_of_a_task_is_named_with_the_methods_that_have_it():
-    """`empty batches` on one row stands once under the table with that row's label; the core's own signs do not."""
-    toy, base, rival = Instance(name="toy", target="x:Y"), stored.method("reinforce"), stored.method("rloo", n=2)
-    book = stored.Book(baseline=base)
-    book.sampled(toy, base, [1.0, 1.1], flags=frozenset({"heavy-tail"}))
-    book.sampled(toy, rival, [1.0, 1.2], flags=frozenset({"empty batches"}))
-    text = show(read(book.run()), 100)
-    assert "empty batches: rloo[n=2]" in text
-    assert "heavy-tail:" not in text
 
 
 def test_counts_add_up_in_the_summary(tabulation):
@@ -218,22 +157,3 @@ def test_a_table_without_any_number_still_explains_itself():
     text = show(read(book.run()), 100)
     assert text.count("failed in build: tau must be > 0") == 2
     assert "method  " not in text
-
-
-def test_wide_characters_keep_columns_aligned():
-    """Display width, not length, decides padding."""
-    column = Column(header="m", align="lr", cells=[(Part("方法"), Part("1")), (Part("ab"), Part("20"))])
-    assert {cell_len(column.render(i).plain) for i in range(2)} == {7}
-    assert cell_len(clip("方法方法", 5, "…")) <= 5
-
-
-def test_long_labels_keep_both_ends():
-    """Name and last parameter tell labels apart, so the middle goes."""
-    assert clip_middle("gumbel-softmax[temperature=0.5]", 20, "…") == "gumbel-sof…ture=0.5]"
-    assert clip_middle("short", 20, "…") == "short"
-
-
-def test_remarks_break_between_words_and_not_inside_intervals():
-    """An interval and a per cent stay on one line."""
-    lines = [line.plain for line in wrap("aaaa ×1.00 [0.995, 1.010] bbbb 5 % cc", 18, indent="")]
-    assert lines == ["aaaa ×1.00", "[0.995, 1.010]", "bbbb 5 % cc"]

@@ -1,8 +1,10 @@
-"""A parser that tests read pages and fragments with."""
+"""Parsers that tests read pages, fragments and drawings with."""
 
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 VOID = {"meta", "circle", "line", "br"}
 
@@ -39,3 +41,10 @@ class Page(HTMLParser):
         """Text that is shown."""
         if data.strip() and self.open[-1] != "style":
             self.texts.append(" ".join(data.split()))
+
+
+def words(path: Path) -> list[str]:
+    """Every text of an SVG, which must be valid XML."""
+    root = ET.parse(path).getroot()
+    assert not root.findall(".//{http://www.w3.org/2000/svg}script")
+    return ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
