@@ -10,20 +10,13 @@ import sys
 from time import perf_counter
 
 import pytest
+from disks import NoSync
 
 from kexue_bench.api import Case, Instance, Job, Measurement, Outcome, Plan, Series
-from kexue_bench.files import Files
 from kexue_bench.store import codec
 from kexue_bench.store.results import RunWriter, load_run
 
 COUNT = 2000
-
-
-class NoSync(Files):
-    """A file layer whose syncs cost nothing."""
-
-    def fsync(self, fd):
-        pass
 
 
 def outcome(case: Case) -> Outcome:

@@ -90,7 +90,7 @@ MUTANTS = {
         file="files.py",
         old="    temporary = path.with_name(",
         new="    path.write_bytes(data[:3])\n    temporary = path.with_name(",
-        caught="store/test_journal.py::test_an_atomic_write_is_old_or_new",
+        caught="test_files.py::test_an_atomic_write_is_old_or_new",
     ),
     "told before it is stored": Mutant(
         file="run/runner.py",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -17,9 +16,10 @@ import zlib
 from pathlib import Path
 
 import pytest
+from disks import FAULTS, Faulty, NoSync
 
 from kexue_bench.errors import ResultsError
-from kexue_bench.files import OS_FILES, Files, write_atomic
+from kexue_bench.files import Files
 from kexue_bench.store import journal
 from kexue_bench.store.journal import Journal, read
 
@@ -279,69 +279,6 @@ def test_a_pipe_or_a_folder_in_place_of_the_journal_is_an_error(tmp_path):
 
 
 # -- the disk refuses -------------------------------------------------------------------------------------------------
-
-
-class NoSync(Files):
-    """A file layer whose syncs cost nothing."""
-
-    def fsync(self, fd):
-        pass
-
-    def fsync_dir(self, path):
-        pass
-
-
-class Faulty(NoSync):
-    """Fails at the n-th call of one kind, once or from then on; a short write takes half of the bytes."""
-
-    def __init__(self, kind: str, at: int, fault: int | str, *, sticky: bool) -> None:
-        self.kind, self.at, self.fault, self.sticky = kind, at, fault, sticky
-        self.calls = 0
-
-    def hit(self, kind: str) -> bool:
-        if kind != self.kind:
-            return False
-        self.calls += 1
-        return self.calls == self.at or (self.sticky and self.calls > self.at)
-
-    def fail(self):
-        raise OSError(self.fault, os.strerror(self.fault))
-
-    def open(self, path, flags):
-        return self.fail() if self.hit("open") else super().open(path, flags)
-
-    def write(self, fd, data):
-        if not self.hit("write"):
-            return super().write(fd, data)
-        if self.fault == "short":
-            return super().write(fd, data[: len(data) // 2 or 1])
-        if self.fault == "partial":
-            super().write(fd, data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if self.fault == "nothing":
-            return 0
-        return self.fail()
-
-    def fsync(self, fd):
-        if self.hit("fsync"):
-            self.fail()
-
-    def replace(self, source, target):
-        if self.hit("replace"):
-            self.fail()
-        super().replace(source, target)
-
-    def fsync_dir(self, path):
-        if self.hit("fsync_dir"):
-            self.fail()
-
-
-FAULTS = [
-    *(("write", fault) for fault in (errno.EIO, errno.ENOSPC, "short", "partial", "nothing")),
-    *(("fsync", fault) for fault in (errno.EIO, errno.ENOSPC)),
-    ("open", errno.EACCES),
-    ("fsync_dir", errno.EIO),
-]
 
 
 @pytest.mark.parametrize("sticky", [False, True], ids=["once", "sticky"])
@@ -621,23 +558,3 @@ def test_a_file_system_without_locks_is_used_with_a_note(path):
         assert "no locks" in stored.notes[0]
         stored.append([payload(0)])
     assert keys(path) == ["case-0000"]
-
-
-# -- files ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("kind", "fault"), [*FAULTS, ("replace", errno.EIO)])
-def test_an_atomic_write_is_old_or_new(tmp_path, kind, fault):
-    """Whatever call fails, the file holds the old content or the new one whole, and no temporary file stays."""
-    path = tmp_path / "run.json"
-    for at in range(1, 6):
-        write_atomic(path, b"old")
-        with contextlib.suppress(OSError):
-            write_atomic(path, b"new content", files=Faulty(kind, at, fault, sticky=True))
-        assert path.read_bytes() in {b"old", b"new content"}
-        assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
-
-
-def test_the_default_layer_is_the_disk():
-    """Nobody gets a layer without syncs by accident."""
-    assert type(OS_FILES) is Files

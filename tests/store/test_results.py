@@ -3,77 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
 import math
 import random
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
 import jsonschema
 import pytest
+from folders import make_case, ok, stored
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from referencing import Registry, Resource
 
 from kexue_bench.api import Case, Evidence, Instance, Job, Measurement, Outcome, Plan, Series
 from kexue_bench.errors import ResultsError, UsageError
-from kexue_bench.files import Files
 from kexue_bench.store import codec, journal
 from kexue_bench.store.results import RunWriter, find_run, list_runs, load_run, schema
-
-METHODS = ("exact", "reinforce", "rloo", "disarm")
-
-
-def make_case(method="rloo", *, replicates=(0,), stage="evaluate", **changes) -> Case:
-    """A case of a toy."""
-    return Case(
-        family="gradients",
-        task=Instance(name="toy", params={"bits": 200, "t": 0.45}, target="a.b:Toy", label="toy"),
-        task_version=1,
-        method=Instance(name=method, params={"n": 2}, target=f"a.{method}:M", label=f"{method}[n=2]"),
-        stage=stage,
-        replicates=replicates,
-        **changes,
-    )
-
-
-def make_plan() -> Plan:
-    """Four methods, one of them settled without running, and a request."""
-    cases = [make_case(method) for method in METHODS]
-    refused = make_case("st", stage="evaluate")
-    return Plan(
-        jobs=tuple(Job(cases=(case,)) for case in cases),
-        settled=(Outcome(key=refused.key, status="unsupported", phase="plan", reason="needs gradients"),),
-        settled_cases=(refused,),
-        request={"families": ["gradients"], "seed": 0},
-    )
-
-
-def ok(case: Case, value=1.0, **changes) -> Outcome:
-    """An outcome with one measurement."""
-    measured = Measurement(metric="variance", value=value, low=value / 2, high=value * 2, n=64)
-    return Outcome(**({"key": case.key, "status": "ok", "measurements": (measured,)} | changes))
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "results"
-
-
-@pytest.fixture
-def plan():
-    return make_plan()
-
-
-def stored(root: Path, plan: Plan, outcomes=(), **kwargs) -> Path:
-    """A closed run folder."""
-    with RunWriter.create(root, name="gradients", plan=plan, environment={"cpu": "x"}, **kwargs) as writer:
-        writer.append(outcomes)
-        return writer.path
-
 
 # -- round trip -------------------------------------------------------------------------------------------------------
 
@@ -247,46 +193,6 @@ def test_two_runs_with_one_number_must_be_named(root, plan):
         find_run("2", root)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "is no run"),
-        ("", "damaged"),
-        ("{", "damaged"),
-        ("[]", "not written by kexue-bench"),
-        ('{"schema": "asv/1"}', "not written by kexue-bench"),
-        ('{"schema": "kexue-bench/1"}', "damaged"),
-        ('{"schema": "kexue-bench/99", "plan": {}}', "newer kexue-bench"),
-        ('{"schema": "kexue-bench/1", "name": NaN}', "damaged"),
-        ('{"schema": "kexue-bench/1", "name": ' + "[" * 50_000, "damaged"),
-    ],
-)
-def test_a_foreign_or_damaged_folder_is_an_error_of_results(root, content, message):
-    """Exit code 4, for reading and for writing; nothing is written into it."""
-    folder = root / "0001-20260101T000000Z-x"
-    folder.mkdir(parents=True)
-    if content is not None:
-        (folder / "run.json").write_text(content)
-    before = sorted(folder.iterdir())
-    with pytest.raises(ResultsError, match=message) as caught:
-        load_run(folder)
-    assert caught.value.exit_code == 4
-    if content is not None:
-        with pytest.raises(ResultsError):
-            RunWriter.open(folder)
-    assert sorted(folder.iterdir()) == before
-
-
-@pytest.mark.parametrize("name", ["../../etc", "/abs", "a\0b", "", "CON", ".", "x" * 400, "ß\u202e", "a b/c"])
-def test_no_name_leaves_the_results_folder(root, plan, name):
-    """Names are reduced to a harmless file name; the given name is kept inside."""
-    with RunWriter.create(root, name=name, plan=plan, environment={}) as writer:
-        assert writer.path.parent == root
-        assert len(writer.path.name) < 80
-    assert [path.name for path in root.iterdir()] == [writer.path.name]
-    assert load_run("latest", root).name == name
-
-
 def test_what_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path, plan):
     """A file in place of the folder: exit code 4 with what to do."""
     (tmp_path / "results").write_text("a file")
@@ -294,57 +200,6 @@ def test_what_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path, plan):
         RunWriter.create(tmp_path / "results", name="x", plan=plan, environment={})
     assert caught.value.exit_code == 4
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
-
-
-def failing(call: str, at: int) -> Files:
-    """A file layer whose `at`-th and later calls of one kind find the disk full."""
-
-    def fail(self, *args):
-        self.calls += 1
-        if self.calls >= at:
-            raise OSError(errno.ENOSPC, "no space")
-        return getattr(Files, call)(self, *args)
-
-    return type("Failing", (Files,), {call: fail, "calls": 0})()
-
-
-@pytest.mark.parametrize("call", ["open", "write", "fsync", "replace", "fsync_dir"])
-def test_a_folder_appears_complete_or_not_at_all(tmp_path, plan, call):
-    """Fail at the 1st, 2nd, ... call of each kind while a run is made: either a run that opens, or nothing."""
-    for at in range(1, 20):
-        root = tmp_path / f"{call}{at}"
-        files = failing(call, at)
-        try:
-            with RunWriter.create(root, name="x", plan=plan, environment={}, files=files):
-                pass
-        except ResultsError:
-            assert list(root.iterdir()) == []
-        else:
-            assert load_run("latest", root).plan == plan
-        if files.calls < at:
-            break
-    else:
-        pytest.fail("the fault never stopped hitting")
-
-
-MAKE_RUNS = """
-import os, sys
-from pathlib import Path
-from kexue_bench.api import Plan
-from kexue_bench.store.results import RunWriter
-for _ in range(6):
-    RunWriter.create(Path(sys.argv[1]), name=f"p{os.getpid()}", plan=Plan(jobs=()), environment={}).close()
-"""
-
-
-def test_processes_that_create_at_once_get_different_numbers(root):
-    """Four processes making six runs each: 24 folders, 24 numbers, no leftovers."""
-    workers = [subprocess.Popen([sys.executable, "-c", MAKE_RUNS, str(root)]) for _ in range(4)]
-    assert [worker.wait() for worker in workers] == [0, 0, 0, 0]
-    numbers = [info.number for info in list_runs(root)]
-    assert len(numbers) == 24
-    assert len(set(numbers)) == 24
-    assert len(list(root.iterdir())) == 24
 
 
 def test_a_list_of_runs_counts_cases_and_outcomes(root, plan):
@@ -416,13 +271,6 @@ def test_schemas_refuse_what_the_codec_refuses(name, document):
 
 
 # -- speed ------------------------------------------------------------------------------------------------------------
-
-
-class NoSync(Files):
-    """A file layer whose syncs cost nothing."""
-
-    def fsync(self, fd):
-        pass
 
 
 def test_journal_and_results_agree_on_the_limit():

@@ -1,0 +1,145 @@
+"""folder: a run folder appears complete or not at all, under a number of its own and a harmless name."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kexue_bench.errors import ResultsError
+from kexue_bench.files import OS_FILES, Files
+from kexue_bench.store.folder import Head, make_folder, parse_name, read_head
+from kexue_bench.store.results import RunWriter, list_runs, load_run
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "is no run"),
+        ("", "damaged"),
+        ("{", "damaged"),
+        ("[]", "not written by kexue-bench"),
+        ('{"schema": "asv/1"}', "not written by kexue-bench"),
+        ('{"schema": "kexue-bench/1"}', "damaged"),
+        ('{"schema": "kexue-bench/99", "plan": {}}', "newer kexue-bench"),
+        ('{"schema": "kexue-bench/1", "name": NaN}', "damaged"),
+        ('{"schema": "kexue-bench/1", "name": ' + "[" * 50_000, "damaged"),
+    ],
+)
+def test_a_foreign_or_damaged_folder_is_an_error_of_results(root, content, message):
+    """Exit code 4, for reading and for writing; nothing is written into it."""
+    folder = root / "0001-20260101T000000Z-x"
+    folder.mkdir(parents=True)
+    if content is not None:
+        (folder / "run.json").write_text(content)
+    before = sorted(folder.iterdir())
+    with pytest.raises(ResultsError, match=message) as caught:
+        load_run(folder)
+    assert caught.value.exit_code == 4
+    if content is not None:
+        with pytest.raises(ResultsError):
+            RunWriter.open(folder)
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["../../etc", "/abs", "a\0b", "", "CON", ".", "x" * 400, "ß\u202e", "a b/c"])
+def test_no_name_leaves_the_results_folder(root, plan, name):
+    """Names are reduced to a harmless file name; the given name is kept inside."""
+    with RunWriter.create(root, name=name, plan=plan, environment={}) as writer:
+        assert writer.path.parent == root
+        assert len(writer.path.name) < 80
+    assert [path.name for path in root.iterdir()] == [writer.path.name]
+    assert load_run("latest", root).name == name
+
+
+def failing(call: str, at: int) -> Files:
+    """A file layer whose `at`-th and later calls of one kind find the disk full."""
+
+    def fail(self, *args):
+        self.calls += 1
+        if self.calls >= at:
+            raise OSError(errno.ENOSPC, "no space")
+        return getattr(Files, call)(self, *args)
+
+    return type("Failing", (Files,), {call: fail, "calls": 0})()
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "replace", "fsync_dir"])
+def test_a_folder_appears_complete_or_not_at_all(tmp_path, plan, call):
+    """Fail at the 1st, 2nd, ... call of each kind while a run is made: either a run that opens, or nothing."""
+    for at in range(1, 20):
+        root = tmp_path / f"{call}{at}"
+        files = failing(call, at)
+        try:
+            with RunWriter.create(root, name="x", plan=plan, environment={}, files=files):
+                pass
+        except ResultsError:
+            assert list(root.iterdir()) == []
+        else:
+            assert load_run("latest", root).plan == plan
+        if files.calls < at:
+            break
+    else:
+        pytest.fail("the fault never stopped hitting")
+
+
+MAKE_RUNS = """
+import os, sys
+from pathlib import Path
+from kexue_bench.api import Plan
+from kexue_bench.files import OS_FILES
+from kexue_bench.store.folder import Head, make_folder, parse_name, read_head
+from kexue_bench.store.results import RunWriter
+for _ in range(6):
+    RunWriter.create(Path(sys.argv[1]), name=f"p{os.getpid()}", plan=Plan(jobs=()), environment={}).close()
+"""
+
+
+def test_processes_that_create_at_once_get_different_numbers(root):
+    """Four processes making six runs each: 24 folders, 24 numbers, no leftovers."""
+    workers = [subprocess.Popen([sys.executable, "-c", MAKE_RUNS, str(root)]) for _ in range(4)]
+    assert [worker.wait() for worker in workers] == [0, 0, 0, 0]
+    numbers = [info.number for info in list_runs(root)]
+    assert len(numbers) == 24
+    assert len(set(numbers)) == 24
+    assert len(list(root.iterdir())) == 24
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("0007-20261122T071500Z-gradients", (7, "20261122T071500Z", "gradients")),
+        ("123456789-20261122T071500Z-a-2", (123456789, "20261122T071500Z", "a-2")),
+        ("7-20261122T071500Z-gradients", None),
+        ("0007-20261122T071500Z-", None),
+        ("0007-20261122T071500Z-Up", None),
+        ("0007-20261122-gradients", None),
+        (".new-12-abcd", None),
+    ],
+)
+def test_the_name_of_a_folder_holds_its_number(name, parts):
+    """Number, stamp and name; a folder of any other name is no run."""
+    assert parse_name(Path("results") / name) == parts
+
+
+def test_a_number_is_one_more_than_the_largest(tmp_path, plan):
+    """Gaps stay gaps: a run that was deleted does not lend its number to another."""
+    head = Head(name="x", plan=plan, environment={})
+    (tmp_path / "0041-20261122T071500Z-old").mkdir()
+    (tmp_path / "notes").mkdir()
+    numbers = [parse_name(make_folder(tmp_path, head, OS_FILES))[0] for _ in range(2)]
+    assert numbers == [42, 43]
+
+
+def test_what_was_asked_comes_back(tmp_path, plan):
+    """Name, plan, environment and command, whatever the name became on the disk."""
+    head = Head(name="Über/alles", plan=plan, environment={"cpu": "x"}, command=("compare", "gradients"))
+    path = make_folder(tmp_path, head, OS_FILES)
+    assert path.name.endswith("Z-ber-alles")
+    assert read_head(path) == head
