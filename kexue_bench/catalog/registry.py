@@ -18,8 +18,8 @@ from ..api import (
     ReporterSpec,
     TaskSpec,
 )
-from ..errors import PluginError, UnknownNameError, suggestion
-from . import conditions
+from ..errors import PluginError, UnknownNameError, UsageError, suggestion
+from . import conditions, selectors
 from .core_claims import CORE_CLAIMS
 from .metrics import CORE_METRICS, keyed
 from .plugins import PluginRecord
@@ -132,12 +132,18 @@ class Registry:
         return self._readable(record, spec)
 
     def _readable(self, record: PluginRecord, spec: Member) -> bool:
-        """Whether every expression of a spec can be evaluated; what is wrong with one is recorded."""
+        """Whether every expression and selector of a spec can be read; what is wrong with one is recorded."""
         try:
             if isinstance(spec, (MethodSpec, TaskSpec)):
                 conditions.check_spec(spec)
-        except PluginError as error:
-            self._problem(record, str(error))
+            for text in _selectors_of(spec):
+                selectors.parse(text)
+            if isinstance(spec, TaskSpec):
+                for texts in spec.methods.values():
+                    selectors.read((texts,) if isinstance(texts, str) else texts)
+        except UsageError as error:
+            whose = "" if isinstance(error, PluginError) else f"{type(spec).__name__} {spec.name!r}: "
+            self._problem(record, f"{whose}{error}")
             return False
         return True
 
@@ -234,6 +240,19 @@ class Registry:
     def unknown(self, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
         """The error for a name that nobody registered, with near names and the broken plugins that might own it."""
         return UnknownNameError(kind, name, known, hint=self._broken_hint())
+
+
+def _selectors_of(spec: Member) -> Iterator[str]:
+    """The single selectors that a spec carries as text; parsed once, here, and never again."""
+    match spec:
+        case MethodSpec():
+            yield from spec.variants
+        case TaskSpec():
+            for texts in spec.suites.values():
+                yield from texts
+            yield from filter(None, (spec.baseline,))
+        case PublishedSpec():
+            yield from filter(None, (spec.task, spec.method, spec.against))
 
 
 def _families_of(record: PluginRecord) -> set[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..api import Instance, MethodSpec, Scalar, TaskSpec
 from ..errors import UnknownNameError, UsageError
 from .fields import Field, fixed_of
 
+_PLAIN = re.compile(r"[^,\[\]'\"]*")
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -20,11 +23,13 @@ class Selector:
     """A parsed selector.
 
     Args:
+        text: as it was written.
         family: the part before `/`; empty where none was written.
         name: a name or a glob (`st-*`).
         params: parameter -> the values written for it; more than one makes a grid.
     """
 
+    text: str
     family: str = ""
     name: str
     params: Mapping[str, tuple[str, ...]]
@@ -35,8 +40,33 @@ class Selector:
         return any(c in self.name for c in "*?[")
 
 
+def read(values: Iterable[str | Selector]) -> tuple[Selector, ...]:
+    """Every selector of texts that may hold several each, `-m rloo,disarm`; what is parsed already stays as it is.
+
+    >>> [selector.text for selector in read(["rloo[n=[2,4]],disarm", "arm"])]
+    ['rloo[n=[2,4]]', 'disarm', 'arm']
+
+    Raises:
+        UsageError: one of them cannot be parsed.
+    """
+    parts = [(value,) if isinstance(value, Selector) else map(parse, split(value)) for value in values]
+    return tuple(itertools.chain.from_iterable(parts))
+
+
+def one(value: str | Selector | None) -> Selector | None:
+    """One selector, or None where nothing is written.
+
+    Raises:
+        UsageError: it cannot be parsed.
+    """
+    if isinstance(value, str):
+        return parse(value) if value else None
+    return value
+
+
+@lru_cache(maxsize=8192)
 def parse(text: str) -> Selector:
-    """Parse one selector.
+    """Parse one selector; once a text, however often it is asked for.
 
     >>> parse("rloo[n=[2,4]]").params
     {'n': ('2', '4')}
@@ -51,7 +81,7 @@ def parse(text: str) -> Selector:
     if not bracket:
         if "]" in name:
             raise UsageError("a selector has a closing bracket without an opening one", got=repr(text))
-        return Selector(family=family, name=name, params={})
+        return Selector(text=text, family=family, name=name, params={})
     if not rest.endswith("]"):
         raise UsageError("a selector must end with ]", got=repr(text), do="quote it: shells read [ and ] as globs")
     params: dict[str, tuple[str, ...]] = {}
@@ -67,11 +97,13 @@ def parse(text: str) -> Selector:
         if not values:
             raise UsageError(f"in {text!r} the parameter {key!r} has no value")
         params[key] = tuple(_unquote(item.strip()) for item in values)
-    return Selector(family=family, name=name, params=params)
+    return Selector(text=text, family=family, name=name, params=params)
 
 
 def split(text: str) -> list[str]:
     """Split at the commas outside brackets and quotes; `-m 'rloo[n=[2,4]],disarm'` holds two selectors."""
+    if _PLAIN.fullmatch(text):
+        return [text.strip()] if text.strip() else []
     parts, depth, quote, current = [], 0, "", ""
     for c in text:
         if quote:

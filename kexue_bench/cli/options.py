@@ -11,6 +11,7 @@ from typing import get_args
 
 from .. import session
 from ..api import STAGES, SUITES, Stage
+from ..catalog import selectors
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
 from ..plan.plan import Request
@@ -95,8 +96,8 @@ def request_of(args: argparse.Namespace, families: Sequence[str]) -> Request:
     """The plan options of a parsed command line."""
     return Request(
         families=tuple(families),
-        methods=tuple(args.method),
-        tasks=tuple(args.task),
+        methods=selectors.read(args.method),
+        tasks=selectors.read(args.task),
         suite=args.suite,
         stages=tuple(args.stage) or STAGES,
         replicates=args.replicates,
@@ -108,7 +109,7 @@ def request_of(args: argparse.Namespace, families: Sequence[str]) -> Request:
         budget=args.budget,
         processes=args.processes,
         rigorous=args.rigorous,
-        baseline=args.baseline,
+        baseline=selectors.one(args.baseline),
         tune=args.tune,
     )
 

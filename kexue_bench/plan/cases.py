@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import get_args
 
 from ..api import STAGES, SUITES, Case, ClaimSpec, FamilySpec, Instance, MethodSpec, Of, Scalar, Stage, TaskSpec
-from ..catalog import conditions
+from ..catalog import conditions, selectors
 from ..catalog.registry import Registry
+from ..catalog.selectors import Selector
 from ..errors import UsageError
 from . import tuning
 from .kinds import KINDS, Treatment, budget_of
@@ -26,6 +27,8 @@ GROUP_SECONDS = {"quick": 1.5, "standard": 6.0, "full": 30.0}
 class Request:
     """What a user asked for, before any name is resolved.
 
+    Selectors may be given as texts, several in one with commas; they are parsed here, once.
+
     Args:
         families: names; empty means every family.
         methods: selectors of `-m`; empty means the suite's.
@@ -37,14 +40,14 @@ class Request:
         budget: largest number of draws of a sampling case; None leaves it to the task.
         processes: processes of a timing group; None leaves it to the suite.
         rigorous: time in twice the suite's processes and rounds.
-        baseline: selector of the baseline; empty means the family's.
+        baseline: selector of the baseline; None, or the empty text, means the family's.
         dtype: empty means the task's own.
         tune: trials of each method on each task; 0 shows methods untuned only.
     """
 
     families: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
+    methods: tuple[Selector, ...] = ()
+    tasks: tuple[Selector, ...] = ()
     suite: str = "quick"
     stages: tuple[Stage, ...] = STAGES
     replicates: int | None = None
@@ -56,11 +59,14 @@ class Request:
     budget: int | None = None
     processes: int | None = None
     rigorous: bool = False
-    baseline: str = ""
+    baseline: Selector | None = None
     tune: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse values no plan can be made of."""
+        """Parse what is text, and refuse values no plan can be made of."""
+        object.__setattr__(self, "methods", selectors.read(self.methods))
+        object.__setattr__(self, "tasks", selectors.read(self.tasks))
+        object.__setattr__(self, "baseline", selectors.one(self.baseline))
         if self.suite not in SUITES:
             raise UsageError(f"--suite must be one of {', '.join(SUITES)}", got=repr(self.suite))
         if self.dtype not in {"", "float32", "float64"}:
@@ -75,6 +81,13 @@ class Request:
             raise UsageError("--budget must be at least 2 draws, or no spread can be measured", got=str(self.budget))
         if self.precision is not None and not 0 < self.precision < 1:
             raise UsageError("--precision must lie between 0 and 1", got=str(self.precision), do="write 2% or 0.02")
+
+    def record(self) -> dict[str, object]:
+        """What is stored with a run: every option that was given, selectors as they were written."""
+        plain = {item.name: getattr(self, item.name) for item in fields(self)}
+        plain |= {name: tuple(selector.text for selector in plain[name]) for name in ("methods", "tasks")}
+        plain["baseline"] = self.baseline.text if self.baseline is not None else ""
+        return {name: value for name, value in plain.items() if value not in (None, (), "", False)}
 
 
 @dataclass(frozen=True, kw_only=True)

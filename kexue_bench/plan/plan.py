@@ -6,8 +6,8 @@ planned cell has its case, so nothing can go missing later without being seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from ..api import FITTING, Case, FamilySpec, Instance, Job, MethodSpec, Outcome, Plan, TaskSpec
@@ -15,6 +15,7 @@ from ..catalog import selectors
 from ..catalog.fields import fields_of
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
+from ..catalog.selectors import Selector
 from ..errors import UsageError
 from .cases import (
     PRECISION,
@@ -76,7 +77,7 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         settled_cases=tuple(case for case, _ in settled),
         baselines=found.baselines,
         added=tuple(dict.fromkeys(found.added)),
-        request={key: value for key, value in asdict(request).items() if value not in (None, (), "", False)},
+        request=request.record(),
     )
 
 
@@ -134,44 +135,39 @@ def _methods(request: Request, registry: Registry, family: FamilySpec) -> tuple[
 
 def _registered(registry: Registry, family: FamilySpec, chosen: Iterable[MethodSpec]) -> tuple[Instance, ...]:
     """The instances that suites run of the chosen methods, but for those whose package is not installed."""
-    specs = registry.methods_of(family.name)
     texts = [text for spec in chosen if not absent(spec) for text in (spec.variants or (spec.name,))]
-    return selectors.unique(
-        instance for text in texts for instance in _select_methods(text, registry, family.name, specs)
-    )
+    return _select_methods(map(selectors.parse, texts), registry, family.name)
 
 
 def _named_methods(
-    values: Sequence[str], request: Request, registry: Registry, family: FamilySpec
+    named: Sequence[Selector], request: Request, registry: Registry, family: FamilySpec
 ) -> tuple[Instance, ...]:
     """The methods of a family that selectors name; each must name one somewhere."""
-    _check_known(values, "method", request, registry)
-    specs = registry.methods_of(family.name)
-    texts = [text for value in values for text in selectors.split(value)]
-    return selectors.unique(
-        instance for text in texts for instance in _select_methods(text, registry, family.name, specs)
-    )
+    _check_known(named, "method", request, registry)
+    return _select_methods(named, registry, family.name)
 
 
-def _select_methods(text: str, registry: Registry, family: str, specs: Mapping[str, MethodSpec]) -> Iterable[Instance]:
-    selector = selectors.parse(text)
-    if selector.family not in {"", family}:
-        return
-    names = selectors.matches(selector, [*specs, *registry.aliases_of(family)])
-    for name in dict.fromkeys(registry.real_name(family, name) for name in names):
-        yield from _expand(selector, specs[name], "method", registry)
+def _select_methods(named: Iterable[Selector], registry: Registry, family: str) -> tuple[Instance, ...]:
+    """The instances of a family that selectors stand for, without repeats."""
+    specs, found = registry.methods_of(family), []
+    known = [*specs, *registry.aliases_of(family)]
+    for selector in named:
+        if selector.family in {"", family}:
+            names = (registry.real_name(family, name) for name in selectors.matches(selector, known))
+            for name in dict.fromkeys(names):
+                found.extend(_expand(selector, specs[name], "method", registry))
+    return selectors.unique(found)
 
 
 def _tasks(request: Request, registry: Registry, family: FamilySpec) -> tuple[Instance, ...]:
     specs = registry.tasks_of(family.name)
+    named: Iterable[Selector] = request.tasks
     if not request.tasks:
-        texts = [text for spec in specs.values() for text in spec.suites.get(request.suite, ())]
+        named = (selectors.parse(text) for spec in specs.values() for text in spec.suites.get(request.suite, ()))
     else:
         _check_known(request.tasks, "task", request, registry)
-        texts = [text for value in request.tasks for text in selectors.split(value)]
     found = []
-    for text in texts:
-        selector = selectors.parse(text)
+    for selector in named:
         if selector.family in {"", family.name}:
             for name in selectors.matches(selector, specs):
                 found.extend(_expand(selector, specs[name], "task", registry))
@@ -189,17 +185,14 @@ def _places(registry: Registry, family: FamilySpec, methods: tuple[Instance, ...
     ]
 
 
-def _expand(
-    selector: selectors.Selector, spec: MethodSpec | TaskSpec, kind: str, registry: Registry
-) -> tuple[Instance, ...]:
+def _expand(selector: Selector, spec: MethodSpec | TaskSpec, kind: str, registry: Registry) -> tuple[Instance, ...]:
     return selectors.expand(selector, spec, fields_of(spec), source=registry.owner(kind, (spec.family, spec.name)))
 
 
-def _check_known(texts: Sequence[str], kind: str, request: Request, registry: Registry) -> None:
+def _check_known(named: Sequence[Selector], kind: str, request: Request, registry: Registry) -> None:
     """Every written selector must match something in at least one chosen family."""
     families = [family.name for family in _families(request, registry)]
-    for text in (part for value in texts for part in selectors.split(value)):
-        selector = selectors.parse(text)
+    for selector in named:
         chosen = [name for name in families if selector.family in {"", name}]
         if selector.family and not chosen:
             raise registry.unknown("family", selector.family, families)
@@ -217,22 +210,16 @@ def _check_known(texts: Sequence[str], kind: str, request: Request, registry: Re
 
 
 def _baseline(request: Request, registry: Registry, family: FamilySpec) -> Instance:
-    specs = registry.methods_of(family.name)
-    text = request.baseline or family.baseline
-    found = selectors.unique(_select_methods(text, registry, family.name, specs))
+    own = selectors.parse(family.baseline)
+    selector = request.baseline or own
+    found = _select_methods([selector], registry, family.name)
     if not found and request.baseline:
         # With several families, --baseline belongs to the one that has the method.
         everywhere = [name for other in _families(request, registry) for name in registry.methods_of(other.name)]
-        if not selectors.matches(selectors.parse(text), everywhere):
-            raise registry.unknown("baseline method", selectors.parse(text).name, everywhere)
-        found = selectors.unique(_select_methods(family.baseline, registry, family.name, specs))
-    if len(found) != 1:
-        raise UsageError(
-            f"the baseline of family {family.name!r} must be one method",
-            got=", ".join(instance.label for instance in found) or f"none for {text!r}",
-            do="choose one with --baseline",
-        )
-    return found[0]
+        if not selectors.matches(selector, everywhere):
+            raise registry.unknown("baseline method", selector.name, everywhere)
+        found = _select_methods([own], registry, family.name)
+    return _one(found, f"family {family.name!r}", selector)
 
 
 def _own_baseline(request: Request, registry: Registry, family: FamilySpec, task: Instance) -> Instance | None:
@@ -240,11 +227,16 @@ def _own_baseline(request: Request, registry: Registry, family: FamilySpec, task
     text = registry.tasks[family.name, task.name].baseline
     if not text or request.baseline:
         return None
-    found = selectors.unique(_select_methods(text, registry, family.name, registry.methods_of(family.name)))
+    selector = selectors.parse(text)
+    return _one(_select_methods([selector], registry, family.name), f"task {task.name!r}", selector)
+
+
+def _one(found: tuple[Instance, ...], whose: str, selector: Selector) -> Instance:
+    """The one method that a baseline must be."""
     if len(found) != 1:
         raise UsageError(
-            f"the baseline of task {task.name!r} must be one method",
-            got=", ".join(instance.label for instance in found) or f"none for {text!r}",
+            f"the baseline of {whose} must be one method",
+            got=", ".join(instance.label for instance in found) or f"none for {selector.text!r}",
             do="choose one with --baseline",
         )
     return found[0]
@@ -280,6 +272,6 @@ def _listed(
 ) -> tuple[Instance, ...]:
     """What one entry of `TaskSpec.methods` stands for: the instances of a selector, or every method that fits."""
     if text != FITTING:
-        return _named_methods((text,), request, registry, family)
+        return _named_methods(selectors.read([text]), request, registry, family)
     fitting = (method for method in registry.methods_of(family.name).values() if method.needs <= task.offers)
     return _registered(registry, family, fitting)

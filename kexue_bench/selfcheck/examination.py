@@ -10,6 +10,7 @@ from pathlib import Path
 from ..analysis.comparison import read
 from ..analysis.tables import Table
 from ..api import Case, Outcome, Plan
+from ..catalog import selectors
 from ..catalog.plugins import load_plugins
 from ..catalog.registry import Registry
 from ..plan.plan import Request, build_plan
@@ -40,8 +41,8 @@ def checks(*, precision: float, processes: int, seed: int) -> Iterator[diagnosis
     def plan(stage: str, task: str, *methods: str) -> Plan:
         request = Request(
             families=(FAMILY,),
-            methods=methods,
-            tasks=(task,),
+            methods=selectors.read(methods),
+            tasks=selectors.read([task]),
             stages=(stage,),  # pyright: ignore[reportArgumentType]  # one of the stages
             seed=seed,
             processes=processes,

@@ -15,6 +15,7 @@ from typing import Literal, TypeVar, get_args
 
 from ..analysis.stats import Correction
 from ..api import STAGES, Stage, Suite
+from ..catalog import selectors
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
 from ..errors import UsageError
@@ -127,8 +128,8 @@ def compare(
     """
     request = Request(
         families=_texts("families", families),
-        methods=_texts("methods", methods),
-        tasks=_texts("tasks", tasks),
+        methods=selectors.read(_texts("methods", methods)),
+        tasks=selectors.read(_texts("tasks", tasks)),
         suite=suite,
         stages=_stages(stages),
         replicates=replicates,
@@ -140,7 +141,7 @@ def compare(
         budget=budget,
         processes=processes,
         rigorous=rigorous,
-        baseline=baseline,
+        baseline=selectors.one(baseline),
         tune=tune,
     )
     reading = ReadOptions(
@@ -234,8 +235,8 @@ def verify(
     """
     request = Request(
         families=_texts("families", families),
-        methods=_texts("methods", methods),
-        tasks=_texts("tasks", tasks),
+        methods=selectors.read(_texts("methods", methods)),
+        tasks=selectors.read(_texts("tasks", tasks)),
         suite=suite,
         stages=("verify",),
         seed=seed,

@@ -62,6 +62,22 @@ def test_a_spec_that_can_never_be_evaluated_costs_only_itself():
     assert problem.startswith("the condition of method 'bad', 'n ==', cannot be read")
 
 
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("methods", lambda: method("x", variants=("x[n=2",))),
+        ("tasks", lambda: task("x", suites={"quick": ("x[n]",)})),
+        ("tasks", lambda: task("x", methods={"quick": ("m[",)})),
+        ("tasks", lambda: task("x", baseline="m]")),
+    ],
+)
+def test_a_selector_that_cannot_be_parsed_costs_only_its_spec(kind, spec):
+    """Found when plugins are loaded, and recorded with the name of the spec."""
+    registry = Registry([plugin("a", families=[family()], **{kind: [spec()]})])
+    assert ("f", "x") not in getattr(registry, kind)
+    assert "'x': " in registry.problems["a"][0]
+
+
 def test_aliases_resolve_and_collide_like_names():
     """An alias stands for its method; a taken alias is recorded."""
     registry = Registry(

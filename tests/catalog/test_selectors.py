@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kexue_bench.api import MethodSpec
 from kexue_bench.catalog.fields import Field
-from kexue_bench.catalog.selectors import coerce, expand, matches, parse, same, split, text, unique
+from kexue_bench.catalog.selectors import coerce, expand, matches, one, parse, read, same, split, text, unique
 from kexue_bench.errors import UnknownNameError, UsageError
 
 FIELDS = (
@@ -103,3 +103,16 @@ def test_globs_match_in_order():
 def test_floats_survive_being_written(value):
     """What `text` writes, `coerce` reads back exactly."""
     assert coerce(text(value), FIELDS[1], where="m") == value
+
+
+def test_a_text_may_hold_several_selectors_and_each_keeps_what_was_written():
+    """Commas inside brackets belong to their selector; what is parsed already passes."""
+    found = read(["rloo[n=[2,4]], st-*", "arm"])
+    assert [selector.text for selector in found] == ["rloo[n=[2,4]]", "st-*", "arm"]
+    assert read(found) == found
+
+
+def test_one_selector_or_none():
+    """The empty text names nothing."""
+    assert one("") is one(None) is None
+    assert one("rloo[n=2]") == parse("rloo[n=2]")

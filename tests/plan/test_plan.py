@@ -281,3 +281,25 @@ def test_skips_are_outcomes_with_a_reason(registry):
     assert {(case.stage, outcome.reason) for case, outcome in zip(plan.settled_cases, plan.settled, strict=True)} == {
         ("time", "no GPU here (plugin p)")
     }
+
+
+def test_a_request_parses_its_selectors_once_and_records_them_as_they_were_written():
+    """Texts of a script become selectors; what a run stores of its request is the text."""
+    request = Request(methods=("good[n=[2,4]],exact",), tasks=("sample",), baseline="base", tune=0)
+    assert [selector.name for selector in request.methods] == ["good", "exact"]
+    assert request.baseline is not None
+    assert request.record() == {
+        "methods": ("good[n=[2,4]]", "exact"),
+        "tasks": ("sample",),
+        "suite": "quick",
+        "stages": ("evaluate", "time"),
+        "device": "cpu",
+        "threads": 1,
+        "baseline": "base",
+    }
+
+
+def test_a_selector_that_cannot_be_parsed_is_refused_at_the_door():
+    """Before any plugin is asked."""
+    with pytest.raises(UsageError, match="brackets or quotes do not match"):
+        Request(methods=("good[n=2",))
