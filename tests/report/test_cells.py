@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import pytest
 from tabled import cell
 
-from kexue_bench.report.cells import has_spread, value_and_spread
+from kexue_bench.analysis.verdicts import Effect
+from kexue_bench.report.cells import (
+    effect_size,
+    has_spread,
+    is_counted,
+    is_seconds,
+    is_truth,
+    is_zero,
+    value_and_spread,
+    verdict_and_size,
+)
 
 
 def test_what_is_exact_up_to_rounding_is_zero_with_the_rounding():
@@ -27,3 +39,71 @@ def test_gains_of_pairing_are_those_of_sampled_pairs(tabulation):
     assert has_spread(by_name["rloo"])
     assert not has_spread(by_name["exact"])
     assert not has_spread(replace(by_name["rloo"], flags=frozenset({"degenerate"})))
+
+
+def against(value, low, high, *, kind="ratio", verdict="better", **fields):
+    return Effect(kind=kind, value=value, low=low, high=high, verdict=verdict, **fields)
+
+
+@pytest.mark.parametrize(
+    ("of", "texts"),
+    [
+        (cell("time", 1.5e-6, 1.4e-6, 1.6e-6, unit="s"), ("1.5 µs", "±7 %")),
+        (cell("time-variance", 1.5e-6, 1.4e-6, 1.6e-6, unit="s"), ("1.5e-6", "±7 %")),
+        (cell("memory", 2e6, unit="B", exact=True), ("2 MB", "")),
+        (cell("mse", 0.5, 0.4, 0.6, {"bound"}), ("<0.6", "")),
+        (cell("bias", 0.5, 0.4, 0.6, {"bound"}), ("|b|<0.6", "")),
+        (cell("mse", 0.5), ("0.500", "")),
+    ],
+    ids=lambda of: "" if isinstance(of, tuple) else of.metric,
+)
+def test_a_value_has_the_form_of_its_kind(of, texts):
+    """Seconds with a prefix, sizes in bytes, bounds as bounds, and no spread where there is no interval."""
+    assert value_and_spread(of, relative=True) == texts
+
+
+def test_a_duration_times_an_error_is_no_duration():
+    """`time-variance` is in seconds, but 1.5 µs of it would mean nothing."""
+    assert is_seconds("time", "s")
+    assert is_seconds("first-call", "s")
+    assert not is_seconds("time-variance", "s")
+    assert not is_seconds("memory", "B")
+
+
+def test_an_effect_below_one_hundred_per_cent_is_a_per_cent_and_a_factor_beyond():
+    """250 % more is ×3.5."""
+    assert effect_size(0.04) == "4 %"
+    assert effect_size(2.5) == "×3.5"
+
+
+def test_an_effect_is_told_as_a_ratio_or_with_its_sign():
+    """A factor with its interval, a difference with a plus where it is positive, nothing where nothing was tested."""
+    ratio = cell("mse", 1.0, effect=against(0.22, 0.21, 0.23))
+    assert verdict_and_size(ratio) == ("better", "×0.22", "[0.21, 0.23]")
+    for value, text in ((1.0, "+1.0"), (-1.0, "-1.0")):
+        found = cell("elbo", 1.0, effect=against(value, value - 0.5, value + 0.5, kind="difference"))
+        assert verdict_and_size(found)[1] == text
+    untested = cell("mse", 1.0, effect=against(math.nan, math.nan, math.nan, verdict="untestable"))
+    assert verdict_and_size(untested) == ("untestable", "", "")
+    assert verdict_and_size(cell("mse", 1.0)) == ("", "", "")
+
+
+def test_an_exact_zero_has_no_factor():
+    """How often rounding goes into the error of a rival says nothing."""
+    exact = cell("mse", 1e-17, exact=True, effect=against(1e-14, 1e-14, 1e-14))
+    assert is_zero(exact)
+    assert verdict_and_size(exact) == ("better", "exact", "")
+    assert not is_zero(cell("mse", 1e-17, effect=against(1e-14, 1e-14, 1e-14)))
+
+
+def test_a_method_is_right_where_its_error_is_zero():
+    """A zero bias is not enough: an unbiased method has an error still."""
+    zero = {"bias": cell("bias", 0.0, exact=True), "mse": cell("mse", 1.0)}
+    assert not is_truth(zero)
+    assert is_truth(zero | {"mse": cell("mse", 0.0, exact=True)})
+
+
+def test_a_column_of_counts_is_one_without_any_sampled_value():
+    """A missing cell decides nothing."""
+    assert is_counted([cell("evaluations", 2.0, exact=True), None])
+    assert not is_counted([cell("evaluations", 2.0, exact=True), cell("evaluations", 2.5)])

@@ -99,3 +99,19 @@ def test_a_spread_wider_than_its_value_shows_its_ends():
 def test_ratios_have_two_or_three_digits(value, low, high, text):
     """As many as their interval supports."""
     assert numbers.factor(value, low, high) == text
+
+
+def test_the_ends_of_an_interval_are_told_apart():
+    """With the digits that their distance supports; nothing where there is no interval."""
+    assert numbers.bracket(0.22, 0.21, 0.23) == "[0.21, 0.23]"
+    assert numbers.bracket(1.0, 1.0, 1.0) == ""
+    assert numbers.bracket(1.0, math.nan, 2.0) == ""
+
+
+@given(st.floats(0.01, 1e6), st.floats(1e-3, 0.5))
+def test_both_ends_of_an_interval_differ_in_print(value, relative):
+    """An interval that is printed as `[1.0, 1.0]` would claim to be exact."""
+    low, high = (
+        text for text in numbers.bracket(value, value * (1 - relative), value * (1 + relative))[1:-1].split(", ")
+    )
+    assert float(low) < float(high)

@@ -7,8 +7,13 @@ import re
 import stored
 from printed import show
 from stored import read
+from tabled import cell, row, table
 
-from kexue_bench.api import Instance
+from kexue_bench.analysis.tables import Tabulation
+from kexue_bench.analysis.verdicts import Effect
+from kexue_bench.api import Instance, MetricSpec
+from kexue_bench.catalog.metrics import CORE_METRICS, keyed
+from kexue_bench.report.remarks import remarks
 
 
 def test_the_report_says_what_it_could_have_found(tabulation):
@@ -28,3 +33,80 @@ def test_a_flag_of_a_task_is_named_with_the_methods_that_have_it():
     text = show(read(book.run()), 100)
     assert "empty batches: rloo[n=2]" in text
     assert "heavy-tail:" not in text
+
+
+def said(*rows, dropped=(), **fields):
+    """The remarks under one table."""
+    found = table(*rows, **fields)
+    whole = Tabulation(
+        runs=(), tables=(found,), summaries=(), margin=0.05, alpha=0.05, correction="holm",
+        metrics=keyed([*CORE_METRICS, MetricSpec(name="elbo", unit="nats", scale="linear", family="toy")]),
+    )  # fmt: skip
+    return remarks(found, whole, dropped=dropped, width=72)
+
+
+def test_detectable_effects_have_the_scale_of_their_metric():
+    """Per cents and factors for ratios, the metric's own unit for differences; one figure where both ends agree."""
+    (both,) = [text for text in said(detectable={"mse": (0.04, 0.14)}, baseline="a") if "mse" in text]
+    assert "4 to 14 % in mse" in both
+    (wide,) = [text for text in said(detectable={"mse": (0.5, 1.5)}, baseline="a") if "mse" in text]
+    assert "50 % to ×2.5 in mse" in wide
+    (same,) = [text for text in said(detectable={"elbo": (0.2, 0.2)}, primary="elbo", baseline="a") if "elbo" in text]
+    assert "0.2 nats in elbo" in same.replace("0.20", "0.2")
+    assert " to " not in same
+
+
+def test_a_clock_without_a_control_is_remarked_on_where_something_was_timed():
+    """Then no method may be called faster; a table without seconds needs no control."""
+    assert any("A/A" in text for text in said(timed=True, baseline="a"))
+    assert not any("A/A" in text for text in said(timed=False, baseline="a"))
+
+
+def test_what_pairing_saved_is_the_largest_gain_of_sampled_pairs():
+    """Up to a thousandfold as a factor; beyond, two methods are functions of each other."""
+
+    def gains(*values):
+        pairs = [
+            Effect(kind="ratio", value=0.5, low=0.4, high=0.6, verdict="better", p=0.01, paired=True, gain=gain)
+            for gain in values
+        ]
+        rows = [row(f"m{i}", cell("mse", 1.0, effect=effect)) for i, effect in enumerate(pairs)]
+        return [text for text in said(*rows, baseline="m0") if "pairing" in text]
+
+    assert gains(1.5, 1.9) == []
+    assert "×12" in gains(1.5, 12.0)[0]
+    assert "×1000" in gains(1.5, 1e9)[0]
+
+
+def test_a_mark_of_every_method_names_none():
+    """A list of all labels says less than `every method`; a single method is named."""
+    rows = [row(label, cell("mse", 1.0, flags={"odd"})) for label in ("a", "b")]
+    assert "odd: every method" in said(*rows, baseline="a")
+    assert "odd: a" in said(rows[0], row("b", cell("mse", 1.0)), baseline="a")
+    assert "odd: a" in said(rows[0], baseline="a")
+
+
+def test_a_choice_at_the_edge_of_its_grid_is_marked():
+    """A better value may lie outside; one inside the grid has no mark."""
+    tuned = row("a", cell("mse", 1.0), chosen={"lr": 0.1, "n": 4}, edges=("lr",), trials=12)
+    (text,) = [text for text in said(tuned, baseline="a") if "lr" in text]
+    assert "12 trials" in text
+    at_lr, at_n = text.split(", ")[:2]
+    assert "lr=0.1 (edge" in at_lr
+    assert at_n == "n=4"
+
+
+def test_what_did_not_fit_is_named_with_the_width():
+    """A reader knows what a wider terminal would show."""
+    (text,) = [text for text in said(dropped=("bias", "memory"), baseline="a") if "bias" in text]
+    assert "72" in text
+    assert "bias, memory" in text
+
+
+def test_names_of_plugins_are_shown_as_they_are():
+    """An escape sequence in a label or in a flag is printed as its escape."""
+    evil = "\x1b[31m"
+    rows = [row(f"a{evil}", cell("mse", 1.0, flags={f"odd{evil}"})), row("b", cell("mse", 1.0))]
+    texts = said(*rows, row(f"c{evil}", cell("mse", 1.0), incomparable="seed 1 against 0"), baseline="b")
+    assert not any("\x1b" in text for text in texts)
+    assert sum("\\x1b[31m" in text for text in texts) == 2

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 from stored import BASE, RIVAL, SOURCE, TOY, Book, figure, gamma, method, read
+from tabled import table
 
+from kexue_bench.analysis.tables import Reproduction
+from kexue_bench.report.reproduction import accepted, beside, here, subject, there
 from kexue_bench.report.terminal import render
 
 
@@ -43,3 +46,56 @@ def test_long_names_give_way_to_the_verdict(width):
     lines = [Text.plain for Text in render(read(book.run(), published=[known]), width=width).renderables]
     assert max(map(len, lines)) <= width
     assert any(line.endswith("reproduced") for line in lines)
+
+
+def item(value=None, low=None, high=None, *, against=None, spec=None):
+    """Ours and the printed figure, the latter changed by `spec`."""
+    known = figure(against=against, **(spec or {})).spec
+    return Reproduction(spec=known, run="r", label="rloo[n=2]", value=value, low=low, high=high)
+
+
+def test_the_accepted_range_may_be_open():
+    """One end, the other, both or none."""
+
+    def of(low, high):
+        return accepted(item(spec={"low": low, "high": high}))
+
+    assert of(0.24, 0.26) == "[0.24, 0.26]"
+    assert of(0.5, None) == "≥ 0.5"
+    assert of(None, 2.0) == "≤ 2"
+    assert of(None, None) == ""
+
+
+def test_a_statement_stands_where_no_number_was_printed():
+    """An order or a rate is quoted; a number is printed as it was read."""
+    assert there(item()) == "0.25"
+    assert there(item(spec={"statement": "lower at every k"})) == "0.25"
+    assert there(item(spec={"value": None, "statement": "lower at every k"})) == "lower at every k"
+
+
+def test_ours_is_printed_with_its_spread():
+    """An exact value has none, and what was not measured is a dash."""
+    assert here(item(0.25, 0.24, 0.26)) == "0.25 ±4 %"
+    assert here(item(2.0, 2.0, 2.0)) == "2"
+    assert here(item()) == "-"
+
+
+def test_a_ratio_names_both_methods():
+    """A figure of two methods would read as one of the first."""
+    assert subject(item()) == "rloo[n=2]"
+    assert subject(item(against=BASE)) == "rloo[n=2] against reinforce"
+
+
+def test_a_table_without_published_figures_has_no_lines():
+    """Not even a heading."""
+    assert beside(table(), 100, str) == []
+
+
+def test_narrow_terminals_lose_the_metric_first():
+    """Then the accepted range, then the printed figure; method, ours and verdict stay."""
+    found = table(published=(item(0.25, 0.24, 0.26),))
+    heads = [beside(found, width, str)[1].plain.split() for width in (100, 64, 52, 30)]
+    assert [len(head) for head in heads] == sorted([len(head) for head in heads], reverse=True)
+    assert heads[0] == ["published", "metric", "there", "accepted", "here"]
+    assert all({"published", "here"} <= set(head) for head in heads)
+    assert "metric" not in heads[-1]
