@@ -1,4 +1,4 @@
-"""The errors a user may meet: each says what is wrong, what was got and what to do, and names its exit code."""
+"""The errors that a user may see: each says what is wrong, what was found and what to do, and has an exit code."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """The known names that a name may have meant, the nearest first."""
+    """The known names closest to a misspelled one, nearest first."""
     return tuple(difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5))
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """`did you mean rloo?`; empty where nothing is near."""
+    """`did you mean rloo?`; empty if no name is close."""
     near = nearest(name, known)
     return f"did you mean {' or '.join(near)}?" if near else ""
 
@@ -22,8 +22,8 @@ class KexueError(Exception):
 
     Args:
         what: what is wrong, as a sentence without its full stop.
-        got: what was found instead; empty when `what` says it already.
-        do: what to do next; empty when nothing helps.
+        got: what was found instead; empty if `what` already says it.
+        do: what to do next; empty if nothing helps.
     """
 
     exit_code = 2
@@ -37,11 +37,11 @@ class KexueError(Exception):
 
 
 class UsageError(KexueError):
-    """The request cannot be understood or makes no sense (exit code 2)."""
+    """The request is invalid (exit code 2)."""
 
 
 class UnknownNameError(UsageError):
-    """A name that no loaded plugin registered; carries the nearest names."""
+    """A name that no loaded plugin registered; suggests the nearest names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
         names = sorted(known)
@@ -57,7 +57,7 @@ class UnknownNameError(UsageError):
 
 
 class PluginError(UsageError):
-    """A plugin that was asked for cannot be used; the message carries its reason."""
+    """A requested plugin cannot be used; the message gives the reason."""
 
 
 class ResultsError(KexueError):
@@ -71,4 +71,4 @@ class InvalidResult(ValueError):  # noqa: N818  # names what the method returned
 
 
 class NotOffered(TypeError):  # noqa: N818  # the status of such a case is `unsupported`, which is no failure
-    """A task does not have what a check is given."""
+    """A task does not provide the argument of a check."""

@@ -1,7 +1,7 @@
 """Public names of a package, listed once: as the imports under `if TYPE_CHECKING:` of its `__init__.py`.
 
-Type checkers read those imports as they stand. At run time nothing is imported until a name is asked for: `lazy` reads
-the homes of the names from the same lines.
+Type checkers read those imports as usual. At run time each name is imported on first use: `lazy` reads the modules of
+the names from the same lines.
 
 Example::
 
@@ -62,7 +62,7 @@ def homes(tree: ast.Module, package: str) -> Mapping[str, tuple[str, str]]:
 
 
 def deferred(tree: ast.Module) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Each name imported under `if TYPE_CHECKING:`, with its module as it is written and its name there."""
+    """Each name imported under `if TYPE_CHECKING:`, with its module as written and its name there."""
     import ast
 
     for block in tree.body:
@@ -73,19 +73,19 @@ def deferred(tree: ast.Module) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def dotted(node: ast.ImportFrom) -> str:
-    """What a `from` statement imports from, as it is written: `..words`, `kexue_bench.api`."""
+    """The module of a `from` statement as written: `..words`, `kexue_bench.api`."""
     return "." * node.level + (node.module or "")
 
 
 def absolute(written: str, package: str) -> str:
-    """The absolute name of what `from` imports from.
+    """The absolute name of the module of a `from` statement.
 
     >>> absolute("..words", "family.methods")
     'family.words'
 
     Args:
-        written: with its leading dots.
-        package: the package that relative names start from: the module's own name where it is a package.
+        written: the name with its leading dots.
+        package: the package that relative names start from: the module itself if it is a package.
     """
     module = written.lstrip(".")
     level = len(written) - len(module)

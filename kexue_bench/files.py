@@ -1,4 +1,4 @@
-"""The calls through which a run reaches the disk, in one place, so that a test can make any of them fail."""
+"""The calls through which a run accesses the disk, in one place, so that a test can make any of them fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os
 
 
 class Files:
-    """The calls through which a run reaches the disk; tests replace them to make any of them fail."""
+    """The calls through which a run accesses the disk; tests replace them to make any of them fail."""
 
     def open(self, path: Path, flags: int) -> int:
         """Open without following a link at `path` and without leaving the descriptor to child processes."""
@@ -26,7 +26,7 @@ class Files:
         return os.write(fd, data)
 
     def fsync(self, fd: int) -> None:
-        """Return when everything written to `fd` is on the disk."""
+        """Return when everything written to `fd` is on disk."""
         os.fsync(fd)
 
     def replace(self, source: Path, target: Path) -> None:
@@ -34,7 +34,7 @@ class Files:
         source.replace(target)
 
     def fsync_dir(self, path: Path) -> None:
-        """Return when the names in the folder `path` are on the disk."""
+        """Return when the names in the folder `path` are on disk."""
         if os.name == "nt":
             return
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
@@ -44,7 +44,7 @@ class Files:
             os.close(fd)
 
     def lock(self, fd: int) -> bool:
-        """Take the lock that the kernel frees with the process; False where the file system has none.
+        """Take the lock, which the kernel frees when the process ends; False if the file system has no locks.
 
         Raises:
             BlockingIOError: another process holds it.
@@ -64,10 +64,10 @@ OS_FILES = Files()
 
 
 def write_all(files: Files, fd: int, data: bytes) -> None:
-    """Write all of `data`, however little the disk takes at a time.
+    """Write all of `data`, however few bytes the disk takes at a time.
 
     Raises:
-        OSError: the disk takes nothing more.
+        OSError: the disk takes no more bytes.
     """
     rest = memoryview(data)
     while rest:
@@ -81,7 +81,7 @@ def write_atomic(path: Path, data: bytes, *, files: Files = OS_FILES) -> None:
     """Write a whole file so that a reader, or a crash, sees the old content or the new one, never a part.
 
     Raises:
-        OSError: it could not be written; the old content still stands.
+        OSError: it could not be written; the old content is kept.
     """
     temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(4)}.tmp")
     try:
@@ -99,5 +99,5 @@ def write_atomic(path: Path, data: bytes, *, files: Files = OS_FILES) -> None:
 
 
 def reason_of(error: OSError) -> str:
-    """What the system says went wrong, without its number and path."""
+    """The system's message of an error, without its number and path."""
     return error.strerror or str(error)

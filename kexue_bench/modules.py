@@ -1,4 +1,4 @@
-"""Where the source of a module lies, found without importing the module or its parents."""
+"""The source file of a module, found without importing the module or its parents."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def find(name: str) -> ModuleSpec | None:
 
 
 def source_of(name: str) -> Path | None:
-    """The Python file of a module; None where it has none (built in, compiled, a folder without `__init__.py`)."""
+    """The Python file of a module; None if it has none (built in, compiled, a folder without `__init__.py`)."""
     spec = find(name)
-    # A file that `-p` loaded is found by its entry in `sys.modules` only.
+    # A file loaded by `-p` is found only by its entry in `sys.modules`.
     origin = spec.origin if spec is not None else getattr(sys.modules.get(name), "__file__", None)
     return Path(origin) if origin and origin.endswith(".py") else None

@@ -1,6 +1,6 @@
 """What a task may use inside a worker: the only part of the core that imports torch.
 
-Nothing is imported before a name is asked for, so that the desk may name this package.
+Names load on first use, so that the desk may import this package without torch.
 """
 
 from __future__ import annotations

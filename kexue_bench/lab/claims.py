@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BIAS_TOLERANCE = 0.05
 """A bias below this share of one draw's standard deviation does not matter."""
 ROWS_TOLERANCE = 3.0
-"""Rows of a batch count as correlated where they quadruple the variance of its mean: a correlation of .05 among 64."""
+"""Rows of a batch count as correlated if they quadruple the variance of its mean: a correlation of 0.05 among 64."""
 BATCHES, SINGLES = 64, 64
 FIRST_LOOK, LARGEST_BATCH = 4096, 256
 POWER = 0.9
@@ -34,16 +34,16 @@ POWER = 0.9
 def unbiased(problem: Sampling, method: object, ctx: Context, *, tolerance: float = BIAS_TOLERANCE) -> Evidence:
     """Whether E g = truth, by quadrupling the draws until a violation that matters would have been caught.
 
-    The statistic is |mean - truth|^2 as a Satterthwaite chi-square. (A largest t over coordinates would see a bias in
-    a quiet one better, but rejects honest methods where a coordinate moves only in rare events.) It is taken on two
-    independent halves of the draws, and both must reject: p is the square of the larger one. So only the 1 % point of
-    the chi-square is relied on, which skewed draws respect, and never its tail. Looks are corrected for by their
-    number; when to stop depends on the spread of the draws alone.
+    The statistic is |mean - truth|^2 as a Satterthwaite chi-square. (The largest t over coordinates would detect a bias
+    in a quiet one better, but rejects unbiased methods if a coordinate moves only in rare events.) It is computed on
+    two independent halves of the draws, and both must reject: p is the square of the larger one. So the test relies on
+    the 1 % point of the chi-square, which holds for skewed draws too, and never on its tail. The number of looks is
+    corrected for; when to stop depends on the spread of the draws alone.
 
     Args:
         tolerance: a bias that does not matter, in standard deviations of one draw.
     """
-    # Smaller batches of the same law: as many units from fewer draws.
+    # Smaller batches of the same distribution: as many units from fewer draws.
     problem = replace(problem, batch=min(problem.batch, LARGEST_BATCH))
     looks = _looks(ctx.budget, problem.batch)
     streams = ctx.noise("noise"), ctx.noise("measure")
@@ -67,7 +67,7 @@ def unbiased(problem: Sampling, method: object, ctx: Context, *, tolerance: floa
             p=min(1.0, len(looks) * p**2),
             detectable=_detectable(worse.units, len(looks)),
             tolerance=tolerance,
-            note="bias in standard deviations of one draw, by the half of the draws that shows less of it",
+            note="bias in standard deviations of one draw, from the half of the draws that shows less",
         )
         if decide(found) != "UNDECIDED":
             break
@@ -108,15 +108,15 @@ def one_sided(problem: Sampling, ctx: Context, *, claim: str, side: int, toleran
         p=float(special.ndtr(z)) ** 2,
         detectable=float((special.ndtri(np.sqrt(POWER)) - special.ndtri(np.sqrt(ALPHA))) / np.sqrt(n)),
         tolerance=tolerance,
-        note="how far the mean is on the wrong side, in standard deviations of one draw",
+        note="distance of the mean on the wrong side, in standard deviations of one draw",
     )
 
 
 def finite_variance(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """Only the task can establish it: by the exact variance of this method, closed form or enumeration."""
+    """Only the task can establish it, by the exact variance of this method: a closed form or an enumeration."""
     exact = problem.exact_variance() if problem.exact_variance is not None else None
     if exact is None:
-        note = "no closed form or enumeration here, and no sample can tell"
+        note = "the task has no closed form or enumeration, and no sample can decide"
         return Evidence(claim="finite-variance", metric="variance", value=None, note=note)
     infinite = not np.isfinite(exact)
     note = f"exact variance {exact:.6g}, by the task's closed form or enumeration"
@@ -124,15 +124,15 @@ def finite_variance(problem: Sampling, method: object, ctx: Context) -> Evidence
 
 
 def deterministic(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """Two batches of other noise, and all rows within them, agree."""
+    """Two batches with different noise, and all rows within them, agree."""
     noise = ctx.noise("noise")
     first, second = (problem.draw(noise.at(step), problem.batch) for step in range(2))
     differ = float((first - second).abs().max())
-    return identity("deterministic", differ, f"two calls with other noise differ by {differ:.2g}")
+    return identity("deterministic", differ, f"two calls with different noise differ by {differ:.2g}")
 
 
 def declared_cost(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """The counted work of a draw against the amount that the spec declares."""
+    """The counted work of a draw equals the amount that the spec declares."""
     work, declared = str(ctx.case.options["work"]), float(ctx.case.options["declared"])
     noise = ctx.noise("noise").at(0)
     counted = ctx.cost(lambda: problem.draw(noise, problem.batch)).get(work, 0.0) / problem.batch
@@ -141,14 +141,14 @@ def declared_cost(problem: Sampling, method: object, ctx: Context) -> Evidence:
 
 
 def repeatable(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """The same stream twice."""
+    """The same stream gives the same draws."""
     noise = ctx.noise("noise")
     differ = sum(not same(*(problem.draw(noise.at(step), problem.batch) for _ in range(2))) for step in range(3))
-    return identity("repeatable", differ, f"{differ} of 3 batches gave other bits when repeated")
+    return identity("repeatable", differ, f"{differ} of 3 batches gave different bits when repeated")
 
 
 def own_stream(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """Global generators keep their state, and their state does not matter."""
+    """A draw leaves the global generators as they are and does not depend on them."""
     noise = ctx.noise("noise")
     results, touched = [], False
     for seed in (1, 2):
@@ -158,14 +158,14 @@ def own_stream(problem: Sampling, method: object, ctx: Context) -> Evidence:
             touched = touched or before != state.generators()
     differ = not same(*results)
     violations = touched + differ
-    note = "no global generator was touched"
+    note = "global generators were not used"
     if violations:
-        note = "a global generator was drawn from or seeded" if touched else "the same noise gave other bits"
+        note = "a global generator was drawn from or seeded" if touched else "the same noise gave different bits"
     return identity("own-stream", violations, note)
 
 
 def pure(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """What the method was given, and the process's settings, are as they were."""
+    """The inputs of the method and the settings of the process are unchanged."""
     before, settings = [tensor.clone() for tensor in problem.inputs], state.snapshot()
     problem.draw(ctx.noise("noise").at(0), problem.batch)
     changed = state.restore(settings)
@@ -184,7 +184,7 @@ def shape_and_dtype(problem: Sampling, method: object, ctx: Context) -> Evidence
 
 
 def finite(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """Share of entries that are no finite number, over several batches."""
+    """Share of entries that are not finite, over several batches."""
     noise, batches = ctx.noise("noise"), 8
     bad = total = 0
     for step in range(batches):
@@ -194,12 +194,12 @@ def finite(problem: Sampling, method: object, ctx: Context) -> Evidence:
 
 
 def independent_rows(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """A batch of R draws is R single draws in law: rows are uncorrelated, and as far from the truth as single ones.
+    """A batch of R draws is distributed as R single draws: rows are uncorrelated, and errors are as large as theirs.
 
-    Each batch is split at random into halves A and B. The product of their summed gaps has mean zero where rows are
-    uncorrelated, and is not skewed, so that a t test over batches holds; in units of R V / 4 it is the excess of the
+    Each batch is split at random into halves A and B. The product of their summed gaps has mean zero if the rows are
+    uncorrelated, and is not skewed, so that a t test over batches is valid; in units of R V / 4 it is the excess of the
     variance of a batch mean, as a share. |g - truth|^2 of single draws is compared with that of rows by the exact
-    hypergeometric test of how many exceed their common median. The two are joined by Bonferroni.
+    hypergeometric test of how many exceed their common median. The two p-values are combined by Bonferroni.
     """
     rows = max(8, min(problem.batch, 64))
     noise = ctx.noise("noise")
@@ -212,7 +212,7 @@ def independent_rows(problem: Sampling, method: object, ctx: Context) -> Evidenc
     variance = float(centred.square().sum(2).mean())
     floor = intervals.ROUNDING_ULPS * torch.finfo(problem.truth.dtype).eps * float(truth.norm() + gaps.abs().max())
     if float(gaps.var(1).sum(1).mean()) <= floor**2:
-        # Rows that are all alike are one constant, or one draw copied: then batches differ.
+        # If all rows are equal, the draw is a constant or one draw was copied: in the second case batches differ.
         return identity("independent-rows", float(variance > rows * floor**2), "all rows of a batch are equal")
     halves = _random_halves(centred)
     excess = 4 * (halves[0] * halves[1]).sum(1).numpy() / (rows * variance)
@@ -240,7 +240,7 @@ def _gaps(problem: Sampling, noise: Noise, n: int, truth: Tensor) -> Tensor:
 
 
 def _random_halves(centred: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums over two random halves of the rows of each batch, so that no pairing of rows hides: each `[B, D]`."""
+    """Sums over two random halves of the rows of each batch, so that any pairing of rows is detected: each `[B, D]`."""
     batches, rows, _ = centred.shape
     order = torch.from_numpy(np.random.default_rng(0).permuted(np.tile(np.arange(rows), (batches, 1)), axis=1))
     mixed = centred.gather(1, order.unsqueeze(2).expand_as(centred))
@@ -252,9 +252,9 @@ def _two_sided(t: float, freedom: float) -> float:
 
 
 def _median_test(many: Tensor, few: Tensor) -> float:
-    """p-value of equal laws: how many of the few exceed the common median, given how many of all do (exact).
+    """p-value of equal distributions: how many of the few exceed the common median, given how many of all do (exact).
 
-    The threshold is a little above the median, or values that are equal up to rounding could fall on either side.
+    The threshold is slightly above the median: values equal up to rounding could otherwise fall on either side.
     """
     threshold = torch.cat([many, few]).median() * (1 + 1e-3)
     k, n, total = int((few > threshold).sum()), len(few), len(few) + len(many)
@@ -270,7 +270,7 @@ def _log_choose(n: int, k: np.ndarray | int) -> np.ndarray:
 
 
 def _looks(budget: int | None, batch: int) -> list[int]:
-    """Growing numbers of draws, fourfold each, up to the budget."""
+    """Numbers of draws, each four times the last, up to the budget."""
     looks = [max(budget or FIRST_LOOK, 4 * batch)]
     while looks[0] // 4 >= max(FIRST_LOOK, 64 * batch):
         looks.insert(0, looks[0] // 4)
@@ -278,7 +278,7 @@ def _looks(budget: int | None, batch: int) -> list[int]:
 
 
 def _constant_bias(estimate: moments.Estimate) -> Evidence:
-    """Draws without spread: nothing but rounding, of f too, may stand between them and the truth."""
+    """Draws without spread: they may differ from the truth by rounding only, that of f included."""
     gap = float(np.linalg.norm(estimate.units.gap))
     rounding = float(np.sqrt(estimate.eps)) * float(torch.linalg.vector_norm(estimate.truth))
     return Evidence(
@@ -287,7 +287,7 @@ def _constant_bias(estimate: moments.Estimate) -> Evidence:
         value=gap,
         n=estimate.n,
         tolerance=rounding + float(estimate.resolution),
-        note="the draws do not vary; gap to the truth against rounding",
+        note="the draws do not vary; gap to the truth relative to rounding",
     )
 
 
@@ -297,14 +297,14 @@ def _chi_square_p(units: BatchMeans) -> np.ndarray:
 
 
 def _detectable(units: BatchMeans, looks: int) -> float:
-    """|b| in standard deviations of a draw at which both halves reject with the stated power."""
+    """|b| in standard deviations of one draw at which both halves reject with the stated power."""
     freedom = float(units.freedom)
     critical = special.chdtri(freedom, np.sqrt(ALPHA / looks))
     return float(np.sqrt(special.chndtrinc(critical, freedom, 1 - np.sqrt(POWER)) / (freedom * units.n)))
 
 
 def _unseen(claim: str, where: str) -> Evidence:
-    note = f"{where} does not vary at all: what moves is too rare for this budget; raise --budget"
+    note = f"{where} does not vary: the events that change it are too rare for this budget; raise --budget"
     return Evidence(claim=claim, metric="bias", value=None, note=note)
 
 

@@ -1,7 +1,7 @@
 """Clocks: how long a block of calls takes on a CPU, and on a CUDA device.
 
-Nothing else in the project reads a clock for a measurement. A clock is an argument of what measures, so that the logic
-around it is tested with one that charges known seconds.
+Nothing else in the project reads a clock for a measurement. The clock is an argument of the measuring functions, so
+that their logic is tested with a clock that returns known seconds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 
 TICKS = 20
-"""A block shorter than this many ticks of the CPU clock says nothing about its share of the CPU."""
+"""The CPU share of a block shorter than this many ticks of the CPU clock is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,9 @@ class Block:
     """One timed block of calls.
 
     Args:
-        seconds: what a user waits for.
-        share: CPU seconds of this process over wall seconds while the host worked; None where the CPU clock is too
-            coarse to say. Well below 1 means that the host did not get its core.
+        seconds: wall seconds of the block.
+        share: CPU seconds of this process over wall seconds while the host worked; None if the CPU clock is too
+            coarse. Well below 1 means that the host did not get its core.
     """
 
     seconds: float
@@ -39,16 +39,16 @@ class Clock(Protocol):
         ...
 
     def launch_bound(self, call: Callable[[], object], times: int) -> bool:
-        """Whether the host needs longer to issue the calls than the device to run them."""
+        """Whether the host takes longer to issue the calls than the device to run them."""
         ...
 
     def peak(self, call: Callable[[], object]) -> int | None:
-        """Peak bytes that the device's allocator holds during one call, beyond those before it; None: unknown."""
+        """Peak bytes of the device's allocator during one call, beyond those before it; None if unknown."""
         ...
 
 
 class HostClock:
-    """Wall seconds of this process's own work.
+    """Wall seconds of the work of this process.
 
     Args:
         wall: nanoseconds of the wall clock.
@@ -87,7 +87,7 @@ class CudaClock:
 
     Args:
         device: the device whose current stream is timed.
-        cuda: `torch.cuda`, or what stands for it.
+        cuda: `torch.cuda`, or a replacement in tests.
         wall: nanoseconds of the wall clock.
         cpu: nanoseconds of CPU time of this process.
     """
@@ -107,14 +107,14 @@ class CudaClock:
         self._cycles_per_second = probe / max(self._span(lambda: self._hold(probe), 1)[0], 1e-6)
 
     def block(self, call: Callable[[], object], times: int) -> Block:
-        """Launch it so many times and take the device's time from the first launch to the end of the last."""
+        """Launch it so many times and return the device's time from the first launch to the end of the last."""
         seconds, host, busy = self._span(call, times)
         return Block(seconds=seconds, share=busy / host if host >= TICKS * self._tick else None)
 
     def launch_bound(self, call: Callable[[], object], times: int) -> bool:
         """Compare the host's time to issue the calls with the device's own, taken while the stream is held.
 
-        The stream spins until every launch is queued, so the second span has no gaps; the first one has, if the host is
+        The stream spins until every launch is queued, so the second span has no gaps; the first has gaps if the host is
         the slower of the two.
         """
         _, host, _ = self._span(call, times)
@@ -156,7 +156,7 @@ def clock_for(device: torch.device | str) -> Clock:
 
 
 def _tick(wall: Callable[[], int], cpu: Callable[[], int]) -> int:
-    """Smallest observed step of the CPU clock in nanoseconds (10 ms on some systems, whatever it claims)."""
+    """Smallest observed step of the CPU clock in nanoseconds (10 ms on some systems, whatever they report)."""
     deadline = wall() + 50_000_000
     steps: list[int] = []
     last = cpu()

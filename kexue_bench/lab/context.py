@@ -1,8 +1,8 @@
 """What a worker hands to a task: seeded streams, device, dtype, budget, data, and a place to record.
 
-A stream is named by what it is for and never by who draws from it: (seed, family, task, its version and parameters,
-replicate, fork, stream). So every method of a task sees the same data, splits, initialisation and batches of noise, and
-no draw depends on the order of cases or on what was drawn before.
+A stream is named by its purpose and never by the method that draws from it: (seed, family, task, its version and
+parameters, replicate, fork, stream). So every method of a task sees the same data, splits, initialization and batches
+of noise, and no draw depends on the order of cases or on earlier draws.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Context:
         seed_path: names of the forks that lead here; part of every stream's key.
 
     Attributes:
-        task: while a claim is checked, the task, from which a check may build what it was given again.
+        task: while a claim is checked, the task, from which a check may rebuild its argument.
     """
 
     def __init__(self, case: Case, *, seed_path: tuple[str, ...] = ()) -> None:
@@ -69,7 +69,7 @@ class Context:
             stack: axis along which the streams of all replicates are stacked; None gives the first replicate's.
 
         Raises:
-            ValueError: an unknown stream, or one that was taken already in this case.
+            ValueError: an unknown stream, or one that was already taken in this case.
         """
         if stream not in STREAMS:
             raise ValueError(f"unknown stream, got {stream!r}; one of {', '.join(STREAMS)}")
@@ -87,7 +87,7 @@ class Context:
 
     @contextmanager
     def global_rng(self, stream: Stream) -> Iterator[None]:
-        """Lend torch's global generators under a stream, for library code that insists on them; restored after."""
+        """Seed torch's global generators from a stream, for library code that needs them; restored afterwards."""
         noise = self.noise(stream)
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
@@ -97,7 +97,7 @@ class Context:
             yield
 
     def data(self, name: str) -> Mapping[str, Tensor]:
-        """A real data set by name, loaded once a worker; its tensors are shared and must not be written to."""
+        """A real data set by name, loaded once per worker; its tensors are shared and must not be written to."""
         from .data import load
 
         return load(name)
@@ -109,10 +109,10 @@ class Context:
         return child
 
     def again(self, *, replicates: tuple[int, ...] | None = None) -> Context:
-        """A context for the same once more: nothing drawn, counted or recorded, and the same numbers in its streams.
+        """A fresh context of the case: nothing drawn, counted or recorded yet, and the same numbers in its streams.
 
         Args:
-            replicates: those of the new context; None for the same.
+            replicates: those of the new context; None keeps those of this one.
         """
         case = self.case if replicates is None else replace(self.case, replicates=replicates)
         twin = Context(case, seed_path=self.seed_path)
@@ -121,7 +121,7 @@ class Context:
 
     @cached_property
     def readings(self) -> Mapping[str, Any]:
-        """Name -> reading, built without arguments: the rules of the family, whoever registered them, in this case.
+        """Name -> reading, built without arguments: all readings registered for the family, third-party ones included.
 
         Raises:
             ImportError: a target that cannot be built; the name of its reading is in the message.
@@ -152,7 +152,7 @@ class Context:
         marks: Iterable[int] | None = None,
         until: Callable[[Mapping[str, Tensor]], bool] | None = None,
     ) -> Trained:
-        """Drive `what` for a number of steps and measure at the marks; see `lab.training.train`."""
+        """Run `what` for a number of steps and measure at the marks; see `lab.training.train`."""
         from .training import train
 
         return train(what, steps=steps, measure=measure, marks=marks, until=until, counter=self.counter)
@@ -181,16 +181,16 @@ class Context:
 
         Args:
             metric: name of a metric.
-            value: a number for the whole case, or `[R]` for one row a replicate; NaN is recorded as no value.
-            interval: low and high end, each of the shape of `value`.
+            value: a number for the whole case, or `[R]` for one row per replicate; NaN is recorded as a missing value.
+            interval: lower and upper end, each of the shape of `value`.
             point: step of a training curve; None for the final value.
-            n: draws or test items behind it.
+            n: number of draws or test items behind it.
             unit: unit of the value.
             flags: remarks.
-            labels: further words that tell rows apart.
+            labels: further words that distinguish rows.
 
         Raises:
-            ValueError: a tensor that does not hold one value a replicate.
+            ValueError: a tensor that does not hold one value per replicate.
         """
         ends = [_numbers(metric, end, self.replicates) for end in interval or ()]
         values = _numbers(metric, value, self.replicates)
@@ -212,11 +212,11 @@ class Context:
             )
 
     def add(self, measurements: Iterable[Measurement]) -> None:
-        """Record measurements that are complete already, as `Estimate.measurements` gives them."""
+        """Record complete measurements, as `Estimate.measurements` returns them."""
         self._measurements.extend(measurements)
 
     def detail(self, name: str, values: Tensor) -> None:
-        """Keep a vector in a side file instead of a row: a mean, a variance a coordinate, a curve."""
+        """Keep a vector in a side file instead of a row: a mean, a variance per coordinate, a curve."""
         self._details[name] = values.detach().to("cpu", torch.float64)
 
     @property

@@ -1,7 +1,7 @@
 """Deterministic cost of one call: what was counted, and the peak bytes of the tensors made inside it.
 
-Bytes are those of tensor storages, not of the allocator, so that they are the same on every machine and in every run.
-Tensors that existed before the call are not counted, sparse ones neither; views and in-place writes cost nothing.
+Bytes are those of tensor storages, not of the allocator, so that they are equal on every machine and in every run.
+Tensors that existed before the call are not counted, nor are sparse ones; views and in-place writes cost nothing.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 def measure(call: Callable[[], object], counter: Counter) -> dict[str, float]:
-    """Run the call once and say what it cost.
+    """Run the call once and return its cost.
 
     Args:
         call: the work; its result is kept until it returns, so that it counts.
-        counter: what the call counts on; only what is added during the call is reported.
+        counter: the counter that the call adds to; only counts of this call are reported.
 
     Returns:
         The counts by name, and `memory`: the largest sum of bytes of the storages made inside and alive at once.
     """
     before = dict(counter.units)
     watch = _Storages()
-    # A cycle of tensors that is found at a random moment would move the peak.
+    # Collecting a cycle of tensors at a random moment would change the peak.
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -45,7 +45,7 @@ def measure(call: Callable[[], object], counter: Counter) -> dict[str, float]:
 
 
 class _Storages(TorchDispatchMode):
-    """Follows every storage from the operation that made it to its end."""
+    """Tracks every storage from the operation that made it until it is freed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class _Storages(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> object:
-        # What an operation is given and is not known was there before.
+        # An unknown input of an operation existed before the call.
         for tensor in _tensors((args, kwargs)):
             self._follow(tensor, new=False)
         result = func(*args, **(kwargs or {}))
@@ -70,7 +70,7 @@ class _Storages(TorchDispatchMode):
 
     def _follow(self, tensor: Tensor, *, new: bool) -> None:
         storage = tensor.untyped_storage()
-        key = storage._cdata  # noqa: SLF001  # the identity of a storage; its Python object is made anew when asked for
+        key = storage._cdata  # noqa: SLF001  # the identity of a storage; its Python object is new on each access
         if key in self._known:
             return
         size = storage.nbytes() if new else 0
@@ -85,7 +85,7 @@ class _Storages(TorchDispatchMode):
 
 
 def _tensors(tree: object) -> Iterable[Tensor]:
-    """Dense tensors inside nested tuples, lists and mappings, as operations take and give them."""
+    """Dense tensors inside nested tuples, lists and mappings, as operations take and return them."""
     if isinstance(tree, Tensor):
         if tree.layout == torch.strided:
             yield tree

@@ -1,10 +1,10 @@
-"""Counts of work, kept by what a method is given."""
+"""Counts of work, kept by the objects that a method is given."""
 
 from __future__ import annotations
 
 
 class Counter:
-    """Deterministic counts of work (`evaluations`, `products`, `backwards`), kept by what a method is given."""
+    """Deterministic counts of work (`evaluations`, `products`, `backwards`), kept by the objects a method is given."""
 
     def __init__(self) -> None:
         self.units: dict[str, int] = {}

@@ -20,7 +20,7 @@ def loaded() -> tuple[Tensor, ...]:
 
 
 def load(name: str) -> Mapping[str, Tensor]:
-    """A data set, read once a process: `inputs` [n, d] float64 as published, `targets` [n] int64.
+    """A data set, read once per process: `inputs` [n, d] float64 as published, `targets` [n] int64.
 
     The tensors are shared by all callers and must not be written to.
 

@@ -1,4 +1,4 @@
-"""What the draws of an estimator say, and how it is written down as measurements."""
+"""Summary statistics of the draws of an estimator, and their form as measurements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOK_UNITS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What the draws of an estimator say about its mean, variance, error and bias.
+    """Mean, variance, error and bias of an estimator, from its draws.
 
     Args:
         n: number of draws.
@@ -30,13 +30,13 @@ class Estimate:
         truth: the exact value, float64 on the CPU.
         stop: why sampling ended.
         batch: draws in one batch.
-        looks: looks of the dyadic schedule.
+        looks: number of looks of the dyadic schedule.
         units: folded units, about a centre near the mean.
         errors: mean of |g - truth|^2 over each unit in the order of the ledger.
         losses: name -> mean over each unit in the order of the ledger.
         eps: spacing of the draws' dtype.
-        resolution: absolute error of one draw by rounding alone.
-        shares: name -> largest share of the sum of squared deviations that one draw has, for `mse` and each loss.
+        resolution: absolute error of one draw due to rounding alone.
+        shares: name -> largest share of the sum of squared deviations due to one draw, for `mse` and each loss.
     """
 
     n: int
@@ -69,12 +69,12 @@ class Estimate:
 
     @property
     def exact(self) -> bool:
-        """Whether the method was found to be deterministic as it said."""
+        """Whether the method was found to be deterministic, as it declares."""
         return self.stop == "exact"
 
     @property
     def errors_interval(self) -> Interval:
-        """Mse with its interval, no narrower than rounding allows."""
+        """The mse with its interval, no narrower than rounding allows."""
         if self.exact:
             value = np.asarray(self.errors.mean())
             return Interval.pinned(value, self._rounding(value)).clipped(0)
@@ -94,7 +94,7 @@ class Estimate:
             metrics: of `estimate` (scalar truth only), `bias`, `relative-bias`, `variance`, `mse`, `cosine`.
 
         Raises:
-            ValueError: an unknown metric, `estimate` of a vector, or a relative metric of a truth of zero.
+            ValueError: an unknown metric, `estimate` for a vector, or a relative metric for a truth of zero.
         """
         table: dict[str, Callable[[], Measurement]] = {
             "estimate": self._estimate_row,
@@ -188,12 +188,12 @@ class Estimate:
 
 
 def fold(units: Array, looks: int) -> Array:
-    """Units of the ledger, `[32 looks, ...]`, joined into equal ones: `[64, ...]`, or as they are before look 2."""
+    """Units of the ledger, `[32 looks, ...]`, merged into equal ones: `[64, ...]`, or unchanged before look 2."""
     for _ in range(2, looks):
         units = np.concatenate([halved(units[: 2 * LOOK_UNITS]), units[2 * LOOK_UNITS :]])
     return units
 
 
 def halved(units: Array) -> Array:
-    """Neighbours joined: `[2 U, ...]` -> `[U, ...]`."""
+    """Adjacent units merged: `[2 U, ...]` -> `[U, ...]`."""
     return units.reshape(len(units) // 2, 2, *units.shape[1:]).mean(1)

@@ -1,4 +1,4 @@
-"""Evidence of identities: what either holds or does not, without a test."""
+"""Evidence of identities: claims that hold or fail exactly, without a statistical test."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from kexue_bench.api import Evidence
 
 
 def identity(claim: str, violation: float, note: str, *, tolerance: float = 0.0) -> Evidence:
-    """Evidence that a claim holds where nothing violates it.
+    """Evidence for a claim that holds if its violation is within the tolerance.
 
     Args:
-        violation: how far it is from holding, 0 where it holds exactly.
-        note: one sentence on what was looked at.
+        violation: distance from holding, 0 if it holds exactly.
+        note: one sentence on what was checked.
         tolerance: the largest violation that does not matter.
     """
     return Evidence(claim=claim, metric="violation", value=float(violation), tolerance=tolerance, note=note)

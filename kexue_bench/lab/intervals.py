@@ -1,12 +1,12 @@
 """95 % intervals of mse, variance, bias and cosine from the independent units of an estimation, as pure functions.
 
 A unit is the mean over equally many independent draws g_i in R^D of an estimator of `truth`. Every function takes
-leading dimensions, so that a thousand simulated estimations are read in one call; nothing here imports torch.
+leading dimensions, so that a thousand simulated estimations are evaluated in one call; nothing here imports torch.
 
 Write e = mean - E g, S = Cov g, V = tr S. The mean over N draws has |mean - truth|^2 = |b|^2 + 2 b.e + |e|^2, where the
-last term has mean V / N and variance 2 tr(S^2) / N^2. It is what makes a variance with kurtosis 1 and a bias near zero
-differ from plain means, and it is treated as V / N times a chi-square of nu = V^2 / tr(S^2) degrees of freedom, divided
-by nu (Satterthwaite).
+last term has mean V / N and variance 2 tr(S^2) / N^2. Because of this term, a variance with kurtosis 1 and a
+bias near zero differ from plain means; it is treated as V / N times a chi-square of nu = V^2 / tr(S^2) degrees of
+freedom, divided by nu (Satterthwaite).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 LEVEL = 0.95
 CLEAR = 1e-4
-"""A bias is clearly nonzero when an unbiased estimator would show as much with this probability."""
+"""A bias is clearly nonzero if an unbiased estimator would show as large a gap with at most this probability."""
 ROUNDING_ULPS = 8
 """An interval is never narrower than this many units in the last place on either side."""
 HEAVY_SHARE = 0.15
@@ -44,13 +44,13 @@ class Interval(NamedTuple):
         return cls(centre, centre, centre).at_least(half_width)
 
     def at_least(self, half_width: ArrayLike) -> Interval:
-        """The interval, widened where it is narrower than this on a side."""
+        """The interval, widened on each side on which it is narrower than this."""
         half = np.asarray(half_width, dtype=np.float64)
         low, high = self.value - half, self.value + half
         return Interval(self.value, np.minimum(self.low, low), np.maximum(self.high, high))
 
     def clipped(self, low: float, high: float = np.inf) -> Interval:
-        """Every number moved into the range in which the quantity lives."""
+        """Every number clipped to the range of the quantity."""
         return Interval(*(np.clip(part, low, high) for part in self))
 
     def scaled(self, factor: float) -> Interval:
@@ -67,13 +67,13 @@ def mean(units: Array) -> Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchMeans:
-    """Units of one estimation, about a point near the mean of the draws, so that no digit of a small variance is lost.
+    """Units of one estimation, centered near the mean of the draws, so that a small variance loses no digits.
 
     Args:
         squares: mean of |g - centre|^2 over each unit, `[..., U]`.
         means: mean of g - centre over each unit, `[..., U, D]`.
         offset: centre - truth, `[..., D]`.
-        draws: draws in a unit.
+        draws: number of draws in a unit.
     """
 
     squares: Array
@@ -131,7 +131,7 @@ class BatchMeans:
 
     @cached_property
     def facing(self) -> Array:
-        """Degrees of freedom seen from the gap: nu, or fewer where the gap lies along a direction of large variance."""
+        """Degrees of freedom for the gap: nu, or fewer if the gap lies along a direction of large variance."""
         square = np.square(self.gap).sum(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             seen = self.variance / self.n * square / np.square(_standard_error(self.along))
@@ -158,9 +158,9 @@ def mse(units: BatchMeans) -> Interval:
 def variance(units: BatchMeans) -> Interval:
     """V = E|g - E g|^2 = mse - |bias|^2.
 
-    The first-order error is that of the mean of |g - c|^2 over units, with c the truth, or the mean where the bias is
+    The first-order error is that of the mean of |g - c|^2 over units, with c the truth, or the mean if the bias is
     clearly nonzero (about the mean, the squares of a statistic of kurtosis 1 would get a spurious spread). The
-    second-order error, -V / N (chi-square / nu - 1), is combined with it side by side in squares.
+    second-order error, -V / N (chi-square / nu - 1), is combined with it in quadrature.
     """
     about_mean = (
         units.squares
@@ -179,15 +179,15 @@ def variance(units: BatchMeans) -> Interval:
 def bias(units: BatchMeans) -> Interval:
     """|E g - truth|, debiased: sqrt(max(0, |mean - truth|^2 - V / N)).
 
-    Near zero the interval inverts the noncentral chi-square; its low end is then often 0, and only the high end, a
-    one-sided bound, has meaning. A clear bias has the spread of its own direction: |mean - truth|^2 has variance
+    Near zero the interval inverts the noncentral chi-square; its lower end is then often 0, and only the upper end, a
+    one-sided bound, is informative. A clear bias has the spread of its own direction: |mean - truth|^2 has variance
     4 b'S b / N + 2 tr(S^2) / N^2.
     """
     squared = np.square(units.gap).sum(-1)
     value = np.sqrt(np.maximum(squared - units.variance / units.n, 0))
     near = _near_zero(units)
     second = 2 * np.square(units.variance / units.n) / units.freedom
-    # With b estimated by the gap, 4 b'S b / N comes out too large by twice the second-order term.
+    # With b estimated by the gap, 4 b'S b / N is too large by twice the second-order term.
     spread = np.maximum(4 * np.square(_standard_error(units.along)) - second, second)
     with np.errstate(divide="ignore", invalid="ignore"):
         half = _t(units.squares.shape[-1]) * np.sqrt(spread) / (2 * value)
@@ -201,8 +201,8 @@ def cosine(units: BatchMeans, truth: Array) -> Interval:
     """Cosine of the angle between E g and the truth `[D]`.
 
     With a the component of E g along the truth and p the length of the rest, it is a / sqrt(a^2 + p^2). The ends join
-    those of a (a t interval) and of p (as a bias), since at a cosine of 1, which every unbiased estimator has, the
-    error is quadratic.
+    those of a (a t interval) and of p (as a bias), because at a cosine of 1, which every unbiased estimator has,
+    the error is quadratic.
     """
     length = np.linalg.norm(truth)
     unit = truth / length
@@ -210,7 +210,7 @@ def cosine(units: BatchMeans, truth: Array) -> Interval:
     offset = units.offset @ unit
     a = mean(along + offset[..., None] + length)
     rest = units.means - along[..., None] * unit
-    # What is across the truth is known by its unit means only, so they stand for the draws.
+    # The component orthogonal to the truth is known by its unit means only, so these stand for the draws.
     across = BatchMeans(
         squares=np.square(rest).sum(-1), means=rest, offset=units.offset - offset[..., None] * unit, draws=1
     )
@@ -233,8 +233,8 @@ def share(total: Array, squares: Array, largest: Array, n: int) -> Array:
 def _near_zero(units: BatchMeans) -> tuple[Array, Array]:
     """Ends of |b| by inverting the noncentral chi-square.
 
-    A mean that is nearer to the truth than an unbiased one would be half of the time is luck: the high end stays that
-    of the median, or it would be 0 once in forty times (a power-constrained limit).
+    A mean nearer to the truth than the median of an unbiased estimator is luck: the upper end stays that of the median,
+    or it would be 0 in one of forty estimations (a power-constrained limit).
     """
     tail, freedom = (1 - LEVEL) / 2, units.facing
     statistic = np.where(units.clear, 0, units.chi_square)

@@ -2,7 +2,7 @@
 
 Look 0 takes 32 batches, each a unit; look k takes 32 units of 2^(k - 1) batches, so that each look doubles the draws
 and every look is an exact prefix of the next. From look 1 on all draws fold into 64 equal units. Draws are accumulated
-in float64 about the mean of the first batch, so that a large mean costs a small variance no digits.
+in float64 about the mean of the first batch, so that a small variance beside a large mean loses no digits.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
     from .noise import Noise
 
 DEGENERATE_LOOKS = 3
-"""Looks before a constant statistic is believed to be constant: a rare event needs the time to be seen."""
+"""Looks before a constant statistic is taken to be constant: a rare event needs time to show."""
 MAX_LOOKS = 24
 
 
 def estimate(
     problem: Sampling, noise: Noise, *, precision: float | None, budget: int | None, deterministic: bool = False
 ) -> Estimate:
-    """Draw batches until the mse is known to the precision, or the budget does not hold the next look.
+    """Draw batches until the mse is known to the precision, or the next look would exceed the budget.
 
-    Batch b draws from `noise.at(b)`, so that two methods see the same batches whatever they use of them. The rule looks
-    at the width of the mse alone, never at a test or a rival.
+    Batch b draws from `noise.at(b)`, so that two methods see the same batches whatever part of them they use. The rule
+    depends on the width of the mse interval alone, never on a test or another method.
 
     Args:
-        problem: what to draw and its truth.
+        problem: the draws and their truth.
         noise: a single stream.
-        precision: relative half-width of the mse at which to stop; None never stops for it.
-        budget: largest number of draws, two batches at least; None is bounded by 24 looks.
-        deterministic: the method says that it is; then it is called twice and must give the same bits.
+        precision: relative half-width of the mse at which to stop; None: precision never stops it.
+        budget: largest number of draws, two batches at least; None: at most 24 looks.
+        deterministic: the method declares this; it is then called twice and must return the same bits.
 
     Raises:
-        InvalidResult: draws of another shape or dtype, a value that is not finite, a changed input, or a method that
-            says it is deterministic and is not.
+        InvalidResult: draws of the wrong shape or dtype, a value that is not finite, a changed input, or a method that
+            declares itself deterministic and is not.
         ValueError: neither precision nor budget.
     """
     inputs = [tensor.clone() for tensor in problem.inputs]
@@ -78,7 +78,7 @@ def estimate(
 
 
 class _Ledger:
-    """Accumulates looks; holds 64 unit means in R^D and 32 numbers a look, whatever the number of draws."""
+    """Accumulates looks; holds 64 unit means in R^D and 32 numbers per look, whatever the number of draws."""
 
     def __init__(self, problem: Sampling, noise: Noise) -> None:
         self.batches, self._looks = 0, 0
@@ -103,7 +103,7 @@ class _Ledger:
                 row, top = row + more, torch.maximum(top, high)
             rows.append(row)
             tops.append(top)
-        # One transfer a look, since each waits for the device.
+        # One transfer per look: each waits for the device.
         table = torch.stack(rows).cpu().numpy() / size
         if not np.isfinite(table).all():
             raise InvalidResult(f"draws must be finite, got nan or inf within the first {self.batches} batches")
@@ -154,8 +154,8 @@ class _Ledger:
         if self._centre is None:
             self._centre, self._dtype = flat.to(torch.float64).mean(0), draws.dtype
             self._deviation = torch.empty(flat.shape, dtype=torch.float64, device=flat.device)
-        # One buffer for all batches, since fresh pages for megabytes cost more than the arithmetic; and a cast before
-        # the difference, since one of two dtypes is several times slower.
+        # One buffer for all batches: fresh pages for megabytes cost more than the arithmetic. A cast before the
+        # difference: arithmetic on mixed dtypes is several times slower.
         deviation = self._deviation.copy_(flat).sub_(self._centre)
         values = [torch.linalg.vecdot(deviation, deviation)]
         for name, loss in self._problem.losses.items():
@@ -168,7 +168,7 @@ class _Ledger:
 
 
 def _exact(problem: Sampling, noise: Noise) -> Estimate:
-    """Two calls on different noise must give the same bits, and all rows of a call the same value."""
+    """Two calls on different noise must return the same bits, and all rows of a call the same value."""
     first, second = _draw(problem, noise.at(0)), _draw(problem, noise.at(1))
     if not bool(first.isfinite().all()):
         raise InvalidResult("draws must be finite, got nan or inf in the first call")

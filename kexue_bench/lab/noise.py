@@ -1,4 +1,4 @@
-"""Streams of random numbers that are named by a key, so that no draw depends on what was drawn before it."""
+"""Streams of random numbers, each named by a key, so that no draw depends on earlier draws."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from torch import Tensor
 Stream = Literal["data", "split", "init", "order", "noise", "method", "measure", "tune"]
 STREAMS: tuple[Stream, ...] = get_args(Stream)
 
-_STATE_OFFSET, _STATE_WORDS = 24, 624  # where torch keeps the words of the Mersenne twister, 64 bits each
+_STATE_OFFSET, _STATE_WORDS = 24, 624  # offset of the words of the Mersenne twister, 64 bits each
 _CPU = torch.device("cpu")
 
 
 class Noise:
     """One stream of random numbers, or a stack of streams along an axis.
 
-    A stack of R streams answers a draw of shape S, with `S[axis] == R`, by joining what each stream alone would draw
-    with `S[axis] = 1`: a stack equals its singles bit for bit.
+    A draw of shape S from a stack of R streams, with `S[axis] == R`, concatenates the draws of the single streams with
+    `S[axis] = 1`: a stack equals its singles bit for bit.
 
     Args:
-        keys: one key a stream.
-        dtype: of every floating draw.
-        device: where numbers are drawn; the same key gives other numbers on another kind of device.
-        axis: the axis of a stack, may be negative; None for a single stream.
+        keys: one key per stream.
+        dtype: dtype of every floating-point draw.
+        device: where numbers are drawn; the same key gives different numbers on another kind of device.
+        axis: axis of the stack, may be negative; None for a single stream.
 
     Raises:
         ValueError: no key, or several keys without an axis.
@@ -44,11 +44,11 @@ class Noise:
 
     @classmethod
     def seeded(cls, seed: int, *, dtype: torch.dtype = torch.float32, device: torch.device = _CPU) -> Noise:
-        """A single stream from a number, for use outside the harness; any integer counts in full."""
+        """A single stream from a seed, for use outside the harness; all digits of the integer count."""
         return cls((stream_key("seeded", int(seed)),), dtype=dtype, device=torch.device(device), axis=None)
 
     def at(self, step: int) -> Noise:
-        """The stream of one step: the same numbers at this step, whatever was drawn before."""
+        """The stream of one step: the numbers at a step do not depend on earlier draws."""
         index = int(step).to_bytes(8, "little", signed=True)
         keys = [hashlib.sha256(key + index).digest() for key in self._keys]
         return Noise(keys, dtype=self.dtype, device=self.device, axis=self._axis)
@@ -65,11 +65,11 @@ class Noise:
         return self._generators()[0]
 
     def twister(self) -> Tensor:
-        """State of a CPU generator that stands for the first stream, to be lent to torch's global one."""
+        """State of a CPU generator seeded by the first stream, for use in torch's global one."""
         return _twister(self._keys[0])
 
     def uniform(self, *shape: int) -> Tensor:
-        """Uniform on (0, 1), neither end included, so that its logarithms are finite; [*shape]."""
+        """Uniform on the open interval (0, 1), so that logarithms are finite; [*shape]."""
         return self._draw(shape, self._open_uniform)
 
     def normal(self, *shape: int) -> Tensor:
@@ -127,13 +127,13 @@ class Noise:
         return draw.clamp_(eps / 4, 1 - eps / 2)
 
     def _signs(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
-        # Not `bernoulli_`: it may hand 32 bits of the stream to another generator.
+        # Not `bernoulli_`: it may pass 32 bits of the stream to another generator.
         draw = torch.empty(shape, dtype=self.dtype, device=self.device)
         return draw.random_(0, 2, generator=generator).mul_(2).sub_(1)
 
 
 def stream_key(*names: object) -> bytes:
-    """The key of the stream that these names stand for, 32 bytes."""
+    """The key of the stream with these names, 32 bytes."""
     text = json.dumps(["kexue-bench/streams/1", *names], sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.shake_256(text.encode()).digest(32)
 
@@ -141,7 +141,7 @@ def stream_key(*names: object) -> bytes:
 def _generator(key: bytes, device: torch.device) -> torch.Generator:
     generator = torch.Generator(device)
     if device.type == "cpu":
-        # `manual_seed` uses the low 32 bits alone on the CPU, so that among 1e5 streams two would probably be one.
+        # `manual_seed` uses only the low 32 bits on the CPU, so that among 1e5 streams two would probably coincide.
         generator.set_state(_twister(key))
     else:
         generator.manual_seed(int.from_bytes(hashlib.shake_256(key).digest(8), "little"))

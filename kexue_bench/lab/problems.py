@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Recorder(Protocol):
-    """Where an estimation records what is no mean of draws; `Context` is one."""
+    """Where an estimation records values other than means of draws; `Context` is one."""
 
     def record(
         self,
@@ -44,16 +44,16 @@ class Sampling:
     """One estimation problem: independent draws of an estimator and the exact value of what it estimates.
 
     Args:
-        draw: `draw(noise, n)` gives `n` independent draws `[n, *truth.shape]`. Measuring calls it with `n = batch`.
-        truth: the exact value, float64 where it can be.
-        batch: draws in one call; part of the task's version, since the stream of a batch depends on it.
+        draw: `draw(noise, n)` returns `n` independent draws `[n, *truth.shape]`. Measuring calls it with `n = batch`.
+        truth: the exact value, float64 if possible.
+        batch: draws in one call; part of the task's version, because the stream of a batch depends on it.
         inputs: tensors that the method must leave unchanged.
         metrics: which of `estimate`, `bias`, `relative-bias`, `variance`, `mse`, `cosine` are recorded.
-        losses: further plain means to record: name -> function of the draws `[n, *truth.shape]` giving `[n]`.
+        losses: further plain means to record: name -> function of the draws `[n, *truth.shape]` that returns `[n]`.
         exact_variance: trace of the covariance of one draw of this method, by a closed form or an enumeration, `inf`
-            where it does not exist; None, or returning None, where the task knows none.
-        dtype: dtype of a draw; None: the one the case asks for.
-        after: called once when the estimation has ended, to record what is no mean of draws (a maximum, a coverage).
+            if it does not exist; None, or a function that returns None, if the task does not know it.
+        dtype: dtype of a draw; None: that of the case.
+        after: called once after the estimation, to record values other than means of draws (a maximum, a coverage).
     """
 
     draw: Callable[[Noise, int], Tensor]
@@ -69,7 +69,7 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A call to time, and how much it holds: `time` and `memory` in the rows are per unit."""
+    """A call to time, and its number of units: `time` and `memory` in the rows are per unit."""
 
     call: Callable[[], object]
     units: int = 1

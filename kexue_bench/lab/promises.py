@@ -1,7 +1,7 @@
-"""The core's promises of trainings and of subjects: each check returns evidence, never a verdict.
+"""The core's promises for trainings and subjects: each check returns evidence, never a verdict.
 
-A training is built again for every look and takes three steps, whatever its task's number of steps is. A subject is
-built and measured whole.
+A training is rebuilt for every check and takes three steps, whatever the number of steps of its task. A subject is
+built and measured completely.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .training import Training
 
 STEPS = 3
-"""The first makes the optimizer's state, the second uses it, the third sees what both left behind."""
+"""The first creates the optimizer's state, the second uses it, the third depends on both."""
 
 
 # -- trainings --------------------------------------------------------------------------------------------------------
@@ -33,11 +33,11 @@ STEPS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class _Path:
-    """What the first steps of a training made of it.
+    """State of a training after its first steps.
 
     Args:
-        losses: of each step, `[R]` or `[]`.
-        parameters: after the last step.
+        losses: loss of each step, `[R]` or `[]`.
+        parameters: parameters after the last step.
         rest: tensors of buffers and of the method's state after the last step.
     """
 
@@ -59,7 +59,7 @@ def training_repeatable(training: Training, method: object, ctx: Context) -> Evi
 
 
 def training_own_stream(training: Training, method: object, ctx: Context) -> Evidence:
-    """Build and steps leave the global generators as they are, whose state does not matter."""
+    """Building and stepping leave the global generators as they are and do not depend on them."""
     found, touched = [], False
     for seed in (1, 2):
         with state.global_seed(seed):
@@ -70,7 +70,7 @@ def training_own_stream(training: Training, method: object, ctx: Context) -> Evi
 
 
 def training_pure(training: Training, method: object, ctx: Context) -> Evidence:
-    """Build and steps write neither to batches nor to shared data, and leave the process's settings as they were."""
+    """Building and stepping leave batches, shared data and the settings of the process as they were."""
     shared, settings = _copies(data.loaded()), state.snapshot()
     built = _built(method, ctx.again())
     given: list[tuple[Tensor, Tensor]] = []
@@ -83,7 +83,7 @@ def training_pure(training: Training, method: object, ctx: Context) -> Evidence:
 
     built.batches, written = watched, 0
     for _ in range(STEPS):
-        # A task may fill one buffer with each batch in turn.
+        # A task may reuse one buffer for all batches.
         given.clear()
         built.step()
         written += _written(given)
@@ -101,12 +101,12 @@ def training_finite(training: Training, method: object, ctx: Context) -> Evidenc
 
 
 def training_stacked(training: Training, method: object, ctx: Context) -> Evidence:
-    """A stack of two replicates against each alone, step by step: losses, gradients, and the way that parameters go.
+    """A stack of two replicates equals each alone, step by step: losses, gradients and parameter updates.
 
-    The order of sums may differ, nothing else. The violation of a step is the largest difference as a share of a loss,
-    of the gradient of a replicate, or of the way that its parameters go; it counts if it shows in two steps. At one of
-    them rounding may decide: a penalty that starts at its kink. After each step the singles take the parameters of the
-    stack, or an ill-conditioned training would enlarge its rounding errors.
+    Only the order of sums may differ. The violation of a step is the largest difference relative to a loss, to the
+    gradient of a replicate, or to the update of its parameters; it counts if it shows in two steps, because rounding
+    may decide one of them: a penalty that starts at its kink. After each step the singles take the parameters of the
+    stack, or an ill-conditioned training would amplify rounding errors.
     """
     alone = [_Single(training=_built(method, ctx.again(replicates=(replicate,)))) for replicate in ctx.replicates]
     steps: list[tuple[float, ...]] = []
@@ -138,10 +138,10 @@ class _Single:
     steepest: float = 0.0
 
     def apart(self, stack: Training, before: Mapping[str, Tensor], row: int) -> tuple[float, float]:
-        """How far a row of the stack is from here after a step, in gradients and parameters; takes its parameters.
+        """Differences from a row of the stack after a step, in gradients and updates; then takes its parameters.
 
-        A parameter that the loss does not see has a gradient of rounding errors, which an optimizer that divides by
-        its size turns into a whole step: such entries are left out of the second.
+        A parameter that does not affect the loss has a gradient of rounding errors, which an optimizer that divides by
+        its magnitude turns into a full step: such entries are left out of the updates.
         """
 
         def mine(tensor: Tensor, single: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ class _Single:
 
 
 def _losses_apart(stack: Training, alone: Sequence[Training]) -> float:
-    """Largest difference of a loss of the stack, `[R]` or their sum, to those of its members, as a share of them."""
+    """Largest relative difference between a loss of the stack, `[R]` or their sum, and those of its members."""
     found, members = stack.last_loss, [training.last_loss for training in alone]
     if found is None or any(loss is None for loss in members):
         return 0.0
@@ -179,7 +179,7 @@ def _losses_apart(stack: Training, alone: Sequence[Training]) -> float:
 
 
 def _square(a: Tensor, b: Tensor | None = None) -> float:
-    """Sum of squares of a, or of its differences to b; NaN equals NaN and is infinitely far from all else."""
+    """Sum of squares of a, or of a - b; NaN equals NaN and is infinitely far from all other values."""
     a = a.reshape(-1).double()
     if b is not None:
         b = b.reshape(-1).double()
@@ -188,12 +188,12 @@ def _square(a: Tensor, b: Tensor | None = None) -> float:
 
 
 def _ratio(gap: float, size: float) -> float:
-    """Root of a share; without a gap or a size, whether there is a gap at all."""
+    """Square root of a ratio; if either is 0 or infinite, 1 for a positive gap, else 0."""
     return (gap / size) ** 0.5 if gap and 0 < size < math.inf else float(gap > 0)
 
 
 def _rounding(dtype: torch.dtype) -> float:
-    """What sums in another order may come to, as a share."""
+    """Largest relative difference that a different order of sums may cause."""
     return float(torch.finfo(dtype).eps) ** 0.5
 
 
@@ -224,14 +224,14 @@ def _values(training: Training) -> dict[str, Tensor]:
 
 
 def subject_repeatable(subject: object, method: object, ctx: Context) -> Evidence:
-    """Built and measured twice on fresh contexts: what is recorded is the same."""
+    """Built and measured twice on fresh contexts: the records are equal."""
     first, second = (_records(method, ctx.again()) for _ in range(2))
     differ = sum(first.get(name) != second.get(name) for name in {*first, *second})
     return identity("repeatable", differ, f"{differ} of {len(first)} records differ when measured again")
 
 
 def subject_own_stream(subject: object, method: object, ctx: Context) -> Evidence:
-    """Building and measuring leave the global generators as they are, whose state does not matter."""
+    """Building and measuring leave the global generators as they are and do not depend on them."""
     found, touched = [], False
     for seed in (1, 2):
         with state.global_seed(seed):
@@ -261,7 +261,7 @@ def _task(ctx: Context) -> SubjectTask:
 
 
 def _records(method: object, ctx: Context) -> dict[str, str]:
-    """What measuring records: name or place -> its full text, in which equal bits are equal."""
+    """What measuring records: name or position -> full text, equal if and only if all bits are."""
     task = _task(ctx)
     task.evaluate(task.subject(method, ctx), ctx)
     rows: Iterable[Measurement] = ctx.measurements
@@ -273,7 +273,7 @@ def _records(method: object, ctx: Context) -> dict[str, str]:
 
 
 def _own_stream(*, touched: bool, differ: bool) -> Evidence:
-    note = "no global generator was touched"
+    note = "global generators were not used"
     if touched or differ:
         note = "a global generator was drawn from or seeded" if touched else "another global seed gave other numbers"
     return identity("own-stream", touched + differ, note)
@@ -290,7 +290,7 @@ def _copies(tensors: Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
 
 
 def _written(pairs: Iterable[tuple[Tensor, Tensor]]) -> int:
-    """How many tensors differ from their copies; they are put back, since others may share them."""
+    """The number of tensors that differ from their copies; they are restored, because others may share them."""
     changed = [(tensor, copy) for tensor, copy in pairs if not same(tensor, copy)]
     for tensor, copy in changed:
         tensor.detach().copy_(copy)
@@ -298,7 +298,7 @@ def _written(pairs: Iterable[tuple[Tensor, Tensor]]) -> int:
 
 
 def _differing(first: tuple[Tensor, ...], second: tuple[Tensor, ...]) -> int:
-    """How many tensors differ; those that only one side has count."""
+    """The number of tensors that differ; those that only one side has count."""
     paired = sum(not same(a, b) for a, b in zip(first, second, strict=False))
     return paired + abs(len(first) - len(second))
 

@@ -1,6 +1,6 @@
-"""What the core does with a task: evaluate it, check a claim on it, or hand over what is to be timed.
+"""What the core does with a task: evaluate it, check a claim on it, or return the workload to time.
 
-`plan.kinds` says for each kind of task which function below does it.
+`plan.kinds` names the functions below for each kind of task.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def evaluate(task: object, method: object, ctx: Context) -> str:
-    """Measure a method on a task of any kind and record what is found.
+    """Measure a method on a task of any kind and record the results.
 
     Args:
-        task: of the kind that the case names.
-        method: what is measured.
+        task: a task of the kind that the case names.
+        method: the method to measure.
         ctx: records the rows and, in `costs`, the deterministic cost of a draw or step.
 
     Returns:
-        Why sampling stopped; empty where nothing was sampled.
+        Why sampling stopped; empty if nothing was sampled.
 
     Raises:
         Diverged: some replicates of a training diverged; all that was measured is recorded, theirs without a value.
@@ -46,7 +46,7 @@ def verify(task: object, method: object, ctx: Context) -> None:
     """Check the claim that the case names and record the evidence.
 
     Raises:
-        TypeError: the task has nothing that the check could be given.
+        TypeError: claims of this kind cannot be checked on the task.
     """
     kind = kind_of(ctx.case, task)
     makers = KINDS[kind].checked
@@ -58,8 +58,8 @@ def verify(task: object, method: object, ctx: Context) -> None:
 
 
 def workload(task: object, method: object, ctx: Context) -> Workload:
-    """What one sample of the clock calls: what the task says, else what its kind is timed by."""
-    # A task whose draws or steps hold more than the method's own work says itself what to time.
+    """The call to time: the task's `workload`, else the default of its kind."""
+    # A task whose draws or steps contain more than the work of the method states itself what to time.
     own: Callable[..., Workload] | None = getattr(task, "workload", None)
     return own(method, ctx) if own else target(KINDS[kind_of(ctx.case, task)].timed)(task, method, ctx)
 
@@ -74,14 +74,14 @@ def target(text: str) -> Callable[..., Any]:
 
 
 def sample(task: SamplingTask, method: object, ctx: Context) -> str:
-    """Estimate by draws, then price one of them; returns why sampling stopped."""
+    """Estimate from draws, then record the cost of one; returns why sampling stopped."""
     stated = task.problem(method, ctx)
     found = ctx.estimate(stated)
     rows = found.measurements(stated.metrics)
     ctx.add(rows)
     if stated.after is not None:
         stated.after(ctx)
-    # A context of its own: what the estimation counted and the stream it used stay out of it.
+    # A fresh context: without the counts and the streams of the estimation.
     apart = ctx.fork("cost", 0)
     instrumented, noise = task.problem(method, apart), apart.noise("noise").at(0)
     cost = apart.cost(lambda: instrumented.draw(noise, instrumented.batch))
@@ -105,7 +105,7 @@ def problem(task: SamplingTask, method: object, ctx: Context) -> Sampling:
 
 
 def train(task: TrainedTask, method: object, ctx: Context) -> None:
-    """Train, record the curve and its end, then price a step.
+    """Train, record the curve and its end, then the cost of a step.
 
     Raises:
         Diverged: some replicates diverged; all that was measured is recorded, theirs without a value.
@@ -115,7 +115,7 @@ def train(task: TrainedTask, method: object, ctx: Context) -> None:
     _record_curve(ctx, trained)
     apart = ctx.fork("cost", 0)
     steps = task.build(method, apart).workload()
-    # The first period makes the optimizer's state, which belongs to the training and not to a step.
+    # The first period creates the optimizer's state, which belongs to the training and not to a step.
     steps.call()
     cost = apart.cost(steps.call)
     # Steps reuse the same bytes, so that the peak of a period is that of its largest step.
@@ -125,12 +125,12 @@ def train(task: TrainedTask, method: object, ctx: Context) -> None:
 
 
 def period(task: TrainedTask, method: object, ctx: Context) -> Workload:
-    """One period of the very steps that are trained."""
+    """One period of the steps used in training."""
     return task.build(method, ctx).workload()
 
 
 def training(task: TrainedTask, method: object, ctx: Context) -> Training:
-    """What claims of trainings are checked on: one that has not taken a step."""
+    """What claims of trainings are checked on: a training before its first step."""
     return task.build(method, ctx)
 
 
@@ -138,12 +138,12 @@ def training(task: TrainedTask, method: object, ctx: Context) -> Training:
 
 
 def examine(task: SubjectTask, method: object, ctx: Context) -> str | None:
-    """Build the subject and measure it; returns why sampling stopped, or nothing."""
+    """Build the subject and measure it; returns why sampling stopped, or an empty text."""
     return task.evaluate(task.subject(method, ctx), ctx)
 
 
 def examination(task: SubjectTask, method: object, ctx: Context) -> Workload:
-    """One evaluation of a subject that is built beforehand, on streams of its own."""
+    """One evaluation of a subject that is built beforehand, on fresh streams."""
     built, forks = task.subject(method, ctx), _forks(ctx)
     return Workload(call=lambda: task.evaluate(built, next(forks)))
 
@@ -163,18 +163,18 @@ def subject(task: SubjectTask, method: object, ctx: Context) -> object:
 
 
 def take_records(task: RecordTask, method: object, ctx: Context) -> None:
-    """Let the task record for itself."""
+    """Let the task record its measurements."""
     task.evaluate(method, ctx)
 
 
 def recording(task: RecordTask, method: object, ctx: Context) -> Workload:
-    """One evaluation, on streams of its own."""
+    """One evaluation, on fresh streams."""
     forks = _forks(ctx)
     return Workload(call=lambda: task.evaluate(method, next(forks)))
 
 
 def _forks(ctx: Context) -> Iterator[Context]:
-    """A fresh context for each call: a stream can be taken once only."""
+    """A fresh context for each call: a stream can be taken only once."""
     return (ctx.fork("time", index) for index in itertools.count())
 
 
@@ -198,7 +198,7 @@ def parse_column(name: str) -> tuple[str, dict[str, Any]]:
     ('f1', {'reading': 'tuned'})
 
     Raises:
-        ValueError: labels that are no `name=value` in square brackets.
+        ValueError: labels that are not `name=value` in square brackets.
     """
     metric, bracket, rest = name.partition("[")
     if not bracket:
@@ -210,7 +210,7 @@ def parse_column(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def _aligned(value: Tensor, ctx: Context) -> Tensor:
-    """A value measured for the whole stack stands for the case, one for each replicate for each of them."""
+    """A single value of a stack becomes one row of the case; one value per replicate becomes one row each."""
     return value[0] if len(value) == 1 < len(ctx.replicates) else value
 
 
@@ -221,7 +221,7 @@ def _record_cost(ctx: Context, cost: dict[str, float]) -> None:
 
 
 def _record_work(ctx: Context, rows: tuple[Measurement, ...]) -> None:
-    """`work-variance`: mse times the work of a draw, which ranks estimators that may spend more work on fewer draws."""
+    """`work-variance`: mse times the work of a draw, which compares estimators at equal total work."""
     name = ctx.case.options.get("work")
     if not name or name not in ctx.costs:
         return
@@ -232,7 +232,7 @@ def _record_work(ctx: Context, rows: tuple[Measurement, ...]) -> None:
 
 
 def _times(row: Measurement, factor: float, *, metric: str) -> Measurement:
-    """A measurement in other units; its series scales with it, so that it can still be paired."""
+    """A measurement in other units; its series is scaled too, so that it can still be paired."""
 
     def scaled(value: float | None) -> float | None:
         return None if value is None else value * factor

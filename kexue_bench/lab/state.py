@@ -1,4 +1,4 @@
-"""What a method may leave changed behind it: settings of the process and global generators, which others rely on."""
+"""What a method may leave changed: settings of the process and global generators, which other cases rely on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _write_path(values: tuple[str, ...]) -> None:
     sys.path[:] = values
 
 
-# What a library installs at its import is not in the list, or every first import would be blamed on the case.
+# What a library installs on import is not in the list, or every first import would count against the case.
 _HANDLED = tuple(
     getattr(signal, n) for n in ("SIGTERM", "SIGINT", "SIGALRM", "SIGUSR1", "SIGCHLD") if hasattr(signal, n)
 )
@@ -88,9 +88,9 @@ _SETTINGS: Mapping[str, _Setting] = {
 
 
 def prepare(case: Case) -> None:
-    """Threads and the global generators as this case finds them, whatever ran here before.
+    """Threads and global generators in the state in which this case starts, whatever ran here before.
 
-    The global generators get a seed from the task and the replicate, never from the method.
+    The seed of the global generators depends on the task and the replicate, never on the method.
     """
     if torch.get_num_threads() != case.threads:
         torch.set_num_threads(case.threads)
@@ -98,19 +98,19 @@ def prepare(case: Case) -> None:
     seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "little")
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  # the legacy generator is the one that stray code would use
-    # torch.manual_seed queues a traceback for every device that is not in use yet: 0.3 ms a case.
+    # torch.manual_seed queues a traceback for every device that is not yet in use: 0.3 ms per case.
     torch.default_generator.manual_seed(seed)
     if case.device.startswith("cuda"):
         torch.cuda.manual_seed_all(seed)
 
 
 def snapshot() -> Mapping[str, object]:
-    """Every watched setting as it is now."""
+    """The current value of every watched setting."""
     return {name: setting.read() for name, setting in _SETTINGS.items()}
 
 
 def restore(before: Mapping[str, object]) -> tuple[str, ...]:
-    """Put every setting back and name those that had changed."""
+    """Restore every setting and name those that had changed."""
     changed = []
     for name, setting in _SETTINGS.items():
         try:
@@ -125,7 +125,7 @@ def restore(before: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def generators() -> tuple[object, ...]:
-    """States of the global generators, to be compared."""
+    """States of the global generators, for comparison."""
     numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002  # the legacy generator is what stray code uses
     return (
         torch.get_rng_state().numpy().tobytes(),
@@ -137,14 +137,14 @@ def generators() -> tuple[object, ...]:
 
 @contextmanager
 def global_seed(seed: int) -> Iterator[None]:
-    """Global generators seeded for a moment, and put back."""
-    kept, numpy_kept, torch_kept = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002  # the same
+    """Seed the global generators, and restore them on leaving."""
+    kept, numpy_kept, torch_kept = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002  # the legacy generator
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # the same
+    np.random.seed(seed)  # noqa: NPY002  # the legacy generator
     torch.manual_seed(seed)
     try:
         yield
     finally:
         random.setstate(kept)
-        np.random.set_state(numpy_kept)  # noqa: NPY002  # the same
+        np.random.set_state(numpy_kept)  # noqa: NPY002  # the legacy generator
         torch.set_rng_state(torch_kept)

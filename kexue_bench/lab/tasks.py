@@ -1,4 +1,4 @@
-"""What a task may be, and what it hands to the core: the worker side of the contract.
+"""The kinds of tasks and what they provide to the core: the worker side of the contract.
 
 A task declares its kind. A *sampling* task states a problem (draws and their exact truth) and the core supplies
 evaluation, timing, verification and cost. A *trained* task builds a `Training` and says how to measure it; the core
@@ -6,9 +6,9 @@ supplies the loop, the timed step, verification and tuning. A *subject* task bui
 measures it; the core supplies timing and verification. A *record* task records for itself. A task never reads a clock,
 never seeds globally and never prints.
 
-A task of any kind may have `workload(method, ctx)`, which returns the `Workload` that is timed in place of what its
-kind is timed by: a batch of draws, a period of steps, one evaluation. One whose methods have knobs may have `score`, as
-a trained task has.
+A task of any kind may have `workload(method, ctx)`, which returns the `Workload` to time instead of the default of
+its kind: a batch of draws, a period of steps, one evaluation. A task whose methods have knobs may have `score`, like a
+trained task.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class SamplingTask(Protocol):
     """Estimator quality: the core supplies evaluation, timing, verification and cost.
 
-    Where claims of the family are checked on a subject, it also has `subject`, as a `SubjectTask` does.
+    If claims of the family are checked on a subject, it also has `subject`, like a `SubjectTask`.
     """
 
     def problem(self, method: object, ctx: Context) -> Sampling:
@@ -37,7 +37,7 @@ class TrainedTask(Protocol):
 
     @property
     def steps(self) -> int:
-        """How many steps one training takes."""
+        """Number of steps of one training."""
         ...
 
     def build(self, method: object, ctx: Context) -> Training:
@@ -45,35 +45,35 @@ class TrainedTask(Protocol):
         ...
 
     def measure(self, training: Training, ctx: Context) -> Measure:
-        """Build once what held-out measuring needs and return the function that measures."""
+        """Build once what held-out evaluation needs and return the measuring function."""
         ...
 
     def score(self, method: object, ctx: Context) -> float:
-        """For tuning: train and score on validation data, smoothly (minus nll, not accuracy), higher is better.
+        """For tuning: train and score on validation data by a smooth score (minus nll, not accuracy), higher is better.
 
-        NaN where the training diverged. Only tasks whose methods have knobs need it.
+        NaN if the training diverged. Only tasks whose methods have knobs need it.
         """
         ...
 
 
 class SubjectTask(Protocol):
-    """What is built from a method, measured by the task itself; the core supplies timing and verification."""
+    """An object built from a method and measured by the task; the core supplies timing and verification."""
 
     def subject(self, method: object, ctx: Context) -> Any:
-        """Build what is measured, and what claims of subjects are checked on; draw as little as possible."""
+        """Build the object that is measured and on which claims are checked; draw as little as possible."""
         ...
 
     def evaluate(self, subject: Any, ctx: Context) -> str | None:
-        """Measure a subject and record, as often as it is called on fresh contexts.
+        """Measure a subject and record; may be called repeatedly on fresh contexts.
 
         Returns:
-            Why sampling stopped (the `stop` of an estimate), or nothing.
+            Why sampling stopped (the `stop` of an estimate), or None.
         """
         ...
 
 
 class RecordTask(Protocol):
-    """Anything else: it records what it finds through the context, and nothing is verified."""
+    """Anything else: it records its measurements through the context, and nothing is verified."""
 
     def evaluate(self, method: object, ctx: Context) -> None:
         """Measure and record; what was recorded before an error is kept."""

@@ -1,8 +1,8 @@
-"""Timing groups: what rivals cost, measured in interleaved rounds of one process.
+"""Timing groups: methods timed against each other in interleaved rounds of one process.
 
-All members of a group are timed in every round, in an order drawn anew, so that whatever drifts (clock rates, heat,
-neighbours) falls on all alike and cancels in the ratio within a round. The process is the independent unit: rounds of
-one process are pairs, never replicates. Ratios exist only inside one group.
+All members of a group are timed in every round, in a newly drawn order, so that drifts (clock rates, heat, other
+processes) affect all members alike and cancel in the ratio within a round. The process is the independent unit: rounds
+of one process are pairs, never replicates. Ratios exist only inside one group.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ SHARE = 0.9
 WARM_UP = 3
 """Calls before the first sample, the first call included."""
 LEAST_ROUNDS = 20
-"""Rounds that a group gets however long they take."""
+"""Least number of rounds of a group, however long they take."""
 GROWTH = 100
 """Largest factor by which one calibration step raises the number of calls in a sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemberTimes:
-    """What one member of a group cost.
+    """Times of one member of a group.
 
     Args:
-        unit: what `seconds` are counted in (`draw`, `step`, ...).
+        unit: the unit that `seconds` refer to (`draw`, `step`, ...).
         units: units in one call.
         inner: calls in one sample.
-        first: seconds of the very first call, set-up and compilation included; None if it raised.
-        seconds: seconds a unit for each round; None where the member is absent: it was pre-empted, or it had raised.
+        first: seconds of the first call, set-up and compilation included; None if it raised.
+        seconds: seconds per unit for each round; None if the member is absent: pre-empted, or it had raised.
         preempted: number of samples in which this process did not get its core.
-        crowded: more than half of the samples were pre-empted, and all were kept for want of better ones.
-        launch_bound: the host issues the work slower than the device does it.
-        peak: peak bytes of the device's allocator during one call; None where it keeps no statistics.
-        error: what the call raised; the member was dropped then.
+        crowded: more than half of the samples were pre-empted, and all were kept for lack of better ones.
+        launch_bound: the host issues the work more slowly than the device runs it.
+        peak: peak bytes of the device's allocator during one call; None if it keeps no statistics.
+        error: what the call raised; the member was then dropped.
     """
 
     unit: str
@@ -60,28 +60,28 @@ class MemberTimes:
 
     @property
     def kept(self) -> tuple[float, ...]:
-        """Seconds a unit of the rounds in which it is present."""
+        """Seconds per unit of the rounds in which it is present."""
         return tuple(s for s in self.seconds if s is not None)
 
     @property
     def median(self) -> float | None:
-        """Median seconds a unit; None without samples."""
+        """Median seconds per unit; None without samples."""
         return statistics.median(self.kept) if self.kept else None
 
     @property
     def mean_log(self) -> float | None:
-        """Mean of log seconds a unit: the one number by which a process counts."""
+        """Mean of log seconds per unit: the one number that represents a process."""
         return statistics.fmean(map(math.log, self.kept)) if self.kept else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupTimes:
-    """What all members of a group cost in one process.
+    """Times of all members of a group in one process.
 
     Args:
         members: by name, in the order given.
-        order: for each round the names in the order in which they were due.
-        sample: seconds that a sample was calibrated to last at least.
+        order: for each round the names in the order in which they were timed.
+        sample: least seconds of a sample, by calibration.
     """
 
     members: Mapping[str, MemberTimes]
@@ -99,20 +99,20 @@ def time_group(
     mark: Callable[[int], None] = lambda _: None,
     clock: Clock | None = None,
 ) -> GroupTimes:
-    """Time every workload once a round, in an order drawn from `seed` for each round.
+    """Time every workload once per round, in an order drawn from `seed` for each round.
 
-    A member that raises is dropped with its error; the rounds of the others stay valid. Garbage collection waits while
-    a sample is taken.
+    A member that raises is dropped with its error; the rounds of the others stay valid. Garbage collection is off
+    during a sample.
 
     Args:
-        workloads: name -> what to call.
+        workloads: name -> workload to call.
         rounds: number of rounds, at most.
-        seed: of the orders.
+        seed: seed of the orders.
         sample: least seconds of one sample; the number of calls in it is found first.
-        seconds: no round begins once the samples have taken as long, but for the first `LEAST_ROUNDS`; when to stop
-            depends on the group's duration alone, never on a difference within it.
-        mark: called with the position of a member before anything of it runs: the breadcrumb that names the guilty one
-            when the process dies.
+        seconds: no round after the first `LEAST_ROUNDS` begins once the samples have taken as long; when to stop
+            depends on the duration of the group alone, never on a difference within it.
+        mark: called with the position of a member before any of its code runs: the breadcrumb that identifies the
+            member if the process dies.
         clock: where durations come from; None: `HostClock()`.
 
     Raises:
@@ -142,14 +142,14 @@ def time_group(
 
 
 def measurements(times: MemberTimes, *, group: str, replicate: int) -> tuple[Measurement, ...]:
-    """The rows of a member: `time` with its rounds, `first-call`, and `device-memory` where the device tells.
+    """The rows of a member: `time` with its rounds, `first-call`, and `device-memory` if the device reports it.
 
-    `time` is the median and has no interval: rounds of one process are not independent, so the comparison takes it over
+    `time` is the median and has no interval: rounds of one process are not independent, so intervals are taken over
     processes. `n` counts the rounds kept; the flag `preempted` says that most were taken while the machine was crowded,
-    `launch-bound` that the host issues the work slower than the device does it.
+    `launch-bound` that the host issues the work more slowly than the device runs it.
 
     Args:
-        times: of the member.
+        times: times of the member.
         group: name of the timing group and process, the same for all members timed together.
         replicate: number of the process.
 
@@ -177,7 +177,7 @@ def measurements(times: MemberTimes, *, group: str, replicate: int) -> tuple[Mea
 
 @dataclass(kw_only=True)
 class _Member:
-    """A workload while its group is being timed."""
+    """A workload while its group is timed."""
 
     index: int
     workload: Workload
@@ -191,7 +191,7 @@ class _Member:
     error: Exception | None = None
 
     def prepare(self, sample: float) -> None:
-        """First call, warm-up, and as many calls in a sample as it needs to last."""
+        """First call, warm-up, and calibration of the number of calls in a sample."""
         with self._guarded():
             self.first = self._block(1).seconds
             for _ in range(WARM_UP - 1):
@@ -203,7 +203,7 @@ class _Member:
             self.peak = self.clock.peak(self.workload.call)
 
     def sample(self) -> None:
-        """One sample, or its absence."""
+        """One sample, or None if it was pre-empted."""
         block = None
         if self.error is None:
             with self._guarded():
@@ -212,12 +212,12 @@ class _Member:
 
     @property
     def spent(self) -> float:
-        """Seconds of its samples so far."""
+        """Seconds of the samples so far."""
         return sum(block.seconds for block in self.blocks if block is not None)
 
     def times(self) -> MemberTimes:
         preempted = [b is not None and b.share is not None and b.share < SHARE for b in self.blocks]
-        # Under a constant load nothing would be left: better all samples, flagged, than a handful.
+        # Under constant load almost none would be left: all samples, flagged, are better than a handful.
         crowded = 2 * sum(preempted) > len(self.blocks)
         per_unit = self.inner * self.workload.units
         return MemberTimes(
@@ -237,7 +237,7 @@ class _Member:
         )
 
     def _shortest(self) -> float:
-        # The shorter of two, since one alone may have been pre-empted and would leave the samples too short.
+        # The shorter of two: a single one may have been pre-empted, which would make the samples too short.
         return min(self._block(self.inner).seconds for _ in range(2))
 
     def _block(self, times: int) -> Block:
@@ -254,5 +254,5 @@ class _Member:
         self.mark(self.index)
         try:
             yield
-        except Exception as error:  # noqa: BLE001  # a stranger's call may raise anything, and costs only itself
+        except Exception as error:  # noqa: BLE001  # a third-party call may raise anything; only this member is dropped
             self.error = error

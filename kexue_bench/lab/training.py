@@ -1,7 +1,7 @@
 """The one loop of tasks that train: what a step is, when it is measured, and how divergence is reported.
 
-`Training.step` is the only definition of a step: `train` drives it for quality, `Training.workload` hands the very same
-call to the clock. What a method adds to it (a penalty, a projection, an average) is a `Joins`, and nothing else is.
+`Training.step` is the only definition of a step: `train` drives it for quality, `Training.workload` times the same
+call. What a method adds to a step (a penalty, a projection, an average) is a `Joins`.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from .noise import Noise
 
 CHECK_EVERY = 50
-"""Steps between two looks at finiteness: each look waits for the device."""
+"""Steps between two checks for finiteness: each check waits for the device."""
 Loss = Callable[[Any, Any, "Noise"], tuple[Tensor, Any]]
 """`loss(batch, state, noise) -> (loss, state)`; see `Training`."""
 Measure = Callable[[], Mapping[str, Tensor]]
-"""Column -> value for each replicate, `[R]` (or a scalar); called without grad, outside the counted seconds.
+"""Column -> value for each replicate, `[R]` (or a scalar); called without grad, outside the timed seconds.
 
 A column is a metric, or a metric with labels as tables write it: `f1[reading=tuned]`.
 """
 
 
 def adam(parameters: Iterable[nn.Parameter], lr: float) -> Adam:
-    """Adam as every trained task uses it, in the fused form wherever torch has one (28 % faster a step on a CPU).
+    """Adam as every trained task uses it, fused if torch supports it (28 % faster per step on a CPU).
 
     Args:
-        parameters: what it moves.
+        parameters: the parameters to optimize.
         lr: learning rate.
     """
     owned = list(parameters)
@@ -46,7 +46,7 @@ def adam(parameters: Iterable[nn.Parameter], lr: float) -> Adam:
 
 
 class Diverged(Exception):  # noqa: N818  # a result that is carried as a value, not an error
-    """Some replicates of a training are not finite any more.
+    """Some replicates of a training are no longer finite.
 
     Args:
         where: replicate (position in the stack) -> (step at which it was noticed, name of the quantity).
@@ -66,22 +66,22 @@ class Diverged(Exception):  # noqa: N818  # a result that is carried as a value,
 
     @property
     def whole(self) -> bool:
-        """Whether no replicate is left."""
+        """Whether all replicates diverged."""
         return len(self.where) == self.of
 
     @property
     def step(self) -> int:
-        """The earliest step at which a replicate was noticed."""
+        """The earliest step at which divergence was noticed."""
         return min(at for at, _ in self.where.values())
 
 
 class Joins:
-    """What a method adds to a step; every hook does nothing by default, and several run in the order of their tuple.
+    """What a method adds to a step; every hook does nothing by default; several joins run in the order of their tuple.
 
     Attributes:
         period: steps after which its work repeats; timing covers whole periods, so that rare work is not hidden.
-        passive: never changes the path of the parameters (an average), only what is measured.
-        taps: name -> module whose first input of each step is handed to `penalty` under that name.
+        passive: never changes the path of the parameters, only what is measured (an average).
+        taps: name -> module whose first input of each step is passed to `penalty` under that name.
     """
 
     period: int = 1
@@ -104,36 +104,36 @@ class Joins:
         """Change gradients in place, after the backward pass and before any optimizer."""
 
     def after_(self, step: int) -> None:
-        """Change parameters in place or take note of them; `step` optimizer steps are done, the first is 1."""
+        """Change or record parameters in place; `step` is the number of optimizer steps done, at first 1."""
 
     def measuring(self) -> AbstractContextManager[object]:
-        """Entered around every measurement; averaged weights are swapped in here and out again on leaving."""
+        """Entered around every measurement; averaged weights are swapped in here and restored on leaving."""
         return nullcontext()
 
     def finish_(self) -> None:
-        """Leave the model as its user wants it, after the last measurement of a call of `train`."""
+        """Leave the model in its final form, after the last measurement of a call of `train`."""
 
 
 @dataclass(kw_only=True)
 class Training:
-    """One training: a model, its batches, its loss, its optimizers and what joins in.
+    """One training: a model, its batches, its loss, its optimizers and its joins.
 
     `R` replicates train together when every trainable parameter carries a leading `R` and nothing mixes along it. The
     losses of the replicates are then summed, never averaged, so that each gets the gradient that it would get alone.
 
     Args:
         model: holds the parameters.
-        batches: `batches(step)` gives the batch of that step, the first is 0.
-        loss: `loss(batch, state, noise)` gives the loss, `[R]`, or `[]` for the sum over replicates, and the next
+        batches: `batches(step)` returns the batch of that step; the first is 0.
+        loss: `loss(batch, state, noise)` returns the loss, `[R]`, or `[]` for the sum over replicates, and the next
             state. Called with grad enabled; the state it returns must carry no graph.
-        make_optimizer: called once with the parameters that no join owns, after the joins were attached.
-        noise: re-keyed at each step, so that every method sees the same numbers there whatever it drew before.
+        make_optimizer: called once with the parameters that no join owns, after the joins are attached.
+        noise: re-keyed at each step, so that every method gets the same numbers there whatever it drew before.
         joins: in the order of execution.
-        state: what the method learns outside the parameters (a baseline, running counts).
+        state: what the method learns besides the parameters (a baseline, running counts).
         replicates: `R`.
 
     Raises:
-        ValueError: `R > 1` and a trainable parameter has no leading `R`; at the first step: a loss of another shape.
+        ValueError: `R > 1` and a trainable parameter has no leading `R`; at the first step: a loss of the wrong shape.
     """
 
     model: nn.Module
@@ -168,7 +168,7 @@ class Training:
             self._optimizers.append(self.make_optimizer(rest))
 
     def step(self) -> None:
-        """One optimisation step: batch, loss and penalties, backward, gradient hooks, optimizers, after-step hooks."""
+        """One optimization step: batch, loss and penalties, backward, gradient hooks, optimizers, after-step hooks."""
         batch = self.batches(self.done)
         noise = self.noise.at(self.done)
         for optimizer in self._optimizers:
@@ -180,7 +180,7 @@ class Training:
                 loss, state = self.loss(batch, self.state, noise)
                 if loss.ndim and loss.shape != (self.replicates,):
                     raise ValueError(
-                        f"the loss must have shape [] or [{self.replicates}], one value a replicate, "
+                        f"the loss must have shape [] or [{self.replicates}], one value per replicate, "
                         f"got {tuple(loss.shape)}; average it over the batch"
                     )
                 total = loss.sum() if loss.ndim else loss
@@ -207,17 +207,17 @@ class Training:
         return self._loss
 
     def check(self) -> None:
-        """Look at the last loss, where there is one for each replicate, and at every parameter.
+        """Check the last loss, if there is one per replicate, and every parameter.
 
         Raises:
-            Diverged: one of them is not finite; names the replicates.
+            Diverged: one of them is not finite; the error names the replicates.
         """
         values = [(name, p.detach()) for name, p in self.model.named_parameters() if p.requires_grad]
-        # A sum over replicates does not tell which one it was: nobody is blamed before the parameters do.
+        # A sum over replicates does not identify the replicate: only the parameters do.
         if self._loss is not None and self._loss.numel() == self.replicates:
             values.insert(0, ("loss", self._loss))
         finite = [value.isfinite().reshape(self.replicates, -1).all(1) for _, value in values]
-        # One transfer for all quantities, since each waits for the device.
+        # One transfer for all quantities: each waits for the device.
         table = torch.stack(finite).tolist() if finite else []
         where: dict[int, tuple[int, str]] = {}
         for (name, _), row in zip(values, table, strict=True):
@@ -228,7 +228,7 @@ class Training:
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
-        """No gradients, eval mode and every join's `measuring`; all of it restored, also after an error."""
+        """No gradients, eval mode and every join's `measuring`; all restored afterwards, also after an error."""
         modes = {module: module.training for module in self.model.modules()}
         self.model.eval()
         try:
@@ -242,7 +242,7 @@ class Training:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Steps taken inside do not replace the state: adaptation stops."""
+        """Steps taken inside leave the state unchanged: adaptation stops."""
         before, self._frozen = self._frozen, True
         try:
             yield
@@ -256,7 +256,7 @@ class Training:
                 join.finish_()
 
     def workload(self) -> Workload:
-        """One whole period of steps, as the clock takes it."""
+        """One whole period of steps, as it is timed."""
 
         def steps() -> None:
             for _ in range(self.period):
@@ -274,16 +274,16 @@ class Training:
 
 
 class Steppable(Protocol):
-    """What `Context.train` drives."""
+    """What `Context.train` runs."""
 
     period: int
 
     def step(self) -> None:
-        """One optimisation step."""
+        """One optimization step."""
         ...
 
     def check(self) -> None:
-        """Raise `Diverged` when something is not finite."""
+        """Raise `Diverged` if something is not finite."""
         ...
 
     def measuring(self) -> AbstractContextManager[None]:
@@ -297,11 +297,11 @@ class Steppable(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A place on a curve.
+    """A point on a curve.
 
     Args:
         step: steps done in this call of `train`.
-        counts: units of work that these steps counted, without those of measuring.
+        counts: units of work counted in these steps, without measuring.
     """
 
     step: int
@@ -310,10 +310,10 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What a training gave.
+    """Result of a training.
 
     Args:
-        curve: each measured point with metric -> values `[R]`, float64 on the CPU; NaN where a replicate had diverged.
+        curve: each measured point with metric -> values `[R]`, float64 on the CPU; NaN if a replicate had diverged.
         steps: steps taken.
         diverged: None, or which replicates diverged, where, and by which quantity.
     """
@@ -330,7 +330,7 @@ class Trained:
 
 
 def default_marks(steps: int) -> tuple[int, ...]:
-    """0, the end, and ten places between them at equal ratios, duplicates dropped."""
+    """0, the end, and ten points between them at equal ratios, without duplicates."""
     return tuple(sorted({0, steps} | {round(steps ** (i / 10)) for i in range(10) if steps}))
 
 
@@ -346,14 +346,14 @@ def train(
     """Take steps, measure at the marks, and stop at the end, at `until`, or when every replicate has diverged.
 
     A replicate has diverged when `what.check()` says so (every 50 steps and at the marks) or when it measures a value
-    that is not finite. It is censored (NaN) from there on and the others go on. A further call goes on from here.
+    that is not finite. It is censored (NaN) from there on; the others continue, as does a further call.
 
     Args:
         what: the training.
         steps: steps to take.
         measure: metric -> values `[R]` or `[]`; called inside `what.measuring()`, without grad.
-        marks: steps after which to measure; the last step always is one. None: `default_marks(steps)`.
-        until: looked at after each measurement; True stops.
+        marks: steps after which to measure; the last step is always one. None: `default_marks(steps)`.
+        until: called after each measurement; True stops.
         counter: its units are reported at each point.
 
     Raises:
@@ -397,7 +397,7 @@ class _Record:
         return not self.lost or len(self.lost) < self.stack
 
     def check(self, step: int) -> bool:
-        """Note what is not finite; whether a replicate is left."""
+        """Record what is not finite; returns whether a replicate is left."""
         try:
             self._what.check()
         except Diverged as found:
@@ -412,7 +412,7 @@ class _Record:
         with torch.no_grad(), self._what.measuring():
             raw = {k: v.detach().to("cpu", torch.float64).reshape(-1) for k, v in self._measure().items()}
         counts = {k: n - self._aside.get(k, 0) for k, n in before.items()}
-        # What measuring counted is no part of the steps' work.
+        # Counts of measuring are not part of the work of the steps.
         self._aside = {k: n - counts.get(k, 0) for k, n in self._units().items()}
         self.stack = max(self.stack, *(len(v) for v in raw.values()), 1)
         values = {k: v.expand(self.stack) for k, v in raw.items()}

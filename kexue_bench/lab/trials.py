@@ -1,4 +1,4 @@
-"""The trials of one method on one task: each scored on streams of its own, one choice for all replicates."""
+"""The trials of one method on one task: each scored on separate streams, one choice for all replicates."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def tune(case: Case, make: Make, ctx: Context) -> Mapping[str, Scalar]:
     """Run every trial of a `tune` case, record its score and choose the best point.
 
     The n-th repetition of a point runs on the fork `tune[n]`, whatever the method: every method is tuned on the same
-    data, initialisation and noise, none of which its evaluation uses. A point's score is the mean over its
-    repetitions; a trial that raises, diverges or has no finite score makes its point the last. Of equals the earlier
-    stands.
+    data, initialization and noise, none of which its evaluation uses. A point's score is the mean over its
+    repetitions; a trial that raises, diverges or has no finite score puts its point last. Of equal scores the earlier
+    point is chosen.
 
     Args:
         case: options hold `points`, the trials as JSON.
         make: builds task and method at a point.
         ctx: where scores are recorded: metric `score`, labelled by trial and point, the chosen ones flagged `chosen`
-            and, where the choice is the smallest or largest value tried of a knob, `edge-` and its name.
+            and, if the choice is the smallest or largest tried value of a knob, `edge-` and its name.
 
     Raises:
         Exception: what the first failed trial raised, if no point has a score.
@@ -45,7 +45,7 @@ def tune(case: Case, make: Make, ctx: Context) -> Mapping[str, Scalar]:
         try:
             task, method = make(point)
             scores.append(score(task, method, Context(case, seed_path=(f"tune[{repetition}]",))))
-        except Exception as error:  # noqa: BLE001  # a trial may raise anything; it costs its own point
+        except Exception as error:  # noqa: BLE001  # a trial may raise anything; only its point is lost
             scores.append(math.nan)
             first_error = first_error or error
     best = _best(points, scores)
@@ -61,18 +61,18 @@ def tune(case: Case, make: Make, ctx: Context) -> Mapping[str, Scalar]:
 
 
 def score(task: object, method: object, ctx: Context) -> float:
-    """How well a method does on a task, higher is better; NaN where the trial diverged.
+    """Score of a method on a task, higher is better; NaN if the trial diverged.
 
-    A task with `score` says it itself, on validation data; a sampling task without one by its efficiency.
+    It is the task's `score`, on validation data; without one, the efficiency for a sampling task.
 
     Raises:
-        TypeError: the task states no score.
+        TypeError: the task has no score.
     """
     own: Callable[..., float] | None = getattr(task, "score", None)
     kind = kind_of(ctx.case, task)
     if own is None and not KINDS[kind].scored:
         raise TypeError(
-            f"tuning needs a score, and a task of kind {kind!r} has it from `score(method, ctx)`, which "
+            f"tuning needs a score, and for a task of kind {kind!r} it is `score(method, ctx)`, which "
             f"{type(task).__name__} lacks; write it"
         )
     try:

@@ -1,1 +1,1 @@
-"""How it runs: the driver, the worker, and the engines between them."""
+"""Running a plan: the driver, the worker, and the engines between them."""

@@ -1,4 +1,4 @@
-"""What a worker and its native libraries print: kept in one file a slot, bounded, and attached to outcomes as text."""
+"""What a worker and its native libraries print: one bounded file per slot, attached to outcomes as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 KEEP = 8_000
-"""Bytes of output that an outcome carries at most."""
+"""Most bytes of output in an outcome."""
 CAP = 1 << 20
 """Bytes a capture file may hold before the driver cuts it."""
 _HIGH_FD = 200
@@ -27,8 +27,8 @@ _OURS = re.compile(
 def bounded(data: bytes | str, keep: int = KEEP) -> str:
     """The first quarter and the last three quarters of `keep` bytes, as text, with a note of what was left out."""
     raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
-    # The fault handler lists every extension module that is loaded, 6 kB of names that help nobody, and the frames
-    # below the worker, which are the same for every case.
+    # The fault handler lists every extension module that is loaded, 6 kB of unhelpful names, and the frames below
+    # the worker, which are the same for every case.
     raw = _OURS.sub(b"", _MODULES.sub(b"", raw))
     if len(raw) > keep:
         head, tail = raw[: keep // 4], raw[-(keep - keep // 4) :]
@@ -40,7 +40,7 @@ def _ends(path: Path, start: int, stop: int) -> bytes:
     """The bytes of a file from `start` to `stop`, or the first and the last of them with a note between."""
     with path.open("rb") as file:
         file.seek(start)
-        # What lay in the middle of an earlier flood is a hole now, and reads as zeros.
+        # The middle of an earlier flood is now a hole and reads as zeros.
         if stop - start <= CAP:
             return file.read(stop - start).lstrip(b"\0")
         head = file.read(KEEP // 4).strip(b"\0")
@@ -56,9 +56,9 @@ class Capture:
         self._since = 0
 
     def redirect(self) -> None:
-        """Send stdout, stderr and fatal stack dumps to the file; stdin reads nothing.
+        """Send stdout, stderr and fatal stack dumps to the file; stdin is empty.
 
-        The fault handler has a descriptor of its own, out of the way of code that closes the low ones.
+        The fault handler has a separate high descriptor, because some code closes the low ones.
         """
         import fcntl
 
@@ -94,13 +94,13 @@ class Capture:
 
 
 class Tail:
-    """The driver's side: keeps the file small while a worker floods it, and reads it after the worker's death."""
+    """The driver's side: limits the file while a worker floods it, and reads it after the worker's death."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def clear(self) -> None:
-        """Forget everything printed so far."""
+        """Discard everything printed so far."""
         try:
             if self._path.stat().st_size:
                 os.truncate(self._path, 0)
@@ -108,10 +108,10 @@ class Tail:
             return
 
     def trim(self) -> None:
-        """Give the disk back what lies between the two ends of a file that takes more than `CAP`.
+        """Free the disk space between the two ends of a file that takes more than `CAP`.
 
-        Its size stands, so that neither the writers nor the worker's own reader notice. Where the file system has no
-        holes, the file is cut to nothing: its writers append, so they go on at the new end.
+        Its size does not change, so neither the writers nor the worker's reader notice. If the file system has no
+        holes, the file is truncated to 0 bytes: its writers append, so they continue at the new end.
         """
         try:
             status = self._path.stat()
@@ -132,7 +132,7 @@ class Tail:
 
 
 def _punch(fd: int, offset: int, size: int) -> bool:
-    """Make a hole in a file (Linux); False where that cannot be done."""
+    """Make a hole in a file (Linux); False if that is not possible."""
     if sys.platform != "linux":
         return False
     libc = ctypes.CDLL(None, use_errno=True)

@@ -1,6 +1,6 @@
-"""Breadcrumbs: a few mapped bytes through which a worker says who is running, read by the driver after its death.
+"""Breadcrumbs: a few mapped bytes in which a worker records what is running, read by the driver after its death.
 
-Writing one is a store into shared memory, without a system call, so that it may stand before every timed block.
+Writing one is a store to shared memory without a system call, so it may precede every timed block.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PID, _SERVER, _MEMBER, _PHASE = 2, 3, 4, 5
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """Where a worker was.
+    """The last position of a worker.
 
     Args:
         pid: the worker; 0 before it has taken the job.
@@ -42,7 +42,7 @@ class Crumb:
     """One mapped file; the worker of a slot writes it, the driver reads it. The monotonic clock is the machine's.
 
     Every field is an aligned word that is stored and loaded whole: `struct.pack_into` clears the bytes before it writes
-    them, and a driver that looks in between would read that a member began when the machine did.
+    them, and a driver that reads in between would see a start time of 0.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,7 +56,7 @@ class Crumb:
         self._times, self._words = self._bytes.cast("d"), self._bytes.cast("Q")
 
     def begin(self) -> None:
-        """A worker takes a job; the pid comes last, since it is what the driver waits for."""
+        """A worker takes a job; the pid comes last, because the driver waits for it."""
         self._times[_BEGUN] = self._times[_STAMP] = time.monotonic()
         self._words[_MEMBER] = 0
         self._words[_PHASE] = 1
@@ -65,17 +65,17 @@ class Crumb:
 
     def enter(self, member: int) -> None:
         """Member `member` begins (again); its time limit counts from here."""
-        # The stamp first: a driver that looks in between must not charge this member with the time of the last one.
+        # The stamp first: a driver that reads in between must not charge this member for the time of the last one.
         self._times[_STAMP] = time.monotonic()
         self._words[_MEMBER] = member
 
     def phase(self, name: str) -> None:
-        """The running member reaches a phase; its time limit goes on."""
+        """The running member reaches a phase; its time limit continues."""
         self._words[_PHASE] = PHASES.index(name)
 
     def clear(self) -> None:
-        """Nobody is running."""
-        # The pid first: it says whether the rest means anything.
+        """No case is running."""
+        # The pid first: it says whether the rest is valid.
         for word in (_PID, _SERVER, _BEGUN, _STAMP, _MEMBER, _PHASE):
             self._words[word] = 0
 

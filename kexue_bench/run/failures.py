@@ -1,4 +1,4 @@
-"""What an exception means for its case: a status, one line and a traceback, even of an exception that is hostile."""
+"""What an exception means for its case: a status, one line and a traceback, even if its methods raise."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ..errors import InvalidResult, NotOffered
 from .capture import bounded
 
 FRAMES = 20
-"""Innermost frames of a traceback that an outcome keeps."""
+"""Number of innermost traceback frames that an outcome keeps."""
 REASON = 500
-"""Characters of a reason."""
+"""Most characters of a reason."""
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 def classify(error: BaseException, *targets: str) -> Status:
-    """The status that an exception stands for."""
+    """The status of a case that raised this exception."""
     name = type(error).__name__
     if name == "Diverged" and type(error).__module__ == "kexue_bench.lab.training":
         return "diverged"
@@ -36,7 +36,7 @@ def classify(error: BaseException, *targets: str) -> Status:
 
 
 def describe(error: BaseException, *, with_type: bool = True) -> str:
-    """One line about an exception, even of one whose `str` raises."""
+    """One line about an exception, even if its `str` raises."""
     name = type(error).__name__
     try:
         text = " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Who listens to a run: what it tells, where it stores, and what may stop it."""
+"""Protocols around a run: its observer, its store, and what may stop it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..api import Case, Outcome, Plan
 
 
 class Observer(Protocol):
-    """Hears what happened after it is safe on disk."""
+    """Is told what happened after it is safe on disk."""
 
     def started(self, plan: Plan) -> None:
         """Before the first case."""
         ...
 
     def finished(self, outcome: Outcome, case: Case) -> None:
-        """One outcome more, replayed ones included."""
+        """After each outcome, replayed ones included."""
         ...
 
     def done(self, path: str) -> None:
@@ -31,7 +31,7 @@ class Writer(Protocol):
     path: Path
 
     def append(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Store with one write and one fsync; what was stored may be told."""
+        """Store with one write and one fsync; the observer may then be told."""
         ...
 
 
@@ -39,5 +39,5 @@ class StopToken(Protocol):
     """`threading.Event`, or `signals.Stop`."""
 
     def is_set(self) -> bool:
-        """Whether the run shall end."""
+        """Whether the run is to end."""
         ...

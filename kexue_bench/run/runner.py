@@ -1,6 +1,6 @@
-"""Drives an engine over the jobs of a plan: what is known is replayed, what ends is stored, then told.
+"""Runs the jobs of a plan on an engine: known outcomes are replayed, new ones stored, then reported.
 
-Every planned case ends as exactly one outcome, whatever becomes of the process that ran it. Jobs that may share the
+Every planned case ends as exactly one outcome, whatever happens to the process that ran it. Jobs that may share the
 machine run first, several at once; exclusive ones (timing) follow, one at a time.
 """
 
@@ -20,13 +20,13 @@ from .engines import Delivery, Engine
 from .listeners import Observer, StopToken, Writer
 
 GRACE = 10.0
-"""Seconds that running jobs get after a stop was asked for."""
+"""Seconds that running jobs get after a stop was requested."""
 TICK = 0.1
-"""Seconds between two looks at the stop token."""
+"""Seconds between two checks of the stop token."""
 
 
 def why_again(outcome: Outcome | None, fingerprint: str, *, retry_failed: bool = False) -> str:
-    """Why a case must run although an earlier run had it: empty where that outcome still holds."""
+    """Why a case must run although an earlier run has it; empty if that outcome is still valid."""
     if outcome is None:
         return "new"
     if outcome.fingerprint != fingerprint:
@@ -37,11 +37,11 @@ def why_again(outcome: Outcome | None, fingerprint: str, *, retry_failed: bool =
 
 @dataclass(frozen=True)
 class _Work:
-    """A job with what is left of it to run.
+    """A job with its remaining cases.
 
     Args:
-        restarts: how often a member's death made the others begin anew.
-        losses: how often the machinery lost it, which is no member's fault.
+        restarts: how often the death of a member made the others start again.
+        losses: how often the engine lost it, which no member caused.
     """
 
     job: Job
@@ -66,25 +66,25 @@ def run(
     retry_failed: bool = False,
     grace: float = GRACE,
 ) -> Mapping[str, Outcome]:
-    """Run what is not known yet.
+    """Run every case without a valid outcome.
 
     Args:
         plan: what to run.
-        engine: where; the caller closes it.
-        open_writer: called once, after every instance could be built, so that a wrong request leaves nothing on disk.
+        engine: where jobs run; the caller closes it.
+        open_writer: called once, after every instance could be built, so an invalid request leaves nothing on disk.
         previous: outcomes of an earlier run; those of equal key and fingerprint are replayed.
-        carry: the earlier run has another folder, so that replayed outcomes are stored in this one as well.
+        carry: the earlier run has another folder, so replayed outcomes are stored in this one too.
         timeout: seconds a case may take.
         fingerprints: key -> hash of the code that the outcome depends on.
         plugins: what workers load before they import a target.
         sys_path: further folders that workers import from.
-        observer: is told.
-        stop: ends the run: no new jobs, running ones get `grace` seconds and are `cancelled` then.
+        observer: told of each outcome.
+        stop: ends the run: no new jobs; running ones get `grace` seconds and are then `cancelled`.
         retry_failed: run failed, crashed and timed-out cases of the earlier run again.
-        grace: seconds.
+        grace: seconds for running jobs after a stop.
 
     Returns:
-        Key -> outcome, replayed ones included; cases that a stop left unbegun are missing.
+        Key -> outcome, replayed ones included; cases not begun before a stop are missing.
 
     Raises:
         UsageError: a method or task refuses its parameters.
@@ -133,7 +133,7 @@ class _Run:
             self._engine.start()
             broken = self._resolve(works)
         self._writer = open_writer()
-        # Absolute, whatever folder a worker runs in.
+        # Absolute: a worker may run in any folder.
         self._common["details"] = str((self._writer.path / "details").absolute())
         if self._observer is not None:
             self._observer.started(self._plan)
@@ -151,7 +151,7 @@ class _Run:
     # -- what is left to do -------------------------------------------------------------------------------------------
 
     def _known(self, case: Case) -> Outcome | None:
-        """The earlier outcome of a case, where it still holds."""
+        """The earlier outcome of a case, if it is still valid."""
         outcome = self._previous.get(case.key)
         why = why_again(outcome, self._fingerprints.get(case.key, ""), retry_failed=self._retry_failed)
         return None if why else outcome
@@ -159,7 +159,7 @@ class _Run:
     def _split(self) -> tuple[list[Outcome], list[_Work]]:
         """Outcomes to replay, and jobs to run.
 
-        Ratios need common rounds, so a timing job with one member missing runs as a whole; members that failed before
+        Ratios need common rounds, so a timing job with a missing member runs as a whole; members that failed before
         stay as they are.
         """
         replayed = [o for o in self._plan.settled if self._previous.get(o.key) == o]
@@ -183,7 +183,7 @@ class _Run:
         return replace(work, job=replace(work.job, cases=cases))
 
     def _resolve(self, works: Sequence[_Work]) -> dict[str, Outcome]:
-        """Build every instance once, in a worker: a refusal is the user's error, a death is rows of that instance."""
+        """Build every instance once, in a worker: a refusal is a user error, a crash becomes rows of that instance."""
         users: dict[str, list[tuple[Case, int]]] = {}
         instances: dict[str, Instance] = {}
         for work in works:
@@ -226,7 +226,7 @@ class _Run:
                 status = cast("Status", delivery.status)
                 guilty = [(left.pop(delivery.member), status, delivery.reason, delivery.trace)]
             else:
-                # Nothing is known about any of them; their cases will say for themselves.
+                # Nothing is known about any of them; their cases will report it.
                 return found
             for identity, status, reason, trace in guilty:
                 for case, attempt in users[identity]:
@@ -238,7 +238,7 @@ class _Run:
     # -- running ------------------------------------------------------------------------------------------------------
 
     def _drive(self, works: Sequence[_Work]) -> None:
-        """Run jobs until none is left or a stop is asked for."""
+        """Run jobs until none is left or a stop is requested."""
         waiting = deque(works)
         flight: dict[Future[Delivery], _Work] = {}
         while waiting or flight:
@@ -247,7 +247,7 @@ class _Run:
                 waiting.clear()
                 for future in [future for future in flight if future.cancel()]:
                     del flight[future]
-            # One job more than run at once keeps a worker from waiting for the disk.
+            # One job more than can run keeps a worker from waiting for the disk.
             while len(flight) <= self._engine.capacity and (work := next(filter(self._ready, waiting), None)):
                 waiting.remove(work)
                 flight[self._submit(work)] = work
@@ -261,20 +261,20 @@ class _Run:
             self._store(ended)
 
     def _search(self, case: Case) -> Outcome | None:
-        """What became of the tuning that a case uses; None while it is at work, or where the case uses none."""
+        """The outcome of the tuning that a case uses; None while it runs, or if the case uses none."""
         return self._outcomes.get(str(case.options.get("tuned", "")))
 
     def _ready(self, work: _Work) -> bool:
         return all("tuned" not in case.options or self._search(case) is not None for case in work.job.cases)
 
     def _give_up(self, waiting: deque[_Work], *, idle: bool) -> None:
-        """End the cases whose tuning ended without a choice, or never will end, as their tuning did."""
+        """End the cases whose tuning ended without a choice, or will never end, with the status of the tuning."""
         ended: dict[str, Outcome] = {}
         for work in waiting:
             for case in work.job.cases:
                 search = self._search(case)
                 if search is not None and not search.chosen:
-                    reason = f"its tuning ended so (kexue-bench show {search.key})"
+                    reason = f"its tuning run ended with this status (kexue-bench show {search.key})"
                     ended[case.key] = self._outcome(case, work.attempt, search.status, "tune", reason=reason)
                 elif search is None and "tuned" in case.options and idle and not any(map(self._ready, waiting)):
                     ended[case.key] = self._outcome(case, work.attempt, "lost", "tune", reason="its tuning is missing")
@@ -305,7 +305,7 @@ class _Run:
         return Delivery(status="cancelled") if future.cancelled() else future.result()
 
     def _stopping(self) -> bool:
-        """Whether a stop was asked for; ends the running jobs once the grace is over."""
+        """Whether a stop was requested; ends the running jobs once the grace is over."""
         if self._stop is None or not self._stop.is_set():
             return False
         now = time.monotonic()
@@ -316,9 +316,9 @@ class _Run:
         return True
 
     def _read(self, work: _Work, delivery: Delivery) -> tuple[list[Outcome], _Work | None]:
-        """The outcomes of a delivery, and what has to run again because a neighbour died.
+        """The outcomes of a delivery, and what must run again because another member died.
 
-        A timing that lost a member starts anew, since the rounds of the dead process cannot be paired with later ones.
+        A timing that lost a member starts again: the rounds of the dead process cannot be paired with later ones.
         """
         cases = work.job.cases
         if delivery.status == "ok":
@@ -339,7 +339,7 @@ class _Run:
             )
 
         if delivery.status == "lost" and not work.losses:
-            # An attempt for the ledger: the next one has a higher number and wins.
+            # An attempt for the ledger: the next attempt has a higher number and counts.
             return [end(case) for case in cases], replace(work, attempt=work.attempt + 1, losses=1)
         member = delivery.member
         if len(cases) == 1 or STATUSES[delivery.status].again == "always" or (member is None and work.restarts):

@@ -1,4 +1,4 @@
-"""What Ctrl-C means: once, finish tidily; twice, at once."""
+"""What Ctrl-C means: the first ends the run cleanly, the second ends the process at once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class Stop:
-    """A request to end, set by a signal or by hand.
+    """A request to end, set by a signal or by the program.
 
     Attributes:
-        signal: number of the signal that asked; 0 for none.
+        signal: number of the signal that set it; 0 for none.
     """
 
     def __init__(self) -> None:
@@ -25,16 +25,16 @@ class Stop:
         self._event = threading.Event()
 
     def set(self) -> None:
-        """Ask to end."""
+        """Request the end."""
         self._event.set()
 
     def is_set(self) -> bool:
-        """Whether somebody asked."""
+        """Whether the end was requested."""
         return self._event.is_set()
 
     @property
     def exit_code(self) -> int:
-        """128 plus the signal (130 for SIGINT, 143 for SIGTERM); 0 when no signal came."""
+        """128 plus the signal (130 for SIGINT, 143 for SIGTERM); 0 if no signal came."""
         return 128 + self.signal if self.signal else 0
 
 
@@ -42,12 +42,12 @@ class Stop:
 def stop_on_signals(*, say: str = "") -> Iterator[Stop]:
     """The first SIGINT, SIGTERM or SIGHUP sets the token; the second ends this process at once.
 
-    A handler only sets a flag, so that no write of the journal is ever interrupted half-way. The workers of a process
-    that ends are ended by their fork server. A signal that the caller ignores (`nohup`) stays ignored. Must be entered
+    A handler only sets a flag, so that no write to the journal is ever interrupted halfway. The fork server ends
+    the workers of a process that ends. A signal that the caller ignores (`nohup`) stays ignored. Must be entered
     in the main thread.
 
     Args:
-        say: a line for the standard error at the first signal.
+        say: line printed on standard error at the first signal.
     """
     stop = Stop()
     line = f"\n{say}\n".encode() if say else b""
@@ -75,10 +75,10 @@ def stop_on_signals(*, say: str = "") -> Iterator[Stop]:
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Stop]:
-    """The first SIGINT sets the token, the next one raises `KeyboardInterrupt`: for a run inside somebody's process.
+    """The first SIGINT sets the token, the next one raises `KeyboardInterrupt`: for a run inside a user's process.
 
-    Other signals stay as they are. So does SIGINT where it is ignored, and outside the main thread, which no signal
-    ever reaches.
+    Other signals stay as they are. So does SIGINT if it is ignored, and outside the main thread, which signals never
+    reach.
     """
     stop = Stop()
     before = signal.getsignal(signal.SIGINT)

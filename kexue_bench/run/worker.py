@@ -1,7 +1,6 @@
 """Runs one job in a worker process: JSON in, JSON out, and whatever a method does becomes an outcome.
 
-The libraries are imported where they are used, so that a worker of cheap cases, and the tests of the engine, need no
-torch before it matters.
+Libraries are imported on use, so that a worker of cheap cases, and the tests of the engine, do not import torch.
 """
 
 from __future__ import annotations
@@ -35,12 +34,12 @@ _broken_plugins: dict[str, str] = {}
 
 @dataclass(kw_only=True)
 class _Station:
-    """Where a job runs: who to tell, and what it may use.
+    """Where a job runs: its breadcrumb, its output, and its record of changed settings.
 
     Args:
-        crumb: tells the driver who is running; None in process.
-        capture: what was printed; None in process.
-        changed: settings that some case left changed.
+        crumb: tells the driver what is running; None in process.
+        capture: captured output; None in process.
+        changed: settings that a case left changed.
     """
 
     request: Mapping[str, Any]
@@ -78,7 +77,7 @@ def run_job(text: str) -> str:
 def run_watched(
     text: str, *, crumb: Crumb | None = None, capture: Capture | None = None
 ) -> tuple[str, tuple[str, ...]]:
-    """`run_job`, with a breadcrumb and captured output; names the settings that the job left changed as well."""
+    """`run_job`, with a breadcrumb and captured output; also names the settings that the job left changed."""
     request = json.loads(text)
     station = _Station(request=request, crumb=crumb, capture=capture)
     for path in request.get("sys_path", ()):
@@ -107,7 +106,7 @@ def build(instance: Instance) -> object:
     return _import_target(instance.target)(**instance.params, **instance.fixed)
 
 
-def _import_target(target: str) -> Any:  # a stranger's class
+def _import_target(target: str) -> Any:  # a third-party class
     module_name, _, attribute = target.partition(":")
     try:
         value: Any = importlib.import_module(module_name)
@@ -130,12 +129,12 @@ def _load_plugin_files(names: Sequence[str]) -> None:
 
         try:
             import_module_or_file(name)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # it costs only the cases whose target lives there
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # only the cases with targets in this file fail
             _broken_plugins[stem] = f"{name} cannot be imported: {describe(error)}"
 
 
 def _resolve(station: _Station) -> dict[str, object]:
-    """Build every instance once: what the user asked wrongly, and what cannot run at all."""
+    """Build every instance once: which ones the user must correct, and which cannot run at all."""
     refused: list[dict[str, object]] = _missing_devices(station.request.get("devices", ()))
     broken: list[dict[str, object]] = []
     for index, data in enumerate(station.request["instances"]):
@@ -163,7 +162,7 @@ def _resolve(station: _Station) -> dict[str, object]:
 
 
 def _missing_devices(names: Sequence[str]) -> list[dict[str, object]]:
-    """Devices that were asked for and are not here, as refusals."""
+    """Requested devices that this machine lacks, as refusals."""
     if all(name == "cpu" for name in names):
         return []
     import torch
@@ -186,7 +185,7 @@ def _story(error: BaseException, station: _Station, target: str) -> dict[str, ob
 
 @dataclass(kw_only=True)
 class _Attempt:
-    """One case while it runs; turned into an outcome at its end."""
+    """A running case; becomes an outcome at its end."""
 
     case: Case
     station: _Station
@@ -202,12 +201,12 @@ class _Attempt:
     leaks: list[str] = field(default_factory=list)
 
     def build(self) -> tuple[object, object]:
-        """Task and method, with what tuning chose for them."""
+        """Task and method, with the tuned parameters."""
         task = build(apply(self.case.task, self.chosen, task=True))
         return task, build(apply(self.case.method, self.chosen, task=False))
 
     def tune(self, ctx: Context) -> None:
-        """Run the trials; what they chose stands in the outcome."""
+        """Run the trials; their choice is stored in the outcome."""
         from ..lab.trials import tune
 
         self.chosen = tune(self.case, lambda point: replace(self, chosen=point).build(), ctx)
@@ -222,7 +221,7 @@ class _Attempt:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Turn whatever is raised inside into the status; put back the settings that were changed."""
+        """Turn any exception raised inside into the status; restore the settings that were changed."""
         from ..lab import state
 
         state.prepare(self.case)
@@ -230,11 +229,11 @@ class _Attempt:
         try:
             yield
         except KeyboardInterrupt as error:
-            # In a worker the terminal's interrupt never arrives, so this one is the method's own.
+            # In a worker the terminal's interrupt never arrives, so the method raised this one.
             if self.station.crumb is None:
                 raise
             self.fail(error)
-        except BaseException as error:  # noqa: BLE001  # a method may raise anything; it costs only its own case
+        except BaseException as error:  # noqa: BLE001  # a method may raise anything; only its case fails
             self.fail(error)
         finally:
             self.seconds += time.perf_counter() - begun
@@ -301,7 +300,7 @@ def _run_cases(job: Job, station: _Station) -> list[Outcome]:
 
 
 def _run_group(job: Job, station: _Station) -> list[Outcome]:
-    """Time all cases of a job in common rounds; a member that raises is dropped and costs only itself."""
+    """Time all cases of a job in common rounds; a member that raises is dropped; the others continue."""
     import torch
 
     from ..lab import stages
@@ -322,7 +321,7 @@ def _run_group(job: Job, station: _Station) -> list[Outcome]:
 
 
 def _time(attempts: Sequence[_Attempt], workloads: dict[int, Workload], station: _Station) -> bool:
-    """Time the members once; False when one ended the whole group and has been taken out of `workloads`."""
+    """Time the members once; False if one ended the whole group and was removed from `workloads`."""
     import torch
 
     from ..lab import state
@@ -353,7 +352,7 @@ def _time(attempts: Sequence[_Attempt], workloads: dict[int, Workload], station:
                 mark=mark,
                 clock=clock_for(first.device),
             )
-    except BaseException as error:  # SystemExit and its like in a timed call end that member only
+    except BaseException as error:  # SystemExit and the like in a timed call end that member only
         if station.crumb is None and isinstance(error, KeyboardInterrupt):
             raise
         attempts[running].phase = "time"
@@ -375,17 +374,17 @@ def _time(attempts: Sequence[_Attempt], workloads: dict[int, Workload], station:
             attempt.extra = measurements(member, group=group, replicate=attempt.case.replicates[0])
         if attempt.ctx is not None:
             attempt.ctx.costs |= {"inner": member.inner, "preempted": member.preempted, "sample": times.sample}
-            # One side file for all members, since equal contents have one name.
+            # One side file for all members: equal contents have one name.
             attempt.ctx.detail("schedule", schedule)
     return True
 
 
 def _finish(attempt: _Attempt) -> Outcome:
-    """The outcome; what cannot even be written down is `invalid`."""
+    """The outcome; one that cannot be serialized is `invalid`."""
     try:
         outcome = attempt.outcome()
         codec.dumps(outcome)
-    except Exception as error:  # noqa: BLE001  # recorded values are a stranger's objects
+    except Exception as error:  # noqa: BLE001  # recorded values are third-party objects
         bare = replace(attempt, ctx=None, extra=(), status="invalid", phase="report", reason=describe(error))
         return bare.outcome()
     return outcome

@@ -1,1 +1,1 @@
-"""What is on disk: runs, journals, frames and the environment that made them."""
+"""What is on disk: runs, journals and frames, and the environment in which they were made."""

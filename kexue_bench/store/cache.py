@@ -1,8 +1,8 @@
-"""What was read from files before, kept in the user's cache folder: an aid to speed that nothing depends on.
+"""Data read from files before, kept in the user's cache folder for speed; nothing depends on it.
 
 One JSON file holds an entry for each file that was read, with the file's size and times. It is read once, and written
-once at the end of a process that added to it. A cache that is missing, damaged, not this user's, or of another version
-is as good as none; one that cannot be written stays as it is.
+once at the end of a process that added to it. A cache that is missing, damaged, of another user, or of another version
+is ignored; one that cannot be written stays as it is.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from pathlib import Path
 from ..files import OS_FILES, Files, write_atomic
 
 VARIABLE = "KEXUE_BENCH_CACHE"
-"""Environment variable that names the folder in place of the user's cache folder."""
+"""Environment variable that names a folder to use instead of the user's cache folder."""
 Stamp = tuple[int, int, int]
 """Size of a file, and when its content and its entry last changed, in ns."""
 _LARGEST = 1 << 26
-# A file may change twice within the resolution of its times (2 s on some file systems), so what is newer is not kept.
+# A file may change twice within the resolution of its times (2 s on some file systems), so newer files are not cached.
 _SETTLED = 2_000_000_000
 
 
 def folder() -> Path:
-    """Where caches lie."""
+    """The folder of the caches."""
     import platformdirs
 
     override = os.environ.get(VARIABLE)
@@ -49,8 +49,8 @@ class Cache:
     """Data about files, by path and stamp.
 
     Args:
-        name: of the file in the cache folder.
-        version: of whoever makes the entries; those of another version are not read.
+        name: name of the file in the cache folder.
+        version: version of the code that makes the entries; entries of another version are not read.
     """
 
     def __init__(self, name: str, *, version: str, files: Files = OS_FILES) -> None:
@@ -59,7 +59,7 @@ class Cache:
 
     @cached_property
     def path(self) -> Path:
-        """Its file."""
+        """The file of this cache."""
         return folder() / f"{self._name}.json"
 
     @cached_property
@@ -90,14 +90,14 @@ class Cache:
         return {}
 
     def get(self, path: str, stamp: Stamp) -> object | None:
-        """What was put in for a file with this stamp; None where nothing was. The caller checks its form."""
+        """The entry of a file with this stamp, or None. The caller checks its form."""
         match self._entries.get(path):
             case [[*known], data] if tuple(known) == stamp:
                 return data
         return None
 
     def put(self, path: str, stamp: Stamp, data: object) -> None:
-        """Keep what was read of a file; nothing is written before the process ends."""
+        """Keep data read from a file; nothing is written before the process ends."""
         if time.time_ns() - max(stamp[1:]) < _SETTLED:
             return
         if not self._new:
@@ -105,7 +105,7 @@ class Cache:
         self._new[path] = [list(stamp), data]
 
     def save(self) -> None:
-        """Write what is new together with what other processes wrote meanwhile; files that are gone are dropped."""
+        """Merge new entries with those that other processes wrote meanwhile; entries of deleted files are dropped."""
         if not self._new:
             return
         self.__dict__.pop("_entries", None)
@@ -122,7 +122,7 @@ class Cache:
 
 
 def _is_mine(known: os.stat_result) -> bool:
-    """Whether a file is a plain one that only this user can have written."""
+    """Whether a file is a plain file that only this user can have written."""
     own = not hasattr(os, "getuid") or (known.st_uid == os.getuid() and not known.st_mode & 0o022)
     return own and stat.S_ISREG(known.st_mode) and known.st_size <= _LARGEST
 

@@ -25,11 +25,11 @@ _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 class CodecError(ValueError):
-    """A document that is not what it should be; the message names the place."""
+    """A document that does not have the expected form; the message names the place."""
 
 
 def encode(value: object) -> object:
-    """Turn a value of `api`, or plain data, into plain JSON data; fields that hold their default are left out."""
+    """Turn a value of `api`, or plain data, into plain JSON data; fields with their default value are left out."""
     if isinstance(value, float):
         return value if math.isfinite(value) else {"$f": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
     if value is None or isinstance(value, (str, int)):
@@ -65,7 +65,7 @@ def dumps(value: object) -> str:
 
 
 def seal(value: object) -> str:
-    """A message: its JSON behind 8 hex digits of its CRC-32, so that one damaged on its way is known."""
+    """A message: its JSON behind 8 hex digits of its CRC-32, so that damage in transit is detected."""
     text = dumps(value)
     return f"{zlib.crc32(text.encode('ascii')):08x}{text}"
 
@@ -74,11 +74,11 @@ def unseal(message: str) -> object:
     """Plain data from a message.
 
     Raises:
-        CodecError: the message was damaged, or holds no JSON.
+        CodecError: the message was damaged, or is not JSON.
     """
     digits, text = message[:8], message[8:]
     if digits != f"{zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}":
-        raise CodecError("the message was damaged on its way")
+        raise CodecError("the message was damaged in transit")
     return loads(text)
 
 
@@ -117,7 +117,7 @@ def decode(cls: type[T], data: object, *, where: str = "") -> T:
     """Build a value of `api` from plain data, checking every field against its annotation.
 
     Raises:
-        CodecError: a field is unknown, missing, or of another type; the message names its path.
+        CodecError: a field is unknown, missing, or of the wrong type; the message names its path.
     """
     try:
         return typing.cast("T", _reader(cls)(data))
@@ -126,7 +126,7 @@ def decode(cls: type[T], data: object, *, where: str = "") -> T:
 
 
 class _MisfitError(Exception):
-    """Data that does not fit; the path is completed on the way out, so that data that fits pays nothing for it."""
+    """Data that does not fit; the path is completed while unwinding, so that fitting data costs nothing extra."""
 
     def __init__(self, text: str, path: str = "") -> None:
         super().__init__(text)
@@ -189,7 +189,7 @@ def _dataclass_reader(cls: type) -> Reader:
 
 
 def _plain(kind: object) -> frozenset[object]:
-    """Types whose values an annotation takes as they are: `float` and `None` for `float | None`."""
+    """Types whose values an annotation accepts unchanged: `float` and `None` for `float | None`."""
     args = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     return frozenset(args) & {bool, int, float, str, types.NoneType}
 
@@ -198,14 +198,14 @@ def _list_reader(origin: type, read_item: Reader, plain: frozenset[object]) -> R
     def read(data: object) -> object:
         if not isinstance(data, list):
             raise _MisfitError(f"expected a list, got {_short(data)}")
-        # Long lists are series of numbers: one look at their types, no call for each.
+        # Long lists are series of numbers: one check of their types instead of a call for each.
         if plain and plain.issuperset(map(type, data)):
             return tuple(data) if origin is tuple else frozenset(data)
         out: list[object] = []
         try:
             out.extend(map(read_item, data))
         except _MisfitError as misfit:
-            # `extend` keeps what came before the item that did not fit.
+            # `extend` keeps the items before the one that did not fit.
             raise misfit.inside(f"[{len(out)}]") from None
         return tuple(out) if origin is tuple else frozenset(out)
 
@@ -242,7 +242,7 @@ def _union_reader(args: tuple[object, ...]) -> Reader:
                 return reader(data)
             except _MisfitError:
                 continue
-        raise _MisfitError(f"{_short(data)} fits none of the allowed types")
+        raise _MisfitError(f"{_short(data)} has none of the allowed types")
 
     return read
 
@@ -250,7 +250,7 @@ def _union_reader(args: tuple[object, ...]) -> Reader:
 def _literal_reader(args: tuple[object, ...]) -> Reader:
     def read(data: object) -> object:
         if data not in args:
-            raise _MisfitError(f"{_short(data)} is none of {', '.join(map(repr, args))}")
+            raise _MisfitError(f"{_short(data)} is not one of {', '.join(map(repr, args))}")
         return data
 
     return read

@@ -1,4 +1,4 @@
-"""Vectors beside the journal: each a file named by the hash of what it holds."""
+"""Vectors beside the journal: each a file named by the hash of its content."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where a run was made, and what code made an outcome; neither imports torch nor a plugin's target.
+"""Where a run was made, and what code made an outcome; imports neither torch nor a plugin's target.
 
-`capture` is provenance for a reader. `fingerprint` is the hash by which a resume finds what must run again: it changes
-with the sources of a case's task and method, with the numerical libraries and with the machine.
+`capture` is provenance for readers. `fingerprint` is the hash by which a resume finds cases that must run again: it
+changes with the sources of a case's task and method, with the numerical libraries and with the machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..api import Case
 from ..exports import absolute, dotted
 from ..modules import find
 
-# Raised by hand whenever `kexue_bench.lab` may give another number for the same case.
+# Increased by hand whenever `kexue_bench.lab` may return a different number for the same case.
 LAB_VERSION = 1
 
 PACKAGES = (
@@ -52,9 +52,9 @@ THREAD_VARIABLES = (
 def capture(folder: Path | None = None) -> Mapping[str, object]:
     """What a reader must know about this machine and its software, as plain data.
 
-    It names no user, no host and no path. `memory` is in bytes; `packages` holds the versions of what is installed;
-    `git` is the commit of the repository at `folder` (by default the current one) and whether tracked files differ
-    from it, and empty outside of repositories; `threads` holds the variables that decide how libraries use the cores.
+    It names no user, host or path. `memory` is in bytes; `packages` holds the versions of installed packages; `git` is
+    the commit of the repository at `folder` (by default the current one) and whether tracked files differ from it, and
+    is empty outside repositories; `threads` holds the variables that control how libraries use the cores.
     """
     return {
         "machine": platform.machine(),
@@ -71,7 +71,7 @@ def capture(folder: Path | None = None) -> Mapping[str, object]:
 
 @cache
 def cpu_model() -> str:
-    """The processor's name as the system gives it; empty where it gives none."""
+    """The name of the processor as the system reports it; empty if unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -86,7 +86,7 @@ def cpu_model() -> str:
 
 
 def _cores() -> int:
-    """Cores this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -100,7 +100,7 @@ def _memory() -> int:
 
 
 def package_version(name: str) -> str:
-    """Version of an installed distribution; empty where it is not installed."""
+    """Version of an installed distribution; empty if it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -116,7 +116,7 @@ def _git(folder: Path) -> dict[str, object]:
 
 
 def _output(command: list[str], folder: Path) -> str:
-    """What a short command prints; empty when it is missing, fails or takes longer than 10 s."""
+    """Output of a short command; empty if it is missing, fails or takes longer than 10 s."""
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(
@@ -131,10 +131,10 @@ def _output(command: list[str], folder: Path) -> str:
 
 
 def fingerprint(case: Case) -> str:
-    """16 hex digits over everything but the case's own identity that its numbers depend on.
+    """16 hex digits over everything that the numbers of a case depend on, except the identity of the case.
 
-    They cover the source files of the task's, the method's and the readings' modules, of the modules in the same
-    package which these import (statically, all the way), `LAB_VERSION`, the versions of torch, numpy and scipy, and the
+    They cover the source files of the modules of the task, the method and the readings, of the modules in the same
+    package that these import (statically, transitively), `LAB_VERSION`, the versions of torch, numpy and scipy, and the
     processor. Files are found without importing anything. A module without a file counts as `missing`.
     """
     return fingerprints((case,))[case.key]
@@ -164,10 +164,10 @@ def fingerprints(cases: Iterable[Case]) -> Mapping[str, str]:
 
 
 def module_files(module: str) -> Mapping[str, Path]:
-    """`module` and every module of its top-level package that it imports, directly or not -> source file.
+    """`module` and every module of its top-level package that it imports, directly or indirectly -> source file.
 
     Imports are read from the syntax tree, those inside functions and conditions included; the `__init__` of a package
-    counts only where a name is taken from it. Modules without a file are left out.
+    counts only if a name is taken from it. Modules without a file are left out.
     """
     found: dict[str, Path] = {}
     waiting = [module]

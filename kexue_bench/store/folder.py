@@ -1,4 +1,4 @@
-"""The folder of a run: its name, its number, and `run.json`, which says what was asked.
+"""The folder of a run: its name, its number, and `run.json`, which holds the request.
 
 The folder is prepared under a hidden name and renamed, so that it appears complete or not at all.
 """
@@ -30,13 +30,13 @@ _SCHEMA = re.compile(r"kexue-bench/([1-9][0-9]{0,8})")
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """What `run.json` holds: written once, before the first case.
+    """Content of `run.json`: written once, before the first case.
 
     Args:
-        name: what the run was called.
-        plan: everything that was planned, with the request that made it.
-        environment: where it runs.
-        command: the command that made it; empty when it was made from Python.
+        name: name of the run.
+        plan: the whole plan, with the request that made it.
+        environment: the machine and its software.
+        command: the command that made it; empty if it was made from Python.
     """
 
     name: str
@@ -46,13 +46,13 @@ class Head:
 
 
 def parse_name(path: Path) -> tuple[int, str, str] | None:
-    """Number, UTC stamp and name that a run folder's name is made of; None for a folder of another name."""
+    """Number, UTC stamp and name in the name of a run folder; None for a folder with a different name."""
     match = _NAME.fullmatch(path.name)
     return (int(match[1]), match[2], match[3]) if match else None
 
 
 def make_folder(root: Path, head: Head, files: Files) -> Path:
-    """Make the next run folder below `root`, which is made too, with its `run.json`.
+    """Make the next run folder below `root`, and `root` if missing, with its `run.json`.
 
     Raises:
         OSError: it cannot be written; nothing is left behind.
@@ -82,16 +82,16 @@ def make_folder(root: Path, head: Head, files: Files) -> Path:
 
 
 def read_head(path: Path) -> Head:
-    """What `run.json` in the folder `path` says.
+    """The content of `run.json` in the folder `path`.
 
     Raises:
-        ResultsError: it cannot be read, is damaged, foreign, or of a newer version.
+        ResultsError: it cannot be read, is damaged, not ours, or of a newer version.
     """
     file = path / RUN_FILE
     try:
         size = file.stat().st_size
         if size > MAX_RUN_FILE:
-            raise ResultsError(f"{str(file)!r} is larger than any run", got=f"{size} bytes")
+            raise ResultsError(f"{str(file)!r} is too large for a run", got=f"{size} bytes")
         data = codec.loads(file.read_bytes())
         if not isinstance(data, dict) or not (version := _SCHEMA.fullmatch(str(data.get("schema")))):
             raise ResultsError(f"{str(file)!r} was not written by kexue-bench")
@@ -111,8 +111,8 @@ def read_head(path: Path) -> Head:
 def _claim(draft: Path, root: Path, suffix: str) -> Path:
     """Rename `draft` to the next free number.
 
-    Two processes may take one number under different names. Each looks again after its rename, so at least one of them
-    sees the other; who sees another moves on after a random moment.
+    Two processes may take one number under different names. Each checks again after its rename, so at least one of them
+    sees the other; a process that sees another takes the next number after a random delay.
     """
     path = draft
     for attempt in range(200):
@@ -121,13 +121,13 @@ def _claim(draft: Path, root: Path, suffix: str) -> Path:
         try:
             path = path.rename(target)
         except OSError:
-            # A complete folder of this very name stands there already; any other error is the caller's.
+            # A complete folder of this name already exists; the caller handles any other error.
             if not target.exists():
                 raise
         else:
             if number not in _numbers(root, other_than=path):
                 return path
-        time.sleep(random.uniform(0, 0.002 * (attempt + 1)))  # noqa: S311 - spreads processes, hides nothing
+        time.sleep(random.uniform(0, 0.002 * (attempt + 1)))  # noqa: S311 - spreads processes; not for security
     shutil.rmtree(path, ignore_errors=True)
     raise OSError("no free number was found while other runs were being made")
 
@@ -138,5 +138,5 @@ def _numbers(root: Path, *, other_than: Path) -> list[int]:
 
 
 def _slug(name: str) -> str:
-    """A file name of letters, digits and dashes, whatever the name."""
+    """A file name of letters, digits and dashes for any name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "run"

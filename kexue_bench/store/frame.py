@@ -22,7 +22,7 @@ _SAME_METHOD = ["run", "family", "task", "task_params", "method", "method_params
 
 
 class _CaseColumns(NamedTuple):
-    """What all rows of a case share."""
+    """Values that all rows of a case share."""
 
     run: str
     key: str
@@ -42,7 +42,7 @@ class _CaseColumns(NamedTuple):
 
 
 def to_frame(runs: Sequence[RunLike]) -> pd.DataFrame:
-    """The rows of several runs in one frame; columns and types as `Run.to_frame` says."""
+    """The rows of several runs in one frame; columns and types as in `Run.to_frame`."""
     import numpy as np
     import pandas as pd
 
@@ -90,12 +90,12 @@ def to_frame(runs: Sequence[RunLike]) -> pd.DataFrame:
 
 
 def _encodable(text: str) -> str:
-    """`text` with lone surrogates, which no encoding holds, as their escapes."""
+    """`text` with lone surrogates, which cannot be encoded, replaced by their escapes."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def params_text(params: Mapping[str, object]) -> str:
-    """Parameters or labels as a JSON object in text, keys sorted, so that equal ones are equal texts."""
+    """Parameters or labels as a JSON object in text, keys sorted, so that equal objects are equal texts."""
     if not params:
         return "{}"
     return json.dumps(codec.encode(params), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -122,21 +122,21 @@ def _shared(run: str, case: Case, outcome: Outcome) -> _CaseColumns:
 
 
 def _method_params(case: Case, outcome: Outcome) -> Mapping[str, object]:
-    """What the method ran with: `tuned` and what tuning chose besides what was asked for."""
+    """Parameters that the method ran with: those requested, `tuned`, and those chosen by tuning."""
     if "tuned" not in case.options:
         return case.method.params
     return {**case.method.params, **outcome.chosen, "tuned": True}
 
 
 def _with_seconds(frame: pd.DataFrame) -> pd.DataFrame:
-    """Curves over seconds are derived from the measured time of one step, never raced."""
+    """Curves over seconds are derived from the measured time of one step, never timed themselves."""
     import numpy as np
 
     timed: Any = frame[(frame["metric"] == "time") & (frame["stage"] == "time") & (frame["copy"] == 0)]
     one_step = timed.groupby(_SAME_METHOD, as_index=False)["value"].median()
     points: Any = frame[frame["step"].notna()]
     joined = points[_SAME_METHOD].merge(one_step, on=_SAME_METHOD, how="left")
-    # A stranger's steps and seconds may overflow together.
+    # Third-party steps times seconds may overflow.
     with np.errstate(all="ignore"):
         frame.loc[points.index, "seconds"] = points["step"].to_numpy(dtype="float64") * joined["value"].to_numpy()
     return frame

@@ -1,8 +1,8 @@
 """The byte layer of a run: one append-only file of checked lines, one writer, any number of readers.
 
 A line is ASCII JSON, `{"crc":"8 hex digits","v":1,"seq":N,"outcome":{...}}`; the CRC-32 covers everything after its own
-comma, so a changed bit, a splice and a cut are all seen. What `append` has returned for is on the disk. A reader never
-raises on content: a line that is not good is counted and named, and good records inside a fused line are recovered.
+comma, so a changed bit, a splice and a cut are detected. When `append` returns, its records are on disk. A reader never
+raises on content: a bad line is counted and named, and good records inside a fused line are recovered.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Note:
-    """Something about a line that is not simply good."""
+    """A remark on a line that is not good."""
 
     kind: NoteKind
     line: int
@@ -62,17 +62,17 @@ class Note:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """Everything that a journal holds: its good records in the order of the file, and what was wrong with the rest."""
+    """Content of a journal: its good records in the order of the file, and notes on all other lines."""
 
     records: tuple[Record, ...] = ()
     notes: tuple[Note, ...] = ()
 
 
 def read(path: Path) -> Reading:
-    """Read a journal, whatever is in it; a file that does not exist is an empty journal.
+    """Read a journal, whatever its content; a file that does not exist is an empty journal.
 
     Raises:
-        ResultsError: the file cannot be opened or read at all, or is no plain file.
+        ResultsError: the file cannot be opened or read at all, or is not a plain file.
     """
     records: list[Record] = []
     notes: list[Note] = []
@@ -107,7 +107,7 @@ def read(path: Path) -> Reading:
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
-    """Number, bytes and whether a newline ended them; what exceeds `MAX_LINE` is read over, not kept."""
+    """Number, bytes and whether a newline ended them; bytes beyond `MAX_LINE` are skipped."""
     number = 0
     while raw := stream.readline(MAX_LINE + 3):
         number += 1
@@ -120,10 +120,10 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
 
 
 def _classify(line: bytes, number: int, ended: bool) -> tuple[list[tuple[Record, bytes]], list[Note]]:
-    """Good records of one line, with their digests, and notes on everything else in it."""
+    """Good records of one line, with their digests, and notes on the rest of it."""
     good: list[tuple[Record, bytes]] = []
     notes: list[Note] = []
-    # Inside a record every quote of a text is escaped, so the mark can only stand where a record begins.
+    # Inside a record every quote of a text is escaped, so the mark occurs only at the start of a record.
     pieces = [line] if line.startswith(_MARK) and line.find(_MARK, 1) < 0 else _split(line)
     for piece in pieces:
         record = _parse(piece, number)
@@ -152,7 +152,7 @@ def _check(piece: bytes) -> tuple[int, int] | str:
         return "the checksum does not match the content"
     envelope = _ENVELOPE.match(piece, head.end())
     if envelope is None:
-        return "the checksum is right but the envelope is not ours"
+        return "the checksum is right but the envelope was not written by kexue-bench"
     return int(envelope[1]), int(envelope[2])
 
 
@@ -175,7 +175,7 @@ def _no_constant(token: str) -> NoReturn:
     raise ValueError(f"the token {token} is not JSON")
 
 
-# The checksum has kept accidents out already, so the quick scanner is enough where no number is tagged.
+# The checksum already excludes accidents, so the fast scanner is enough if no number is tagged.
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
@@ -187,10 +187,10 @@ class Journal:
 
     Args:
         path: the file; created when missing. The lock is `run.lock` beside it.
-        files: the calls that reach the disk.
+        files: the calls that access the disk.
 
     Attributes:
-        durable: the sequence number up to which everything is known to be on the disk.
+        durable: the sequence number up to which everything is known to be on disk.
         notes: what a user should know about this writer (a sealed tail, a file system without locks).
 
     Raises:
@@ -217,7 +217,7 @@ class Journal:
             raise ResultsError(
                 f"the journal {str(path)!r} cannot be opened for writing",
                 got=reason_of(error),
-                do="free the disk or its permissions, or choose another folder with --output",
+                do="free disk space, fix the permissions, or choose another folder with --output",
             ) from error
 
     def __enter__(self) -> Self:
@@ -227,7 +227,7 @@ class Journal:
         self.close()
 
     def append(self, payloads: Sequence[str]) -> int:
-        """Append one line for each payload in one write, and return when they are on the disk.
+        """Append one line for each payload in one write, and return when they are on disk.
 
         Args:
             payloads: strict ASCII JSON, each at most `MAX_PAYLOAD` bytes.
@@ -236,15 +236,15 @@ class Journal:
             The sequence number of the last line.
 
         Raises:
-            ResultsError: the disk refused; the message names the last durable record, what could not be stored lies in
-                a rescue file, and every later append fails too: after a failed fsync nothing may be assumed.
+            ResultsError: the disk refused; the message names the last durable record, the unstored records are in a
+                rescue file, and every later append fails too: nothing is certain after a failed fsync.
         """
         if self._broken:
             raise ResultsError(self._broken, do="start again with --resume")
         if not payloads:
             return self.durable
         if (longest := max(map(len, payloads))) > MAX_PAYLOAD:
-            raise ValueError(f"a payload may have {MAX_PAYLOAD} bytes, got {longest}")
+            raise ValueError(f"a payload may have at most {MAX_PAYLOAD} bytes, got {longest}")
         lines: list[bytes] = []
         for payload in payloads:
             self._seq += 1
@@ -253,26 +253,26 @@ class Journal:
         data = b"".join(lines)
         try:
             self._check_place()
-            # An interrupt may have left half a line behind; a newline keeps it from spoiling the next one.
+            # An interrupt may have left half a line; a newline keeps it from corrupting the next one.
             text = b"\n" + data if self._dirty else data
             self._dirty = True
             write_all(self._files, self._fd, text)
             self._files.fsync(self._fd)
         except OSError as error:
-            self._broken = f"the journal {str(self.path)!r} is on the disk up to record {self.durable} only"
+            self._broken = f"the journal {str(self.path)!r} is on disk only up to record {self.durable}"
             raise ResultsError(self._broken, got=reason_of(error), do=_rescue(data)) from error
         self._dirty = False
         self.durable = self._seq
         return self.durable
 
     def close(self) -> None:
-        """Give the lock back; what was appended is on the disk already."""
+        """Release the lock; appended records are already on disk."""
         self._stack.close()
 
     def _check_place(self) -> None:
         here, there = os.fstat(self._fd), self.path.stat()
         if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
-            raise OSError("the file was replaced by another while it was being written")
+            raise OSError("the file was replaced while it was being written")
 
     def _take_lock(self, stack: contextlib.ExitStack) -> None:
         fd = self._files.open(self.path.parent / LOCK_NAME, os.O_RDWR | os.O_CREAT)
@@ -282,21 +282,21 @@ class Journal:
         except BlockingIOError as error:
             holder = os.read(fd, 200).decode("utf-8", "replace").strip()
             raise ResultsError(
-                f"another process writes to the run {self.path.parent.name!r}",
+                f"another process is writing to the run {self.path.parent.name!r}",
                 got=repr(holder) if holder else "",
                 do="wait for it to end or stop it; the lock goes with the process",
             ) from error
         if not locked:
-            self.notes += ("this file system has no locks: let no second process write here",)
+            self.notes += ("this file system has no locks: do not let a second process write here",)
             return
-        # For the message above alone; emptied again so that a published folder names no machine.
+        # Only for the message above; emptied on close so that a published folder names no machine.
         os.ftruncate(fd, 0)
         os.lseek(fd, 0, os.SEEK_SET)
         os.write(fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         stack.callback(os.ftruncate, fd, 0)
 
     def _seal(self) -> None:
-        """Set a tail without newline aside in `outcomes.torn-N` and end it, so that it cannot spoil the next line."""
+        """Copy a tail without newline to `outcomes.torn-N` and end it, so that it cannot corrupt the next line."""
         size = os.fstat(self._fd).st_size
         if size == 0 or _read_at(self._fd, 1, size - 1) == b"\n":
             return
@@ -342,7 +342,7 @@ def _last_seq(path: Path) -> int:
 
 
 def _tail_start(fd: int, size: int) -> int:
-    """Offset just behind the last newline."""
+    """Offset just after the last newline."""
     end = size
     while end > 0:
         begin = max(0, end - _SKIP)
@@ -359,11 +359,11 @@ def _read_at(fd: int, size: int, offset: int) -> bytes:
 
 
 def _rescue(data: bytes) -> str:
-    """Put records that could not be stored into the temporary folder and say where, or that even this failed."""
+    """Write records that could not be stored to the temporary folder; returns where, or that this failed too."""
     try:
         fd, name = tempfile.mkstemp(prefix="kexue-bench-", suffix=".jsonl")
         with os.fdopen(fd, "wb") as stream:
             stream.write(data)
     except OSError:
-        return "free the disk and start again with --resume; the cases in flight will run once more"
-    return f"free the disk and start again with --resume; what was not stored lies in {name}"
+        return "free disk space and start again with --resume; the unstored cases will run again"
+    return f"free disk space and start again with --resume; unstored records are in {name}"

@@ -1,7 +1,7 @@
 """Stored runs: find, list, read and write `results/<NNNN>-<utc>-<name>/`.
 
-`run.json` says what was asked, `outcomes.jsonl` what became of it. A run is written by one process and read as data:
-JSON and nothing else. Reading never fails on a damaged journal; what could not be read is counted in `Run.notes`.
+`run.json` holds the request, `outcomes.jsonl` the outcomes. A run is written by one process and read as data: JSON and
+nothing else. Reading never fails on a damaged journal; unreadable lines are counted in `Run.notes`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DEFAULT_ROOT = Path("results")
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """What the name of a run folder says, and what is inside where it is asked for.
+    """The parts of the name of a run folder; its content is read on demand.
 
     Args:
         created: UTC, `20261122T071500Z`.
@@ -46,12 +46,12 @@ class RunInfo:
 
     @property
     def planned(self) -> int:
-        """Number of planned cases; 0 where `run.json` cannot be read."""
+        """Number of planned cases; 0 if `run.json` cannot be read."""
         return self._counts[0]
 
     @property
     def outcomes(self) -> int:
-        """Number of cases that have an outcome, those settled without running included."""
+        """Number of cases with an outcome, those settled without running included."""
         return self._counts[1]
 
     @cached_property
@@ -69,14 +69,14 @@ class Run:
 
     Args:
         path: its folder.
-        number: the number its folder carries; 0 for a folder of another name.
-        name: the name it was given.
-        plan: everything that was planned.
-        environment: where it ran.
-        command: the command that made it; empty when it was made from Python.
-        outcomes: key -> outcome with the highest attempt, in the order of the plan, settled cases included.
+        number: the number in the name of its folder; 0 for a folder with a different name.
+        name: name of the run.
+        plan: the whole plan.
+        environment: the machine and its software.
+        command: the command that made it; empty if it was made from Python.
+        outcomes: key -> outcome of the last attempt, in the order of the plan, settled cases included.
         ledger: every stored outcome of every attempt, in the order of writing.
-        notes: what a reader must know: damaged lines, conflicts, cases without an outcome.
+        notes: remarks for readers: damaged lines, conflicts, cases without an outcome.
     """
 
     path: Path
@@ -91,7 +91,7 @@ class Run:
 
     @cached_property
     def missing(self) -> tuple[Case, ...]:
-        """Planned cases that no outcome was stored for: the run was interrupted, or is still at work."""
+        """Planned cases without a stored outcome: the run was interrupted, or is still running."""
         return tuple(case for key, case in self.plan.by_key.items() if key not in self.outcomes)
 
     def to_frame(self) -> pd.DataFrame:
@@ -101,7 +101,7 @@ class Run:
         dtype threads metric value ci_low ci_high n unit flags status reason step seconds`.
 
         `task_params`, `method_params` and `labels` are JSON objects as text with sorted keys, `flags` words separated
-        by blanks. `value`, `ci_low`, `ci_high` are float64 with NaN for what does not exist; `replicate` and `step` are
+        by blanks. `value`, `ci_low`, `ci_high` are float64 with NaN for missing values; `replicate` and `step` are
         nullable integers. A case without a measurement has one row with an empty `metric` and `n` 0. `seconds` is given
         for points of a curve: `step` times the median measured `time` of the same method on the same task.
         """
@@ -133,11 +133,11 @@ def list_runs(root: Path = DEFAULT_ROOT) -> tuple[RunInfo, ...]:
 
 
 def find_run(ref: str | Path, root: Path = DEFAULT_ROOT) -> Path:
-    """The folder that `ref` means: `0003` or `3`, `latest`, `latest~1`, the name of a folder, or a path.
+    """The folder that `ref` refers to: `0003` or `3`, `latest`, `latest~1`, the name of a folder, or a path.
 
     Raises:
-        UsageError: no such run, or two runs carry the number.
-        ResultsError: the path exists and is no run folder.
+        UsageError: no such run, or two runs with this number.
+        ResultsError: the path exists and is not a run folder.
     """
     text = str(ref)
     if isinstance(ref, str) and re.fullmatch("[0-9]{1,9}", text):
@@ -145,7 +145,7 @@ def find_run(ref: str | Path, root: Path = DEFAULT_ROOT) -> Path:
         same = [info for info in runs if info.number == int(text)]
         if len(same) > 1:
             names = " and ".join(info.path.name for info in same)
-            raise UsageError(f"the number {text} is carried by two runs", got=names, do="name one by its path")
+            raise UsageError(f"two runs have the number {text}", got=names, do="name one by its path")
         if not same:
             raise _unknown(text, runs, root)
         return same[0].path
@@ -161,7 +161,9 @@ def find_run(ref: str | Path, root: Path = DEFAULT_ROOT) -> Path:
             if path.name in {RUN_FILE, JOURNAL_FILE} and (path.parent / RUN_FILE).is_file():
                 return path.parent
             if path.is_dir():
-                raise ResultsError(f"{str(path)!r} is no run: it has no {RUN_FILE}", do="see `kexue-bench list runs`")
+                raise ResultsError(
+                    f"{str(path)!r} is not a stored run: it has no {RUN_FILE}", do="see `kexue-bench list runs`"
+                )
         except (OSError, ValueError):  # a name that no file can have
             break
     raise _unknown(text, list_runs(root), root)
@@ -172,7 +174,7 @@ def load_run(ref: str | Path, root: Path = DEFAULT_ROOT) -> Run:
 
     Raises:
         UsageError: no such run.
-        ResultsError: `run.json` is damaged, foreign or of a newer version, or a file cannot be read. Damage inside the
+        ResultsError: `run.json` is damaged, not ours or of a newer version, or a file cannot be read. Damage inside the
             journal is never an error: it is counted in `notes`.
     """
     path = find_run(ref, root)
@@ -187,11 +189,11 @@ def load_run(ref: str | Path, root: Path = DEFAULT_ROOT) -> Run:
     outcomes = {key: found[key] for key in known if key in found}
     notes = _journal_notes(stored.notes)
     if unfit:
-        notes.append(f"{JOURNAL_FILE}: {_lines(unfit)} intact but no outcome of this version")
+        notes.append(f"{JOURNAL_FILE}: {_lines(unfit)} intact but not an outcome of this version")
     if conflicts:
-        notes.append(f"{conflicts} cases have different outcomes for one attempt; the first one counts")
+        notes.append(f"{conflicts} cases have different outcomes for one attempt; the first counts")
     if len(found) > len(outcomes):
-        notes.append(f"{len(found) - len(outcomes)} outcomes belong to no planned case and are left out")
+        notes.append(f"{len(found) - len(outcomes)} outcomes do not belong to a planned case and are left out")
     if len(outcomes) < len(known):
         notes.append(f"{len(known) - len(outcomes)} of {len(known)} planned cases have no outcome")
     return Run(
@@ -215,9 +217,9 @@ def schema(name: str) -> Mapping[str, object]:
 
 @contextmanager
 def _collection_paused() -> Iterator[None]:
-    """Without the cycle collector, which would look through everything read so far again and again: half of the time.
+    """Turn the cycle collector off, which would scan everything read so far again and again: half of the time.
 
-    What is read holds no cycles.
+    The data read has no cycles.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -229,7 +231,7 @@ def _collection_paused() -> Iterator[None]:
 
 
 def _decode(records: Iterable[journal.Record]) -> tuple[list[tuple[int, Outcome]], list[int]]:
-    """Outcomes with their sequence numbers, in the order of writing, and the lines that are none."""
+    """Outcomes with their sequence numbers, in the order of writing, and the lines that are not outcomes."""
     decoded: list[tuple[int, Outcome]] = []
     unfit: list[int] = []
     for record in sorted(records, key=lambda record: record.seq):
@@ -241,7 +243,7 @@ def _decode(records: Iterable[journal.Record]) -> tuple[list[tuple[int, Outcome]
 
 
 def _settle(decoded: Iterable[tuple[int, Outcome]]) -> tuple[dict[str, Outcome], tuple[Outcome, ...], int]:
-    """The outcome that counts for each key, all different ones, and how many cases contradict themselves."""
+    """The outcome that counts for each key, all distinct outcomes, and the number of cases with conflicting ones."""
     attempts: dict[tuple[str, int], list[tuple[int, Outcome]]] = {}
     for seq, outcome in decoded:
         attempts.setdefault((outcome.key, outcome.attempt), []).append((seq, outcome))
@@ -252,7 +254,7 @@ def _settle(decoded: Iterable[tuple[int, Outcome]]) -> tuple[dict[str, Outcome],
         different: dict[str, tuple[int, Outcome]] = {}
         for seq, outcome in same:
             different.setdefault(codec.dumps(outcome) if len(same) > 1 else "", (seq, outcome))
-        # The text decides between equal numbers, so that the order of lines in the file does not.
+        # Ties between equal numbers are broken by the text, not by the order of lines in the file.
         ranked = [different[text] for text in sorted(different, key=lambda text: (different[text][0], text))]
         if len(ranked) > 1:
             conflicts.add(key)
@@ -267,7 +269,7 @@ def _journal_notes(notes: Sequence[journal.Note]) -> list[str]:
     for note in notes:
         lines.setdefault(note.kind, []).append(note.line)
     reading = {
-        "torn tail": "{} unfinished (a writer is at work, or was killed) and ignored",
+        "torn tail": "{} unfinished (a writer is running, or was killed) and ignored",
         "damaged": "{} damaged and ignored",
         "duplicate": "{} repeated",
         "newer schema": "{} written by a newer kexue-bench and ignored",
@@ -283,7 +285,7 @@ def _lines(numbers: Sequence[int]) -> str:
 
 def _unknown(ref: str, runs: Sequence[RunInfo], root: Path) -> UsageError:
     if not runs:
-        return UsageError(f"there is no run {ref!r}: {str(root)!r} holds none", do="make one with `kexue-bench run`")
+        return UsageError(f"there is no run {ref!r}: {str(root)!r} has no runs", do="make one with `kexue-bench run`")
     latest = runs[-1]
     known = {f"{info.number:04}" for info in runs} | {info.path.name for info in runs} | {"latest"}
     return UnknownNameError("run", ref, known, hint=f"the latest is {latest.number:04} ({latest.name})")
@@ -298,7 +300,7 @@ class RunWriter:
     Attributes:
         path: the folder.
         number: its number.
-        notes: what a user should know about this writer, as in `Journal.notes`.
+        notes: remarks for the user on this writer, as in `Journal.notes`.
     """
 
     def __init__(self, path: Path, *, files: Files = OS_FILES) -> None:
@@ -319,10 +321,10 @@ class RunWriter:
         command: Sequence[str] = (),
         files: Files = OS_FILES,
     ) -> Self:
-        """Make the next run folder below `root`, which is made too.
+        """Make the next run folder below `root`, and `root` if missing.
 
         Raises:
-            ResultsError: the folder cannot be written; nothing half-written is left.
+            ResultsError: the folder cannot be written; nothing is left behind.
         """
         head = Head(name=name, plan=plan, environment=environment, command=tuple(command))
         try:
@@ -331,7 +333,7 @@ class RunWriter:
             raise ResultsError(
                 f"the results folder {str(root)!r} cannot be written",
                 got=reason_of(error),
-                do="free the disk or its permissions, or choose another folder with --output",
+                do="free disk space, fix the permissions, or choose another folder with --output",
             ) from error
         try:
             return cls(path, files=files)
@@ -344,7 +346,7 @@ class RunWriter:
         """Continue the run in the folder `path`.
 
         Raises:
-            ResultsError: it is no run folder of this version, another process writes to it, or it cannot be written.
+            ResultsError: it is not a run folder of this version, another process writes to it, or it cannot be written.
         """
         read_head(path)
         return cls(path, files=files)
@@ -356,10 +358,10 @@ class RunWriter:
         self.close()
 
     def append(self, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
-        """Store outcomes with one write and one fsync; when it returns they are on the disk and may be told.
+        """Store outcomes with one write and one fsync; on return they are on disk and may be reported.
 
         Returns:
-            What was stored: the outcomes, where one too large for a line stands as `invalid` with the reason.
+            The stored outcomes; one too large for a line is replaced by `invalid` with the reason.
 
         Raises:
             ResultsError: the disk refused; see `Journal.append`.
@@ -377,13 +379,13 @@ class RunWriter:
         return tuple(stored)
 
     def close(self) -> None:
-        """Let other processes write."""
+        """Release the lock, so that other processes may write."""
         self._journal.close()
 
 
 def _too_large(outcome: Outcome, size: int) -> Outcome:
     reason = (
-        f"{len(outcome.measurements)} measurements take {size} bytes, an outcome may have {journal.MAX_PAYLOAD}; "
+        f"{len(outcome.measurements)} measurements take {size} bytes, the limit per outcome is {journal.MAX_PAYLOAD}; "
         "record summaries and store vectors as details"
     )
     return Outcome(

@@ -18,7 +18,7 @@ from kexue_bench.store.results import RunWriter, list_runs, load_run
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "is no run"),
+        (None, "is not a stored run"),
         ("", "damaged"),
         ("{", "damaged"),
         ("[]", "not written by kexue-bench"),

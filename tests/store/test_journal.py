@@ -324,10 +324,10 @@ def test_a_failed_fsync_is_never_retried(path, tmp_path, monkeypatch):
     files = Faulty("fsync", 2, errno.EIO, sticky=False)
     with Journal(path, files=files) as stored:
         stored.append([payload(0)])
-        with pytest.raises(ResultsError, match="up to record 1 only") as caught:
+        with pytest.raises(ResultsError, match="only up to record 1") as caught:
             stored.append([payload(1)])
         calls = files.calls
-        with pytest.raises(ResultsError, match="up to record 1 only"):
+        with pytest.raises(ResultsError, match="only up to record 1"):
             stored.append([payload(2)])
     assert files.calls == calls
     assert caught.value.exit_code == 4
@@ -366,7 +366,7 @@ def test_a_journal_that_was_taken_away_is_noticed(path, tmp_path, how, monkeypat
         path.rename(tmp_path / "elsewhere")
         if how == "replaced":
             path.write_bytes(b"")
-        with pytest.raises(ResultsError, match="up to record 1 only"):
+        with pytest.raises(ResultsError, match="only up to record 1"):
             stored.append([payload(1)])
 
 

@@ -112,7 +112,13 @@ def test_what_is_wrong_is_counted_and_the_rest_is_read(root, plan):
     run = load_run(path)
     assert [run.outcomes[case.key].status for case in (plan.cases[0], plan.cases[2])] == ["ok", "ok"]
     text = "\n".join(run.notes)
-    for part in ("damaged", "unfinished", "no outcome of this version", "no planned case", "2 of 5 planned cases"):
+    for part in (
+        "damaged",
+        "unfinished",
+        "not an outcome of this version",
+        "not belong to a planned case",
+        "2 of 5 planned cases",
+    ):
         assert part in text
     assert run.missing == (plan.cases[1], plan.cases[3])
 
@@ -180,7 +186,7 @@ def test_without_any_run_the_error_says_how_to_make_one(root):
     """A missing results folder holds no run."""
     assert list_runs(root) == ()
     for ref in ("latest", "3", "x"):
-        with pytest.raises(UsageError, match="holds none"):
+        with pytest.raises(UsageError, match="has no runs"):
             find_run(ref, root)
 
 

@@ -1,4 +1,4 @@
-"""Engines: where jobs run. One small protocol stands between the runner and a machine or a cluster."""
+"""Engines: where jobs run. One small protocol connects the runner to a machine or a cluster."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ DeliveryStatus = Literal["ok", "timeout", "out-of-memory", "crashed", "cancelled
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """What came back for one job.
+    """The result of one job.
 
     Args:
-        status: `ok` when the worker answered; anything else says how the process ended instead.
+        status: `ok` if the worker answered; otherwise how the process ended.
         text: the worker's answer, JSON; empty unless `ok`.
         reason: one sentence, empty when `ok`.
-        member: index of the case of the job that was running; None when no case had begun.
-        phase: what it was doing.
-        trace: what the process printed, the stack at a fatal signal included; bounded.
+        member: index of the case of the job that was running; None if no case had begun.
+        phase: its phase at that time.
+        trace: output of the process, the stack at a fatal signal included; bounded.
         seconds: wall seconds since the worker took the job.
     """
 
@@ -41,20 +41,20 @@ class Engine(Protocol):
         ...
 
     def start(self) -> None:
-        """Begin to warm up; returns at once. Optional: the first job does it too."""
+        """Start to warm up; returns at once. Optional: the first job does so too."""
         ...
 
     def submit(self, text: str, *, limit: float | None, members: int = 1, exclusive: bool = False) -> Future[Delivery]:
-        """Queue a job of `members` cases, each allowed `limit` seconds; `exclusive` ones get a fresh process alone.
+        """Queue a job of `members` cases, each allowed `limit` seconds; `exclusive` jobs run alone in a fresh process.
 
         `future.cancel()` withdraws a job that has not begun.
         """
         ...
 
     def stop(self) -> None:
-        """End everything now; what was running is delivered as `cancelled`."""
+        """End everything now; running jobs are delivered as `cancelled`."""
         ...
 
     def close(self) -> None:
-        """Release every process; what was running is ended."""
+        """Release every process; running jobs are ended."""
         ...

@@ -22,11 +22,11 @@ _station: list[tuple[Crumb, Capture]] = []
 
 
 def initialize(slot: str, memory: int = 0) -> None:
-    """Set up a fresh worker of a slot: registered, in a session of its own, silent, mortal, of bounded memory.
+    """Set up a fresh worker of a slot: registered, in a new session, silent, tied to its parent, with bounded memory.
 
     Args:
         slot: the slot's folder.
-        memory: bytes that it may take beyond what it was born with; 0 for no such bound.
+        memory: bytes that it may allocate beyond those at its start; 0 for no such bound.
     """
     folder = Path(slot)
     register = folder.parent / WORKERS
@@ -48,13 +48,13 @@ def initialize(slot: str, memory: int = 0) -> None:
 
 
 def _forget_server() -> None:
-    """Close the pipes of the fork server and its tracker: a method that writes where it should not would end them.
+    """Close the pipes of the fork server and its tracker: a method that writes to stray descriptors would end them.
 
-    A method that uses multiprocessing itself starts its own.
+    A method that uses multiprocessing starts its own.
     """
     for owner, name in (
         (forkserver._forkserver, "_forkserver_alive_fd"),  # noqa: SLF001  # multiprocessing has no public way
-        (resource_tracker._resource_tracker, "_fd"),  # noqa: SLF001  # the same
+        (resource_tracker._resource_tracker, "_fd"),  # noqa: SLF001  # multiprocessing has no public way
     ):
         fd = getattr(owner, name, None)
         if isinstance(fd, int):
@@ -64,9 +64,9 @@ def _forget_server() -> None:
 
 
 def enter(text: str) -> tuple[str, str, tuple[str, ...]]:
-    """Run one job: its answer, or what went wrong, and the settings that it left changed.
+    """Run one job; returns its answer or the error, and the settings that it left changed.
 
-    Never raises: an exception is an object of the method's making, and would have to cross the pipe.
+    Never raises: an exception is an object made by the method, and would have to cross the pipe.
     """
     try:
         crumb, capture = _station[-1]
@@ -75,6 +75,6 @@ def enter(text: str) -> tuple[str, str, tuple[str, ...]]:
         answer, changed = worker.run_watched(text, crumb=crumb, capture=capture)
         if processes.has_children():
             processes.sweep()
-    except BaseException as error:  # noqa: BLE001  # whatever it is, the driver hears its name and not the object
+    except BaseException as error:  # noqa: BLE001  # the driver gets the name of any exception, never the object
         return "", f"the worker failed with {type(error).__name__}", ()
     return answer, "", changed

@@ -1,7 +1,7 @@
-"""The engine of one machine: pebble on a fork server, a process for every job, each of which may die in any way.
+"""The engine of one machine: pebble on a fork server, one process per job, each of which may die in any way.
 
-A supervisor thread keeps the deadlines and the memory limit itself, sees every death within 50 ms, and replaces what
-does not recover. pebble owns the processes and kills them, since it alone may do so without leaving a lock behind.
+A supervisor thread enforces the deadlines and the memory limit, notices every death within 50 ms, and replaces pools
+that do not recover. pebble owns the processes and kills them: only it can do so without leaving a lock behind.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from .slots import Slot, Ticket
 
 Isolation = Literal["case", "worker", "none"]
 POLL = 0.05
-"""Seconds between two looks at running jobs."""
+"""Seconds between two checks of running jobs."""
 START_LIMIT = 120.0
-"""Seconds a worker may take until it begins a job; the first one waits for the server's imports."""
+"""Seconds within which a worker must begin a job; the first one waits for the server's imports."""
 
 
 class LocalEngine:
     """Runs jobs on this machine.
 
     Args:
-        workers: jobs at once.
+        workers: number of concurrent jobs.
         isolation: `case` gives every job a fresh process; `worker` reuses processes, except for exclusive jobs and
-            after a job that left a setting changed or died; `none` runs in this process, without limits, to debug.
-        threads: what the numerical libraries of the workers are told at their start.
-        memory_limit: resident bytes a worker may have, which it is also refused to ask for at once; None takes a fair
-            share of the machine, and refuses nothing.
+            after a job that left a setting changed or died; `none` runs in this process, without limits, for debugging.
+        threads: number of threads of the numerical libraries in a worker.
+        memory_limit: resident bytes of a worker, and the most that it may allocate; None limits resident bytes to a
+            fair share of the machine and does not limit allocations.
         preload: modules that the fork server imports once; never a plugin's.
     """
 
@@ -167,7 +167,7 @@ class LocalEngine:
                 )
 
     def _pump(self) -> None:
-        """Give waiting jobs to free slots, in order; an exclusive one waits until it is alone."""
+        """Give waiting jobs to free slots, in order; an exclusive job waits until no other runs."""
         with self._lock:
             while self._queue and not self._closed and not self._stopping:
                 ticket = self._queue[0]
@@ -183,7 +183,7 @@ class LocalEngine:
     def _send(self, ticket: Ticket) -> None:
         fresh = ticket.exclusive or self.isolation == "case"
         if ticket.exclusive:
-            # Idle workers and the threads that tend them would be neighbours of the timing.
+            # Idle workers and their threads would disturb the timing.
             for slot in [s for s in self._slots if not s.fresh] + [s for s in self._slots if s.fresh][1:]:
                 self._discard(slot)
         while True:
@@ -196,10 +196,10 @@ class LocalEngine:
             return
 
     def _free_slot(self, *, fresh: bool, spare: bool) -> Slot:
-        """The slot that has been free longest, so that its next worker is up already.
+        """The slot that has been free longest, so that its next worker is already running.
 
-        With fresh processes there is one slot more than jobs at once: while a job runs, the slot before it gets its
-        next worker.
+        With fresh processes there is one slot more than concurrent jobs: while a job runs, the last slot used starts
+        its next worker.
         """
         most = self._workers + 1 if fresh and spare else 1 if fresh else self._workers
         mine = [slot for slot in self._slots if slot.fresh == fresh]
@@ -248,11 +248,11 @@ class LocalEngine:
             self._look_at_slots(due=due)
             self._pump()
             if died:
-                # A dead worker stays readable until pebble has noticed as well.
+                # A dead worker stays readable until pebble has noticed its death too.
                 time.sleep(0.005)
 
     def _look_at_slots(self, *, due: bool) -> None:
-        """Accept answers; where `due`, or pebble has given up on a job, look at what became of its process."""
+        """Accept answers; if `due`, or pebble has given up on a job, check its process."""
         deliveries: list[tuple[Ticket, Delivery]] = []
         with self._lock:
             now = time.monotonic()
@@ -286,9 +286,9 @@ class LocalEngine:
         return delivery
 
     def _bury(self, slot: Slot) -> None:
-        """After a death: nothing that the dead one started lives on, and a pool that did not recover is replaced."""
+        """After a death: kill what the worker started, and replace a pool that did not recover."""
         pid, source = slot.pid, slot.server
-        # What a worker wrote into the pipe instead of an answer would be read as the answer of the next one.
+        # Garbage that a worker wrote to the pipe would be read as the answer of the next one.
         spoiled = not pid or slot.unheard or not slot.healthy
         slot.release()
         slot.leaving = 0

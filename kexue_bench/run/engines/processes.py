@@ -1,4 +1,4 @@
-"""Processes of ours and how they end: the few Linux calls that Python does not wrap, each harmless elsewhere."""
+"""How processes end: the few Linux calls that Python does not wrap, each harmless on other systems."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def die_with_parent(sig: signal.Signals) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent dies, so that none escapes (Linux)."""
+    """Become the parent of descendants whose parent dies, so that none escapes (Linux)."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def open_pidfd(pid: int) -> int | None:
-    """A descriptor that becomes readable when the process ends; None where it is gone already or there is none."""
+    """A descriptor that becomes readable when the process ends; None if the process is gone or pidfds are missing."""
     if not hasattr(os, "pidfd_open"):
         return None
     try:
@@ -43,7 +43,7 @@ def open_pidfd(pid: int) -> int | None:
 
 
 def alive(pid: int) -> bool:
-    """Whether the process exists and is no zombie."""
+    """Whether the process exists and is not a zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -51,7 +51,7 @@ def alive(pid: int) -> bool:
 
 
 def rss(pid: int) -> int:
-    """Resident bytes; 0 when it is gone."""
+    """Resident bytes; 0 if the process is gone."""
     try:
         return psutil.Process(pid).memory_info().rss
     except psutil.Error:
@@ -59,10 +59,10 @@ def rss(pid: int) -> int:
 
 
 def bound_memory(size: int) -> None:
-    """Let this process take `size` bytes more of writable memory than it has; what asks for more is refused (Linux).
+    """Let this process allocate `size` more bytes of writable memory than it has; larger requests fail (Linux).
 
-    RLIMIT_DATA counts what was promised, so one huge request fails before the machine pays for it. RLIMIT_AS would
-    count the address space as well, of which CUDA and thread arenas reserve far more than they use.
+    RLIMIT_DATA counts reserved memory, so a huge request fails before any page is used. RLIMIT_AS would count the
+    address space too, of which CUDA and thread arenas reserve far more than they use.
     """
     if sys.platform != "linux":
         return
@@ -133,8 +133,8 @@ def _reap() -> None:
 def kill_orphans(server: int, known: set[int]) -> None:
     """Kill what dead workers left under the fork server.
 
-    A worker registers its pid before it leaves the server's session, and what it starts can never come back into that
-    session. So a child of the server outside the session that is no known worker is an orphan.
+    A worker registers its pid before it leaves the server's session, and its children can never return to that session.
+    So a child of the server outside the session that is not a known worker is an orphan.
     """
     try:
         children = psutil.Process(server).children()
@@ -148,7 +148,7 @@ def kill_orphans(server: int, known: set[int]) -> None:
 
 
 def memory_available() -> int:
-    """Bytes this machine, or the control group it runs in, can hold."""
+    """Bytes of memory of this machine, or of the control group it runs in."""
     total = psutil.virtual_memory().total
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with contextlib.suppress(OSError, ValueError):
@@ -165,5 +165,5 @@ def describe_exit(code: int) -> str:
     except ValueError:
         name = f"signal {-code}"
     if name == "SIGKILL":
-        return "killed by SIGKILL from outside, perhaps by the kernel for want of memory"
+        return "killed by SIGKILL from outside, perhaps by the kernel for lack of memory"
     return f"killed by {name}"

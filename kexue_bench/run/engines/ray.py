@@ -1,9 +1,8 @@
 """The engine of a cluster: Ray schedules jobs onto nodes, and on each node a local engine runs and guards them.
 
-Ray brings a job to a free worker of a node with the processors, memory and device that it asks for, and nothing else:
-its retries are off. The worker keeps one `LocalEngine` with one slot, so that limits, isolation and the naming of a
-guilty case are those of one machine. What Ray itself loses (a worker, a node) is delivered as `lost`, which blames no
-case.
+Ray only assigns a job to a free worker of a node with the processors, memory and device that it asks for; its retries
+are off. The worker keeps one `LocalEngine` with one slot, so that limits, isolation and the attribution of a crash to
+a case are those of one machine. What Ray itself loses (a worker, a node) is delivered as `lost`, which fails no case.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 POLL = 0.1
 """Seconds to wait for something to arrive before looking at deadlines."""
 WHEELS = ("kexue-bench", *NUMERICAL)
-"""Distributions that must be the same on the driver and on every node."""
+"""Distributions whose versions must agree on the driver and on every node."""
 
 
 @dataclass
@@ -49,7 +48,7 @@ class _Flight:
 
 @dataclass
 class _Ray:
-    """The library, once a cluster is connected."""
+    """The Ray library, once a cluster is connected."""
 
     library: ModuleType
     run: Any
@@ -60,10 +59,10 @@ class RayEngine:
     """Runs jobs on a Ray cluster.
 
     Args:
-        address: of a running cluster (`auto`, `HOST:PORT`, `ray://...`); empty starts one on this machine's loopback.
+        address: address of a running cluster (`auto`, `HOST:PORT`, `ray://...`); empty starts one on loopback.
         isolation: how the worker on the node isolates cases.
-        threads: processors that a case asks for.
-        memory_limit: resident bytes that a case may have, asked of Ray too; None leaves it to the node.
+        threads: processors that a case requests.
+        memory_limit: resident bytes that a case may have, also requested from Ray; None leaves it to the node.
     """
 
     def __init__(
@@ -84,15 +83,15 @@ class RayEngine:
 
     @property
     def capacity(self) -> int:
-        """How many jobs run at once: what the processors of the cluster allow."""
+        """How many jobs run at once: as many as the processors of the cluster allow."""
         ray = self._connected().library
         return max(1, int(ray.cluster_resources().get("CPU", 1)) // self._threads)
 
     def start(self) -> None:
-        """Connect, and refuse nodes whose libraries are not the driver's.
+        """Connect, and refuse nodes whose libraries differ from the driver's.
 
         Raises:
-            UsageError: Ray is not installed, no cluster answers, or a node has other wheels.
+            UsageError: Ray is not installed, no cluster answers, or a node has different wheels.
         """
         self._connected()
 
@@ -104,7 +103,7 @@ class RayEngine:
         settings = {"isolation": self._isolation, "threads": self._threads, "memory_limit": self._memory_limit}
         reference = connection.run.options(**options).remote(text, limit, members, exclusive, settings, wheels())
         future: Future[Delivery] = Future()
-        # One job more than run at once is in flight, so that a job waits for one other at most.
+        # One job more than can run is in flight, so that a job waits for at most one other.
         patience = 2 * (limit or float("inf")) * members + START_LIMIT
         with self._lock:
             connection.flights[reference] = _Flight(future, details, time.monotonic() + patience)
@@ -122,7 +121,7 @@ class RayEngine:
             _deliver(flight.future, Delivery(status="cancelled", reason="the run was stopped"))
 
     def close(self) -> None:
-        """Release every process; a cluster that was started here ends, another one is left."""
+        """Release every process; a cluster that was started here ends, any other is left running."""
         self.stop()
         self._closed = True
         if self._watcher is not None:
@@ -177,13 +176,13 @@ class RayEngine:
                 library.shutdown()
                 self._ray = None
                 raise UsageError(
-                    f"node {node[:8]} of the cluster has other libraries than this machine",
+                    f"node {node[:8]} of the cluster has different libraries from this machine",
                     got=difference(ours, theirs),
                     do="install the same wheels on every node",
                 )
 
     def _options(self, request: Mapping[str, Any], *, exclusive: bool) -> dict[str, Any]:
-        """What a job asks of Ray: processors, memory and a device; an exclusive one asks for a whole node."""
+        """What a job requests from Ray: processors, memory and a device; an exclusive job requests a whole node."""
         device = next((case.get("device", "cpu") for case in request.get("job", {}).get("cases", ())), "cpu")
         options: dict[str, Any] = {"num_cpus": self._threads}
         if device.startswith("cuda"):
@@ -196,7 +195,7 @@ class RayEngine:
         return options
 
     def _node_alone(self, *, needs_gpu: bool) -> Mapping[str, Any]:
-        """The node on which everything is timed: the same one as long as it lives."""
+        """The node on which everything is timed, the same as long as it is alive."""
         nodes = [n for n in self._nodes() if n["Resources"].get("CPU") and (n["Resources"].get("GPU") or not needs_gpu)]
         if not nodes:
             raise UsageError("no node of the cluster has the device that the timing needs")
@@ -269,7 +268,7 @@ def run_on_node(
         The delivery as plain data, and the side files that the job wrote.
     """
     if difference(expected, wheels()):
-        reason = f"this node has other libraries than the driver: {difference(expected, wheels())}"
+        reason = f"this node has different libraries from the driver: {difference(expected, wheels())}"
         return {"delivery": asdict(Delivery(status="lost", reason=reason)), "details": {}}
     request = json.loads(text)
     if "job" in request:
@@ -289,12 +288,12 @@ def run_on_node(
 
 
 def wheels() -> dict[str, str]:
-    """Versions that decide numbers, and the interpreter's."""
+    """Versions of the numerical libraries and of the interpreter."""
     return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: package_version(name) for name in WHEELS}}
 
 
 def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
-    """What differs between two sets of wheels, in words; empty when nothing does."""
+    """The differences between two sets of wheels, in words; empty if there are none."""
     names = sorted({*ours, *theirs})
     parts = [f"{name} {theirs.get(name, 'missing')} instead of {ours.get(name, 'missing')}" for name in names]
     return ", ".join(part for name, part in zip(names, parts, strict=True) if ours.get(name) != theirs.get(name))
@@ -308,13 +307,13 @@ def _import_ray() -> ModuleType:
         import ray.exceptions
     except ImportError as error:
         raise UsageError(
-            "--engine ray needs the library Ray, which is not installed", do="pip install 'kexue-bench[ray]'"
+            "--engine ray needs Ray, which is not installed", do="pip install 'kexue-bench[ray]'"
         ) from error
     return ray
 
 
 def _late() -> Delivery:
-    return Delivery(status="lost", reason="no answer came from the cluster within twice the job's limit")
+    return Delivery(status="lost", reason="the cluster did not answer within twice the limit of the job")
 
 
 def _line(error: Exception) -> str:

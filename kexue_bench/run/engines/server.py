@@ -1,7 +1,7 @@
-"""The fork server: a process without threads that has the heavy imports done and forks a worker in milliseconds.
+"""The fork server: a process without threads that has done the heavy imports and forks a worker in milliseconds.
 
-`ensure` starts it from the driver; the module itself is the first thing that the server imports, which makes it leave
-the terminal's session, adopt orphans, and end with the driver, taking everything below it along.
+`ensure` starts it from the driver; the server imports this module first, which makes it leave the terminal's session,
+adopt orphans, and end with the driver together with all its descendants.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _keepers: list[threading.Thread] = []
 
 
 def environment(threads: int) -> dict[str, str]:
-    """What must be in the environment before numerical libraries are loaded, so that numbers can repeat."""
+    """Environment variables that must be set before numerical libraries are loaded, so that results repeat."""
     count = str(threads)
     names = (
         "OMP_NUM_THREADS",
@@ -49,10 +49,10 @@ def environment(threads: int) -> dict[str, str]:
         "MKL_DYNAMIC": "FALSE",
         "PYTHONHASHSEED": "0",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        # Tensors of some megabytes come and go with every batch; from the heap they keep their pages, from mmap every
-        # page is cleared anew, which costs more than the arithmetic on it.
+        # Every batch allocates and frees tensors of a few megabytes; on the heap they keep their pages, with mmap every
+        # page is cleared again, which costs more than the arithmetic on it.
         "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=268435456",
-        # Asking whether there is a GPU must not initialise CUDA in a process that forks.
+        # A query for a GPU must not initialize CUDA in a process that forks.
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     }
     return dict.fromkeys(names, count) | fixed
@@ -61,8 +61,8 @@ def environment(threads: int) -> dict[str, str]:
 def ensure(*, threads: int, preload: Sequence[str]) -> None:
     """Start the server unless one runs; returns before its imports are done.
 
-    The kernel's death signal is tied to the thread that started a process, so a thread that lives as long as the
-    driver does it. The environment of the driver is changed for that moment only.
+    The kernel's death signal is tied to the thread that started a process, so the server is started by a thread that
+    lives as long as the driver. The environment of the driver is changed only meanwhile.
     """
     with _lock:
         if not any(keeper.is_alive() for keeper in _keepers):
@@ -96,11 +96,11 @@ def _keep(started: threading.Event, threads: int, preload: tuple[str, ...]) -> N
 
 
 def _become_server(driver: int) -> None:
-    """What the server does on its first import."""
+    """Set up the server; runs on its first import."""
     here = os.getpid()
 
     def end(*_: object) -> None:
-        # At once, since the interpreter may be going down already and would trip over an exception.
+        # At once: the interpreter may be shutting down and would fail on an exception.
         if os.getpid() == here:
             processes.sweep()
             os._exit(0)
@@ -110,7 +110,7 @@ def _become_server(driver: int) -> None:
             processes.sweep()
 
     def tell(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
-        # A worker born while its pool is being closed finds its locks gone, which is nobody's concern.
+        # A worker started while its pool is being closed finds its locks gone, which is harmless.
         if os.getpid() == here or not isinstance(error, (FileNotFoundError, EOFError, ConnectionError)):
             sys.__excepthook__(kind, error, trace)
 

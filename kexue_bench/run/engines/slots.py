@@ -1,7 +1,7 @@
 """A slot of the local engine: one pebble pool with one worker, its breadcrumb, its output, and the job it holds.
 
-A pool of its own for every slot means that workers share no lock: one that dies badly can spoil its own slot only,
-which is then replaced.
+One pool per slot means that workers share no lock: a worker that dies badly can corrupt only its own slot, which is
+then replaced.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ..capture import Tail
 from ..crumb import Crumb
 from . import Delivery, DeliveryStatus, entry, processes
 
-# pebble looks at its workers ten times a second, which is most of the price of a fresh process.
+# pebble polls its workers ten times per second, which is most of the cost of a fresh process.
 CONSTS.sleep_unit = 0.01
-# Workers die at SIGTERM at once, unless a method blocks it; a limit is to be kept for that one too.
+# Workers die at SIGTERM at once, unless a method blocks it; the limit must hold for that one too.
 CONSTS.term_timeout = 0.1
 
 _main_lock = threading.Lock()
@@ -37,7 +37,7 @@ _main_lock = threading.Lock()
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Keep multiprocessing from running the driver's main script again in every worker, which needs nothing of it."""
+    """Keep multiprocessing from running the driver's main script again in every worker, which does not need it."""
     with _main_lock:
         main = sys.modules["__main__"]
         sys.modules["__main__"] = types.ModuleType("__main__")
@@ -76,7 +76,7 @@ class Ticket:
         text: the job.
         limit: seconds allowed to each of its members; None for no limit.
         members: number of cases.
-        exclusive: gets a fresh process and the machine for itself.
+        exclusive: runs alone on the machine, in a fresh process.
         future: what the caller waits for.
         tries: how often it was given to a worker.
     """
@@ -95,8 +95,8 @@ class Slot:
     Args:
         folder: where its breadcrumb and output live.
         fresh: every job gets a new process.
-        memory: bytes that a worker may ask for; 0 where only the watchdog looks.
-        wake: called from any thread when a job has ended in whatever way.
+        memory: bytes that a worker may allocate; 0 if only the watchdog limits memory.
+        wake: called from any thread when a job has ended, in whatever way.
     """
 
     def __init__(self, folder: Path, *, fresh: bool, wake: Callable[[], None], memory: int = 0) -> None:
@@ -134,7 +134,7 @@ class Slot:
 
     @property
     def pidfd(self) -> int | None:
-        """Becomes readable when the worker of the running job ends."""
+        """A descriptor that becomes readable when the worker of the running job ends."""
         return self._pidfd
 
     @property
@@ -163,7 +163,7 @@ class Slot:
         self._inner.add_done_callback(lambda _: self._wake())
 
     def release(self) -> None:
-        """The job is over; a fresh worker is on its way out."""
+        """The job is over; a fresh worker is about to exit."""
         if not self.pid and self._is_worker(pid := self._crumb.read().pid):
             self.pid = pid
         self.ticket, self._inner, self.verdict = None, None, None
@@ -171,21 +171,21 @@ class Slot:
         self.leaving = self.pid if self.fresh else 0
 
     def tidy(self, now: float) -> None:
-        """End a worker that answered but does not leave (a thread that never ends, a hanging finaliser)."""
+        """End a worker that answered but does not exit (a thread that never ends, a hanging finalizer)."""
         if self.leaving and now - self.freed > 1.0:
             if processes.alive(self.leaving):
                 processes.kill_group(self.leaving)
             self.leaving = 0
 
     def condemn(self, status: DeliveryStatus, reason: str) -> None:
-        """Have pebble end the worker, which it does while holding the locks of the pool."""
+        """Let pebble end the worker, which it does while holding the locks of the pool."""
         if self.verdict is None and self._inner is not None:
             self.verdict = (status, reason)
             self.condemned = time.monotonic()
             self._inner.cancel()
 
     def answer(self) -> tuple[str, str, tuple[str, ...]] | None:
-        """What `entry.enter` returned, if it did."""
+        """The return value of `entry.enter`, if it returned."""
         inner = self._inner
         if inner is None or not inner.done() or inner.cancelled() or inner.exception() is not None:
             return None
@@ -198,11 +198,11 @@ class Slot:
         return now - self._moment(position.begun, now) if position.pid else 0.0
 
     def _moment(self, second: float, now: float) -> float:
-        """A second that a worker wrote; that of the sending where it cannot be true, for its memory may be spoiled."""
+        """A time that a worker wrote; the time of sending if it is impossible: the worker's memory may be corrupt."""
         return second if self._sent <= second <= now else self._sent
 
     def _is_worker(self, pid: int) -> bool:
-        """Whether a worker of ours registered this pid: a breadcrumb may be nonsense, and the pid will be killed."""
+        """Whether a worker of this slot registered the pid: a breadcrumb may be corrupt, and the pid will be killed."""
         return bool(pid) and (self._folder.parent / entry.WORKERS / str(pid)).exists()
 
     def look(self, now: float, *, start_limit: float, memory_limit: int) -> bool:
@@ -223,7 +223,7 @@ class Slot:
         if inner.done():
             return gone or not self.pid or self._overdue(now)
         if gone and now - self._ended > 0.3:
-            # pebble ignores a worker that ends with code 0, or whose answer it could not read, and would wait for ever.
+            # pebble ignores a worker that ends with code 0, or whose answer it could not read, and would wait forever.
             self.unheard = True
             self.condemn("crashed", "exited with code 0 before it answered")
         return False
@@ -234,7 +234,7 @@ class Slot:
             if now - self._sent > start_limit:
                 self.condemn("lost", f"no worker took the job within {start_limit:g} s")
             return
-        # Each member has the limit since its last turn, and all of them together as often as there are members.
+        # The limit holds for each member since its last turn; the sum of limits holds for all members together.
         begun, stamp = (self._moment(second, now) for second in (position.begun, position.stamp))
         slowest = max(now - max(stamp, begun), (now - begun) / ticket.members)
         if ticket.limit is not None and slowest > ticket.limit:
@@ -244,14 +244,14 @@ class Slot:
             self.condemn("out-of-memory", f"used {used / 1e9:.2f} GB; the limit is {memory_limit / 1e9:.2f} GB")
 
     def _overdue(self, now: float) -> bool:
-        """Whether a condemned process outlived pebble's attempt; it is killed here then."""
+        """Whether a process outlived pebble's attempt to end it; it is then killed here."""
         if now - (self.condemned or self._ended or now) < 2.0:
             return False
         processes.kill_group(self.pid)
         return True
 
     def autopsy(self) -> Delivery:
-        """What happened to a job without an answer."""
+        """The delivery of a job without an answer."""
         position = self._crumb.read()
         status, reason = self.verdict or self._cause()
         members = self.ticket.members if self.ticket is not None and position.phase not in {"", "start"} else 0
@@ -274,18 +274,18 @@ class Slot:
         return "lost", f"the pool failed with {type(error).__name__}"
 
     def kill(self) -> None:
-        """End the worker without asking anybody."""
+        """End the worker without pebble."""
         pid = self.pid or self._crumb.read().pid
         if self._is_worker(pid):
             processes.kill_group(pid)
 
     def close(self) -> None:
-        """End the pool and its worker; never blocks for long, and never returns to use."""
+        """End the pool and its worker for good; never blocks for long."""
         self._forget()
         threading.Thread(target=self._end_pool, name="kexue-bench-close", daemon=True).start()
 
     def end(self) -> None:
-        """`close`, waited for."""
+        """Wait until `close` is done."""
         self._forget()
         self._end_pool()
 
