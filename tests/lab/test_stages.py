@@ -13,7 +13,7 @@ from kexue_bench.api import Case, Evidence, Instance
 from kexue_bench.errors import NotOffered
 from kexue_bench.lab.context import Context
 from kexue_bench.lab.problems import Sampling, Workload
-from kexue_bench.lab.stages import evaluate, verify, workload
+from kexue_bench.lab.stages import evaluate, parse_column, verify, workload
 from kexue_bench.lab.training import Diverged, Training, adam
 from kexue_bench.run.failures import classify
 
@@ -290,3 +290,17 @@ def test_a_claim_of_a_subject_is_unsupported_where_a_sampling_task_has_none():
     with pytest.raises(NotOffered, match="the claim 'calm' is checked on a subject") as error:
         verify(Toy(), 1, ctx)
     assert classify(error.value) == "unsupported"
+
+
+def test_columns_carry_labels():
+    """As tables write them; a bare metric has none."""
+    assert parse_column("f1") == ("f1", {})
+    assert parse_column("f1[reading=tuned]") == ("f1", {"reading": "tuned"})
+    assert parse_column("f1[reading=0.5,weights=raw]") == ("f1", {"reading": "0.5", "weights": "raw"})
+
+
+@pytest.mark.parametrize("name", ["f1[", "f1[tuned]", "f1[reading=]", "f1[reading=tuned", "f1[]"])
+def test_labels_that_are_none_are_refused(name):
+    """A ValueError that says how a column is named."""
+    with pytest.raises(ValueError, match="a measured column must be named"):
+        parse_column(name)

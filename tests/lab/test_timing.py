@@ -6,12 +6,12 @@ import gc
 import math
 import statistics
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import pytest
+from machines import Machine, cuda_clock
 
 from kexue_bench.api import Measurement
-from kexue_bench.lab.clocks import Block, CudaClock, HostClock, clock_for
+from kexue_bench.lab.clocks import Block
 from kexue_bench.lab.problems import Workload
 from kexue_bench.lab.timing import MemberTimes, measurements, time_group
 
@@ -231,128 +231,6 @@ def test_garbage_collection_waits_during_a_sample():
     assert gc.isenabled()
 
 
-# -- the clocks, on machines that are made up ------------------------------------------------------------------------
-
-
-class Machine:
-    """A host and one CUDA stream with a made-up time in nanoseconds.
-
-    `launch(host, device)` keeps the host busy for `host` ns and queues `device` ns of work; `taken` ns of other
-    processes' time pass with it.
-    """
-
-    def __init__(self, *, tick: int = 1) -> None:
-        self.host = self.busy = self.free_at = 0
-        self.held = self.top = 0
-        self.tick = tick
-
-    def wall(self) -> int:
-        self.host += 10
-        self.busy += 10
-        return self.host
-
-    def cpu(self) -> int:
-        self.host += 10
-        self.busy += 10
-        return self.busy // self.tick * self.tick
-
-    def launch(self, host: int = 0, device: int = 0, *, taken: int = 0, size: int = 0) -> None:
-        self.host += host + taken
-        self.busy += host
-        self.free_at = max(self.free_at, self.host) + device
-        self.top = max(self.top, self.held + size)
-
-    # What `torch.cuda` offers to the clock.
-
-    def _sleep(self, cycles: int) -> None:
-        self.launch(0, cycles // 2)  # 2 GHz
-
-    def synchronize(self, device) -> None:
-        self.host = max(self.host, self.free_at)
-
-    def reset_peak_memory_stats(self, device) -> None:
-        self.top = self.held
-
-    def memory_allocated(self, device) -> int:
-        return self.held
-
-    def max_memory_allocated(self, device) -> int:
-        return self.top
-
-    def Event(self, *, enable_timing):
-        event = SimpleNamespace(at=0)
-
-        def record() -> None:
-            event.at = max(self.free_at, self.host)
-
-        event.record = record
-        event.elapsed_time = lambda other: (other.at - event.at) / 1e6
-        return event
-
-
-def cuda_clock(machine: Machine) -> CudaClock:
-    return CudaClock("cuda", cuda=machine, wall=machine.wall, cpu=machine.cpu)
-
-
-def test_host_clock_counts_wall_seconds():
-    """100 calls of 1 ms take 100 ms and the few ns that reading the clock costs."""
-    machine = Machine()
-    block = HostClock(wall=machine.wall, cpu=machine.cpu).block(lambda: machine.launch(1_000_000), 100)
-    assert block.seconds == pytest.approx(0.1, abs=1e-7)
-    assert block.share == pytest.approx(1.0, abs=1e-6)
-
-
-def test_host_clock_sees_that_others_had_the_core():
-    """A call that works 1 ms and waits 1 ms for its core has a share of one half."""
-    machine = Machine()
-    block = HostClock(wall=machine.wall, cpu=machine.cpu).block(lambda: machine.launch(1_000_000, taken=1_000_000), 3)
-    assert block.share == pytest.approx(0.5, abs=1e-5)
-
-
-def test_a_coarse_cpu_clock_says_nothing():
-    """Where CPU time moves in steps of 10 ms, a block of 2 ms has no share, one of 1 s has."""
-    machine = Machine(tick=10_000_000)
-    clock = HostClock(wall=machine.wall, cpu=machine.cpu)
-    assert clock.block(lambda: machine.launch(2_000_000), 1).share is None
-    assert clock.block(lambda: machine.launch(1_000_000_000), 1).share == pytest.approx(1.0, abs=0.011)
-
-
-def test_cuda_clock_counts_the_device():
-    """50 launches of 1 us host and 1 ms device time take 50 ms: the device's time, not the host's 50 us."""
-    machine = Machine()
-    block = cuda_clock(machine).block(lambda: machine.launch(1_000, 1_000_000), 50)
-    assert block.seconds == pytest.approx(0.05, rel=1e-4)
-
-
-def test_cuda_clock_leaves_out_what_was_queued_before():
-    """Work that was queued before the block is not counted."""
-    machine = Machine()
-    clock = cuda_clock(machine)
-    machine.launch(0, 10**9)
-    assert clock.block(lambda: machine.launch(1_000, 1_000_000), 1).seconds == pytest.approx(1e-3, rel=1e-2)
-
-
-@pytest.mark.parametrize(("host", "device", "bound"), [(1_000, 100_000, False), (100_000, 1_000, True)])
-def test_launch_bound_is_a_host_slower_than_its_device(host, device, bound):
-    """100 us of host for 1 us of device is launch-bound; the other way round is not."""
-    machine = Machine()
-    assert cuda_clock(machine).launch_bound(lambda: machine.launch(host, device), 20) is bound
-
-
-def test_a_launch_bound_user_waits_for_the_host():
-    """With 100 us of host and 1 us of device a launch, a block of 20 takes the host's 2 ms, gaps included."""
-    machine = Machine()
-    block = cuda_clock(machine).block(lambda: machine.launch(100_000, 1_000), 20)
-    assert block.seconds == pytest.approx(2e-3, rel=1e-2)
-
-
-def test_peak_is_what_the_call_adds():
-    """With 1000 bytes held, a call that allocates 500 more has a peak of 500, whatever peaked before."""
-    machine = Machine()
-    machine.held, machine.top = 1000, 10_000
-    assert cuda_clock(machine).peak(lambda: machine.launch(1, 1, size=500)) == 500
-
-
 def test_a_group_on_a_device_carries_peak_and_launch_bound():
     """What the clock finds out about a member once reaches its times."""
     machine = Machine()
@@ -367,11 +245,6 @@ def test_a_group_on_a_device_carries_peak_and_launch_bound():
     rows = {row.metric: row for row in measurements(times["small"], group="g", replicate=0)}
     assert rows["time"].flags == {"launch-bound"}
     assert (rows["device-memory"].value, rows["device-memory"].unit) == (8.0, "B")
-
-
-def test_the_cpu_is_timed_by_the_host():
-    """A CPU has a host clock."""
-    assert isinstance(clock_for("cpu"), HostClock)
 
 
 @pytest.mark.parametrize(("seconds", "rounds"), [(math.inf, 60), (45.0, 23), (1.0, 20)])

@@ -5,77 +5,11 @@ from collections import Counter
 
 import pytest
 
-from kexue_bench.api import Claimed, FamilySpec, MethodSpec, TaskSpec
+from kexue_bench.api import MethodSpec
 from kexue_bench.catalog.plugins import PluginRecord
 from kexue_bench.catalog.registry import Registry
 from kexue_bench.errors import UnknownNameError, UsageError
-from kexue_bench.plan.plan import PROCESSES, ROUNDS, Request, build_plan
-
-
-@pytest.fixture
-def registry(tmp_path, monkeypatch):
-    """Two families: `toy` with a sampling and a trained task, `other` with one of each."""
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "plan_targets.py").write_text("class M:\n    n: int = 2\nclass T:\n    d: float = 1.0\n")
-
-    def method(name, family="toy", **more):
-        return MethodSpec(name=name, family=family, target="plan_targets:M", summary="", **more)
-
-    def task(name, family="toy", **more):
-        return TaskSpec(name=name, family=family, target="plan_targets:T", summary="", version=1, **more)
-
-    def family(name, baseline):
-        return FamilySpec(
-            name=name,
-            title=name,
-            summary="",
-            contract="",
-            precision_metric="mse",
-            baseline=baseline,
-            headline=("mse",),
-            work="evaluations",
-        )
-
-    specs = {}
-    specs[FamilySpec] = (family("toy", "base"), family("other", "mine"))
-    specs[MethodSpec] = (
-        method("base"),
-        method("good", variants=("good", "good[n=4]")),
-        method("picky", needs=frozenset({"gradient"})),
-        method("exact", claims=(Claimed(name="deterministic"),)),
-        method("mine", family="other"),
-        method("foreign", requires="no_such_package", install="pip install it"),
-    )
-    specs[TaskSpec] = (
-        task(
-            "sample", suites={"quick": ("sample", "sample[d=2]")}, budgets={"quick": 1000}, timed=frozenset({"quick"})
-        ),
-        task("train", suites={"quick": ("train",)}, replicates={"quick": 7}, stack=5, timed=frozenset()),
-        task(
-            "dear",
-            suites={"full": ("dear",), "standard": ("dear",)},
-            methods={"standard": ("good[n=8]", "picky")},
-            budgets={"full": 10, "standard": 10},
-            timed=frozenset(),
-        ),
-        task(
-            "choosy",
-            offers=frozenset({"gradient"}),
-            methods={"standard": "fitting", "full": "good[n=8]"},
-            timed=frozenset(),
-            budgets={"full": 10, "standard": 10},
-        ),
-        task(
-            "plain",
-            methods={"standard": "fitting", "full": ("good[n=8]", "fitting")},
-            timed=frozenset(),
-            budgets={"standard": 10, "full": 10},
-        ),
-        task("own", baseline="good[n=4]", timed=frozenset(), budgets={"full": 10}),
-        task("lost", suites={"full": ("lost",)}, methods={"standard": ("godo",)}, timed=frozenset()),
-        task("elsewhere", family="other", suites={"quick": ("elsewhere",)}, budgets={"quick": 10}, timed=frozenset()),
-    )
-    return Registry([PluginRecord(name="p", origin="p", specs=specs)])
+from kexue_bench.plan.plan import PROCESSES, Request, build_plan
 
 
 def test_every_cell_is_planned_in_every_stage(registry):
@@ -147,12 +81,6 @@ def test_what_a_task_does_not_offer_is_unsupported_in_every_stage(registry):
     assert "time" in outcomes
 
 
-def test_replicates_are_stacked_in_blocks(registry):
-    """Seven seeds of a task that stacks five make blocks of five and two."""
-    plan = build_plan(Request(tasks=("train",), methods=("base",), stages=("evaluate",)), registry)
-    assert sorted(case.replicates for case in plan.cases) == [(0, 1, 2, 3, 4), (5, 6)]
-
-
 def test_a_left_out_baseline_is_added_and_marked(registry):
     """Ratios need it."""
     plan = build_plan(Request(methods=("good",), tasks=("sample",)), registry)
@@ -179,42 +107,12 @@ def test_keys_do_not_depend_on_order_or_labels(registry):
     assert set(one.by_key) == set(two.by_key)
 
 
-def test_a_key_holds_only_the_options_of_its_stage(registry):
-    """Asking for another precision reruns evaluation and leaves timing alone."""
-    one = build_plan(Request(methods=("base",), tasks=("sample",)), registry)
-    two = build_plan(Request(methods=("base",), tasks=("sample",), precision=0.01), registry)
-    shared = set(one.by_key) & set(two.by_key)
-    assert {one.by_key[key].stage for key in shared} == {"time"}
-    assert len(shared) == 2 * PROCESSES["quick"]
-
-
-def test_rigorous_timing_has_twice_the_processes_and_rounds(registry):
-    """Twice the suite's figures; a number of processes that the user gives stands; evaluation is not touched."""
-    request = {"methods": ("base",), "tasks": ("sample",)}
-    plain = build_plan(Request(**request), registry)
-    rigorous = build_plan(Request(**request, rigorous=True), registry)
-    timed = [case for case in rigorous.cases if case.stage == "time"]
-    assert len({case.replicates for case in timed}) == 2 * PROCESSES["quick"]
-    assert {case.options["rounds"] for case in timed} == {2 * ROUNDS["quick"]}
-    given = build_plan(Request(**request, rigorous=True, processes=3), registry)
-    assert len({case.replicates for case in given.cases if case.stage == "time"}) == 3
-    shared = set(plain.by_key) & set(rigorous.by_key)
-    assert shared == {case.key for case in plain.cases if case.stage == "evaluate"}
-
-
 def test_a_named_task_is_always_timed(registry):
     """Suites time a few tasks; a task that the user names is timed."""
     by_suite = build_plan(Request(families=("toy",)), registry)
     named = build_plan(Request(tasks=("train",)), registry)
     assert not any(case.stage == "time" and case.task.name == "train" for case in by_suite.cases)
     assert any(case.stage == "time" for case in named.cases)
-
-
-def test_deterministic_methods_and_work_are_told_to_the_worker(registry):
-    """The evaluate options carry what the lab needs to know."""
-    plan = build_plan(Request(methods=("exact",), tasks=("sample",), stages=("evaluate",)), registry)
-    options = next(case.options for case in plan.cases if case.method.name == "exact")
-    assert (options["deterministic"], options["work"], options["budget"]) == (True, "evaluations", 1000)
 
 
 def test_a_method_name_chooses_its_family(registry):
@@ -241,21 +139,6 @@ def test_requests_that_make_no_sense_are_usage_errors(registry, request_, error,
     """Each names what is wrong and, where it can, what was meant."""
     with pytest.raises(error, match=message):
         build_plan(Request(**request_), registry)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"suite": "huge"}, "--suite"),
-        ({"replicates": 0}, "--replicates"),
-        ({"budget": 1}, "at least 2 draws"),
-        ({"precision": 1.5}, "between 0 and 1"),
-    ],
-)
-def test_impossible_options_are_refused(options, message):
-    """Before any name is resolved."""
-    with pytest.raises(UsageError, match=message):
-        Request(**options)
 
 
 def test_a_method_of_a_package_that_is_missing_runs_in_no_suite(registry, monkeypatch):

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tuned import HOME, Inline, execute, registry, request, tunings
 
 from kexue_bench.api import Job, Outcome, Plan
 from kexue_bench.errors import UsageError
+from kexue_bench.plan.plan import build_plan
 from kexue_bench.run.engines import Delivery
 from kexue_bench.run.engines.local import LocalEngine
 from kexue_bench.run.runner import run
 from kexue_bench.store import codec
+from kexue_bench.store.results import RunWriter, load_run
 
 FINGERPRINT = "f0"
 
@@ -423,3 +426,59 @@ def test_a_real_group_loses_exactly_the_guilty(chaos, run_for_real):
     out = run_for_real(chaos.job(*cases), workers=2)
     assert [out[case.key].status for case in cases] == ["ok", "crashed", "ok", "crashed", "failed"]
     assert len({out[cases[i].key].measurements[0].series.group for i in (0, 2)}) == 1
+
+
+# -- tuning -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "status", "reason"), [("dies", "failed", "show"), ("shifted", "crashed", "show")])
+def test_without_a_choice_the_tuned_cases_end_as_their_tuning_did(tmp_path, name, status, reason):
+    """Whether every trial raised or the process died; the untuned rows are not touched."""
+    plan = build_plan(request(name, "plain"), registry())
+    finished = execute(plan, tmp_path, Inline(dies=frozenset({"shifted"})))
+    ends = {case.key: finished.outcomes[case.key] for case in plan.cases if case.method.name == name}
+    tuned = [ends[c.key] for c in plan.cases if c.key in ends and "tuned" in c.options]
+    assert tunings(finished)[name].status == status
+    assert {(o.status, o.phase) for o in tuned} == {(status, "tune")}
+    assert all(reason in o.reason for o in tuned)
+    assert {finished.outcomes[c.key].status for c in plan.cases if c.method.label == "plain (tuned)"} == {"ok"}
+
+
+def test_a_tuned_case_runs_after_its_tuning(tmp_path):
+    """Every tuning comes before the evaluations that use it."""
+    engine = Inline()
+    execute(build_plan(request("shifted", "plain", stages=("evaluate", "time")), registry()), tmp_path, engine)
+    for label in ("shifted (tuned)", "plain (tuned)"):
+        stages = [stage for stage, name in engine.seen if name == label]
+        assert stages[0] == "tune"
+        assert set(stages[1:]) == {"evaluate"}
+
+
+def test_a_resume_replays_a_tuning_and_feeds_its_choice(tmp_path):
+    """With the tuning known and the evaluations not, only the evaluations run, at the stored choice."""
+    plan = build_plan(request("shifted"), registry())
+    whole = execute(plan, tmp_path)
+    known = {c.key: whole.outcomes[c.key] for c in plan.cases if c.stage == "tune"}
+    engine = Inline()
+    again = execute(plan, tmp_path, engine, previous=known)
+    assert "tune" not in {stage for stage, _ in engine.seen}
+    assert {key: o.measurements for key, o in again.outcomes.items()} == {
+        key: o.measurements for key, o in whole.outcomes.items()
+    }
+
+
+def test_outcomes_do_not_depend_on_the_number_of_workers(tmp_path):
+    """One and two processes give the same rows and choices, bit for bit."""
+    plan = build_plan(request("shifted", "plain"), registry())
+    found = []
+    for workers in (1, 2):
+        with (
+            LocalEngine(workers=workers, isolation="worker", threads=1, preload=()) as engine,
+            RunWriter.create(tmp_path, name="toy", plan=plan, environment={}) as writer,
+        ):
+            run(plan, engine=engine, open_writer=lambda w=writer: w, sys_path=[str(HOME)])
+        found.append(
+            {k: (o.status, o.reason, o.measurements, o.chosen) for k, o in load_run(writer.path).outcomes.items()}
+        )
+    assert found[0] == found[1]
+    assert {ends[:2] for ends in found[0].values()} == {("ok", "")}

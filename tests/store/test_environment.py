@@ -222,3 +222,15 @@ def test_the_first_party_methods_are_found():
     assert len(found) < 12
     target = Instance(name=spec.name, target=spec.target)
     assert fingerprint(dataclasses.replace(case(), method=target, task=target))
+
+
+def test_the_code_of_a_reading_is_part_of_the_fingerprint(tmp_path, monkeypatch):
+    """Another line in its module: another fingerprint, so that a resume measures again."""
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "a_rule_for_tests.py"
+    file.write_text("class Rule:\n    level = 1\n")
+    mine = case(options={"readings": json.dumps({"mine": "a_rule_for_tests:Rule"})})
+    before = fingerprint(mine)
+    assert before != fingerprint(case())
+    file.write_text("class Rule:\n    level = 2\n")
+    assert fingerprint(mine) != before

@@ -1,0 +1,118 @@
+"""What the draws of an estimator say: values, intervals, flags, and the series that pairs them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from draws import all_draws, constant, gaussian, noise, one_bit, row
+
+from kexue_bench.lab import intervals
+from kexue_bench.lab.estimates import fold
+from kexue_bench.lab.moments import estimate
+from kexue_bench.lab.problems import Sampling
+
+
+def test_ledger_folds_into_equal_units():
+    """All looks fold into 64 units of equally many draws, the same as taking them directly."""
+    problem = gaussian()
+    found = estimate(problem, noise(), precision=None, budget=16 * 256)
+    error = np.square(all_draws(problem, noise(), 256) - 1).reshape(64, -1).mean(1)
+    assert fold(found.errors, found.looks) == pytest.approx(error, rel=1e-12)
+    assert found.units.errors == pytest.approx(error, rel=1e-12)
+    assert found.units.draws == 64
+
+
+def test_constant_square_is_degenerate_and_keeps_a_width():
+    """Two outcomes at equal distance from the truth: the mse has no spread, a flag, and an interval of rounding."""
+    problem, _ = one_bit(0.5)
+    found = estimate(problem, noise(dtype=torch.float32), precision=0.05, budget=10**6)
+    mse = row(found, "mse")
+    assert found.stop == "degenerate"
+    assert found.looks == 3
+    assert "degenerate" in mse.flags
+    assert mse.high - mse.low >= 8 * torch.finfo(torch.float32).eps * mse.value
+    assert mse.low <= (0.25 * (0.55**2 + 0.45**2)) ** 2 * 4 * 0.25 <= mse.high
+    assert "degenerate" not in row(found, "variance").flags
+
+
+def test_constant_draws_have_no_variance():
+    """A method that never varies has variance 0 exactly, flagged, wherever its mean is."""
+    found = estimate(constant(value=1 / 3, truth=1e3), noise(), precision=0.05, budget=10**4)
+    assert found.variance == 0
+    assert "degenerate" in row(found, "variance").flags
+    assert found.bias == pytest.approx(1e3 - 1 / 3, rel=1e-6)
+
+
+def test_loss_is_a_plain_mean_with_its_own_series():
+    """A further loss is averaged over the same draws, by numpy, and pairs by its own units."""
+    problem = gaussian(losses={"absolute": lambda g: (g - 1).abs()}, metrics=())
+    found = estimate(problem, noise(), precision=None, budget=16 * 128)
+    (measured,) = found.measurements(problem.metrics)
+    g = np.abs(all_draws(problem, noise(), 128) - 1)
+    assert measured.metric == "absolute"
+    assert measured.value == pytest.approx(g.mean(), rel=1e-12)
+    units = intervals.mean(g.reshape(64, -1).mean(1))
+    assert (measured.low, measured.high) == pytest.approx((units.low, units.high), rel=1e-10)
+    assert len(measured.series.values) == 96
+
+
+@pytest.mark.parametrize("metric", ["estimate", "relative-bias", "cosine", "kurtosis"])
+def test_metric_that_does_not_exist_here_is_an_error(metric):
+    """No estimate of a vector, nothing relative to zero, and no unknown name."""
+    found = estimate(gaussian(truth=0.0, dimension=2), noise(), precision=None, budget=1000)
+    with pytest.raises(ValueError, match=r"scalar truth|not zero|unknown metric"):
+        found.measurements((metric,))
+
+
+def test_relative_bias_is_bias_over_the_length_of_the_truth():
+    """Value and ends are those of the bias divided by |truth|."""
+    found = estimate(gaussian(mean=2.0, truth=1.5, dimension=4), noise(), precision=None, budget=1000)
+    bias, relative = row(found, "bias"), row(found, "relative-bias")
+    expected = [end / 3 for end in (bias.value, bias.low, bias.high)]
+    assert [relative.value, relative.low, relative.high] == pytest.approx(expected, rel=1e-12)
+
+
+def test_bias_without_a_low_end_is_flagged_as_a_bound():
+    """An unbiased estimator gets `<= x`; a clear bias an interval on both sides."""
+    unbiased = row(estimate(gaussian(), noise(), precision=None, budget=1024), "bias")
+    biased = row(estimate(gaussian(mean=1.5), noise(), precision=None, budget=1024), "bias")
+    assert (unbiased.low, unbiased.flags) == (0, {"bound"})
+    assert 0 < biased.low < 0.5 < biased.high
+    assert not biased.flags
+
+
+def test_rounding_of_a_float32_method_is_no_bias():
+    """A method that is exact up to the rounding of its dtype has a bound, not a bias."""
+    found = estimate(constant(value=0.1, truth=0.1), noise(), precision=None, budget=1000)
+    assert 0 < found.bias < 2e-9
+    assert "bound" in row(found, "bias").flags
+
+
+def test_heavy_tail_is_flagged():
+    """Squares of a Cauchy have no mean: one draw carries the sum. Those of a normal are not flagged."""
+    heavy = Sampling(
+        draw=lambda s, n: torch.tan(torch.pi * (s.uniform(n) - 0.5)),
+        truth=torch.tensor(0.0),
+        batch=64,
+        metrics=("mse", "variance"),
+    )
+    for problem, flagged in ((heavy, True), (gaussian(batch=64), False)):
+        found = estimate(problem, noise(), precision=None, budget=4096)
+        assert [("heavy-tail" in row(found, m).flags) for m in ("mse", "variance")] == [flagged, flagged]
+
+
+@pytest.mark.statistical
+def test_estimates_cover_the_closed_form():
+    """One bit by REINFORCE at theta = .3, 200 seeds, stopped at 5 %: mse, variance, estimate and bias are covered.
+
+    95 % intervals are missed by 22 of 200 or more with probability 6e-4; four metrics, so a false alarm in 400.
+    """
+    problem, mse = one_bit(0.3)
+    expected = {"mse": mse, "variance": mse, "estimate": float(problem.truth), "bias": 0.0}
+    hits = dict.fromkeys(expected, 0)
+    for seed in range(200):
+        found = estimate(problem, noise(seed, torch.float32), precision=0.05, budget=10**5)
+        for m in found.measurements(expected):
+            hits[m.metric] += m.low <= expected[m.metric] <= m.high
+    assert min(hits.values()) > 178
