@@ -13,6 +13,55 @@ PLUGINS = Path(__file__).parents[1] / "plugins"
 HERE = ("--isolation", "none", "--format", "json")
 
 
+PLUGIN = """
+from dataclasses import dataclass
+import torch
+from kexue_bench import FamilySpec, MethodSpec, TaskSpec, hookimpl
+from kexue_bench.lab import Sampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean:
+    def draw(self, noise, n):
+        return noise.normal(n)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zero:
+    def problem(self, method, ctx):
+        return Sampling(draw=method.draw, truth=torch.zeros(()), batch=32)
+
+
+@hookimpl
+def kexue_specs():
+    return [
+        FamilySpec(
+            name="third", title="t", summary="s", contract="c", precision_metric="mse", baseline="mean",
+            headline=("mse",),
+        ),
+        MethodSpec(name="mean", family="third", target="MODULE:Mean", summary="s"),
+        TaskSpec(
+            name="zero", family="third", target="MODULE:Zero", summary="s", version=1, kind=KIND,
+            suites={"quick": ("zero",)},
+        ),
+    ]
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """Write a plugin whose sampling task declares this kind and no budgets; its path."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(kind):
+        # Each its own name: a process loads a module once.
+        path = tmp_path / f"third_{kind}.py"
+        path.write_text(PLUGIN.replace("KIND", repr(kind)).replace("MODULE", path.stem))
+        return str(path)
+
+    return write
+
+
 def mutants():
     """What each mutant breaks, from the plugin itself."""
     return loaded("mutants").BREAKS
@@ -144,3 +193,23 @@ def test_the_table_says_what_failed_and_what_chance_there_was(verify):
     assert out.index("st-unbiased") < out.index("rloo")
     assert "at most 0.04%" in out
     assert "17 claims = 1 FAIL + 16 PASS" in out
+
+
+def test_a_third_partys_sampling_task_without_budgets_runs_and_is_verified(cli, plugin):
+    """It is measured and keeps every promise; today's words were `an estimation needs a precision or a budget`."""
+    where = ("-p", plugin("sampling"), "--family", "third", "--isolation", "case")
+    result = cli("compare", "third", "-p", plugin("sampling"), "--stage", "evaluate", "--format", "json")
+    assert result.code == 0, result.err
+    assert {row["status"] for row in result.rows} == {"ok"}
+    verified = cli("verify", *where, "--format", "json")
+    assert verified.code == 0, verified.err
+    assert {row["verdict"] for row in verified.rows} == {"PASS"}
+
+
+@pytest.mark.parametrize("kind", ["trained", "subject", "record"])
+def test_a_class_that_lacks_the_functions_of_its_kind_ends_the_run(cli, plugin, kind):
+    """Exit code 2 before anything is measured, with what is missing and the kind that fits."""
+    result = cli("compare", "third", "-p", plugin(kind), "--stage", "evaluate")
+    assert result.code == 2
+    assert f"zero: a task of kind {kind!r} must have" in result.err
+    assert "declare kind='sampling'" in result.err
