@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from disks import FAULTS, Faulty
 
+from kexue_bench import files
 from kexue_bench.files import OS_FILES, Files, reason_of, write_all, write_atomic
 
 
@@ -90,3 +91,23 @@ def test_a_reason_is_what_the_system_says():
     """Without number and path; an error of our own has its text."""
     assert reason_of(OSError(errno.ENOSPC, "No space left on device", "/some/path")) == "No space left on device"
     assert reason_of(OSError("the disk took no bytes")) == "the disk took no bytes"
+
+
+def test_a_disk_without_locks_says_so(tmp_path, monkeypatch):
+    """Some file systems refuse them, some systems have none: the run goes on without, and is told."""
+    fd = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    try:
+        monkeypatch.setattr(files, "fcntl", None)
+        assert not OS_FILES.lock(fd)
+
+        class Refusing:
+            LOCK_EX = LOCK_NB = 0
+
+            @staticmethod
+            def flock(fd, how):
+                raise OSError(errno.ENOLCK, "no locks")
+
+        monkeypatch.setattr(files, "fcntl", Refusing)
+        assert not OS_FILES.lock(fd)
+    finally:
+        os.close(fd)

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import stored
 from stored import BASE, RIVAL, SOURCE, TOY, Book, figure, method
+from tabled import TASK, cell, row
 
 from kexue_bench.analysis import comparison as analysis
-from kexue_bench.analysis.published import figures, resolve
+from kexue_bench.analysis.published import Figure, figures, reproductions, resolve
 from kexue_bench.api import FamilySpec, Instance, MethodSpec, PublishedSpec, TaskSpec
 from kexue_bench.catalog.plugins import PluginRecord
 from kexue_bench.catalog.registry import Registry
@@ -140,3 +143,40 @@ def test_a_bad_figure_costs_only_itself():
     assert [item.spec.name for item in found] == ["one"]
     assert len(notes) == 1
     assert "toys/two" in notes[0]
+
+
+def test_a_figure_against_a_method_that_has_no_row_is_not_measured():
+    """Half of a ratio is no ratio, and a rival without this column is none either."""
+    item = only(read(figure(against=method("disarm"))))
+    assert (item.value, item.verdict) == (None, "not measured")
+    book = Book(baseline=BASE)
+    book.sampled(TOY, RIVAL, [1.0, 1.1])
+    book.outcome(book.case(TOY, BASE), status="crashed", phase="evaluate", reason="SIGSEGV")
+    item = only(read(figure(against=BASE), of=book.run()))
+    assert (item.value, item.verdict) == (None, "not measured")
+
+
+def test_on_a_linear_scale_a_figure_of_two_methods_is_a_difference():
+    """1 - 3 = -2 with intervals of +-0.1 and +-0.2: between -2.3 and -1.7."""
+    rows = (row("a", cell("gap", 1.0, 0.9, 1.1)), row("b", cell("gap", 3.0, 2.8, 3.2)))
+    known = Figure(
+        spec=replace(figure().spec, metric="gap", low=-3.0, high=-1.0),
+        task=TASK, method=rows[0].method, against=rows[1].method,
+    )  # fmt: skip
+    (item,) = reproductions([known], ("gradients", TASK), rows, lambda _: "linear")
+    assert (item.value, item.low, item.high) == pytest.approx((-2.0, -2.3, -1.7))
+    assert item.verdict == "reproduced"
+
+
+def test_a_ratio_to_what_may_be_zero_is_not_measured():
+    """An interval that holds 0 has no quotient."""
+    rows = (row("a", cell("gap", 1.0, 0.9, 1.1)), row("b", cell("gap", 0.1, 0.0, 0.2)))
+    known = Figure(spec=replace(figure().spec, metric="gap"), task=TASK, method=rows[0].method, against=rows[1].method)
+    (item,) = reproductions([known], ("gradients", TASK), rows, lambda _: "log")
+    assert item.verdict == "not measured"
+
+
+def test_a_figure_without_a_task_is_refused():
+    """It would belong to every task."""
+    with pytest.raises(UsageError, match="needs a task and a method"):
+        resolve(spec(task=""), registry())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -225,3 +226,29 @@ def test_a_contrast_turns_round_with_its_sides():
     there, back = contrast(a, b), contrast(b, a)
     assert there.value == pytest.approx(math.log(1 / 3))
     assert (back.value, back.se) == pytest.approx((-there.value, there.se))
+
+
+def test_replicates_are_compared_only_where_both_have_the_same():
+    """Seeds 1, 2, 3 against 2, 3, 4 share two, but not the luck of the others."""
+    one = collect([entry(float(v), replicate=v) for v in (1, 2, 3)], LOSS, frozenset())
+    other = collect([entry(float(v), replicate=v) for v in (2, 3, 4)], LOSS, frozenset())
+    assert contrast(one, replace(one, value=3.0)).paired
+    assert contrast(one, other) is None
+
+
+def test_on_the_log_scale_replicates_are_compared_by_ratios():
+    """A factor of two at every seed is a factor of two without spread; a replicate that is 0 has no logarithm."""
+    log = replace(LOSS, scale="log")
+
+    def of(*values):
+        return collect([entry(v, replicate=i) for i, v in enumerate(values)], log, frozenset())
+
+    found = contrast(of(2.0, 4.0, 8.0), of(1.0, 2.0, 4.0))
+    assert (found.value, found.se) == (pytest.approx(math.log(2)), pytest.approx(0.0, abs=1e-12))
+    assert contrast(of(0.0, 4.0, 8.0), of(1.0, 2.0, 4.0)) is None
+
+
+def test_a_value_without_an_interval_is_compared_with_nothing():
+    """Its error is unknown; an exact value needs none."""
+    assert contrast(units(1.0, None, None), units(2.0, 1.9, 2.1)) is None
+    assert contrast(units(1.0, None, None, exact=True), units(2.0, 1.9, 2.1)) is not None

@@ -8,7 +8,7 @@ import pytest
 
 from kexue_bench import FamilySpec, MethodSpec, MetricSpec
 from kexue_bench.catalog import plugins
-from kexue_bench.catalog.plugins import Hooks, load_plugins
+from kexue_bench.catalog.plugins import Hooks, import_module_or_file, load_plugins
 from kexue_bench.errors import PluginError, UsageError
 
 GOOD = """
@@ -147,3 +147,42 @@ def test_an_observer_that_raises_costs_only_its_answer(installed):
     hooks = Hooks(load_plugins())
     assert hooks.call("kexue_skip", case=None) == [("fine", "no GPU")]
     assert hooks.errors == ["plugin bad: kexue_skip failed: RuntimeError: boom"]
+
+
+def test_a_file_is_one_module_however_often_it_is_asked_for(tmp_path, monkeypatch):
+    """Desk and workers mean the same class by `my_plugin:Half`; the file runs once."""
+    (tmp_path / "counted_plugin.py").write_text("runs = []\nruns.append(1)\n")
+    monkeypatch.chdir(tmp_path)
+    first = import_module_or_file("counted_plugin.py")
+    first.runs.append(2)
+    assert import_module_or_file(str(tmp_path / "counted_plugin.py")) is first
+    assert first.runs == [1, 2]
+    monkeypatch.delitem(sys.modules, "counted_plugin")
+
+
+def test_a_file_cannot_take_the_name_of_a_module(tmp_path):
+    """`json.py` would become `json` for every importer."""
+    import json
+
+    (tmp_path / "json.py").write_text("")
+    with pytest.raises(ImportError, match="rename the file"):
+        import_module_or_file(str(tmp_path / "json.py"))
+    assert sys.modules["json"] is json
+
+
+def test_a_file_that_fails_leaves_no_half_module(tmp_path):
+    """The next attempt runs it again, and says again why it fails."""
+    (tmp_path / "failing_plugin.py").write_text("x = 1\nraise KeyError('why')\n")
+    for _ in range(2):
+        with pytest.raises(KeyError, match="why"):
+            import_module_or_file(str(tmp_path / "failing_plugin.py"))
+        assert "failing_plugin" not in sys.modules
+    with pytest.raises(ModuleNotFoundError):
+        import_module_or_file(str(tmp_path / "missing_plugin.py"))
+
+
+def test_only_plugins_that_have_a_hook_are_asked(installed):
+    """Every answer comes with the name of its plugin."""
+    source = "from kexue_bench import hookimpl\n@hookimpl\ndef kexue_skip(case): return 'not here'"
+    installed(silent="", speaks=source)
+    assert Hooks(load_plugins()).call("kexue_skip", case=None) == [("speaks", "not here")]

@@ -2,7 +2,17 @@
 
 import pytest
 
-from kexue_bench.api import ClaimSpec, FamilySpec, MethodSpec, MetricSpec, PublishedSpec, ReadingSpec, TaskSpec
+from kexue_bench.api import (
+    ClaimSpec,
+    CommandSpec,
+    FamilySpec,
+    MethodSpec,
+    MetricSpec,
+    PublishedSpec,
+    ReadingSpec,
+    ReporterSpec,
+    TaskSpec,
+)
 from kexue_bench.catalog.plugins import REGISTRATION, PluginRecord
 from kexue_bench.catalog.registry import Registry
 from kexue_bench.errors import UnknownNameError
@@ -226,3 +236,21 @@ def test_one_name_may_be_checked_of_draws_and_of_trainings():
     assert registry.claim("toy", "calm", "subject", "training").target == "m:training"
     assert registry.claim("toy", "calm", "subject") is None
     assert registry.claim("toy", "unbiased", "training") is None
+
+
+def test_reporters_and_verbs_are_kept_with_their_plugin():
+    """The first of a name stands, as for every spec."""
+    loud, verb = (
+        cls(name=name, target="a:b", summary="") for cls, name in ((ReporterSpec, "loud"), (CommandSpec, "x"))
+    )
+    registry = Registry([plugin("one", reporters=[loud], commands=[verb]), plugin("two", reporters=[loud])])
+    assert registry.reporters == {"loud": loud}
+    assert registry.commands == {"x": verb}
+    assert "duplicate" in registry.problems["two"][0]
+
+
+def test_aliases_are_listed_by_family():
+    """`list` shows them beside the name they stand for."""
+    registry = Registry([plugin("one", families=[family(), family("g")], methods=[method(aliases=("em", "me"))])])
+    assert registry.aliases_of("f") == {"em": "m", "me": "m"}
+    assert registry.aliases_of("g") == {}

@@ -94,8 +94,13 @@ def test_a_table_without_published_figures_has_no_lines():
 def test_narrow_terminals_lose_the_metric_first():
     """Then the accepted range, then the printed figure; method, ours and verdict stay."""
     found = table(published=(item(0.25, 0.24, 0.26),))
-    heads = [beside(found, width, str)[1].plain.split() for width in (100, 64, 52, 30)]
-    assert [len(head) for head in heads] == sorted([len(head) for head in heads], reverse=True)
-    assert heads[0] == ["published", "metric", "there", "accepted", "here"]
-    assert all({"published", "here"} <= set(head) for head in heads)
-    assert "metric" not in heads[-1]
+    seen = []
+    for width in range(100, 20, -1):
+        head = beside(found, width, str)[1].plain.split()
+        seen += [head] if head not in seen else []
+    assert seen == [
+        ["published", "metric", "there", "accepted", "here"],
+        ["published", "there", "accepted", "here"],
+        ["published", "there", "here"],
+        ["published", "here"],
+    ]

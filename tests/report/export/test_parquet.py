@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 from written import row, write_rows
+
+from kexue_bench.errors import UsageError
+from kexue_bench.report.export.parquet import render_parquet
 
 
 def test_parquet_keeps_types_and_numbers(tmp_path):
@@ -28,3 +33,27 @@ def test_parquet_holds_structures_as_json(tmp_path):
     columns = pq.read_table(tmp_path / "t.parquet").to_pydict()
     assert columns["value"] == [1.0, 0.5]
     assert json.loads(columns["task_params"][0]) == {"bits": 200, "t": 0.45}
+
+
+@pytest.mark.parametrize(
+    ("cells", "stored"),
+    [
+        ([1, 0.5], [1.0, 0.5]),
+        ([1, None], [1, None]),
+        ([1, "a", None], ["1", "a", None]),
+        ([True, "a"], ["true", "a"]),
+        ([{"b": 1, "a": 2}, None], ['{"a":2,"b":1}', None]),
+    ],
+    ids=repr,
+)
+def test_a_column_has_one_type(cells, stored, tmp_path):
+    """Whole numbers beside fractions are floats, anything beside a text is text, and what is missing stays missing."""
+    write_rows([{"x": cell} for cell in cells], "parquet", tmp_path / "t.parquet")
+    assert pq.read_table(tmp_path / "t.parquet").column("x").to_pylist() == stored
+
+
+def test_without_pyarrow_the_error_says_what_to_install(monkeypatch):
+    """It is read by other tools, so not every installation can write it."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match="pip install pandas pyarrow"):
+        render_parquet([{"x": 1}])
