@@ -1,4 +1,4 @@
-"""List methods, tasks, families, metrics, published figures or runs."""
+"""List methods, tasks, families, metrics, published figures, runs or statuses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..api import MethodSpec, TaskSpec
+from ..api import STATUSES, MethodSpec, TaskSpec
 from ..catalog.fields import Field, fields_of
 from ..catalog.registry import Registry
 from ..catalog.selectors import text
@@ -21,7 +21,7 @@ from . import options
 NAMES = 2
 EVERY = "every"
 """Stands for the family of what the core has for all of them."""
-KINDS = ("methods", "tasks", "families", "metrics", "published", "runs")
+KINDS = ("methods", "tasks", "families", "metrics", "published", "runs", "statuses")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +41,9 @@ def execute(args: argparse.Namespace) -> int:
             empty=f"no run in {args.output}",
         )
         return 0
+    if args.kind == "statuses":
+        _print(("status", "a result", "run again by --resume", "what it means"), _statuses())
+        return 0
     registry, _ = options.load(args)
     if args.family:
         registry.family(args.family)
@@ -56,6 +59,10 @@ def execute(args: argparse.Namespace) -> int:
     }[args.kind]
     _print(headings, [row for row in rows if not args.family or row[0] in {args.family, EVERY}])
     return 0
+
+
+def _statuses() -> list[tuple[str, ...]]:
+    return [(name, "yes" if ending.result else "no", ending.again, ending.meaning) for name, ending in STATUSES.items()]
 
 
 def _methods(registry: Registry) -> list[tuple[str, ...]]:

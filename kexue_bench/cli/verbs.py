@@ -9,7 +9,7 @@ VERBS = {
     "report": "print the tables of a stored run",
     "export": "write a run as csv, json, md, latex or parquet",
     "plot": "draw bias against variance, error against budget, or training against exact",
-    "list": "list methods, tasks, families, metrics or runs",
+    "list": "list methods, tasks, families, metrics, runs or statuses",
     "show": "everything about one method, task, family or case",
     "plugins": "every plugin found, and why a broken one is broken",
     "doctor": "check this machine: overhead, noise floor, false alarms among equals",

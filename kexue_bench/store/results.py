@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
-from ..api import Case, Outcome, Plan
+from ..api import STATUSES, Case, Outcome, Plan
 from ..errors import ResultsError, UnknownNameError, UsageError
 from ..files import OS_FILES, Files, reason_of
 from . import codec, journal
@@ -212,7 +212,11 @@ def load_run(ref: str | Path, root: Path = DEFAULT_ROOT) -> Run:
 def schema(name: str) -> Mapping[str, object]:
     """The JSON Schema of `run` (run.json), `outcome` (one line of the journal) or `rows` (`--format json`)."""
     file = resources.files("kexue_bench.store").joinpath("schemas", f"{name}.schema.json")
-    return json.loads(file.read_text(encoding="utf-8"))
+    found = json.loads(file.read_text(encoding="utf-8"))
+    if name == "outcome":
+        # Statuses are written down once, in their table.
+        found["$defs"]["outcome"]["properties"]["status"]["enum"] = list(STATUSES)
+    return found
 
 
 @contextmanager

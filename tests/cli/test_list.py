@@ -2,6 +2,7 @@
 
 import pytest
 
+from kexue_bench.api import STATUSES
 from kexue_bench.catalog.plugins import load_plugins
 from kexue_bench.catalog.registry import Registry
 
@@ -38,3 +39,10 @@ def test_a_declared_method_is_listed_with_its_defaults(halves):
     assert "k=7" in halves("list", "methods", "halves")
     assert "kind=" not in halves("list", "methods", "halves")
     assert "1 families, 1 methods, 1 tasks" in " ".join(halves("plugins").split())
+
+
+def test_every_status_is_listed_with_its_meaning(cli):
+    """The table that the code asks is the one that is printed; no plugin is needed for it."""
+    lines = cli("list", "statuses").out.splitlines()
+    assert [line.split()[0] for line in lines[1:] if not line.startswith(" ")] == list(STATUSES)
+    assert any("on request" in line and "time limit" in line for line in lines)
