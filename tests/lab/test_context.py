@@ -156,3 +156,20 @@ def test_a_reading_that_cannot_be_built_is_named(target):
     ctx = Context(replace(CASE, options={"readings": json.dumps({"odd": target})}))
     with pytest.raises(ImportError, match=f"the reading 'odd' cannot be built from '{target}'"):
         _ = ctx.readings
+
+
+def test_again_is_the_same_context_before_anything_was_drawn():
+    """The same streams once more, of the same fork; nothing counted or recorded; other replicates where asked for."""
+    ctx = Context(CASE).fork("look", 1)
+    ctx.task = object()
+    first = words(ctx.noise("noise"))
+    ctx.record("error", 1.0)
+    ctx.counter.add(evaluations=1)
+    twin = ctx.again()
+    assert torch.equal(words(twin.noise("noise")), first)
+    assert (twin.measurements, twin.counter.units, twin.task) == ((), {}, ctx.task)
+    assert twin.replicates == (3, 4, 5)
+    other = ctx.again(replicates=(4,))
+    assert other.replicates == (4,)
+    assert torch.equal(words(other.noise("noise")), words(ctx.again(replicates=(4, 5)).noise("noise")))
+    assert not torch.equal(words(ctx.again(replicates=(4,)).noise("noise")), first)

@@ -6,7 +6,7 @@ from sklearn import datasets
 
 from kexue_bench.errors import UnknownNameError
 from kexue_bench.lab.context import Context
-from kexue_bench.lab.data import NAMES, load
+from kexue_bench.lab.data import NAMES, load, loaded
 
 # Published sizes: UCI repository entries of the four sets.
 SHAPES = {"digits": (1797, 64, 10), "breast_cancer": (569, 30, 2), "wine": (178, 13, 3), "iris": (150, 4, 3)}
@@ -38,3 +38,9 @@ def test_unknown_data_set_names_the_nearest():
     """A misspelt name is answered with the likely one."""
     with pytest.raises(UnknownNameError, match="did you mean digits"):
         load("digit")
+
+
+def test_what_was_loaded_is_told():
+    """The shared tensors themselves, each once, so that one who writes to them can be found."""
+    inputs = load("wine")["inputs"]
+    assert sum(tensor is inputs for tensor in loaded()) == 1

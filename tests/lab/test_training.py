@@ -509,3 +509,14 @@ def test_a_training_without_a_whole_finite_start_ends_at_once():
     assert (trained.steps, trained.curve, dict(trained.final)) == (0, (), {})
     assert trained.diverged is not None
     assert trained.diverged.step == 0
+
+
+def test_the_last_loss_is_that_of_the_last_step():
+    """Without penalties and off the graph; None before the first step."""
+    training = quadratic(torch.ones(3))
+    assert training.last_loss is None
+    training.step()
+    first = training.last_loss
+    assert not first.requires_grad
+    training.step()
+    assert float(training.last_loss.sum()) < float(first.sum())
