@@ -137,6 +137,7 @@ def _task_lines(spec: TaskSpec) -> list[str]:
     return [
         f"kind: {spec.kind}   version: {spec.version}   dtype: {spec.dtype}",
         *([f"offers: {', '.join(sorted(spec.offers))}"] if spec.offers else []),
+        *(f"task.{name} = {expression}" for name, expression in spec.facts.items()),
         *(f"skipped where {rule.when}: {rule.because}" for rule in spec.unless),
         *(f"{suite}: {', '.join(selectors)}" for suite, selectors in spec.suites.items()),
         "",

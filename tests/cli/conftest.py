@@ -62,7 +62,7 @@ class Half:
     kind: str
     k: int = 1
 
-@task("toy", "a toy", version=2, kind="record", offers="bits")
+@task("toy", "a toy", version=2, kind="record", offers="bits", facts={"rows": "n ** 2"})
 @dataclass(frozen=True, kw_only=True)
 class Toy:
     n: int = 3

@@ -22,7 +22,7 @@ def test_show_says_everything_once(halves):
         "needs a task where: task.n > 1\nskipped where k > 9: slow\nreference: arXiv:1\n"
     )
     out = halves("show", "toy")
-    assert "kind: record   version: 2   dtype: float32\noffers: bits\n" in out
+    assert "kind: record   version: 2   dtype: float32\noffers: bits\ntask.rows = n ** 2\n" in out
 
 
 def test_args_are_shown_as_parameters_only(halves):
