@@ -1,6 +1,6 @@
-"""Run methods on tasks, then print what is known about each, with its uncertainty; or read stored runs.
+"""Run methods on tasks and print the results with their uncertainty, or read stored runs.
 
-WHAT is families to run (all of them by default), or stored runs to read (`0003`, `latest`, `latest~1`, a path).
+WHAT names families to run (all by default), or stored runs to read (`0003`, `latest`, `latest~1`, a path).
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
     """How results are printed: shared with `report`."""
-    reading = parser.add_argument_group("how to read it")
+    reading = parser.add_argument_group("how to read the results")
     options.add_format_options(reading, formats.COMPARED)
     reading.add_argument(
         "--columns",
         default="",
         metavar="A,B",
-        help="metrics to show, in this order; family/A is one of that family's tables only",
+        help="metrics to show, in this order; family/A applies to the tables of that family only",
     )
     reading.add_argument(
-        "--sort", default="", metavar="METRIC", help="metric that orders the rows and says which is best"
+        "--sort", default="", metavar="METRIC", help="metric that orders the rows and decides which method is best"
     )
     reading.add_argument(
         "--margin",
         type=options.share,
         default=0.05,
         metavar="P",
-        help="ratios within 1 + P, either way, are equivalent (5%%)",
+        help="ratios between 1/(1+P) and 1+P are equivalent (5%%)",
     )
     reading.add_argument(
-        "--alpha", type=options.share, default=0.05, metavar="P", help="level of the tests of one table together (5%%)"
+        "--alpha", type=options.share, default=0.05, metavar="P", help="joint level of the tests in one table (5%%)"
     )
     reading.add_argument(
         "--correction",
         choices=get_args(Correction),
         default="holm",
-        help="for the number of tests: family-wise, false discoveries, or none (holm)",
+        help="for multiple tests: family-wise error rate, false discovery rate, or none (holm)",
     )
 
 

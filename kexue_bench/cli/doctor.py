@@ -1,7 +1,7 @@
-"""Check this machine and the harness on it, by the same engine, timing groups and statistics as any run.
+"""Check this machine and the harness on it, with the same engine, timing groups and statistics as any run.
 
-Identical methods must not be told apart, work done twice must cost 2.00 times as much, a method that does nothing and
-one that knows the answer must be measured as what they are. Nothing is stored. Exit code 1 when a check fails.
+Identical methods must not be distinguished, work done twice must cost 2.00 times as much, and a method that does
+nothing and one that knows the answer must be measured as such. Nothing is stored. Exit code 1 when a check fails.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=options.share,
         default=PRECISION["quick"],
         metavar="P",
-        help=f"relative half-width that you want to measure ({PRECISION['quick']:.0%})".replace("%", "%%"),
+        help=f"relative half-width that you want to reach ({PRECISION['quick']:.0%})".replace("%", "%%"),
     )
     parser.add_argument("--processes", type=int, default=7, metavar="N", help="processes of the timing group (7)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (0)")
@@ -59,9 +59,9 @@ def _rows(checks: Sequence[diagnosis.Check]) -> list[dict[str, object]]:
 
 
 def _view(checks: Sequence[diagnosis.Check]) -> Group:
-    """The checks, and what to do where one failed."""
+    """The checks, and what to do about those that failed."""
     advice = [Text(f"! {check.name}: {check.advice}") for check in checks if check.ok is False]
-    return Group(_grid(checks), Text(), *(advice or [Text("all is as it should be")]))
+    return Group(_grid(checks), Text(), *(advice or [Text("all checks passed")]))
 
 
 def _grid(checks: Sequence[diagnosis.Check]) -> Grid:

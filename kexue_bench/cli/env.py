@@ -1,4 +1,4 @@
-"""Print the machine and the versions, as every run records them."""
+"""Print the machine and the versions, as recorded in every run."""
 
 from __future__ import annotations
 

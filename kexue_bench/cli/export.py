@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--what",
         default="comparison",
         choices=WHAT,
-        help="one row a method and metric, each measurement, or published figures",
+        help="one row for each method and metric, every measurement, or published figures",
     )
     options.add_format_options(parser, formats.COMPARED, default="csv")
     options.add_results_option(parser)

@@ -1,4 +1,4 @@
-"""Verbs that plugins add by `kexue_commands`: modules with `configure` and `execute`, like those of the core."""
+"""Verbs that plugins add with `kexue_commands`: modules with `configure` and `execute`, like those of the core."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import options
 
 
 def registered(arguments: Sequence[str]) -> Registry:
-    """What the installed plugins and those of `-p` register, whatever else the arguments hold."""
+    """What the installed plugins and those of `-p` register; other arguments are ignored."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     options.add_plugin_options(parser)
     found, _ = parser.parse_known_args(arguments)
@@ -28,7 +28,7 @@ def plugin_verb(verb: str, arguments: Sequence[str], core: Iterable[str]) -> Mod
     """The module of a plugin's verb.
 
     Raises:
-        UnknownNameError: neither the core nor a plugin knows the verb.
+        UnknownNameError: neither the core nor a plugin has the verb.
         PluginError: its module cannot be imported, or lacks one of the two functions.
     """
     registry = registered(arguments)

@@ -20,7 +20,7 @@ from . import options
 
 NAMES = 2
 EVERY = "every"
-"""Stands for the family of what the core has for all of them."""
+"""Stands for the family of the core's metrics, which all families share."""
 KINDS = ("methods", "tasks", "families", "metrics", "published", "runs", "statuses")
 
 
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print one row each."""
+    """Print one row for each."""
     if args.kind == "runs":
         _print(
             ("run", "outcomes", "when"),
@@ -55,7 +55,7 @@ def execute(args: argparse.Namespace) -> int:
         "tasks": ("family", "task", "parameters", "what it is"),
         "families": ("family", "baseline", "methods", "tasks", "what it is"),
         "metrics": ("family", "metric", "unit", "better", "what it is"),
-        "published": ("family", "figure", "method", "published", "where it was printed"),
+        "published": ("family", "figure", "method", "published", "source"),
     }[args.kind]
     _print(headings, [row for row in rows if not args.family or row[0] in {args.family, EVERY}])
     return 0
@@ -106,7 +106,7 @@ def _published(registry: Registry) -> list[tuple[str, ...]]:
 
 
 def parameters(spec: MethodSpec | TaskSpec) -> str:
-    """`n=2, baseline=none` for a method or task; what is wrong where it cannot be read."""
+    """`n=2, baseline=none` for a method or task, or why it cannot be read."""
     try:
         return ", ".join(_parameter(field) for field in fields_of(spec))
     except PluginError as error:
@@ -132,7 +132,7 @@ def _print(headings: tuple[str, ...], rows: list[tuple[str, ...]], *, empty: str
         return
     table = Table(box=None, pad_edge=False)
     for index, heading in enumerate(headings):
-        # Names are for copying, so they keep to one line.
+        # Names are copied, so they stay on one line.
         table.add_column(heading, overflow="fold", no_wrap=index < NAMES)
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))

@@ -12,8 +12,8 @@ from ..errors import KexueError
 from .verbs import VERBS
 
 EXIT_CODES = """exit codes:
-  0 ok   1 negative verdict (where asked)   2 usage   3 incomplete: a case failed or timed out
-  4 the results folder cannot be written, read or belongs to another run   130/143 stopped by a signal"""
+  0 ok   1 a claim or check failed (verify, doctor)   2 usage error   3 incomplete: a case failed or timed out
+  4 the results folder cannot be written or read, or belongs to another run   130/143 stopped by a signal"""
 
 EXAMPLES = """examples:
   kexue-bench compare                                      every family, about two minutes on two cores
@@ -31,11 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         from ..report.text import visible
 
-        # An error quotes names of plugins, files and stored runs, which are strangers' texts.
+        # An error quotes names of plugins, files and stored runs, which are third-party texts.
         print(f"kexue-bench: {visible(str(error), keep_newlines=True)}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output went away (`| head`): what was asked for is done, and nobody is left to tell.
+        # The reader of our output has gone (`| head`): the work is done, and there is no one to report to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -74,12 +74,12 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _resume_latest(argument: str) -> str:
-    """A bare `--resume` means the latest run; argparse would take the next word, which may be a family, for RUN."""
+    """A bare `--resume` means the latest run; argparse would read the next word, possibly a family, as RUN."""
     return "--resume=latest" if argument == "--resume" else argument
 
 
 def _plugin_verbs(arguments: Sequence[str]) -> dict[str, str]:
-    """The verbs of plugins, where `-p` asks for some: without it, help reads no plugin and starts at once."""
+    """The verbs of plugins, if `-p` asks for some; without it, help reads no plugin and starts at once."""
     if not arguments:
         return {}
     from .extra import registered
@@ -92,6 +92,6 @@ def _help(more: Mapping[str, str]) -> str:
     return (
         "usage: kexue-bench VERB ...\n\n"
         "Benchmarks of estimators, regularizers and losses against exact truth, each number with its uncertainty.\n\n"
-        f"verbs:\n{verbs}\n\n`kexue-bench VERB --help` lists the options of a verb, `kexue-bench plugins` the verbs "
-        f"that plugins add.\n\n{EXAMPLES}\n\n{EXIT_CODES}"
+        f"verbs:\n{verbs}\n\n`kexue-bench VERB --help` lists the options of a verb; `kexue-bench plugins` lists the "
+        f"verbs that plugins add.\n\n{EXAMPLES}\n\n{EXIT_CODES}"
     )

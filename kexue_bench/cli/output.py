@@ -1,4 +1,4 @@
-"""Print a comparison in the format that was asked for."""
+"""Print a comparison in the requested format."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..store.results import Run
 
 
 def check_reading_options(args: argparse.Namespace, registry: Registry) -> ReadOptions:
-    """How a parsed command line reads runs; called before a run, so that a typing error does not cost one.
+    """How a parsed command line reads runs; checked before a run, so that a typo does not cost one.
 
     Raises:
-        UsageError: the format is unknown, or a margin or a level makes no sense.
+        UsageError: the format is unknown, or a margin or level is out of range.
         UnknownNameError: a metric is unknown.
     """
     formats.choose(args.format, formats.COMPARED, registry.reporters, to=args.to)
@@ -34,10 +34,10 @@ def check_reading_options(args: argparse.Namespace, registry: Registry) -> ReadO
 
 
 def comparison_of(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> Comparison:
-    """Read the runs statistically; what a reader must know of them goes to the standard error.
+    """Read the runs statistically; notes on them go to standard error.
 
     Raises:
-        UsageError: the format is unknown, or an option makes no sense.
+        UsageError: the format is unknown, or an option is invalid.
     """
     tabulation = tabulate(runs, registry, check_reading_options(args, registry))
     for note in tabulation.notes:
@@ -46,10 +46,10 @@ def comparison_of(runs: Sequence[Run], registry: Registry, args: argparse.Namesp
 
 
 def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> None:
-    """Read the runs and write them in the format that was asked for.
+    """Read the runs and write them in the requested format.
 
     Raises:
-        UsageError: the format is unknown, or an option makes no sense.
+        UsageError: the format is unknown, or an option is invalid.
     """
     found = comparison_of(runs, registry, args)
     form = formats.choose(args.format, formats.COMPARED, registry.reporters, to=args.to)

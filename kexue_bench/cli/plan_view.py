@@ -1,4 +1,4 @@
-"""What `--dry-run` prints: how many cases each task has in each stage, and what will not run."""
+"""What `--dry-run` prints: the number of cases of each task in each stage, and those that will not run."""
 
 from __future__ import annotations
 

@@ -21,24 +21,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", default="latest", metavar="RUN", help="stored run (latest)")
     parser.add_argument("--kind", choices=plots.KINDS, required=True, help="what to draw")
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="FILE.svg, .pdf or .png")
-    parser.add_argument("-t", "--task", action="append", default=[], metavar="GLOB", help="only these tasks, by label")
-    parser.add_argument("-m", "--method", action="append", default=[], metavar="GLOB", help="only these methods")
     parser.add_argument(
-        "--budget", type=float, default=1000.0, metavar="N", help="work that the variance is shown at (1000)"
+        "-t", "--task", action="append", default=[], metavar="GLOB", help="draw only these tasks, by label"
+    )
+    parser.add_argument("-m", "--method", action="append", default=[], metavar="GLOB", help="draw only these methods")
+    parser.add_argument(
+        "--budget", type=float, default=1000.0, metavar="N", help="units of work at which the variance is shown (1000)"
     )
     parser.add_argument("--against", default="exact", metavar="LABEL", help="reference of a training path (exact)")
     parser.add_argument(
         "--over",
         default="",
         metavar="COST",
-        help="axis of a curve: time, or a cost of a step such as flops or family/flops (steps)",
+        help="x axis of a curve: time, or the cost of a step such as flops or family/flops (steps)",
     )
     options.add_results_option(parser)
     options.add_plugin_options(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Read, draw, and say where the picture is."""
+    """Read, draw, and print where the picture is."""
     plots.library()
     registry, _ = options.load(args)
     run = load_run(args.run, args.output)
@@ -108,7 +110,7 @@ def _curve(run: Run, tables: list[Table], registry: Registry, args: argparse.Nam
         task = registry.tasks.get((table.family, table.task.name))
         cost = costs.get(table.family) or costs.get("")
         if args.over:
-            # Only a step has a price: other points are what the task varied.
+            # Only a step has a cost; other points are what the task varied.
             steps = task is None or task.points == "steps"
             found = curves.priced(found, table, cost.name) if steps and cost is not None else ()
         kept = [c for c in found if c.reference or _wanted(c.label, args.method)]
@@ -139,4 +141,4 @@ def _wanted(label: str, globs: list[str]) -> bool:
 
 
 def _nothing(what: str) -> UsageError:
-    return UsageError("there is nothing to draw", got=f"no table of this run holds {what}")
+    return UsageError("there is nothing to draw", got=f"no table of this run has {what}")

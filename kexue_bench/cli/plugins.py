@@ -1,4 +1,4 @@
-"""Every plugin found: what it registered, where it comes from, and why a broken one is broken."""
+"""List every plugin found: what it registered, where it comes from, and why it could not be loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print one row a plugin; always succeeds, since a broken plugin is what this verb is for."""
+    """Print one row for each plugin; always succeeds, because this verb is there to show broken plugins."""
     registry = Registry(load_plugins(args.plugin))
     table = Table(box=None, pad_edge=False)
     for heading in ("plugin", "status", "from", "registers", "reason"):

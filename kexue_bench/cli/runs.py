@@ -1,4 +1,4 @@
-"""What the verbs that run share: the plan and the run of a command line, and what is said and returned at its end."""
+"""Shared by the verbs that run cases: the plan and the run of a command line, its final lines and its exit code."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from . import options
 from .story import failures
 
 INCOMPLETE = 3
-STOPPING = "kexue-bench: stopping; running cases have {:g} s; Ctrl-C again ends at once"
+STOPPING = "kexue-bench: stopping; running cases have {:g} s to finish; press Ctrl-C again to stop at once"
 
 
 def plan_only(args: argparse.Namespace, families: Sequence[str], registry: Registry, hooks: Hooks) -> Plan:
-    """The plan of a command line, nothing run."""
+    """The plan of a command line, without running it."""
     return plan_of(options.request_of(args, families), registry, hooks, case=args.case)
 
 
 def run_request(args: argparse.Namespace, families: Sequence[str], registry: Registry, hooks: Hooks) -> Session:
-    """Run and store what a command line asks for; a signal ends it with a report of what there is."""
+    """Run and store what a command line asks for; after a signal the finished cases are still reported."""
     return run_session(
         options.request_of(args, families),
         options.run_options_of(args),
@@ -37,7 +37,7 @@ def run_request(args: argparse.Namespace, families: Sequence[str], registry: Reg
 
 
 def exit_code(finished: Session) -> int:
-    """128 plus the signal that stopped the run (130 for SIGINT), or else what the outcomes say."""
+    """128 plus the signal that stopped the run (130 for SIGINT), or the exit code of its outcomes."""
     return 128 + finished.signal if finished.signal else exit_code_of(finished.run.outcomes)
 
 
@@ -47,7 +47,7 @@ def exit_code_of(outcomes: Mapping[str, Outcome]) -> int:
 
 
 def summary(run: Run) -> str:
-    """What ended badly, with its last lines, and the tally of all cases."""
+    """The cases that failed, with their last lines, and the tally of all cases."""
     return "\n".join([*failures(run), tally(run)])
 
 

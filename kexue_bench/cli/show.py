@@ -1,8 +1,9 @@
-"""Everything about one method, task, family or metric, or the whole story of one case of a stored run."""
+"""Show everything about one method, task, family or metric, or about one case of a stored run."""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import doctest
 import itertools
 import re
@@ -25,7 +26,9 @@ from .story import story
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `show`."""
     parser.add_argument("name", help="a method, task, family or metric; or the key of a case")
-    parser.add_argument("--run", default="", metavar="RUN", help="run that a case key belongs to (newest that has it)")
+    parser.add_argument(
+        "--run", default="", metavar="RUN", help="run that the case belongs to (the newest that has it)"
+    )
     options.add_results_option(parser)
     options.add_plugin_options(parser)
 
@@ -47,8 +50,7 @@ def execute(args: argparse.Namespace) -> int:
         raise registry.unknown("name", args.name, known)
     console = Console(highlight=False)
     for section in sections:
-        # A command is copied whole, and a traceback is read as it was written.
-        # Unwrapped: a snippet or a command broken at the width of a terminal cannot be pasted.
+        # Unwrapped, because a snippet or a command broken at the terminal's width cannot be pasted.
         console.print(Text(visible(section, keep_newlines=True)), soft_wrap=True)
     return 0
 
@@ -92,7 +94,7 @@ def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> 
 
 
 def split_example(docstring: str) -> tuple[str, str]:
-    """A docstring without its `Examples:` section, and that section as a script: outputs stand as comments."""
+    """A docstring without its `Examples:` section, and that section as a script with outputs as comments."""
     prose, section = _split(docstring, "Examples")
     lines: list[str] = []
     for example in doctest.DocTestParser().get_examples(section):
@@ -118,8 +120,8 @@ def _method_lines(spec: MethodSpec, example: str) -> list[str]:
         *([f"aliases: {', '.join(spec.aliases)}"] if spec.aliases else []),
         *([f"claims: {', '.join(claims)}"] if claims else []),
         *([f"needs a task that offers: {', '.join(sorted(spec.needs))}"] if spec.needs else []),
-        *([f"needs a task where: {spec.when}"] if spec.when else []),
-        *(f"skipped where {rule.when}: {rule.because}" for rule in spec.unless),
+        *([f"runs only if: {spec.when}"] if spec.when else []),
+        *(f"skipped if {rule.when}: {rule.because}" for rule in spec.unless),
         *([f"needs the package {spec.requires}: {spec.install or 'install it yourself'}"] if spec.requires else []),
         *([f"cost of a call: {spec.cost}"] if spec.cost else []),
         *(f"knob of --tune: {knob.field} in {', '.join(f'{value:g}' for value in knob.grid)}" for knob in spec.knobs),
@@ -127,10 +129,16 @@ def _method_lines(spec: MethodSpec, example: str) -> list[str]:
         "",
         f"compare it:  kexue-bench compare {spec.family} -m {spec.name}",
         "use it:",
-        f"  from {home} import {name}",
+        *([] if _imports(example, name) else [f"  from {home} import {name}"]),
         *(f"  {line}" for line in example.splitlines()),
         "",
     ]
+
+
+def _imports(example: str, name: str) -> bool:
+    """Whether an example already imports the name."""
+    imports = (node for node in ast.walk(ast.parse(example)) if isinstance(node, ast.ImportFrom))
+    return any(alias.name == name for node in imports for alias in node.names)
 
 
 def _task_lines(spec: TaskSpec) -> list[str]:
@@ -138,7 +146,7 @@ def _task_lines(spec: TaskSpec) -> list[str]:
         f"kind: {spec.kind}   version: {spec.version}   dtype: {spec.dtype}",
         *([f"offers: {', '.join(sorted(spec.offers))}"] if spec.offers else []),
         *(f"task.{name} = {expression}" for name, expression in spec.facts.items()),
-        *(f"skipped where {rule.when}: {rule.because}" for rule in spec.unless),
+        *(f"skipped if {rule.when}: {rule.because}" for rule in spec.unless),
         *(f"{suite}: {', '.join(selectors)}" for suite, selectors in spec.suites.items()),
         "",
     ]
@@ -167,8 +175,8 @@ def _families(registry: Registry, name: str) -> list[str]:
 
 
 def _metrics(registry: Registry, family: str, name: str) -> list[str]:
-    """Every metric of that name: the core's, which all families share, or one of each family that has it."""
-    better = {"lower": "lower is better", "higher": "higher is better", "target": "has a true value"}
+    """Every metric of that name: the core's, which all families share, or one for each family that has it."""
+    better = {"lower": "lower is better", "higher": "higher is better", "target": "neither direction is better"}
     return [
         f"metric {f'{owner}/' if owner else ''}{spec.name}: {spec.summary}\n\n"
         f"unit: {spec.unit or 'none'}   {better[spec.direction]}   {spec.scale} scale\n"
@@ -178,7 +186,7 @@ def _metrics(registry: Registry, family: str, name: str) -> list[str]:
 
 
 def _case(args: argparse.Namespace, key: str) -> list[str]:
-    """The story of the cases whose key starts with `key`, in the run that was named or the newest that has one."""
+    """The cases whose key starts with `key`, in the named run or the newest that has one."""
     refs = [args.run] if args.run else [info.path for info in reversed(list_runs(args.output))]
     for ref in refs or ["latest"]:
         run = load_run(ref, args.output)
@@ -186,4 +194,4 @@ def _case(args: argparse.Namespace, key: str) -> list[str]:
         if found:
             return [story(run, case) for case in found]
     where = f"the run {args.run!r}" if args.run else f"the folder {str(args.output)!r}"
-    raise UsageError(f"{where} holds no case whose key starts with {key!r}", do="see `kexue-bench list runs`")
+    raise UsageError(f"{where} has no case whose key starts with {key!r}", do="see `kexue-bench list runs`")

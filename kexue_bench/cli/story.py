@@ -1,6 +1,6 @@
-"""The whole story of one case of a stored run, and the command that runs just this case again.
+"""Everything about one case of a stored run, and the command that reruns just this case.
 
-Everything here may come from a stranger's folder, so each field is made visible by itself: none can forge a line.
+The folder may come from a third party, so each field is escaped separately and none can forge a line.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ _DROPPED_WITH_VALUE = frozenset({"--case", "--resume"})
 
 
 def story(run: Run, case: Case) -> str:
-    """Everything that is known about a case: what it is, how it ended, what it printed, every attempt, every number."""
+    """Everything about a case: what it is, how it ended, what it printed, every attempt and every number."""
     outcome = run.outcomes.get(case.key)
     lines = [
         f"case {case.key} of {visible(run.path.name)}",
         f"  {visible(case.family)}/{visible(case.task.label)}   {visible(case.method.label)}   {_stage(case)}",
         f"  {visible(case.device)}, {case.threads} thread(s), {visible(case.dtype)}, seed {case.seed}",
     ]
-    lines += _ending(run, outcome) if outcome else ["  no outcome: it had not finished when the run ended"]
+    lines += _ending(run, outcome) if outcome else ["  no outcome: the run ended before this case did"]
     lines += [f"  note: {visible(note)}" for note in run.notes]
     command = rerun_command(run, case)
-    lines += ["", f"run just this:  {visible(command)}"] if command else []
+    lines += ["", f"rerun this case:  {visible(command)}"] if command else []
     return "\n".join([*lines, ""])
 
 
 def failures(run: Run) -> list[str]:
-    """For each case that did not end well: where, why, the last lines it left, and how to see the rest."""
+    """For each case that failed: where, why, the last lines of its trace, and how to see the rest."""
     bad = [o for o in run.outcomes.values() if not STATUSES[o.status].result]
     lines: list[str] = []
     for outcome in bad[:SHOWN]:
@@ -49,14 +49,14 @@ def failures(run: Run) -> list[str]:
         lines += [f"  | {visible(line)}" for line in last]
         lines.append(f"  kexue-bench show {outcome.key}")
     if len(bad) > SHOWN:
-        lines.append(f"and {len(bad) - SHOWN} more; `kexue-bench report` shows them all")
+        lines.append(f"and {len(bad) - SHOWN} more; `kexue-bench report` shows all of them")
     return lines
 
 
 def rerun_command(run: Run, case: Case) -> str:
-    """The command of the run, narrowed to one case; empty where the run was not made by a command.
+    """The command of the run, narrowed to one case; empty if the run was not made by a command.
 
-    It says what the first command said, whatever options that had, so that the plan holds the case under the same key.
+    It keeps every option of that command, so that the plan has the case under the same key.
     """
     if len(run.command) < 2 or run.command[1] not in RERUN:
         return ""
@@ -64,7 +64,7 @@ def rerun_command(run: Run, case: Case) -> str:
 
 
 def _kept(words: Sequence[str]) -> Iterator[str]:
-    """The words of a command without what decides how much of the plan runs."""
+    """The words of a command without the options that decide how much of the plan runs."""
     waiting = iter(words)
     for word in waiting:
         name, equals, _ = word.partition("=")
@@ -92,9 +92,9 @@ def _ending(run: Run, outcome: Outcome) -> list[str]:
     lines = [f"  {outcome.status}{where}{stop}   {outcome.seconds:.2f} s   attempt {outcome.attempt}"]
     lines += [f"  {visible(outcome.reason)}"] if outcome.reason else []
     leaks = ", ".join(outcome.state_leak)
-    lines += [f"  left changed, and was put back: {visible(leaks)}"] if leaks else []
+    lines += [f"  process settings that it changed (restored): {visible(leaks)}"] if leaks else []
     lines += [
-        f"  attempt {other.attempt} was {other.status}: {visible(other.reason)}"
+        f"  attempt {other.attempt}: {other.status}: {visible(other.reason)}"
         for other in run.ledger
         if other.key == outcome.key and other.attempt != outcome.attempt
     ]
@@ -106,5 +106,5 @@ def _ending(run: Run, outcome: Outcome) -> list[str]:
         replicate = f" replicate {m.replicate}" if m.replicate is not None else ""
         number = f"{m.value!r:<24} [{m.low!r}, {m.high!r}]  n={m.n}"
         lines.append(visible(f"  {m.metric:<16} {number} {m.unit} {' '.join(sorted(m.flags))}{labels}{replicate}"))
-    lines += [f"  {visible(name)} lies in details/{visible(digest)}.json" for name, digest in outcome.details.items()]
+    lines += [f"  {visible(name)}: details/{visible(digest)}.json" for name, digest in outcome.details.items()]
     return lines

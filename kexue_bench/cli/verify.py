@@ -1,8 +1,8 @@
-"""Test every claim that methods make, and those that all must keep, against exact truth: PASS, FAIL or UNDECIDED.
+"""Test the claims of each method, and the promises that all methods share, against exact truth.
 
-A FAIL is a test that an honest method fails once in ten thousand claims. A PASS is a test that would have caught, with
-90 % power, any violation that matters. Everything else is UNDECIDED. Exit code 1 when a claim fails, 2 when
-there is nothing to check, 3 when a check did not end.
+FAIL: the test rejects the claim at level 1e-4. PASS: it does not, and it would have detected any violation that matters
+with 90 % power. UNDECIDED: neither. Exit code 1 when a claim fails, 2 when there is nothing to check, 3 when a check
+did not finish.
 """
 
 from __future__ import annotations

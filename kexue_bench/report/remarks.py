@@ -1,4 +1,4 @@
-"""What stands under a table: what the run could have found, the A/A control, and what limits the figures above."""
+"""The notes under a table: smallest detectable effects, the A/A control, and what limits the figures above."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .cells import effect_size, has_spread
 from .text import visible
 
 _ENDLESS = 1000
-"""Gains of pairing beyond this only say that two methods are functions of each other."""
+"""A larger gain of pairing only says that two methods are functions of each other."""
 _SIGNS = frozenset({"exact", "bound", "degenerate", "heavy-tail", "diverged", "partial", "preempted", "launch-bound"})
-"""Flags of the core, which the table shows by other means."""
+"""Flags of the core, which the table shows in other ways."""
 
 
 def remarks(table: Table, tabulation: Tabulation, *, dropped: Sequence[str], width: int) -> list[str]:
@@ -23,11 +23,13 @@ def remarks(table: Table, tabulation: Tabulation, *, dropped: Sequence[str], wid
         dropped: headings of the columns that did not fit.
         width: columns of the terminal, for the remark on what did not fit.
     """
-    power = " ".join(_power(table, tabulation))
+    power = "; ".join(_power(table, tabulation))
     out = [power] if power else []
     marks = {
-        "budget ended before the asked precision": [row.label for row in table.rows if "budget" in row.stops],
-        "equal for every draw, known up to rounding": [row.label for row in table.rows if "degenerate" in row.stops],
+        "budget exhausted before the requested precision": [row.label for row in table.rows if "budget" in row.stops],
+        "same value in every draw, known up to rounding": [
+            row.label for row in table.rows if "degenerate" in row.stops
+        ],
         **{
             flag: [row.label for row in table.rows if flag in _own_flags(row)]
             for flag in sorted(frozenset().union(*map(_own_flags, table.rows)))
@@ -43,7 +45,7 @@ def remarks(table: Table, tabulation: Tabulation, *, dropped: Sequence[str], wid
         out += [_tuning(row)] if row.chosen else []
         out += [f"x {visible(row.label)}: not comparable, {row.incomparable}"] if row.incomparable else []
     if not table.baseline:
-        out.append("no ratios: the baseline has no row here")
+        out.append("no ratios: the table has no baseline row")
     if dropped:
         out.append(f"not shown at {width} columns: {', '.join(dropped)}")
     return out
@@ -55,30 +57,30 @@ def legend(tabulation: Tabulation) -> str:
     alpha, margin = numbers.percent(tabulation.alpha), numbers.percent(tabulation.margin)
     rule = f"{corrections[tabulation.correction]}, alpha {alpha}, margin {margin}"
     return (
-        f"★ best, or not shown to be worse than the best; = exact; same letter: not told apart ({rule}). "
+        f"★ best, or not shown to be worse than the best; = exact; same letter: not distinguished ({rule}). "
         "±: 95 % interval; ×: paired ratio to the baseline (time: ? undecided, = equivalent); "
         "<: not distinguishable from 0."
     )
 
 
 def _power(table: Table, tabulation: Tabulation) -> Iterator[str]:
-    """Smallest effects, the control of the clock, what pairing brought."""
+    """Smallest detectable effects, the A/A control, and the gain of pairing."""
     found = [
         _smallest(table, tabulation, key) for key in dict.fromkeys((table.primary, "time")) if key in table.detectable
     ]
     if found:
-        yield f"would have found with 90 %: {', '.join(found)}  ({table.tests} tests)."
+        yield f"smallest detectable effect (90 % power): {', '.join(found)}  ({table.tests} tests)"
     if control := table.control:
         ends = numbers.bracket(control.ratio, control.low, control.high)
         ratio = numbers.factor(control.ratio, control.low, control.high, digits=4)
-        yield f"A/A control: time {ratio} {ends} over {control.n} processes."
+        yield f"A/A control: time {ratio} {ends} over {control.n} processes"
     elif table.timed and table.baseline:
-        yield "A/A control: missing, so no method is called faster or slower."
+        yield "A/A control: missing, so no method is called faster or slower"
     paired = [cell for row in table.rows if (cell := row.cells.get(table.primary)) is not None and has_spread(cell)]
     gains = [cell.effect.gain for cell in paired if cell.effect is not None]
     if gains and max(gains) >= 2:
         most = f"up to {numbers.factor(max(gains))}" if max(gains) < _ENDLESS else f"over ×{_ENDLESS}"
-        yield f"pairing: {most} fewer draws for one precision."
+        yield f"pairing: {most} fewer draws for the same precision"
 
 
 def _smallest(table: Table, tabulation: Tabulation, key: str) -> str:
@@ -95,14 +97,14 @@ def _smallest(table: Table, tabulation: Tabulation, key: str) -> str:
 
 
 def _own_flags(row: Row) -> frozenset[str]:
-    """Remarks that a task made on its measurements and that no sign of the table stands for."""
+    """Flags that a task set on its measurements and that no sign of the table stands for."""
     return frozenset().union(*(cell.flags for cell in row.cells.values())) - _SIGNS
 
 
 def _tuning(row: Row) -> str:
-    """What tuning chose, and where a better value may lie outside of what was tried."""
+    """What tuning chose, and which choices lie at the edge of the values tried."""
     found = [
-        f"{visible(key)}={text(value)}" + (" (edge of what was tried)" if key in row.edges else "")
+        f"{visible(key)}={text(value)}" + (" (edge of the values tried)" if key in row.edges else "")
         for key, value in row.chosen.items()
     ]
     return f"{visible(row.label)}: {', '.join(found)}, best of {row.trials} trials"

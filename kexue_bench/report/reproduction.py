@@ -17,8 +17,9 @@ def beside(table: Table, width: int, sign: Callable[[str], str]) -> list[Text]:
     """Lines of one table's published figures; empty where it has none.
 
     Args:
-        width: columns of the terminal; the metric, the accepted range and the printed figure give way in this order.
-        sign: makes foreign text safe for the encoding at hand.
+        width: columns of the terminal; if they do not suffice, the metric, the accepted range and the published value
+            are left out, in this order.
+        sign: makes foreign text safe for the output's encoding.
     """
     items = table.published
     if not items:
@@ -30,12 +31,12 @@ def beside(table: Table, width: int, sign: Callable[[str], str]) -> list[Text]:
             indent="  ",
         ),
         _column("metric", [sign(item.spec.metric) for item in items]),
-        _column("there", [clip(sign(there(item)), max(width // 4, 12), sign("…")) for item in items], align="r"),
+        _column("paper", [clip(sign(there(item)), max(width // 4, 12), sign("…")) for item in items], align="r"),
         _column("accepted", [sign(accepted(item)) for item in items]),
-        _column("here", [sign(here(item)) for item in items], align="r"),
+        _column("ours", [sign(here(item)) for item in items], align="r"),
         _column("", [item.verdict for item in items], styles=[STYLES.get(item.verdict, "yellow") for item in items]),
     ]
-    for header in ("metric", "accepted", "there"):
+    for header in ("metric", "accepted", "paper"):
         if total_width(columns) > width:
             columns = [column for column in columns if column.header != header]
     out = [Text(), line([column.heading() for column in columns])]
@@ -53,17 +54,17 @@ def _column(
 
 
 def subject(item: Reproduction) -> str:
-    """Whose figure it is."""
+    """The method, or the two methods, that the figure belongs to."""
     return item.label + (f" against {item.spec.against}" if item.spec.against else "")
 
 
 def there(item: Reproduction) -> str:
-    """What was printed."""
+    """The published value or statement."""
     return item.spec.statement if item.spec.value is None else f"{item.spec.value:g}"
 
 
 def accepted(item: Reproduction) -> str:
-    """The range that reproduces it."""
+    """The range that counts as reproduced."""
     low, high = item.spec.low, item.spec.high
     if low is None or high is None:
         return f"≥ {low:g}" if low is not None else f"≤ {high:g}" if high is not None else ""
@@ -71,7 +72,7 @@ def accepted(item: Reproduction) -> str:
 
 
 def here(item: Reproduction) -> str:
-    """Ours, with its spread."""
+    """Our value, with its spread."""
     if item.value is None or item.low is None or item.high is None:
         return "-"
     half = (item.high - item.low) / 2

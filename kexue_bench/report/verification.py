@@ -1,4 +1,4 @@
-"""What `verify` found, as a terminal report: what did not pass, every test with what it saw, and a matrix of claims."""
+"""What `verify` found, as a terminal report: failures, every test with its violation, and a matrix of claims."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _STYLES = {"PASS": "green", "UNDECIDED": "yellow"}
 _MARKS = {"PASS": "✓", "FAIL": "✗", "UNDECIDED": "?"}
 _ASCII = {"PASS": "+", "FAIL": "X", "UNDECIDED": "?"}
 _PROMISES: Mapping[Of, str] = {"draws": "general", "training": "training", "subject": "subject"}
-"""Headings of the columns of what all methods keep."""
+"""Headings of the columns of the promises that all methods share."""
 _PADDING = 3
-"""Columns of the terminal between two columns of the matrix, its rule's included."""
+"""Terminal columns between two columns of the matrix, its rule included."""
 _WIDE, _LONGEST = 110, 34
-"""From this width on verdicts are words and draws are shown; the longest method that is not cropped then."""
+"""From this width on, verdicts are words and draws are shown; the longest method name that is not cropped then."""
 
 
 class FindingsReport:
@@ -44,19 +44,19 @@ class FindingsReport:
         self._ellipsis = "…" if unicode else "..."
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lines, matrices, and the sums."""
+        """Lines, matrices and totals."""
         yield from self._lines(options.max_width)
         for family in dict.fromkeys(finding.case.family for finding in self._findings):
             yield from self._matrices(family, options.max_width)
         yield from self._sums()
 
     def _lines(self, width: int) -> Iterator[Text]:
-        """One line a group, cropped on the right: where it was seen comes last, what was seen never goes."""
+        """One line for each group, cropped on the right: the tasks come last, the violation is always shown."""
         groups = self._groups()
         if not groups:
             return
         wide = width >= _WIDE
-        heads = ["verdict" if wide else "", "method", "claim", "violation", "caught from", "draws", "where"]
+        heads = ["verdict" if wide else "", "method", "claim", "violation", "detectable", "draws", "task"]
         rows = []
         for group in groups:
             worst = max(group, key=_badness)
@@ -78,9 +78,9 @@ class FindingsReport:
         yield Text()
 
     def _groups(self) -> list[list[Finding]]:
-        """Findings that share a line: one verdict on one claim of one method, what did not pass first.
+        """Findings that share a line: one verdict on one claim of one method, failures first.
 
-        What did not end shares a line with what ended for the same reason.
+        Checks that did not finish share a line if they have the same reason.
         """
         grouped: dict[tuple[str, ...], list[Finding]] = {}
         for finding in self._findings:
@@ -93,9 +93,9 @@ class FindingsReport:
         return sorted(grouped.values(), key=lambda group: _rank(group[0].verdict))
 
     def _matrices(self, family: str, width: int) -> Iterator[Table | str]:
-        """Method by claim, over the tasks: how many passed, and how many of how many did not.
+        """Method by claim: the number of tasks with each verdict.
 
-        Claims that do not fit beside each other follow in a further matrix: a cropped name cannot be told from another.
+        Claims that do not fit side by side follow in another matrix, because cropped names would be ambiguous.
         """
         findings = [finding for finding in self._findings if finding.case.family == family]
         names = dict.fromkeys(_heading(finding.case) for finding in findings)
@@ -145,36 +145,36 @@ class FindingsReport:
         yield Text(f"{sum(counts.values())} claims = {parts or 'none'}")
         marks = self._marks
         yield Text(
-            f"{marks['PASS']} holds, {marks['FAIL']} fails, {marks['UNDECIDED']} undecided, ! did not end: on how many "
-            f"tasks ({'; '.join(self._promises())})",
+            f"{marks['PASS']} holds, {marks['FAIL']} fails, {marks['UNDECIDED']} undecided, ! did not finish; numbers "
+            f"count tasks ({'; '.join(self._promises())})",
             style="dim",
         )
         yield Text(
-            f"{tested} tests at {ALPHA:g} each: an honest method fails anywhere in this call with a chance of at most "
-            f"{tested * ALPHA:.2%}; the others are identities",
+            f"{tested} tests at level {ALPHA:g}: family-wise false-alarm rate <= {100 * tested * ALPHA:.2f} %; "
+            "the other claims are identities",
             style="dim",
         )
 
     def _promises(self) -> Iterator[str]:
-        """What each column of promises counts: `general: times 6 claims: finite, ...`."""
+        """What each column of promises counts: `general: tasks times 6 claims: finite, ...`."""
         seen = {finding.case.of for finding in self._findings if _promised(finding.case)} or {"draws"}
         for of, heading in _PROMISES.items():
             if of in seen:
-                yield f"{heading}: times {len(GENERAL[of])} claims: {', '.join(sorted(GENERAL[of]))}"
+                yield f"{heading}: tasks times {len(GENERAL[of])} claims: {', '.join(sorted(GENERAL[of]))}"
 
 
 def _promised(case: Case) -> bool:
-    """Whether the claim is one that all methods keep."""
+    """Whether the claim is a promise of all methods."""
     return case.claim in GENERAL[case.of]
 
 
 def _heading(case: Case) -> str:
-    """The column of a claim: promises share one for what they are checked of."""
+    """The column of a claim; promises of the same kind of object share one."""
     return _PROMISES[case.of] if _promised(case) else case.claim
 
 
 def _packed(widths: Mapping[str, int], room: int) -> list[list[str]]:
-    """Names in order, as many to a part as fit into `room`; at least one."""
+    """Names in order, split into parts that fit into `room`; each part has at least one."""
     parts: list[list[str]] = []
     left = -1
     for name, width in widths.items():
@@ -192,7 +192,7 @@ def _left_out(finding: Finding) -> bool:
 
 
 def _rank(verdict: str) -> int:
-    """Failures first, then what did not end, what is open, and what passed."""
+    """Failures first, then checks that did not finish, undecided claims, and claims that hold."""
     return {"FAIL": 0, "UNDECIDED": 2, "PASS": 3}.get(verdict, 1)
 
 
@@ -201,7 +201,7 @@ def _style(verdict: str) -> str:
 
 
 def _badness(finding: Finding) -> float:
-    """Order within a line: the worst violation, in units of what does not matter."""
+    """Order within a line: the size of the violation relative to the tolerance."""
     evidence = finding.evidence
     if evidence is None or evidence.value is None:
         return 0.0
@@ -209,7 +209,7 @@ def _badness(finding: Finding) -> float:
 
 
 def _where(group: Sequence[Finding], worst: Finding) -> str:
-    """Where it was worst, how many tasks more there are, and, where no test was made, what was seen."""
+    """The task with the worst violation, the number of further tasks and, if there was no test, its note."""
     tasks = [worst.case.task.label, *(finding.case.task.label for finding in group)]
     where, evidence = _and_more(list(dict.fromkeys(tasks))), worst.evidence
     if evidence is None:
@@ -222,7 +222,7 @@ def _and_more(names: Sequence[str]) -> str:
 
 
 def _seen(finding: Finding) -> tuple[str, str, str]:
-    """The violation with its interval, the smallest that would have been caught, and the draws."""
+    """The violation with its interval, the smallest detectable violation, and the number of draws."""
     evidence = finding.evidence
     if evidence is None or evidence.value is None or evidence.p is None:
         return "", "", ""
@@ -235,7 +235,7 @@ def _seen(finding: Finding) -> tuple[str, str, str]:
 
 
 def _joined(cells: Sequence[str], widths: Sequence[int], *, style: str = "", first: str = "") -> Text:
-    """Cells padded to their widths, or cropped with an ellipsis, two blanks apart; the last one fills empty cells."""
+    """Cells padded or cropped to their widths, two blanks apart; the last one also fills the empty cells before it."""
     cells, widths = list(cells), list(widths)
     while len(cells) > 1 and not cells[-2]:
         del cells[-2]
@@ -250,7 +250,7 @@ def _joined(cells: Sequence[str], widths: Sequence[int], *, style: str = "", fir
 
 
 def _broken(name: str) -> str:
-    """A heading on two lines where it is long."""
+    """A long heading, broken into two lines."""
     if len(name) <= 9:
         return name
     place = name.find("(") if "(" in name else name.find("-") + 1

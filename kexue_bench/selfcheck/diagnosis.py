@@ -1,4 +1,4 @@
-"""What `doctor` reads out of its runs: pure functions of stored runs and their comparison."""
+"""What `doctor` concludes from its runs: pure functions of stored runs and their comparison."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..report.numbers import percent, seconds
 from ..store.results import Run
 
 LEVEL = 0.05
-"""Of the tests whose false alarms are counted."""
+"""Level of the tests whose false alarms are counted."""
 SURE = 0.01
-"""A count that chance would give less often than this is a finding."""
+"""A count of false alarms that is less probable than this under the null hypothesis is a finding."""
 TWICE = 0.02
-"""Work done twice is measured as 2.00 within this share, beside its interval."""
+"""Relative tolerance for work done twice, beyond its interval."""
 CROWDED = 0.1
-"""From this share of pre-empted samples on, something else runs on this machine."""
+"""With this fraction of pre-empted samples or more, something else is running on this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +26,11 @@ class Check:
     """One line of the diagnosis.
 
     Args:
-        found: the figure, as text.
-        expected: what it ought to be, as text; empty where nothing is.
-        ok: whether it is; None where nothing is expected.
-        advice: what to do where it is not.
-        values: the same as plain numbers.
+        found: the measured value, as text.
+        expected: the expected value, as text; empty if there is none.
+        ok: whether the expectation is met; None if there is none.
+        advice: what to do if it is not met.
+        values: the measured values as plain numbers.
     """
 
     name: str
@@ -42,15 +42,15 @@ class Check:
 
 
 def overhead(run: Run, elapsed: float, *, where: str) -> Check:
-    """Seconds that a case costs beside its own work, from a run of cases that do nothing, one after the other.
+    """Seconds that a case costs in addition to its own work, from a run of cases that do nothing, in sequence.
 
     Args:
-        run: of cases of no cost.
-        elapsed: from the first outcome to the last, in seconds; start-up of the engine excluded.
+        run: a run of cases without work.
+        elapsed: seconds from the first outcome to the last; start-up of the engine excluded.
         where: how the cases were isolated.
     """
     each = elapsed / max(1, len(run.outcomes) - 1)
-    return Check(name=f"overhead, {where}", found=f"{seconds(each)} a case", values={"seconds": each})
+    return Check(name=f"overhead, {where}", found=f"{seconds(each)} per case", values={"seconds": each})
 
 
 def clock(table: Table) -> Check:
@@ -62,12 +62,12 @@ def clock(table: Table) -> Check:
         values={"seconds": step},
         expected="< 2 µs",
         ok=step < 2e-6,
-        advice="the clock steps in more than a thousandth of a sample: times of this machine are coarse",
+        advice="the clock step exceeds a thousandth of a sample: times on this machine are coarse",
     )
 
 
 def answers(table: Table) -> Iterator[Check]:
-    """Null and oracle: the answers that are known exactly."""
+    """Null and oracle: methods whose error is known exactly."""
     for name, truth in (("null", 1.0), ("oracle", 0.0)):
         mse = _row(table, name).cells["mse"].value
         yield Check(
@@ -76,7 +76,7 @@ def answers(table: Table) -> Iterator[Check]:
             values={"mse": mse},
             expected=f"{truth:g}",
             ok=mse == truth,
-            advice="what is known exactly is measured as something else: this is a defect of the harness",
+            advice="the measured error differs from the exact one: this is a defect of the harness",
         )
 
 
@@ -89,12 +89,12 @@ def twice(table: Table) -> Check:
         values={"ratio": value, "low": low, "high": high},
         expected="2.00",
         ok=low / (1 + TWICE) <= 2 <= high * (1 + TWICE),
-        advice="2.00 is outside its interval by more than 2 %: times of this machine cannot be trusted",
+        advice="2.00 is outside the interval by more than 2 %: times on this machine cannot be trusted",
     )
 
 
 def noise_floor(table: Table) -> Check:
-    """How far from 1 the interval of a ratio between equals reaches: a smaller difference cannot be seen here."""
+    """How far from 1 the interval of a ratio of identical methods reaches: smaller differences cannot be resolved."""
     ratios = [_ratio(cell) for cell in _identical(table, "time")]
     if table.control is not None:
         ratios.append((table.control.ratio, table.control.low, table.control.high))
@@ -102,7 +102,7 @@ def noise_floor(table: Table) -> Check:
     worst = max((value for value, _, _ in ratios), key=lambda value: abs(value - 1))
     return Check(
         name="noise floor of times",
-        found=f"{percent(floor)} (equals: ×{worst:.3f})",
+        found=f"{percent(floor)} (identical methods: ×{worst:.3f})",
         values={"floor": floor, "worst": worst},
     )
 
@@ -114,7 +114,7 @@ def null_call(table: Table) -> Check:
 
 
 def preempted(run: Run) -> Check:
-    """Share of samples during which the process lost its core."""
+    """Fraction of samples during which the process lost its core."""
     lost = total = crowded = 0
     for outcome in run.outcomes.values():
         for row in outcome.measurements:
@@ -131,12 +131,12 @@ def preempted(run: Run) -> Check:
         values={"share": share, "samples": total, "crowded": crowded},
         expected=f"< {percent(CROWDED)}",
         ok=share < CROWDED,
-        advice="something else is running here: intervals of times will be wide, and wait for a quiet machine",
+        advice="something else is running here, and intervals of times will be wide: wait for a quiet machine",
     )
 
 
 def false_positives(draws: Table, times: Table) -> Check:
-    """Identical methods that a test at 5 % told apart, and verdicts that a report would have printed."""
+    """Identical methods that a test at 5 % distinguishes, and verdicts that a report would have printed."""
     cells = [*_identical(draws, "mse"), *_identical(times, "time")]
     tests = [cell.effect for cell in cells if cell.effect is not None and cell.effect.p is not None]
     wrong = sum(effect.p is not None and effect.p < LEVEL for effect in tests)
@@ -145,35 +145,35 @@ def false_positives(draws: Table, times: Table) -> Check:
     chance = float(special.bdtrc(wrong - 1, n, LEVEL)) if wrong else 1.0
     high = float(special.betaincinv(wrong + 1, n - wrong, 0.975)) if wrong < n else 1.0
     return Check(
-        name="false alarms among equals",
+        name="false alarms (A/A)",
         found=f"{wrong} of {n} (≤ {percent(high)}), {verdicts} verdicts",
         values={"wrong": wrong, "tests": n, "verdicts": verdicts, "chance": chance},
         expected="≈ 5 %, 0 verdicts",
         ok=chance >= SURE and verdicts == 0,
-        advice="equal methods are told apart more often than the level allows: do not trust verdicts from here",
+        advice="identical methods are distinguished more often than the level allows: do not trust verdicts from here",
     )
 
 
 def asked_precision(precision: float, floor: Check) -> Check:
-    """Whether the machine can show what is asked for."""
+    """Whether the machine can resolve the requested precision."""
     limit = floor.values["floor"]
     return Check(
-        name="asked precision",
+        name="requested precision",
         found=percent(precision),
         values={"precision": precision},
         expected=f"≥ {percent(limit)}",
         ok=precision >= limit,
-        advice="a time ratio closer to 1 than the floor cannot be seen here: a quieter machine, or more --processes",
+        advice="a time ratio closer to 1 than the floor cannot be resolved: use a quieter machine or more --processes",
     )
 
 
 def verdict(checks: Sequence[Check]) -> bool:
-    """Whether nothing that was expected is missing."""
+    """Whether no check failed."""
     return all(check.ok is not False for check in checks)
 
 
 def _identical(table: Table, metric: str) -> list[Cell]:
-    """The cells of the methods that do what the baseline does."""
+    """The cells of the methods that are identical to the baseline."""
     rows = [row for row in table.rows if row.method.name == "spin" and row.method.params["times"] == 1]
     return [row.cells[metric] for row in rows if not row.is_baseline and row.cells[metric].effect is not None]
 

@@ -1,4 +1,4 @@
-"""The runs by which `doctor` checks a machine and the harness on it: the same engine and statistics as any run."""
+"""The runs with which `doctor` checks a machine and the harness on it: the same engine and statistics as any run."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from . import diagnosis
 
 PLUGIN, FAMILY = "kexue_bench.selfcheck.plugin", "selfcheck"
 FRESH, WARM = 8, 40
-"""Cases of no cost, in a process of their own and in one process."""
+"""Cases without work: in a process each, and in one process."""
 COPIES, TIMED = 20, 4
-"""Identical methods that are measured, and that are timed."""
+"""Number of identical methods that are measured, and that are timed."""
 
 
 def checks(*, precision: float, processes: int, seed: int) -> Iterator[diagnosis.Check]:
-    """Run everything and read it, one check after another; nothing is kept.
+    """Run and read one check after another; nothing is stored.
 
     Args:
-        precision: relative half-width that one wants to measure.
+        precision: requested relative half-width.
         processes: processes of the timing group.
         seed: seed of the draws.
     """
@@ -92,14 +92,14 @@ class _Stopwatch:
         return self._at[-1] - self._at[0] if self._at else 0.0
 
     def started(self, plan: Plan) -> None:
-        """Nothing yet."""
+        """Do nothing."""
 
     def finished(self, outcome: Outcome, case: Case) -> None:
-        """One more."""
+        """Note the time."""
         self._at.append(time.perf_counter())
 
     def done(self, path: str) -> None:
-        """Nothing more."""
+        """Do nothing."""
 
 
 def _run(plan: Plan, engine: Engine, root: Path) -> tuple[Run, float]:

@@ -1,4 +1,4 @@
-"""What `doctor` registers for itself. No entry point names it, so that no other verb meets it."""
+"""The plugin of `doctor`. It has no entry point, so that no other verb loads it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def kexue_families() -> list[FamilySpec]:
         FamilySpec(
             name=FAMILY,
             title="Self-check",
-            summary="Known work and known answers.",
+            summary="known work and known answers",
             contract=f"{_WORK}:Known",
             precision_metric="mse",
             baseline="spin",
@@ -27,17 +27,17 @@ def kexue_families() -> list[FamilySpec]:
 
 @hookimpl
 def kexue_methods() -> list[MethodSpec]:
-    """Identical methods that differ in nothing but a number, one that does nothing, and one that knows."""
+    """Identical methods that differ only in a number, one that does nothing, and one that knows the answer."""
     return [
         MethodSpec(
-            name="spin", family=FAMILY, target=f"{_WORK}:Spin", summary="Normal draws, and a fixed piece of work."
+            name="spin", family=FAMILY, target=f"{_WORK}:Spin", summary="normal draws, and a fixed piece of work"
         ),
-        MethodSpec(name="null", family=FAMILY, target=f"{_WORK}:Null", summary="Answers 0 and does no work."),
+        MethodSpec(name="null", family=FAMILY, target=f"{_WORK}:Null", summary="returns 0 and does no work"),
         MethodSpec(
             name="oracle",
             family=FAMILY,
             target=f"{_WORK}:Oracle",
-            summary="Knows the answer.",
+            summary="returns the exact answer",
             claims=(Claimed(name="deterministic"),),
         ),
     ]
@@ -51,7 +51,7 @@ def kexue_tasks() -> list[TaskSpec]:
             name="known",
             family=FAMILY,
             target=f"{_WORK}:Known",
-            summary="Estimate 1 from normal draws; what is timed is fixed work.",
+            summary="estimation of 1 from normal draws, with fixed work to time",
             version=1,
             kind="subject",
             suites={"quick": ("known",)},
@@ -61,7 +61,7 @@ def kexue_tasks() -> list[TaskSpec]:
             name="nothing",
             family=FAMILY,
             target=f"{_WORK}:Nothing",
-            summary="Record one number.",
+            summary="recording of one number",
             version=1,
             kind="record",
             suites={"quick": ("nothing",)},

@@ -22,28 +22,28 @@ _BLOCK = bytes(2**18)
 _BATCH = 64
 _TRUTH = 1.0
 _APART = 2**40
-"""Beyond the number of any batch: where the streams of identical methods lie."""
+"""Larger than the number of any batch: first stream of the identical methods."""
 
 
 class Method(Protocol):
     """Draws numbers whose mean should be 1, and does a piece of work."""
 
     def draw(self, noise: Noise, n: int) -> Tensor:
-        """N draws, `[n]`."""
+        """Return n draws, `[n]`."""
         ...
 
     def work(self) -> object:
-        """What is timed."""
+        """Do the work that is timed."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spin:
-    """Normal draws of mean and variance 1; its work is one hash of a fixed block, `times` over.
+    """Normal draws of mean and variance 1; its work is to hash a fixed block `times` times.
 
     Args:
         times: how often the work is done.
-        copy: tells identical methods apart: another stream of the same law, the same work.
+        copy: distinguishes identical methods: another stream of the same distribution, the same work.
     """
 
     times: int = 1
@@ -61,54 +61,54 @@ class Spin:
 
 @dataclass(frozen=True, kw_only=True)
 class Null:
-    """Answers 0, so that its mse is exactly 1."""
+    """Returns 0, so that its mse is exactly 1."""
 
     def draw(self, noise: Noise, n: int) -> Tensor:
         """See `Method.draw`."""
         return torch.zeros(n, dtype=noise.dtype, device=noise.device)
 
     def work(self) -> None:
-        """Nothing: what a call costs."""
+        """Do nothing: the cost of a call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Oracle:
-    """Answers with the truth."""
+    """Returns the truth."""
 
     def draw(self, noise: Noise, n: int) -> Tensor:
         """See `Method.draw`."""
         return torch.full((n,), _TRUTH, dtype=noise.dtype, device=noise.device)
 
     def work(self) -> None:
-        """Nothing either."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """The mean is 1: bias, variance and mse of what a method draws; and the time of its work."""
+    """Bias, variance and mse of a method's draws, whose mean should be 1, and the time of its work."""
 
     def subject(self, method: Method, ctx: Context) -> Method:
         """The method itself is measured."""
         return method
 
     def evaluate(self, method: Method, ctx: Context) -> None:
-        """Estimate, and record the step of the clock as this process sees it."""
+        """Estimate, and record the clock step in this process."""
         truth = torch.tensor(_TRUTH, dtype=torch.float64)
         found = ctx.estimate(Sampling(draw=method.draw, truth=truth, batch=_BATCH))
         ctx.add(found.measurements(("bias", "variance", "mse")))
         ctx.record("clock-step", _clock_step(), unit="s")
 
     def workload(self, method: Method, ctx: Context) -> Workload:
-        """The work alone, without draws."""
+        """The work, without draws."""
         return Workload(call=method.work)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nothing:
-    """Costs nothing.
+    """A case without work.
 
     Args:
-        index: tells cases apart.
+        index: distinguishes cases.
     """
 
     index: int = 0
@@ -118,11 +118,11 @@ class Nothing:
         ctx.record("score", float(self.index))
 
     def workload(self, method: Method, ctx: Context) -> Workload:
-        """The same nothing."""
+        """The method's work."""
         return Workload(call=method.work)
 
 
 def _clock_step() -> float:
-    """Smallest step between two readings of the clock that measures, in seconds."""
+    """Smallest step between two readings of the timing clock, in seconds."""
     readings = [time.perf_counter_ns() for _ in range(2000)]
     return min(b - a for a, b in itertools.pairwise(readings) if b > a) / 1e9

@@ -105,6 +105,6 @@ def test_doctor_measures_this_machine(cli, tmp_path):
     assert found["clock step"]["values"]["seconds"] < 1e-3
     assert found["overhead, one process"]["values"]["seconds"] < found["overhead, a process each"]["values"]["seconds"]
     assert 1.5 < found["work done twice"]["values"]["ratio"] < 2.5
-    assert found["false alarms among equals"]["values"]["tests"] == 24
-    assert {"empty call", "pre-empted samples", "noise floor of times", "asked precision"} <= set(found)
+    assert found["false alarms (A/A)"]["values"]["tests"] == 24
+    assert {"empty call", "pre-empted samples", "noise floor of times", "requested precision"} <= set(found)
     assert list(tmp_path.iterdir()) == []

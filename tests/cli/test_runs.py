@@ -83,7 +83,7 @@ def test_failures_are_told_shown_and_rerun_alone(chaos_cli, tmp_path):
     assert shown.code == 0
     for part in (bad.key, "failed in evaluate", "told to raise", "Traceback", "chaos/run   raises   evaluate"):
         assert part in shown.out
-    command = shown.out.partition("run just this:")[2].strip()
+    command = shown.out.partition("rerun this case:")[2].strip()
     again = chaos_cli(*shlex.split(command)[1:])
     assert again.code == 3
     assert set(the_run(tmp_path).outcomes) == {bad.key}
@@ -91,7 +91,7 @@ def test_failures_are_told_shown_and_rerun_alone(chaos_cli, tmp_path):
 
     (leaky,) = [case for case in run.plan.cases if case.method.name == "settings"]
     story = chaos_cli("show", leaky.key, "-p", "chaos.plugin")
-    assert "left changed, and was put back: default dtype, threads" in story.out
+    assert "process settings that it changed (restored): default dtype, threads" in story.out
 
 
 def test_a_timed_case_of_one_process_is_rerun_alone(chaos_cli, tmp_path):

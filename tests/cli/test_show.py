@@ -19,7 +19,7 @@ def test_show_says_everything_once(halves):
     assert out.startswith(
         "method halves/half\n\nhalf of the largest\n\n`max f / 2`.\n\nRaises:\n    ValueError: never.\n\n"
         "parameters:\n  k: int = 7    how often it is halved.\n\nfixed: kind=max\nneeds a task that offers: bits\n"
-        "needs a task where: task.n > 1\nskipped where k > 9: slow\nreference: arXiv:1\n"
+        "runs only if: task.n > 1\nskipped if k > 9: slow\nreference: arXiv:1\n"
     )
     out = halves("show", "toy")
     assert "kind: record   version: 2   dtype: float32\noffers: bits\ntask.rows = n ** 2\n" in out

@@ -140,7 +140,8 @@ def test_the_table_has_a_column_for_the_promises_of_each_kind(cli, monkeypatch):
     assert "training   descends" in out
     assert "subject   odd" in out
     text = " ".join(out.split())
-    assert "(training: times 5 claims: finite, own-stream, pure, repeatable, stacked; subject: times 4 claims:" in text
+    assert "(training: tasks times 5 claims: finite, own-stream, pure, repeatable, stacked; " in text
+    assert "; subject: tasks times 4 claims:" in text
     assert "general" not in text
 
 
@@ -191,7 +192,7 @@ def test_the_table_says_what_failed_and_what_chance_there_was(verify):
     lines = [line for line in out.splitlines() if "unbiased" in line]
     assert "st-unbiased" in lines[0] + lines[1]
     assert out.index("st-unbiased") < out.index("rloo")
-    assert "at most 0.04%" in out
+    assert "false-alarm rate <= 0.04 %" in out
     assert "17 claims = 1 FAIL + 16 PASS" in out
 
 

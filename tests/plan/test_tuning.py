@@ -118,8 +118,8 @@ def test_both_rows_are_shown_and_the_edge_is_reported(tmp_path):
     console = Console(width=120, file=io.StringIO())
     console.print(render(tabulation, width=120))
     text = console.file.getvalue()
-    assert "shifted (tuned): width=4, task.lr=0.1 (edge of what was tried), best of 8 trials" in text
-    assert "plain (tuned): task.lr=0.1 (edge of what was tried), best of 8 trials" in text
+    assert "shifted (tuned): width=4, task.lr=0.1 (edge of the values tried), best of 8 trials" in text
+    assert "plain (tuned): task.lr=0.1 (edge of the values tried), best of 8 trials" in text
 
 
 def test_the_frame_tells_tuned_rows_apart(tmp_path):

@@ -99,8 +99,8 @@ def test_narrow_terminals_lose_the_metric_first():
         head = beside(found, width, str)[1].plain.split()
         seen += [head] if head not in seen else []
     assert seen == [
-        ["published", "metric", "there", "accepted", "here"],
-        ["published", "there", "accepted", "here"],
-        ["published", "there", "here"],
-        ["published", "here"],
+        ["published", "metric", "paper", "accepted", "ours"],
+        ["published", "paper", "accepted", "ours"],
+        ["published", "paper", "ours"],
+        ["published", "ours"],
     ]
