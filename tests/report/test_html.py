@@ -92,3 +92,11 @@ def test_a_fragment_is_one_balanced_element_that_can_stand_beside_others(tabulat
     assert style.endswith("}")
     depths = [style[:i].count("{") - style[:i].count("}") for i in range(len(".kexue-bench {"), len(style))]
     assert min(depths) == 1
+
+
+def test_facts_of_the_machine_are_words(tabulation):
+    """Nested facts on one line, memory in bytes as people read them, and no line for what is unknown."""
+    facts = {"memory": 16_000_000_000, "git": {"commit": "abc", "clean": True}, "cpu": "", "cores": 2}
+    found = Page(page(tabulation, facts))
+    assert {"16 GB", "commit abc, clean True", "2"} <= set(found.texts)
+    assert "cpu" not in found.texts

@@ -115,3 +115,12 @@ def test_both_ends_of_an_interval_differ_in_print(value, relative):
         text for text in numbers.bracket(value, value * (1 - relative), value * (1 + relative))[1:-1].split(", ")
     )
     assert float(low) < float(high)
+
+
+def test_what_has_no_digits_is_a_sign():
+    """Infinities, a bound that is none, and what is below a hundredth of a per cent."""
+    assert (numbers.number(-math.inf), numbers.number(math.inf)) == ("-∞", "∞")
+    assert (numbers.upper(0.0), numbers.upper(math.inf)) == ("0", "∞")
+    assert numbers.spread(1.0, 1.0, 1.0, relative=True) == ""
+    assert numbers.spread(1.0, -math.inf, 1.0, relative=True) == ""
+    assert numbers.seconds(0.0) == "0 s"

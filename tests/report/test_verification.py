@@ -143,7 +143,7 @@ def test_the_levels_of_all_tests_add_up():
 
 def test_ascii_output_is_ascii():
     """Marks of verdicts have replacements."""
-    findings = [finding(evidence_of(0.3, 1e-9)), finding(evidence_of(0.0, 0.5), claim="other")]
+    findings = [finding(evidence_of(0.3, 1e-9)), finding(evidence_of(0.0, 0.5), claim="other", method="b")]
     text = printed(findings, unicode=False)
     assert text.isascii()
     assert "X 1" in text

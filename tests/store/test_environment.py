@@ -234,3 +234,28 @@ def test_the_code_of_a_reading_is_part_of_the_fingerprint(tmp_path, monkeypatch)
     assert before != fingerprint(case())
     file.write_text("class Rule:\n    level = 2\n")
     assert fingerprint(mine) != before
+
+
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        ("processor\t: 0\nmodel name\t: A CPU @ 2.0 GHz\n", "A CPU @ 2.0 GHz"),
+        ("processor : 0\nHardware : ARM: odd\nmodel name : second\n", "ARM: odd"),
+    ],
+)
+def test_the_processor_is_the_first_that_the_system_names(monkeypatch, text, model):
+    """Whatever stands behind the first colon, on every architecture."""
+    monkeypatch.setattr(Path, "read_text", lambda self, **_: text)
+    assert environment.cpu_model.__wrapped__() == model
+
+
+def test_an_unknown_processor_is_no_error(monkeypatch):
+    """Where the system does not say, Python's own word stands."""
+
+    def refuse(self, **_):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(sys, "platform", "other")
+    monkeypatch.setattr("platform.processor", lambda: "own word")
+    assert environment.cpu_model.__wrapped__() == "own word"

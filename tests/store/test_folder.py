@@ -11,6 +11,7 @@ import pytest
 
 from kexue_bench.errors import ResultsError
 from kexue_bench.files import OS_FILES, Files
+from kexue_bench.store import folder
 from kexue_bench.store.folder import Head, make_folder, parse_name, read_head
 from kexue_bench.store.results import RunWriter, list_runs, load_run
 
@@ -31,18 +32,18 @@ from kexue_bench.store.results import RunWriter, list_runs, load_run
 )
 def test_a_foreign_or_damaged_folder_is_an_error_of_results(root, content, message):
     """Exit code 4, for reading and for writing; nothing is written into it."""
-    folder = root / "0001-20260101T000000Z-x"
-    folder.mkdir(parents=True)
+    path = root / "0001-20260101T000000Z-x"
+    path.mkdir(parents=True)
     if content is not None:
-        (folder / "run.json").write_text(content)
-    before = sorted(folder.iterdir())
+        (path / "run.json").write_text(content)
+    before = sorted(path.iterdir())
     with pytest.raises(ResultsError, match=message) as caught:
-        load_run(folder)
+        load_run(path)
     assert caught.value.exit_code == 4
     if content is not None:
         with pytest.raises(ResultsError):
-            RunWriter.open(folder)
-    assert sorted(folder.iterdir()) == before
+            RunWriter.open(path)
+    assert sorted(path.iterdir()) == before
 
 
 @pytest.mark.parametrize("name", ["../../etc", "/abs", "a\0b", "", "CON", ".", "x" * 400, "ß\u202e", "a b/c"])
@@ -143,3 +144,47 @@ def test_what_was_asked_comes_back(tmp_path, plan):
     path = make_folder(tmp_path, head, OS_FILES)
     assert path.name.endswith("Z-ber-alles")
     assert read_head(path) == head
+
+
+def test_a_folder_that_appears_under_our_name_is_left_alone(tmp_path, plan, monkeypatch):
+    """Another process takes the number between the look and the rename: ours becomes the next one."""
+    rename, taken = Path.rename, []
+
+    def late(self, target):
+        if not taken:
+            taken.append(Path(target))
+            taken[0].mkdir()
+            (taken[0] / "run.json").write_text("theirs")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    path = make_folder(tmp_path, Head(name="x", plan=plan, environment={}), OS_FILES)
+    assert (taken[0] / "run.json").read_text() == "theirs"
+    assert [parse_name(p)[0] for p in (taken[0], path)] == [1, 2]
+    assert sorted(tmp_path.iterdir()) == [taken[0], path]
+
+
+def test_who_sees_another_of_its_number_moves_on(tmp_path, plan, monkeypatch):
+    """Two processes may take one number under two names; one of them looks again and leaves it to the other."""
+    rename, others = Path.rename, []
+
+    def beside(self, target):
+        out = rename(self, target)
+        if not others:
+            others.append(Path(target).with_name(f"{Path(target).name[:4]}-20200101T000000Z-other"))
+            others[0].mkdir()
+        return out
+
+    monkeypatch.setattr(Path, "rename", beside)
+    path = make_folder(tmp_path, Head(name="x", plan=plan, environment={}), OS_FILES)
+    assert [parse_name(p)[0] for p in (others[0], path)] == [1, 2]
+
+
+def test_a_head_that_cannot_be_read_says_why(tmp_path, plan, monkeypatch):
+    """Larger than any run, or no file at all."""
+    path = make_folder(tmp_path, Head(name="x", plan=plan, environment={}), OS_FILES)
+    monkeypatch.setattr(folder, "MAX_RUN_FILE", 10)
+    with pytest.raises(ResultsError, match="too large"):
+        read_head(path)
+    with pytest.raises(ResultsError, match="cannot be read"):
+        read_head(tmp_path / "missing")
