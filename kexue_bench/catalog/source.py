@@ -165,7 +165,11 @@ def _stored(key: str, stamp: Stamp) -> Sheet | None:
 
 @cache
 def _cache() -> Cache:
-    """Sheets of earlier processes; they are those of this reader under this version of Python only."""
-    reader = Path(sheets.__file__).read_bytes()
-    digest = hashlib.sha256(reader + repr(sys.version_info[:2]).encode()).hexdigest()
-    return Cache("sheets", version=digest[:16])
+    """Sheets of earlier processes; they are those of this reader under this version of Python only.
+
+    Each installation has a file of its own: several would throw away each other's entries, or read all of them.
+    """
+    reader, python = Path(sheets.__file__), repr(sys.version_info[:2]).encode()
+    place = hashlib.sha256(str(reader.absolute()).encode() + python).hexdigest()
+    digest = hashlib.sha256(reader.read_bytes() + python).hexdigest()
+    return Cache(f"sheets-{place[:8]}", version=digest[:16])

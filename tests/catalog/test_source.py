@@ -137,3 +137,17 @@ def test_places_are_written_without_the_machine(file):
     assert module_of("once_read").at(3) == "once_read.py:3"
     assert module_of("kexue_bench").at(1) == "kexue_bench/__init__.py:1"
     assert module_of("kexue_bench.catalog.source").at(2) == "kexue_bench/catalog/source.py:2"
+
+
+def test_another_installation_keeps_its_own_cache(file, reads, monkeypatch):
+    """Two that differ would else throw away each other's entries at every call, and read both."""
+    restart(monkeypatch)
+    here = source._cache().path
+    assert sheet_of(file)
+    restart(monkeypatch)
+    monkeypatch.setattr(source.sheets, "__file__", str(file))
+    restart(monkeypatch)
+    assert source._cache().path != here
+    assert sheet_of(file)
+    source._cache().save()
+    assert here.exists()
