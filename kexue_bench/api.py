@@ -40,7 +40,7 @@ Kind = Literal["sampling", "trained", "subject", "record"]
 Of = Literal["draws", "training", "subject"]
 """What the check of a claim is given."""
 FITTING = "fitting"
-"""In `TaskSpec.methods`: every method that the task meets the needs of, third parties' methods included."""
+"""In `TaskSpec.methods`: every method whose needs the task meets, third parties' methods included."""
 
 STAGES: tuple[Stage, ...] = ("evaluate", "time")
 SUITES: tuple[Suite, ...] = ("quick", "standard", "full")
@@ -48,12 +48,12 @@ SUITES: tuple[Suite, ...] = ("quick", "standard", "full")
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """What a status says of its case, the same wherever statuses are read.
+    """What a status says about its case, wherever statuses are read.
 
     Args:
-        result: it is an answer, so that a run of such cases only is complete.
+        result: whether it is a result, so that a run with only such cases is complete.
         again: whether `--resume` runs the case again although nothing changed; `on request` is `--retry-failed`.
-        quiet: tables name it in one line with others and draw no attention to it.
+        quiet: tables list such cases together on one line, without drawing attention to them.
         meaning: one sentence.
     """
 
@@ -95,10 +95,10 @@ STATUSES: Mapping[str, Ending] = {
         result=False,
         again="always",
         quiet=False,
-        meaning="the engine lost the case or its outcome, which is no fault of the case",
+        meaning="the engine lost the case or its outcome; the case is not at fault",
     ),
 }
-"""Every status, in one table: whoever treats statuses differently asks it."""
+"""Every status, in one table; all code that distinguishes statuses reads it."""
 
 
 # -- what a plugin declares -------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class FamilySpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Knob:
-    """A field that tuning may turn, with the grid it may use; every method gets the same number of trials."""
+    """A field that tuning may change, with its grid; every method gets the same number of trials."""
 
     field: str
     grid: tuple[float, ...]
@@ -140,10 +140,10 @@ class Knob:
 
 @dataclass(frozen=True, kw_only=True)
 class Claimed:
-    """A property that a method declares of itself.
+    """A property that a method claims to have.
 
     Args:
-        name: name of a `ClaimSpec` (`unbiased`), or a word the core knows (`deterministic`).
+        name: name of a `ClaimSpec` (`unbiased`), or a word that the core knows (`deterministic`).
         when: condition over the method's fields and the task's offers; empty means always.
     """
 
@@ -153,11 +153,11 @@ class Claimed:
 
 @dataclass(frozen=True, kw_only=True)
 class Unless:
-    """A rule by which a case is left out although every word fits: its status is `skipped`.
+    """A rule that leaves out a case although its needs are met: its status is `skipped`.
 
     Args:
-        when: condition, as in `MethodSpec.when`; `claim` (the name of a verified claim, else empty) and `cost` (the
-            declared cost of a call) are names in it too.
+        when: condition, as in `MethodSpec.when`; it may also read `claim` (the name of the claim that is verified, else
+            empty) and `cost` (the declared cost of a call).
         because: the reason, printed in the table. `{expression}` stands for a value: `{cost} products`.
     """
 
@@ -170,25 +170,25 @@ class MethodSpec:
     """One algorithm of a family.
 
     Args:
-        name: the field's name of it, in kebab case.
+        name: its usual name in the literature, in kebab case.
         family: name of its family.
         target: `module:Class` of the frozen dataclass that implements it; imported in workers only.
         summary: one sentence.
         references: sources, each with its arXiv id or venue.
-        claims: what it declares of itself; a plain word is a `Claimed` without a condition.
-        cost: declared units of work a call, over its fields (`n` evaluations).
+        claims: properties that it claims; a plain word is a `Claimed` without a condition.
+        cost: declared units of work per call, as an expression in its fields (`n` evaluations).
         needs: words that a task must offer (`enumerable`, `differentiable`); one word may be a plain string.
-        when: condition that a task must meet besides: over the method's fields, `task.NAME` (a parameter or fact of
-            the task; a comparison with one that it lacks is false), `offers` and `dtype`.
-        unless: rules by which a case is skipped, the first that holds.
-        fixed: fields of the class that this method holds fast; they are no parameters, and no part of a key.
+        when: further condition that a task must meet, in terms of the method's fields, `task.NAME` (a parameter or fact
+            of the task; a comparison with one that it lacks is false), `offers` and `dtype`.
+        unless: rules that skip a case; the first that holds gives the reason.
+        fixed: fields of the class that this method fixes; they are not parameters and not part of a key.
         defaults: defaults of fields in this declaration, in place of the class's own.
-        knobs: fields that tuning may turn.
-        aliases: other names it answers to.
+        knobs: fields that tuning may change.
+        aliases: other names that selectors accept for it.
         variants: selectors that a suite runs; empty means the method with its defaults.
-        requires: package that must be installed (`imate`): without it no suite runs the method, and where it is named
-            its cases are `unsupported`.
-        install: command that installs it.
+        requires: package that must be installed (`imate`); without it no suite runs the method, and if the user names
+            it, its cases are `unsupported`.
+        install: command that installs the package.
     """
 
     name: str
@@ -210,7 +210,7 @@ class MethodSpec:
     defaults: Mapping[str, Scalar] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Turn plain words into what they stand for."""
+        """Convert plain words to `Claimed` and to a set."""
         claims = tuple(Claimed(name=claim) if isinstance(claim, str) else claim for claim in self.claims)
         needs = frozenset({self.needs}) if isinstance(self.needs, str) else frozenset(self.needs)
         object.__setattr__(self, "claims", claims)
@@ -225,21 +225,21 @@ class TaskSpec:
         name: in kebab case.
         family: name of its family.
         target: `module:Class` of the frozen dataclass that implements it; imported in workers only.
-        summary: one line, printed over its table.
-        version: changes whenever a number it produces may change; part of every key.
+        summary: one line, printed above its table.
+        version: changes whenever a number that it produces may change; part of every key.
         kind: `sampling` (a `Sampling` whose draws have a truth), `trained` (a `Training`), `subject` (what it builds
             from the method is measured by its own `evaluate`), or `record` (it records for itself; nothing to verify).
         offers: words that methods may need.
-        facts: further names that conditions read as `task.NAME`: name -> expression over the task's parameters and
-            the facts before it (`{"rows": "side * side"}`).
-        unless: rules by which a case is skipped, the first that holds.
-        knobs: fields that tuning may turn, together with the method's own.
+        facts: further names that conditions read as `task.NAME`: name -> expression in the task's parameters and
+            earlier facts (`{"rows": "side * side"}`).
+        unless: rules that skip a case; the first that holds gives the reason.
+        knobs: fields that tuning may change, together with the method's own.
         suites: suite -> selectors of the instances it runs. Under `verify` a trained or subject task may name the
             instance, as small as possible, on which `verify` checks what every method of the family promises; its
             quick suite runs no other.
-        methods: suite -> selectors of the methods it runs here where the user names none, for tasks too expensive for
-            all; `fitting`, alone or among them, stands for every method whose needs it meets; the baseline always
-            joins them. A suite that is not listed runs every method.
+        methods: suite -> selectors of the methods that it runs here if the user names none, for tasks that are too
+            expensive for all; `fitting`, alone or among them, stands for every method whose needs the task meets; the
+            baseline is always added. A suite that is not listed runs every method.
         timed: suites in which the `time` stage runs too; a task named on the command line is always timed.
         replicates: suite -> number of replicates (seeds); sampling tasks have one.
         stack: replicates trained together in one case; part of the version, since bits depend on it.
@@ -247,11 +247,11 @@ class TaskSpec:
             2**18 draws in quick, standard and full.
         dtype: the dtype it is defined in, unless `--dtype` says otherwise.
         primary: the metric that decides which method is best here; empty means the family's precision metric.
-        headline: columns of its table where they differ from the family's.
-        baseline: selector of the method that ratios refer to here, where the family's baseline makes no sense; a
-            baseline that the user names goes before both.
-        points: what the points of its curves count, where they are no steps of a training (`products`).
-        fixed: fields of the class that this task holds fast; they are no parameters, and no part of a key.
+        headline: columns of its table if they differ from the family's.
+        baseline: selector of the method that ratios refer to here, if the family's baseline does not suit the task; a
+            baseline named by the user overrides both.
+        points: what the points of its curves count, if not training steps (`products`).
+        fixed: fields of the class that this task fixes; they are not parameters and not part of a key.
         defaults: defaults of fields in this declaration, in place of the class's own.
     """
 
@@ -282,19 +282,19 @@ class TaskSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec:
-    """A measured quantity: its unit, which direction is better, and the scale on which ratios or differences live.
+    """A measured quantity: its unit, which direction is better, and whether it is compared by ratios or differences.
 
     Args:
         name: in kebab case.
         unit: printed once in the column's header (`s`, `B`, `nats`); empty for pure numbers.
-        direction: `lower` or `higher` is better; `target` has a true value and no better side.
+        direction: `lower` or `higher` is better; `target` has a true value, and neither direction is better.
         scale: `log` compares by ratios, `linear` by differences.
         summary: one sentence for `kexue-bench list metrics`.
         heading: the column's header; empty means the name.
-        margin: on the linear scale, the largest difference that does not matter, in `unit`; None where no difference is
-            known to be too small, so that nothing is called equivalent. Ratios have the comparison's own margin.
-        family: whose column it is; empty means the one family that the plugin registers or extends. The core's metrics
-            belong to every family.
+        margin: on the linear scale, the largest difference that does not matter, in `unit`; None if every difference
+            may matter, so that nothing is called equivalent. Ratios use the margin of the comparison.
+        family: the family that it belongs to; empty means the one family that the plugin registers or extends. The
+            core's metrics belong to every family.
     """
 
     name: str
@@ -313,9 +313,9 @@ class ClaimSpec:
 
     Args:
         of: what the first argument is: the `Sampling` of a task (`draws`), a fresh `Training`, or the task's subject.
-        target: returns the evidence and never a verdict: the comparison decides.
+        target: returns the evidence, not a verdict; the analysis decides.
         family: empty for claims that methods of every family may make.
-        always: checked for every method, declared or not; what every method promises by taking part.
+        always: checked for every method, declared or not: a promise that every method makes by taking part.
     """
 
     name: str
@@ -338,23 +338,23 @@ class ReadingSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedSpec:
-    """A figure that somebody printed, beside which a run shows ours, with the range that counts as the same.
+    """A published figure, shown beside ours, with the range that counts as reproduced.
 
-    Only a figure that was really read belongs here, and only under its own protocol: a smaller network on a similar
-    task has no published figure. The range is fixed before ours is measured.
+    Only a figure that was read in its source belongs here, and only under its own protocol: a smaller network on a
+    similar task has no published figure. The range is fixed before ours is measured.
 
     Args:
         name: in kebab case, unique in its family.
         family: name of its family.
         task: selector of the one instance that is the published protocol.
-        method: selector of the one instance whose value was printed.
+        method: selector of the one instance whose value was published.
         metric: the column, with its labels as tables write them (`f1[reading=tuned]`).
-        value: the figure as printed; None where only an order or a rate was stated.
+        value: the figure as published; None if only an ordering or a rate was stated.
         low: smallest value of ours that reproduces it; None for no limit.
         high: largest such value; None for no limit.
         against: selector of a second method; the figure is then the ratio of the first method's value to this one's.
         source: authors or title, arXiv id or venue, and the place in it.
-        statement: what was stated, where it is no number.
+        statement: what was stated, if it is not a number.
     """
 
     name: str
@@ -409,9 +409,9 @@ class Instance:
         params: every declared field -> value, defaults included, coerced to the declared type.
         target: `module:Class`.
         source: name of the plugin that registered it.
-        fixed: fields that its declaration holds fast; no part of a key.
-        kind: of a task, its kind; empty for a method.
-        label: what tables print: the name with the parameters that differ from their defaults or were asked for.
+        fixed: fields that its declaration fixes; not part of a key.
+        kind: the kind of a task; empty for a method.
+        label: what tables print: the name with the parameters that differ from their defaults or were written.
     """
 
     name: str
@@ -431,10 +431,9 @@ class Case:
         replicates: the replicates this case holds: a block of seeds (`evaluate`) or one process number (`time`).
         copy: 0, or 1 for the A/A copy of the baseline in a timing group.
         threads: torch threads, fixed.
-        of: what the check of the claim is given; no part of the key, which names the claim and its check.
-        options: the options of this stage and of no other (`precision`, `budget`; `rounds`, `sample`). `tuned` holds
-            the key of the `tune` case whose choice replaces fields of this one: the key names the search and never its
-            result.
+        of: what the check of the claim is given; not part of the key, which names the claim and its check.
+        options: the options of this stage only (`precision`, `budget`; `rounds`, `sample`). `tuned` holds the key of
+            the `tune` case whose choice replaces fields of this one: the key names the search, not its result.
     """
 
     family: str
@@ -476,7 +475,7 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is dispatched at once: one case, or every case of one process of a timing group.
+    """The unit of dispatch: one case, the claims of one method, or every case of one process of a timing group.
 
     Args:
         exclusive: runs alone on the machine (timing).
@@ -509,7 +508,7 @@ class Plan:
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
-        """All planned cases, those settled without running included."""
+        """All planned cases, including those settled without running."""
         return tuple(case for job in self.jobs for case in job.cases) + self.settled_cases
 
     @cached_property
@@ -526,8 +525,8 @@ class Series:
     """The independent units behind a measurement, so that two methods can be paired.
 
     Args:
-        kind: `dyadic` (batch means of the ledger of `lab.moments`) or `rounds` (seconds a unit, one value a round).
-        values: the units in order; None where the method was absent from a round.
+        kind: `dyadic` (batch means of the ledger of `lab.moments`) or `rounds` (seconds per unit, one value per round).
+        values: the units in order; None if the method was absent from a round.
         batch: draws in one batch (`dyadic`), or units in one sample (`rounds`).
         looks: number of looks of the dyadic schedule.
         group: timing group and process, since ratios exist only inside one group.
@@ -546,16 +545,16 @@ class Measurement:
 
     Args:
         metric: name of a `MetricSpec`.
-        value: None where it does not exist.
-        low: lower end of the interval; None where there is none.
+        value: None if it does not exist.
+        low: lower end of the interval; None if there is none.
         high: upper end.
         n: number of draws, rounds or test items behind it.
         unit: unit of the value.
         replicate: the seed or process it belongs to; None for a whole case.
         point: step of a training curve; None for the final value.
-        labels: further words that tell rows apart (`reading`, `weights`).
-        flags: remarks. Those of the core have signs (`degenerate`, `heavy-tail`, `exact`, `bound`: an upper bound
-            only); any other is printed under the table with the methods that have it.
+        labels: further words that distinguish rows (`reading`, `weights`).
+        flags: remarks. Those of the core have signs (`degenerate`, `heavy-tail`, `exact`, `bound`: only an upper
+            bound); any other is printed under the table with the methods that have it.
         series: the units behind it.
     """
 
@@ -574,17 +573,17 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence(Measurement):
-    """What the check of a claim found; the comparison decides.
+    """What the check of a claim found; the analysis decides.
 
-    The value is the measured violation, 0 where the claim holds exactly; None where nothing could be measured.
+    The value is the measured violation, 0 if the claim holds exactly; None if nothing could be measured.
 
     Args:
         claim: name of the claim.
         statistic: the test statistic.
-        p: its p-value, corrected for repeated looks; None where no test applies (an identity that holds or does not).
-        detectable: the smallest violation, in the unit of `value`, that would have been caught with 90 % power.
+        p: its p-value, corrected for repeated looks; None if no test applies (an identity that holds or does not).
+        detectable: the smallest violation, in the unit of `value`, that would have been detected with 90 % power.
         tolerance: the largest violation that does not matter; a claim passes only if a larger one would have been
-            caught.
+            detected.
         note: one sentence on what was looked at.
     """
 
@@ -606,15 +605,16 @@ class Outcome:
         phase: where it ended (`resolve`, `build`, `evaluate`, `time`, ...).
         reason: one sentence, empty when `ok`.
         trace: last lines of a traceback.
-        cost: counters of one instrumented call, per draw or step (`evaluations`, `memory`); of a timing case calls in a
-            sample (`inner`), samples lost to other processes (`preempted`) and least seconds of one (`sample`).
+        cost: counters of one instrumented call, per draw or step (`evaluations`, `memory`); for a timing case calls in
+            a sample (`inner`), samples lost to other processes (`preempted`) and the shortest sample in seconds
+            (`sample`).
         details: name -> digest of a side file.
         seconds: wall seconds of the case in its worker.
-        stop: why sampling ended: `precision`, `budget`, `exact`, `degenerate`; empty where nothing was sampled.
-        fingerprint: hash of the code and libraries that made it.
-        chosen: what tuning chose for this case: field of the method, or `task.` and a field of the task -> value; of a
-            `tune` case and of those that use its choice.
-        state_leak: settings of the process that it left changed; they were put back before the next case.
+        stop: why sampling ended: `precision`, `budget`, `exact`, `degenerate`; empty if nothing was sampled.
+        fingerprint: hash of the code and libraries that produced it.
+        chosen: what tuning chose: field of the method, or `task.` and a field of the task -> value; in a `tune` case
+            and in the cases that use its choice.
+        state_leak: settings of the process that it left changed; they were restored before the next case.
     """
 
     key: str
@@ -634,7 +634,7 @@ class Outcome:
 
 
 class RunLike(Protocol):
-    """What a reader needs of a stored run: a table, a frame."""
+    """What a table or a frame needs of a stored run."""
 
     @property
     def path(self) -> Path:

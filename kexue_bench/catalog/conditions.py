@@ -1,15 +1,16 @@
-"""Small expressions that specs carry as text: `temperature == 1 and 'quadratic' in offers`, `degree * probes`.
+"""Small expressions that specs contain as text: `temperature == 1 and 'quadratic' in offers`, `degree * probes`.
 
-Read by `ast` and evaluated over plain values; nothing but arithmetic, comparison and logic exists in them, so a third
-party's spec is data. The names:
+They are parsed with `ast` and evaluated over plain values. Only arithmetic, comparison and logic are allowed, so a
+third party's spec is data. The names:
 
 - a field of the method;
 - `task.NAME`, a parameter or a fact of the task;
 - `offers` (the words of the task), `dtype` (of the case), `cost` (declared units of work of one call of the method)
-  and `claim` (the claim that a `verify` case checks, else empty). They go before fields of the same name.
+  and `claim` (the claim that a `verify` case checks, else empty). They take precedence over fields of the same name.
 
 A comparison that reads a `task.NAME` which the task lacks, or the `cost` of a method that declares none, is false, and
-so is a truth value. Only that comparison: `not task.power == 2` holds on a task without `power`.
+so is such a name used as a truth value. This affects that comparison only: `not task.power == 2` holds on a task
+without `power`.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from ..api import Instance, MethodSpec, Scalar, TaskSpec
 from ..errors import PluginError
 
 RESERVED = frozenset({"offers", "dtype", "cost", "claim"})
-"""Names that are no fields."""
+"""Names that are not fields."""
 LARGEST_EXPONENT = 64
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
 
 def _arithmetic(operate: Callable[[float, float], float]) -> Callable[[object, object], float]:
-    """An operator that takes numbers only: a text times a number could fill the memory."""
+    """An operator that takes only numbers, because a string times a number could fill the memory."""
 
     def apply(a: object, b: object) -> float:
         if not isinstance(a, (int, float)) or not isinstance(b, (int, float)):
@@ -72,14 +73,14 @@ _UNREADABLE = (SyntaxError, TypeError, ValueError, ArithmeticError, RecursionErr
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """What the names of an expression stand for.
+    """The values of the names in an expression.
 
     Args:
-        fields: of the method.
-        task: its parameters and facts.
-        offers: its words.
+        fields: fields of the method.
+        task: parameters and facts of the task.
+        offers: words that the task offers.
         dtype: `float32` or `float64`.
-        cost: expression of the method's declared cost, over the other names; empty where it declares none.
+        cost: expression of the method's declared cost, in terms of the other names; empty if it declares none.
         claim: name of the claim that a `verify` case checks, else empty.
     """
 
@@ -110,10 +111,10 @@ def scope_of(
 
 
 def facts(spec: TaskSpec, task: Instance) -> dict[str, Scalar]:
-    """Name -> value of every fact, evaluated in order over the task's parameters and the facts before it.
+    """Name -> value of every fact, evaluated in order from the task's parameters and earlier facts.
 
     Raises:
-        PluginError: one cannot be evaluated, or has the name of a parameter.
+        PluginError: a fact cannot be evaluated, or has the name of a parameter.
     """
     found: dict[str, Scalar] = {}
     for name, text in spec.facts.items():
@@ -125,7 +126,7 @@ def facts(spec: TaskSpec, task: Instance) -> dict[str, Scalar]:
         except _Lacking as lacking:
             raise PluginError(f"the fact {name!r} of task {spec.name!r} reads {lacking.name}, which it lacks") from None
         if not isinstance(value, (bool, int, float, str)):
-            raise PluginError(f"the fact {name!r} of task {spec.name!r} must be a number or a text", got=repr(value))
+            raise PluginError(f"the fact {name!r} of task {spec.name!r} must be a number or a string", got=repr(value))
         found[name] = value
     return found
 
@@ -137,7 +138,7 @@ def holds(text: str, scope: Scope) -> bool:
     True
 
     Raises:
-        PluginError: the text is not such an expression or names something unknown.
+        PluginError: the text is not a valid expression or reads an unknown name.
     """
     try:
         return not text or bool(_evaluate(text, scope))
@@ -146,13 +147,13 @@ def holds(text: str, scope: Scope) -> bool:
 
 
 def amount(text: str, scope: Scope) -> float:
-    """The number an expression stands for: declared units of work of one call.
+    """The value of a numeric expression: declared units of work of one call.
 
     >>> amount("degree * probes", Scope(fields={"degree": 3, "probes": 4}))
     12.0
 
     Raises:
-        PluginError: the text is not such an expression, names something unknown, or is not a number.
+        PluginError: the text is not a valid expression, reads an unknown name, or is not a number.
     """
     try:
         value = _evaluate(text, scope)
@@ -164,7 +165,7 @@ def amount(text: str, scope: Scope) -> float:
 
 
 def sentence(because: str, scope: Scope) -> str:
-    """The reason of an `Unless`: every `{expression}` is replaced by its value, fractions by `:g`.
+    """The reason of an `Unless`: every `{expression}` is replaced by its value, floats formatted with `:g`.
 
     >>> sentence("{cost} products, and {task.budget} are allowed", Scope(cost="2 * 3", task={"budget": 4}))
     '6 products, and 4 are allowed'
@@ -184,12 +185,12 @@ def sentence(because: str, scope: Scope) -> str:
 
 
 def check(text: str, *, what: str, names: Collection[str] | None = None) -> None:
-    """Refuse an expression that could never be evaluated, before anything is.
+    """Reject an expression that could never be evaluated.
 
     Args:
-        text: may be empty.
-        what: whose it is, for the message: `the condition of method 'rloo'`.
-        names: the bare names it may read; None allows any.
+        text: the expression; may be empty.
+        what: what it is, for the message: `the condition of method 'rloo'`.
+        names: the bare names that it may read; None allows any.
 
     Raises:
         PluginError: it is malformed, has a part that is not allowed, or reads another name.
@@ -202,26 +203,26 @@ def check(text: str, *, what: str, names: Collection[str] | None = None) -> None
 
 
 def check_sentence(because: str, *, what: str, names: Collection[str] | None = None) -> None:
-    """Refuse a reason that is empty, has a brace too many, or an expression that could never be evaluated.
+    """Reject a reason that is empty, has an unmatched brace, or has an expression that could never be evaluated.
 
     Raises:
-        PluginError: it is one of these.
+        PluginError: the reason is invalid.
     """
     if not because.strip():
         raise PluginError(f"{what} is empty", do="say why the case is left out")
     if {"{", "}"} & set(_HOLE.sub("", because)):
-        raise PluginError(f"{what} has a brace without its partner", got=repr(because))
+        raise PluginError(f"{what} has an unmatched brace", got=repr(because))
     for found in _HOLE.finditer(because):
         check(found[1].strip() or "()", what=f"the expression in {what}", names=names)
 
 
 def check_spec(spec: MethodSpec | TaskSpec) -> None:
-    """Refuse a spec with an expression that could never be evaluated; its class is not read, so fields may be any.
+    """Reject a spec with an expression that could never be evaluated; names of fields are not checked here.
 
-    A task's rules read no fields: what depends on a method's fields stands in that method's rules.
+    A task's rules may not read fields; a rule that depends on a method's fields belongs to that method.
 
     Raises:
-        PluginError: one of its conditions, rules, facts or its cost is malformed.
+        PluginError: a condition, rule, fact or the cost is malformed.
     """
     if isinstance(spec, MethodSpec):
         who, names = f"method {spec.name!r}", None
@@ -241,7 +242,7 @@ def check_spec(spec: MethodSpec | TaskSpec) -> None:
 
 
 class _Lacking(Exception):  # noqa: N818  # a signal inside this module, never an error that anyone sees
-    """An expression reads what is missing: a `task.NAME` of a task without it, the cost of a method without one."""
+    """An expression reads something missing: a `task.NAME` that the task lacks, or the cost of a method without one."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -257,7 +258,7 @@ def _parsed(text: str) -> ast.expr:
 
 
 def _check(node: ast.expr, names: Collection[str] | None) -> None:
-    """Walk an expression; a part that has no place in one is a ValueError."""
+    """Walk an expression; raises a ValueError for a part that is not allowed."""
     match node:
         case ast.Constant(value=bool() | int() | float() | str()) | ast.Attribute(value=ast.Name(id="task")):
             pass
@@ -289,7 +290,7 @@ def _parts(node: ast.expr) -> list[ast.expr]:
 
 
 def _literals(node: ast.expr) -> tuple[Scalar, ...] | None:
-    """The values of a tuple of literals, which may stand on the right of `in`; None where it is anything else."""
+    """The values of a tuple of literals, which may stand to the right of `in`; None for anything else."""
     if not isinstance(node, ast.Tuple):
         return None
     values = [part.value for part in node.elts if isinstance(part, ast.Constant)]
@@ -310,7 +311,7 @@ def _plain(error: BaseException) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Reader:
-    """Evaluates an expression whose parts are all allowed."""
+    """Evaluates an expression that contains only allowed parts."""
 
     scope: Scope
 
@@ -360,7 +361,7 @@ class _Reader:
             return False
 
     def _compared(self, node: ast.Compare) -> bool:
-        """`a < b <= c`; false where a side is missing."""
+        """`a < b <= c`; false if a side is missing."""
         try:
             left = self.value(node.left)
             for op, part in zip(node.ops, node.comparators, strict=True):

@@ -1,4 +1,4 @@
-"""The claims that the core can check for methods of every family, and how evidence becomes PASS, FAIL or UNDECIDED."""
+"""The claims that the core can check for methods of every family, and the rule for PASS, FAIL or UNDECIDED."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from ..api import ClaimSpec, Evidence, Of
 
 ALPHA = 1e-4
-"""Level of one claim's test: a constant, so that what is verified beside a claim never changes its verdict."""
+"""Level of one claim's test: a constant, so that a verdict does not depend on the other claims of a call."""
 
 ClaimVerdict = Literal["PASS", "FAIL", "UNDECIDED"]
 
@@ -69,7 +69,7 @@ CORE_CLAIMS: tuple[ClaimSpec, ...] = (
     ClaimSpec(
         name="independent-rows",
         target=f"{_CHECKS}:independent_rows",
-        summary="a batch of R draws is R single draws in law: rows are uncorrelated",
+        summary="a batch of R draws is distributed as R single draws: rows are uncorrelated",
         always=True,
     ),
     *(
@@ -109,7 +109,7 @@ CORE_CLAIMS: tuple[ClaimSpec, ...] = (
 GENERAL: Mapping[Of, frozenset[str]] = {
     of: frozenset(spec.name for spec in CORE_CLAIMS if spec.always and spec.of == of) for of in get_args(Of)
 }
-"""What every method promises by taking part: of its draws, of its trainings, of its subjects."""
+"""What every method promises by taking part, for its draws, its trainings and its subjects."""
 
 
 def decide(evidence: Evidence, *, alpha: float = ALPHA) -> ClaimVerdict:

@@ -1,4 +1,4 @@
-"""Declarations: what stands above a class or function, and how it is read into specs without importing the file.
+"""Declarations above classes and functions, and how they are read into specs without importing the file.
 
 Example::
 
@@ -13,7 +13,7 @@ Example::
 An argument is a literal, a tuple, set or dict of such, `Knob(...)`, `Claimed(...)` or `Unless(...)` of such, or a name
 that the same file or the family's `words.py` binds once to such a value; in a tuple or set a name may be starred.
 
-`plugin.py` hands everything in at once::
+`plugin.py` registers everything at once::
 
     @hookimpl
     def kexue_specs():
@@ -53,7 +53,7 @@ from .source import Module, module_of, sheet_of, tables_of
 
 Spec = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | MetricSpec | PublishedSpec
 Words = str | AbstractSet[str] | tuple[str, ...]
-"""Words in no order; one alone may be a plain string."""
+"""Words without an order; a single one may be a plain string."""
 Target = TypeVar("Target")
 HOMES = ("kexue_bench", "kexue_bench.api", "kexue_bench.catalog.declare")
 NOUNS: Mapping[str, type] = {f"{home}.{noun.__name__}": noun for home in HOMES for noun in (Knob, Claimed, Unless)}
@@ -120,48 +120,48 @@ class ReadingWords(TypedDict, total=False):
 
 
 def method(name: str, summary: str, **words: Unpack[MethodWords]) -> Callable[[Target], Target]:
-    """Declare the class below as a method; at run time it stays what it is.
+    """Declare the class below as a method; at run time it is returned unchanged.
 
     Args:
         name: in kebab case.
         summary: what it is, in lower case without a full stop.
-        words: as in `MethodSpec`; `order` sorts the methods of a package, those without one come last.
+        words: as in `MethodSpec`; `order` sorts the methods of a package, and those without one come last.
     """
     del name, summary, words
     return _unchanged
 
 
 def task(name: str, summary: str, **words: Unpack[TaskWords]) -> Callable[[Target], Target]:
-    """Declare the class below as a task; at run time it stays what it is.
+    """Declare the class below as a task; at run time it is returned unchanged.
 
     Args:
         name: in kebab case.
-        summary: one line, printed over its table.
-        words: as in `TaskSpec`; `order` sorts the tasks of a package, those without one come last.
+        summary: one line, printed above its table.
+        words: as in `TaskSpec`; `order` sorts the tasks of a package, and those without one come last.
     """
     del name, summary, words
     return _unchanged
 
 
 def claim(name: str, summary: str, **words: Unpack[ClaimWords]) -> Callable[[Target], Target]:
-    """Declare the function below as the check of a claim; at run time it stays what it is.
+    """Declare the function below as the check of a claim; at run time it is returned unchanged.
 
     Args:
-        name: of the claim.
-        summary: what holds where the claim holds.
-        words: as in `ClaimSpec`; `order` sorts the claims of a package, those without one come last.
+        name: name of the claim.
+        summary: what the claim states.
+        words: as in `ClaimSpec`; `order` sorts the claims of a package, and those without one come last.
     """
     del name, summary, words
     return _unchanged
 
 
 def reading(name: str, summary: str, **words: Unpack[ReadingWords]) -> Callable[[Target], Target]:
-    """Declare the class below as a rule applied to trained scores; at run time it stays what it is.
+    """Declare the class below as a rule applied to trained scores; at run time it is returned unchanged.
 
     Args:
-        name: label of the measurements that it makes.
+        name: label of its measurements.
         summary: what the rule is.
-        words: `order` sorts the readings of a package, those without one come last.
+        words: `order` sorts the readings of a package, and those without one come last.
     """
     del name, summary, words
     return _unchanged
@@ -171,12 +171,12 @@ def _unchanged(target: Target) -> Target:
     return target
 
 
-# -- what a declaration becomes ---------------------------------------------------------------------------------------
+# -- from declarations to specs ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Form:
-    """What one decorator may stand above, what it takes, and the spec it becomes."""
+    """What a decorator may stand above, its arguments, and the spec that it becomes."""
 
     above: Literal["class", "function"]
     hints: Mapping[str, object]
@@ -208,10 +208,10 @@ _IN_SETS = ("needs", "offers", "timed")
 
 
 def discover(package: str | None, *, family: str) -> tuple[Spec, ...]:
-    """Every declaration in a package and what stands in its data files, read without importing any of it.
+    """Every declaration in a package and the entries of its data files, read without importing anything.
 
-    Modules and data files below the package are read: declarations above classes and functions, and beside its
-    `__init__.py` the tables `[[metric]]` of `metrics.toml` and `[[figure]]` of `published.toml`.
+    Read are the declarations above classes and functions in every module of the package, and the tables `[[metric]]` of
+    `metrics.toml` and `[[figure]]` of `published.toml` beside its `__init__.py`.
 
     Args:
         package: `__package__` of the caller; a single file may give its `__name__`.
@@ -236,7 +236,7 @@ def discover(package: str | None, *, family: str) -> tuple[Spec, ...]:
 
 
 def _modules(package: str) -> Iterator[Module]:
-    """A package's own module and all below it, sorted by their paths."""
+    """A package's own module and all modules below it, sorted by path."""
     first = module_of(package)
     yield first
     spec = find(package)
@@ -270,7 +270,7 @@ def _declarations(module: Module, family: str) -> Iterator[tuple[str, float, int
 def _declared(
     kind: str, decorator: Decorator, target: tuple[str, str], module: Module, family: str
 ) -> tuple[float, Spec]:
-    """The order and the spec that one decorator says."""
+    """The order and the spec that one decorator declares."""
     form, place = _forms()[kind], module.at(decorator.line)
     what, name = target
     if what != form.above:
@@ -324,10 +324,10 @@ def _is_alone(value: object, hint: object) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class _Reader:
-    """Turns the terms of a module into values.
+    """Converts the terms of a module to values.
 
     Args:
-        waiting: names that are being read, to find one that is bound to itself.
+        waiting: names that are being resolved, to detect one that is bound to itself.
     """
 
     module: Module
@@ -337,7 +337,7 @@ class _Reader:
         """The value of a term.
 
         Raises:
-            PluginError: it is not of the forms that declarations may have.
+            PluginError: its form is not allowed in declarations.
         """
         match term:
             case ["value", value]:
@@ -367,7 +367,7 @@ class _Reader:
                     values = self.value(inner)
                     if not isinstance(values, (tuple, list, frozenset)):
                         raise self._error(line, "a starred name must be bound to a tuple or set", got=_short(values))
-                    # A set has no order; sorted, every process reads the same.
+                    # A set has no order; sorting makes every process read the same.
                     yield from sorted(values, key=str) if isinstance(values, frozenset) else values
                 case ["star", _, int() as line]:
                     raise self._error(line, "only a name may be starred", do="bind the value to a name first")
@@ -457,7 +457,7 @@ class _Reader:
     def _unreadable(self, text: str, line: int) -> PluginError:
         return self._error(
             line,
-            "a declaration is read without running the file, so this cannot be part of it",
+            "a declaration is read without running the file, so it cannot contain this",
             got=text,
             do="write a literal, Knob(...), Claimed(...), Unless(...), a tuple, set or dict of such, or a name bound "
             f"to one in this file or in {WORDS}.py",
@@ -476,7 +476,7 @@ _FILES: Mapping[str, tuple[str, type[MetricSpec | PublishedSpec]]] = {
 
 
 def _data(home: Module, family: str) -> Iterator[MetricSpec | PublishedSpec]:
-    """What stands in the data files beside a package's `__init__.py`."""
+    """The entries of the data files beside a package's `__init__.py`."""
     if home.path.name != "__init__.py":
         return
     for file, (table, spec) in _FILES.items():
@@ -524,13 +524,13 @@ def _hints(cls: type) -> Mapping[str, object]:
 
 
 def _fits(value: object, hint: object) -> bool:
-    """Whether a value read from a declaration is of an annotated type; an int may stand where a float is asked for."""
+    """Whether a value read from a declaration has an annotated type; an int is accepted for a float."""
     return _check(hint)(value)
 
 
 @cache
 def _check(hint: object) -> Callable[[object], bool]:
-    """The function that tells whether a value is of an annotated type, made once."""
+    """The function that checks whether a value has an annotated type; cached."""
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
     if origin in {typing.Union, types.UnionType}:
         checks = tuple(map(_check, inside))

@@ -20,8 +20,8 @@ class Field:
 
     Args:
         type: `int`, `float`, `str` or `bool`.
-        default: its literal default; None where it must be given.
-        doc: its line in the class docstring's Args.
+        default: its literal default; None if it must be given.
+        doc: its text in the class docstring's Args.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Field:
 
 
 def fields_of(spec: MethodSpec | TaskSpec) -> tuple[Field, ...]:
-    """The hyper-parameters of a method or task; nothing of its class is imported.
+    """The hyper-parameters of a method or task, read without importing its class.
 
-    These are the fields of the dataclass and of its bases that are dataclasses too, in their order, without those that
-    the spec holds fast, with the defaults that the spec gives. A field has a plain annotation and a literal default.
+    These are the fields of the dataclass and of its bases that are dataclasses, in dataclass order, without those that
+    the spec fixes, and with the defaults that the spec gives. A field has a plain annotation and a literal default.
 
     Raises:
         PluginError: the module or class cannot be found, a field cannot be read this way, or the spec's `fixed` or
@@ -51,7 +51,7 @@ def fields_of(spec: MethodSpec | TaskSpec) -> tuple[Field, ...]:
                 raise PluginError(str(UnknownNameError(f"field of {spec.target} in {where}", name, by_name)))
             _fitting(value, by_name[name], where)
     if both := [name for name in spec.fixed if name in spec.defaults]:
-        raise PluginError(f"the field {both[0]!r} of {spec.name!r} stands in 'fixed' and in 'defaults'; leave one out")
+        raise PluginError(f"the field {both[0]!r} of {spec.name!r} is in both 'fixed' and 'defaults'; leave one out")
     return tuple(
         replace(field, default=_fitting(spec.defaults[field.name], field, "")) if field.name in spec.defaults else field
         for field in declared
@@ -60,7 +60,7 @@ def fields_of(spec: MethodSpec | TaskSpec) -> tuple[Field, ...]:
 
 
 def fixed_of(spec: MethodSpec | TaskSpec) -> Mapping[str, Scalar]:
-    """The values that a spec holds fast, each of its field's type.
+    """The values that a spec fixes, each converted to its field's type.
 
     Raises:
         PluginError: as `fields_of`.
@@ -85,10 +85,10 @@ def _fitting(value: Scalar, field: Field, where: str) -> Scalar:
 
 @dataclass(frozen=True, kw_only=True)
 class _Known:
-    """A class that was found: its module and what stands there.
+    """A class that was found, with its module.
 
     Args:
-        via: modules that handed it on.
+        via: modules that re-export it.
     """
 
     module: Module
@@ -100,7 +100,7 @@ class _Known:
 
     @property
     def is_dataclass(self) -> bool:
-        """Whether it is decorated as one itself."""
+        """Whether the class itself is decorated as a dataclass."""
         return any(
             self.module.meaning(decorator.name) == "dataclasses.dataclass" for decorator in self.sheet.decorators
         )
@@ -130,7 +130,7 @@ def _find(target: str) -> _Known:
     home = module_of(module)
     sheet = home.one(name)
     if sheet is None:
-        raise PluginError(f"the target {target!r} names no class of its module", do="write `module:Class`")
+        raise PluginError(f"the target {target!r} names a class that its module lacks", do="write `module:Class`")
     return _Known(module=home, sheet=sheet)
 
 
@@ -153,11 +153,11 @@ def _read(order: list[_Known]) -> tuple[Field, ...]:
 
 
 def _collected(known: _Known, order: list[_Known]) -> dict[str, tuple[_Known, Attribute]]:
-    """Annotated names of a class and its bases, each with the class that has the last word, in `dataclasses`' order.
+    """Annotated names of a class and its bases, each with the class that defines it last, in `dataclasses`' order.
 
-    As Python has it: a dataclass takes the fields of each of its bases with all that the base took from its own; a
-    class that is not decorated has those of its nearest base that is. One without such a base is built by its own
-    `__init__`, and its annotations say what that takes.
+    As in Python, a dataclass takes the fields of each of its bases, inherited ones included; a class that is not
+    decorated has those of its nearest base that is. A class without such a base is built by its own `__init__`, and
+    its annotations say what that takes.
     """
     nearest = next((base for base in order if base.is_dataclass), known)
     if nearest is not known:
@@ -202,7 +202,7 @@ def _field(known: _Known, item: Attribute, doc: str) -> Field:
 
 
 def _linear(known: _Known, below: tuple[str, ...]) -> list[_Known]:
-    """The class and its bases in the order in which Python resolves their attributes, as far as they are found."""
+    """The class and those of its bases that are found, in Python's method resolution order."""
     if str(known) in below:
         raise PluginError(f"{known.module.at(known.sheet.line)}: the class {known.sheet.name!r} is its own base")
     bases = [base for text in known.sheet.bases if (base := _find_base(known, text)) is not None]
@@ -226,13 +226,13 @@ def _merged(lines: list[list[_Known]], owner: _Known) -> Iterator[_Known]:
 
 
 def _find_base(known: _Known, text: str) -> _Known | None:
-    """The class that a base names; None for one whose source is not followed (a Protocol, a compiled class)."""
+    """The class that a base names; None if its source is not followed (a Protocol, a compiled class)."""
     local = known.module.one(text)
     return _Known(module=known.module, sheet=local) if local is not None else _follow(known.module.meaning(text))
 
 
 def _follow(path: str) -> _Known | None:
-    """The class of a dotted path, followed through `from ... import`; None where it is not found."""
+    """The class of a dotted path, followed through `from ... import`; None if it is not found."""
     seen: set[str] = set()
     via: list[Module] = []
     while path not in seen and path.partition(".")[0] not in sys.stdlib_module_names:

@@ -1,7 +1,7 @@
 """The hooks a plugin may implement. The project name and the entry-point group are both `kexue_bench`.
 
 Registration hooks take no arguments and return light, frozen specs whose targets are strings, so that a plugin module
-imports neither torch nor the code it describes. Each plugin is called alone: one bad plugin costs only itself.
+imports neither torch nor the code that it describes. Plugins are called separately, so a bad one affects only itself.
 
 Example::
 
@@ -59,7 +59,7 @@ def kexue_specs() -> Sequence[AnySpec]:  # pyright: ignore[reportReturnType]  # 
 
 @hookspec
 def kexue_families() -> Sequence[FamilySpec]:  # pyright: ignore[reportReturnType]  # a hook specification has no body
-    """Families this plugin owns. Since 0.1."""
+    """Families that this plugin owns. Since 0.1."""
 
 
 @hookspec
@@ -74,7 +74,7 @@ def kexue_tasks() -> Sequence[TaskSpec]:  # pyright: ignore[reportReturnType]  #
 
 @hookspec
 def kexue_metrics() -> Sequence[MetricSpec]:  # pyright: ignore[reportReturnType]  # a hook specification has no body
-    """Metrics that its tasks record beyond the core's. Since 0.1."""
+    """Metrics that its tasks record besides the core's. Since 0.1."""
 
 
 @hookspec
@@ -89,7 +89,7 @@ def kexue_readings() -> Sequence[ReadingSpec]:  # pyright: ignore[reportReturnTy
 
 @hookspec
 def kexue_published() -> Sequence[PublishedSpec]:  # pyright: ignore[reportReturnType]  # a hook specification has no body
-    """Published figures, with the range in which a run of ours reproduces them. Since 0.1."""
+    """Published figures, with the range that counts as reproduced. Since 0.1."""
 
 
 @hookspec
@@ -109,7 +109,7 @@ def kexue_skip(case: Case) -> str | None:
 
 @hookspec
 def kexue_environment() -> Mapping[str, str]:  # pyright: ignore[reportReturnType]  # a hook specification has no body
-    """Facts about the machine that belong into the run's record. Since 0.1."""
+    """Facts about the machine that belong in the run's record. Since 0.1."""
 
 
 @hookspec

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from ..api import MetricSpec
 
 Metrics = Mapping[tuple[str, str], MetricSpec]
-"""(family, name) -> spec; the core's, which every family has, stand under the empty family."""
+"""(family, name) -> spec; the core's metrics, which every family has, are stored under the empty family."""
 
 
 def keyed(specs: Iterable[MetricSpec]) -> dict[tuple[str, str], MetricSpec]:
@@ -16,9 +16,9 @@ def keyed(specs: Iterable[MetricSpec]) -> dict[tuple[str, str], MetricSpec]:
 
 
 def lookup(metrics: Metrics, family: str, column: str) -> MetricSpec:
-    """The spec of a column of a family's tables, labels (`f1[reading=tuned]`) aside: the family's own or the core's.
+    """The spec of a column of a family's tables, ignoring labels (`f1[reading=tuned]`): the family's or the core's.
 
-    One that is not registered is lower-is-better on the log scale.
+    A metric that is not registered counts as lower-is-better on the log scale.
     """
     name = column.partition("[")[0]
     return metrics.get((family, name)) or metrics.get(("", name)) or MetricSpec(name=name, family=family)
@@ -38,13 +38,13 @@ CORE_METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         name="work-variance",
         heading="work-var",
-        summary="mse times the work of one draw: equal at any way of averaging, so it compares methods of unequal cost",
+        summary="mse times the work of one draw: independent of averaging, so it compares methods of unequal cost",
     ),
     MetricSpec(name="time-variance", heading="time-var", unit="s", summary="mse times the seconds of one draw"),
     MetricSpec(
         name="time",
         unit="s",
-        summary="seconds a unit (a draw, a step): geometric mean over processes of interleaved rounds",
+        summary="seconds per unit (a draw, a step): geometric mean over processes of interleaved rounds",
     ),
     MetricSpec(
         name="first-call",
@@ -55,10 +55,8 @@ CORE_METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         name="device-memory",
         unit="B",
-        summary="peak bytes of the device's allocator during one call, beyond those before",
+        summary="peak bytes of the device's allocator during one call, beyond those allocated before",
     ),
-    MetricSpec(name="memory", unit="B", summary="peak bytes of tensors allocated in one call, a unit"),
-    MetricSpec(
-        name="score", direction="higher", scale="linear", summary="what tuning maximises: the score of one trial"
-    ),
+    MetricSpec(name="memory", unit="B", summary="peak bytes of tensors allocated in one call, per unit"),
+    MetricSpec(name="score", direction="higher", scale="linear", summary="score of one trial, which tuning maximizes"),
 )

@@ -1,6 +1,6 @@
-"""Find, load and record plugins, so that a broken one costs only itself.
+"""Find, load and record plugins, so that a broken one affects only itself.
 
-Every plugin gets a pluggy manager of its own: an import error, a misspelt hook or a bad return value stays inside its
+Every plugin has a separate pluggy manager: an import error, a misspelled hook or a bad return value is recorded in its
 `PluginRecord`. Only `plugin.py` modules are imported here; the targets that their specs name are imported in workers.
 """
 
@@ -42,14 +42,14 @@ PluginStatus = Literal["ok", "blocked", "broken"]
 
 @dataclass(frozen=True, kw_only=True)
 class PluginRecord:
-    """What became of one plugin.
+    """One plugin and the result of loading it.
 
     Args:
         name: entry-point name, or the module for `-p`.
         origin: `module` it was loaded from.
         distribution: `name version` of the distribution; empty for `-p`.
         status: `ok`, `blocked` (by `-p no:NAME`) or `broken`.
-        reason: why it is not `ok`.
+        reason: why its status is not `ok`.
         specs: kind of spec -> what the plugin registered.
         manager: the plugin's own hook manager; None unless `ok`.
         load: what a worker imports so that targets of this plugin resolve.
@@ -109,7 +109,7 @@ def load_plugins(extra: Sequence[str] = ()) -> tuple[PluginRecord, ...]:
 def import_module_or_file(name: str) -> ModuleType:
     """Import a module by its dotted name, or a single `.py` file under the name of its stem.
 
-    Desk and workers load `-p` plugins by this function, so that a target `my_plugin:Half` means the same to both.
+    Desk and workers load `-p` plugins with this function, so that a target `my_plugin:Half` means the same to both.
     """
     if not name.endswith(".py"):
         return importlib.import_module(name)
@@ -123,7 +123,7 @@ def import_module_or_file(name: str) -> ModuleType:
         raise ImportError(f"a module named {path.stem!r} is loaded already; rename the file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{name} is no Python file")
+        raise ImportError(f"{name} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     try:
@@ -151,7 +151,7 @@ def _load(importer: Callable[[], object], known: PluginRecord) -> PluginRecord:
         manager.register(importer(), name=known.name)
         manager.check_pending()
     # A plugin may raise anything at import, `sys.exit` included; none of it may end the program.
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - strangers' code may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - third-party code may raise anything
         return broken(_reason(error))
     specs: dict[type, list[object]] = {kind: [] for kind in REGISTRATION.values()}
     for hook, kinds in {"kexue_specs": tuple(specs), **{hook: (kind,) for hook, kind in REGISTRATION.items()}}.items():
@@ -168,11 +168,11 @@ def _load(importer: Callable[[], object], known: PluginRecord) -> PluginRecord:
 
 
 def _reason(error: BaseException) -> str:
-    """One line: what happened, in words a plugin's author understands."""
+    """One line on what happened, in terms that a plugin's author understands."""
     text = " ".join(str(error).split()) or "no message"
     if isinstance(error, pluggy.PluginValidationError):
         if "unknown hook" in text:
-            return f"misspelt hook: {text}"
+            return f"misspelled hook: {text}"
         return f"wrong signature: {text}"
     if isinstance(error, ImportError):
         return f"import error: {text}"
@@ -184,14 +184,14 @@ def _reason(error: BaseException) -> str:
 
 
 class Hooks:
-    """Calls a hook in every loaded plugin; an error of one plugin is collected and costs only that plugin's answer."""
+    """Calls a hook in every loaded plugin; an error in one plugin is collected, and only its answer is missing."""
 
     def __init__(self, records: Iterable[PluginRecord]) -> None:
         self._records = [record for record in records if record.manager is not None]
         self.errors: list[str] = []
 
     def call(self, hook: str, **arguments: object) -> list[tuple[str, object]]:
-        """Every plugin's answer as (plugin name, answer); plugins without the hook answer nothing."""
+        """The answers as (plugin name, answer); plugins without the hook have none."""
         answers: list[tuple[str, object]] = []
         for record in self._records:
             caller = getattr(record.manager.hook, hook)  # pyright: ignore[reportOptionalMemberAccess]  # filtered above

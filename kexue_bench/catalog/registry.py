@@ -1,4 +1,4 @@
-"""Names -> specs, with provenance: who registered what, which names collide, and what a name may have meant."""
+"""Names -> specs, with provenance: who registered what, which names clash, and suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .plugins import PluginRecord
 Key = tuple[str, str]
 """(family, name)."""
 ClaimKey = tuple[str, str, Of]
-"""(family, name, what its check is given): one name may be checked of draws, of trainings and of subjects."""
+"""(family, name, what its check is given): one name may have checks for draws, trainings and subjects."""
 Member = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | PublishedSpec | MetricSpec
 CORE = "the core"
 
@@ -35,9 +35,9 @@ CORE = "the core"
 class Registry:
     """Every spec of every loaded plugin.
 
-    A name that is taken costs a plugin only that name: the clash is recorded against it in `problems`. The plugin that
-    registers a family keeps its names in that family whatever the order of plugins, and the core keeps its own; between
-    two others the first registration stands.
+    If a name is taken, a plugin loses only that name; the clash is recorded in `problems`. The plugin that registers
+    a family keeps its names in that family whatever the order of plugins, and the core keeps its own; between two other
+    plugins the first registration is kept.
 
     Args:
         records: loaded plugins, in order of precedence.
@@ -77,12 +77,12 @@ class Registry:
 
     @property
     def complaints(self) -> tuple[str, ...]:
-        """What is wrong with installed and loaded plugins, one line each; blocked ones are left out on purpose."""
+        """Problems of installed and loaded plugins, one line each; blocked plugins were left out on purpose."""
         broken = [f"plugin {record.name}: {record.reason}" for record in self.records if record.status == "broken"]
         return (*broken, *(f"plugin {name}: {text}" for name, texts in self.problems.items() for text in texts))
 
     def _add_members(self, record: PluginRecord, *, own: bool) -> None:
-        """Register what a plugin has for its own families, or else everything but that."""
+        """Register what a plugin has for its own families, or everything else."""
 
         def wanted(spec: Member) -> bool:
             return (self._keepers.get(spec.family) is record) == own
@@ -103,12 +103,12 @@ class Registry:
         for spec in filter(wanted, record.of(MethodSpec)):
             for alias in spec.aliases if self.owner("method", (spec.family, spec.name)) == record.name else ():
                 if (spec.family, alias) in self.methods or (spec.family, alias) in self._aliases:
-                    self._problem(record, f"alias {alias!r} of method {spec.name!r} is taken already")
+                    self._problem(record, f"alias {alias!r} of method {spec.name!r} is already taken")
                 else:
                     self._aliases[spec.family, alias] = spec.name
 
     def _welcome(self, kind: str, spec: Member, record: PluginRecord) -> bool:
-        """Whether a spec can be registered, its name aside; what is wrong with it is recorded."""
+        """Whether a spec can be registered, if its name is free; problems are recorded."""
         if isinstance(spec, MetricSpec) and not spec.family:
             families = " or ".join(sorted(_families_of(record))) or "the name of one"
             self._problem(record, f"metric {spec.name!r} needs its family: write family= {families}")
@@ -119,20 +119,25 @@ class Registry:
             self._problem(record, text + (f"; {found}" if found else ""))
             return False
         if isinstance(spec, MetricSpec) and ("", spec.name) in self.metrics:
-            self._problem(record, f"metric {spec.name!r} is the core's, the same in every family; choose another name")
+            self._problem(
+                record, f"metric {spec.name!r} belongs to the core and is shared by all families; choose another name"
+            )
             return False
         owned = self._keepers.get(spec.family) is record
         if isinstance(spec, ClaimSpec) and spec.family and not owned and ("", spec.name, spec.of) in self.claims:
-            self._problem(record, f"claim {spec.name!r} is the core's; only the plugin of a family may check it there")
+            self._problem(
+                record,
+                f"claim {spec.name!r} belongs to the core; only the plugin of a family may override its check there",
+            )
             return False
         if isinstance(spec, MethodSpec) and (spec.family, spec.name) in self._aliases:
             other = self._aliases[spec.family, spec.name]
-            self._problem(record, f"method {spec.name!r} has a name that is an alias of {other!r} already")
+            self._problem(record, f"method {spec.name!r} has a name that is already an alias of {other!r}")
             return False
         return self._readable(record, spec)
 
     def _readable(self, record: PluginRecord, spec: Member) -> bool:
-        """Whether every expression and selector of a spec can be read; what is wrong with one is recorded."""
+        """Whether every expression and selector of a spec can be read; problems are recorded."""
         try:
             if isinstance(spec, (MethodSpec, TaskSpec)):
                 conditions.check_spec(spec)
@@ -163,7 +168,7 @@ class Registry:
         owner = self._owners.get((kind, key))
         if owner is not None:
             name = key if isinstance(key, str) else "/".join(key)
-            self._problem(record, f"duplicate name: {kind} {name!r} is registered by {owner} already")
+            self._problem(record, f"duplicate name: {kind} {name!r} is already registered by {owner}")
             return
         table[key] = spec
         self._owners[kind, key] = record.name
@@ -172,24 +177,24 @@ class Registry:
         self.problems.setdefault(record.name, []).append(text)
 
     def owner(self, kind: str, key: object) -> str:
-        """Name of the plugin that registered it."""
+        """Name of the plugin that registered the spec."""
         return self._owners.get((kind, key), "")
 
     def family(self, name: str) -> FamilySpec:
         """The family of that name.
 
         Raises:
-            UnknownNameError: no loaded plugin registered it; a broken plugin that might own it is named.
+            UnknownNameError: no loaded plugin registered it; broken plugins, which might own it, are named.
         """
         if name not in self.families:
             raise UnknownNameError("family", name, self.families, hint=self._broken_hint())
         return self.families[name]
 
     def claim(self, family: str, name: str, *given: Of) -> ClaimSpec | None:
-        """The check of a claim that takes what is given: the family's own, or else the general one.
+        """The check of a claim: the family's own, or else the general one.
 
         Args:
-            given: what a check may be given, the first that there is one for.
+            given: what a check may be given, in order of preference.
         """
         keys: list[ClaimKey] = [(owner, name, of) for owner in (family, "") for of in given]
         return next((self.claims[key] for key in keys if key in self.claims), None)
@@ -199,7 +204,7 @@ class Registry:
         return self.metrics.get((family, name)) or self.metrics.get(("", name))
 
     def metrics_named(self, text: str) -> dict[str, MetricSpec]:
-        """Family -> metric: every owner of `name` (the core's under the empty name), or of `family/name` that family.
+        """Family -> metric: every owner of `name` (the core under the empty name), or for `family/name` that family.
 
         Raises:
             UnknownNameError: no family has such a metric.
@@ -238,7 +243,7 @@ class Registry:
         return f"not loaded: {', '.join(broken)} (see `kexue-bench plugins`)" if broken else ""
 
     def unknown(self, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
-        """The error for a name that nobody registered, with near names and the broken plugins that might own it."""
+        """The error for a name that is not registered, with similar names and the broken plugins that might own it."""
         return UnknownNameError(kind, name, known, hint=self._broken_hint())
 
 

@@ -1,4 +1,4 @@
-"""`name[param=value,other=[a,b]]` -> instances: globs matched, values coerced to declared types, grids expanded."""
+"""`name[param=value,other=[a,b]]` -> instances: match globs, coerce values to declared types, expand grids."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def split(text: str) -> list[str]:
 
 
 def matches(selector: Selector, names: Iterable[str]) -> list[str]:
-    """Those names that the selector's name or glob stands for, in the given order."""
+    """The names that match the selector's name or glob, in the given order."""
     if selector.is_glob:
         return [name for name in names if fnmatch.fnmatchcase(name, selector.name)]
     return [name for name in names if name == selector.name]
@@ -173,7 +173,7 @@ def coerce(value: str, field: Field, *, where: str) -> Scalar:
     """A written value as the field's declared type; `1` for a float is 1.0.
 
     Raises:
-        UsageError: it is no value of that type.
+        UsageError: it is not a value of that type.
     """
     try:
         if field.type == "str":
@@ -203,7 +203,7 @@ def text(value: Scalar | None) -> str:
 
 
 def unique(instances: Iterable[Instance]) -> tuple[Instance, ...]:
-    """Instances without repeats: `rloo` and `rloo[n=2]` are one; the first label stands."""
+    """Instances without duplicates: `rloo` and `rloo[n=2]` are the same; the first label is kept."""
     seen: dict[tuple[str, tuple[tuple[str, Scalar], ...]], Instance] = {}
     for instance in instances:
         seen.setdefault((instance.name, tuple(sorted(instance.params.items()))), instance)
@@ -211,7 +211,7 @@ def unique(instances: Iterable[Instance]) -> tuple[Instance, ...]:
 
 
 def same(one: Instance, other: Instance) -> bool:
-    """Whether two instances are one thing, whatever their labels."""
+    """Whether two instances are the same, ignoring their labels."""
     return one.name == other.name and dict(one.params) == dict(other.params)
 
 

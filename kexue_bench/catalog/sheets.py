@@ -1,7 +1,7 @@
-"""The sheet of a Python file: what can be said of it without running it, read from its syntax tree.
+"""The sheet of a Python file: what its syntax tree says without running it.
 
-A sheet holds constants, imports, classes and functions as plain data, so that it can be stored. What a constant or an
-argument is made of is a *term*: a JSON array that starts with its form.
+A sheet holds constants, imports, classes and functions as plain data, so that it can be stored. The value of a constant
+or an argument is a *term*: a JSON array that starts with its form.
 
     ["value", 3]                          a string, number, bool or None
     ["tuple", [terms], line]              likewise `list` and `set`
@@ -9,7 +9,7 @@ argument is made of is a *term*: a JSON array that starts with its form.
     ["name", "UNBIASED", line]
     ["star", term, line]                  inside a tuple, list or set
     ["call", "Knob", [[keyword, term], ...], line]      the keyword of a positional argument is empty
-    ["unreadable", "2 ** n", line]        anything else, as it is written; an error only where it is used
+    ["unreadable", "2 ** n", line]        anything else, as written; an error only if it is used
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..exports import deferred, dotted
 T = TypeVar("T")
 Term = list[object]
 Imported = tuple[str, str]
-"""What a local name stands for: the module, as written (`..words`), and the name there; empty for a module itself."""
+"""What a local name refers to: the module, as written (`..words`), and the name there (empty for the module itself)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +38,11 @@ class Binding:
 
 @dataclass(frozen=True, kw_only=True)
 class Decorator:
-    """A decorator as it is written.
+    """A decorator as written.
 
     Args:
         name: `method`, `dataclasses.dataclass`.
-        called: whether it stands with brackets.
+        called: whether it is called.
         arguments: keyword -> term, in order; the keyword of a positional argument is empty, that of `**x` is `**`.
     """
 
@@ -54,7 +54,7 @@ class Decorator:
 
 @dataclass(frozen=True, kw_only=True)
 class Attribute:
-    """An annotated name in a class body; `default` is a term, None where it has none."""
+    """An annotated name in a class body; `default` is a term, None if there is none."""
 
     name: str
     type: str
@@ -67,7 +67,7 @@ class ClassSheet:
     """A class of a module.
 
     Args:
-        bases: as they are written.
+        bases: as written.
         documented: parameter -> its text in the docstring's Args.
     """
 
@@ -82,7 +82,7 @@ class ClassSheet:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSheet:
-    """A function of a module; its docstring is kept where it is decorated."""
+    """A function of a module; its docstring is kept only if it is decorated."""
 
     name: str
     line: int
@@ -92,12 +92,12 @@ class FunctionSheet:
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """What the desk knows of one file.
+    """What the desk knows about one file.
 
     Args:
-        constants: name -> every place at module level that binds it, classes, functions and imports excepted.
-        imports: local name -> what it stands for.
-        public: the same for imports under `if TYPE_CHECKING:`, which `exports.lazy` makes true.
+        constants: name -> every place at module level that binds it, except classes, functions and imports.
+        imports: local name -> what it refers to.
+        public: the same for imports under `if TYPE_CHECKING:`, which `exports.lazy` resolves at run time.
     """
 
     constants: Mapping[str, tuple[Binding, ...]] = field(default_factory=dict)
@@ -111,11 +111,11 @@ class Sheet:
 
 
 def read(source: bytes) -> Sheet:
-    """The sheet of a source.
+    """The sheet of a source file.
 
     Raises:
         SyntaxError: it is not Python.
-        ValueError: it holds null bytes.
+        ValueError: it contains null bytes.
     """
     tree = ast.parse(source)
     constants: dict[str, tuple[Binding, ...]] = {}
@@ -145,7 +145,7 @@ def read(source: bytes) -> Sheet:
 
 
 def _bindings(node: ast.stmt) -> Iterator[tuple[str, Binding]]:
-    """Names that a statement binds, those inside loops and conditions included, which cannot be read."""
+    """Names that a statement binds, including those inside loops and conditions, which cannot be read."""
     match node:
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
             yield name, Binding(term=term(value), line=node.lineno)
@@ -359,7 +359,7 @@ def _meaning(data: object) -> Imported:
 
 
 def _term(data: object) -> Term:
-    """A term whose form is right all the way down."""
+    """A term whose form is valid at every level."""
     match data:
         case ["value", str() | int() | float() | None as value] if _storable(value):
             pass
@@ -385,7 +385,7 @@ def _term(data: object) -> Term:
 
 def _of(kind: type[T], value: object) -> T:
     if not isinstance(value, kind):
-        raise ValueError(f"not of type {kind.__name__}")  # noqa: TRY004 - whatever does not fit is one error
+        raise ValueError(f"not of type {kind.__name__}")  # noqa: TRY004 - every mismatch is the same error
     return value
 
 

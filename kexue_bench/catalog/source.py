@@ -1,4 +1,4 @@
-"""What the desk knows of a module without importing it: where it lies, and the sheet of its file."""
+"""What the desk knows about a module without importing it: its location, and the sheet of its file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Module:
 
     @property
     def package(self) -> str:
-        """What its relative imports start from."""
+        """The package that its relative imports start from."""
         return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
 
     def at(self, line: int) -> str:
@@ -37,18 +37,18 @@ class Module:
         return f"{inside}/__init__.py:{line}" if self.path.name == "__init__.py" else f"{inside}.py:{line}"
 
     def meaning(self, written: str, *, deferred: bool = False) -> str:
-        """What a name stands for by the imports of this file: `Knob` is `kexue_bench.Knob`; empty if not imported.
+        """What a name refers to through the imports of this file (`Knob` is `kexue_bench.Knob`); empty if not imported.
 
         Args:
-            written: with what follows it (`dataclasses.dataclass`).
-            deferred: whether imports for type checkers count, which `exports.lazy` makes true.
+            written: the name, with its attributes (`dataclasses.dataclass`).
+            deferred: whether imports for type checkers count, which `exports.lazy` resolves at run time.
         """
         root, *rest = written.split(".")
         known = self.sheet.imports.get(root) or (self.sheet.public.get(root) if deferred else None)
         return ".".join(filter(None, (absolute(known[0], self.package), known[1], *rest))) if known else ""
 
     def one(self, name: str) -> ClassSheet | None:
-        """Its class of that name; None where it has none.
+        """The class of that name in this module; None if it has none.
 
         Raises:
             PluginError: it has two.
@@ -59,7 +59,7 @@ class Module:
         return found[0] if found else None
 
 
-# -- what others ask --------------------------------------------------------------------------------------------------
+# -- queries ----------------------------------------------------------------------------------------------------------
 
 
 def module_of(name: str) -> Module:
@@ -79,12 +79,12 @@ def module_of(name: str) -> Module:
 
 @cache
 def _place(name: str, path: tuple[str, ...]) -> Path | None:  # noqa: ARG001 - another path, another answer
-    """Where a module lies under one import path."""
+    """The location of a module under one import path."""
     return source_of(name)
 
 
 def docstring_of(target: str) -> str:
-    """The class docstring of `module:Class`, read without importing it; empty where there is no such class."""
+    """The class docstring of `module:Class`, read without importing it; empty if there is no such class."""
     module, _, name = target.partition(":")
     found = module_of(module).one(name)
     return found.doc if found is not None else ""
@@ -105,7 +105,7 @@ def _parts(term: object) -> list[Term]:
 
 
 def sheet_of(path: Path) -> Sheet:
-    """The sheet of a file, read again only when its size or its times have changed.
+    """The sheet of a file, read again only if its size or times have changed.
 
     Raises:
         PluginError: the file cannot be read, or is not Python.
@@ -130,7 +130,7 @@ def sheet_of(path: Path) -> Sheet:
 
 
 def tables_of(path: Path) -> dict[str, object]:
-    """The content of a TOML file, parsed again only when its size or its times have changed.
+    """The content of a TOML file, parsed again only if its size or times have changed.
 
     Raises:
         OSError: the file cannot be read.
@@ -165,7 +165,7 @@ def _stored(key: str, stamp: Stamp) -> Sheet | None:
 
 @cache
 def _cache() -> Cache:
-    """Sheets of earlier processes; they are those of this reader under this version of Python only.
+    """Sheets of earlier processes; they are valid only for this version of the reader and of Python.
 
     Each installation has a file of its own: several would throw away each other's entries, or read all of them.
     """

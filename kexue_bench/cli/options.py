@@ -161,7 +161,7 @@ def complain(registry: Registry) -> None:
         *(("verb", name, registry.owner("command", name)) for name in registry.commands if name in VERBS),
         *(("format", name, registry.owner("reporter", name)) for name in registry.reporters if name in formats.FORMATS),
     ]
-    clashes = [f"plugin {owner}: the {kind} {name!r} is the core's" for kind, name, owner in taken]
+    clashes = [f"plugin {owner}: the core already has the {kind} {name!r}" for kind, name, owner in taken]
     for text in (*registry.complaints, *clashes):
         print(f"kexue-bench: {visible(text)}", file=sys.stderr)
 

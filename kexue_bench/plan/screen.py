@@ -79,7 +79,7 @@ def unmet(spec: MethodSpec, scope: Scope) -> str:
     conditions.check(
         spec.when, what=f"the condition of method {spec.name!r}", names=frozenset({*scope.fields, *RESERVED})
     )
-    return "" if conditions.holds(spec.when, scope) else f"runs only where {spec.when}"
+    return "" if conditions.holds(spec.when, scope) else f"runs only if {spec.when}"
 
 
 def forbidden(spec: MethodSpec, task: TaskSpec, scope: Scope) -> str:

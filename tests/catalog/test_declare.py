@@ -280,7 +280,7 @@ def test_at_run_time_the_target_stays_what_it_is():
         ("**MORE", r"unknown argument of @method, got '\*\*'|cannot be read"),
         ("fixed={'m': 1}", r"m\.py:2: unknown field of .*:Half in 'fixed' of 'half', got 'm'"),
         ("defaults={'n': 1.5}", r"m\.py:2: the field 'n' in 'defaults' of 'half' must be of type int, got 1\.5"),
-        ("fixed={'n': 1}, defaults={'n': 1}", r"'n' of 'half' stands in 'fixed' and in 'defaults'; leave one out"),
+        ("fixed={'n': 1}, defaults={'n': 1}", r"'n' of 'half' is in both 'fixed' and 'defaults'; leave one out"),
         ("name='other'", r"@method is given 'name' twice"),
     ],
 )  # fmt: skip

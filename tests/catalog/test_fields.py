@@ -87,7 +87,7 @@ def test_fields_are_read_without_importing(module):
     [
         ("class A:\n    n: int = 1 + x", "literal"),
         ("class A:\n    n: list = None", "annotated int, float, str or bool"),
-        ("class B: ...", "names no class"),
+        ("class B: ...", "names a class that its module lacks"),
     ],
 )
 def test_unreadable_targets_say_why(module, source, message):
@@ -244,7 +244,7 @@ def test_fixed_fields_are_no_parameters_and_defaults_replace_those_of_the_class(
         ({"fixed": {"n": "1"}}, r"the field 'n' in 'fixed' of 'm' must be of type int, got '1'"),
         ({"fixed": {"n": True}}, r"must be of type int, got True"),
         ({"defaults": {"n": 1.0}}, r"the field 'n' in 'defaults' of 'm' must be of type int, got 1\.0"),
-        ({"fixed": {"n": 1}, "defaults": {"n": 1}}, r"'n' of 'm' stands in 'fixed' and in 'defaults'"),
+        ({"fixed": {"n": 1}, "defaults": {"n": 1}}, r"'n' of 'm' is in both 'fixed' and 'defaults'"),
     ],
 )
 def test_fixed_and_defaults_must_fit_the_fields(package, more, message):

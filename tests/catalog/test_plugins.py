@@ -48,7 +48,7 @@ def record(name):
         ("import a_module_that_is_not_there", "import error: No module named"),
         ("import sys; sys.exit(7)", "sys.exit"),
         ("def broken(:", "SyntaxError"),
-        ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_metods(): return []", "misspelt hook"),
+        ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_metods(): return []", "misspelled hook"),
         ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_methods(x): return []", "wrong signature"),
         ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_methods(): return ['rloo']", "sequence of MethodSpec"),
         ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_methods(): return 3", "kexue_methods failed"),

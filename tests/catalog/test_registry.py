@@ -48,7 +48,7 @@ def test_the_first_registration_of_a_name_stands():
     )
     assert registry.owner("method", ("f", "m")) == "one"
     assert registry.owner("method", ("f", "other")) == "two"
-    assert registry.problems == {"two": ["duplicate name: method 'f/m' is registered by one already"]}
+    assert registry.problems == {"two": ["duplicate name: method 'f/m' is already registered by one"]}
 
 
 def test_families_are_known_whatever_the_order_of_plugins():
@@ -113,7 +113,8 @@ def test_core_metrics_cannot_be_replaced():
     )
     assert registry.metric("f", "time").unit == "s"
     assert registry.metrics["f", "elbo"].family == "f"
-    assert registry.problems["a"] == ["metric 'time' is the core's, the same in every family; choose another name"]
+    problem = "metric 'time' belongs to the core and is shared by all families; choose another name"
+    assert registry.problems["a"] == [problem]
 
 
 def test_a_metric_without_a_family_belongs_to_the_one_that_its_plugin_extends():
@@ -174,7 +175,7 @@ def test_the_owner_of_a_family_keeps_its_names_whatever_the_order(first, kind, s
     found = getattr(registry, kind)[key]
     assert "owner" in (getattr(found, "statement", ""), found.summary if kind != "published" else "")
     assert list(registry.problems) == ["other"]
-    assert "is registered by owner already" in registry.problems["other"][0]
+    assert "is already registered by owner" in registry.problems["other"][0]
 
 
 def test_the_alias_of_an_owner_is_its_name():
@@ -182,7 +183,7 @@ def test_the_alias_of_an_owner_is_its_name():
     owner = plugin("owner", families=[family()], methods=[method("reinmax", aliases=("zgr",))])
     registry = Registry([plugin("other", methods=[method("zgr")]), owner])
     assert list(registry.methods_of("f")) == ["reinmax"]
-    assert registry.problems == {"other": ["method 'zgr' has a name that is an alias of 'reinmax' already"]}
+    assert registry.problems == {"other": ["method 'zgr' has a name that is already an alias of 'reinmax'"]}
 
 
 def test_only_the_plugin_of_a_family_may_check_a_claim_of_the_core_otherwise():
@@ -191,7 +192,7 @@ def test_only_the_plugin_of_a_family_may_check_a_claim_of_the_core_otherwise():
     assert Registry([plugin("a", families=[family()], claims=[own])]).claims["f", "unbiased", "draws"] == own
     registry = Registry([plugin("a", families=[family()]), plugin("other", claims=[own])])
     assert ("f", "unbiased", "draws") not in registry.claims
-    assert "is the core's" in registry.problems["other"][0]
+    assert "belongs to the core" in registry.problems["other"][0]
 
 
 def test_what_is_wrong_is_told_with_its_plugin_and_what_was_meant():

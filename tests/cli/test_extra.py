@@ -68,7 +68,7 @@ def test_a_verb_of_the_core_cannot_be_replaced(cli):
     """It is said on the standard error."""
     result = cli("list", "families", *P)
     assert "gradients" in result.out
-    assert "kexue-bench: plugin extra_plugin: the verb 'list' is the core's\n" in result.err
+    assert "kexue-bench: plugin extra_plugin: the core already has the verb 'list'\n" in result.err
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_plugins_and_help_list_the_verbs(cli):
     assert "greet    say hello" in cli("--help", *P).out
     alone = cli("--help").out
     assert "greet" not in alone
-    assert "`kexue-bench plugins` the verbs that plugins add" in alone
+    assert "`kexue-bench plugins` lists the verbs that plugins add" in alone

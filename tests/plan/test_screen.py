@@ -60,7 +60,7 @@ FACTS = {"rows": "side ** 2", "allowed": "budget if budget > 0 else rows"}
 def test_a_condition_that_does_not_hold_is_unsupported(planned):
     """The reason names the condition; the instance that meets it runs."""
     told = planned(method={"when": "n <= task.side"})
-    assert told == {("m[n=20]", "evaluate"): ("unsupported", "runs only where n <= task.side")}
+    assert told == {("m[n=20]", "evaluate"): ("unsupported", "runs only if n <= task.side")}
 
 
 def test_a_condition_on_what_the_task_lacks_is_unsupported(planned):
