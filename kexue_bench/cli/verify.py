@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ..plan.checks import none_was_checked
 from ..report import formats
 from ..session import Verification
 from . import options, runs
@@ -43,5 +44,7 @@ def execute(args: argparse.Namespace) -> int:
     found = Verification(runs=(finished.run,), notes=finished.notes, everything=args.all)
     formats.write(found.document(), form, args.to)
     print(f"\n{runs.summary(finished.run)}\n{finished.run.path}", file=sys.stderr)
+    if not found.checked:
+        raise none_was_checked(row.outcome.reason if row.outcome else row.verdict for row in found.findings)
     code = runs.exit_code(finished)
     return NEGATIVE if found.failed and code <= runs.INCOMPLETE else code

@@ -95,13 +95,7 @@ def nothing_to_verify(
 ) -> UsageError:
     """Why `verify` would check nothing, and what to do."""
     if settled:
-        reasons = Counter(outcome.reason for _, outcome in settled).most_common()
-        said = "; ".join(f"{reason} ({count})" for reason, count in reasons[:_REASONS])
-        return UsageError(
-            f"none of the {len(settled)} claims can be checked here",
-            got=said + ("; ..." if len(reasons) > _REASONS else ""),
-            do="name a task that fits with -t, or write --suite standard",
-        )
+        return none_was_checked(outcome.reason for _, outcome in settled)
     parts = []
     for family in families:
         chosen = [cell.spec for cell in cells if cell.family.name == family.name] or [
@@ -121,4 +115,19 @@ def nothing_to_verify(
         got="; ".join(parts),
         do="claims are checked on tasks of kind 'sampling', 'trained' or 'subject': name one with -t, or write "
         "--suite standard",
+    )
+
+
+def none_was_checked(reasons: Iterable[str]) -> UsageError:
+    """What to say where every claim is unsupported or skipped.
+
+    Args:
+        reasons: one for each claim.
+    """
+    counts = Counter(reasons)
+    said = "; ".join(f"{reason} ({count})" for reason, count in counts.most_common(_REASONS))
+    return UsageError(
+        f"none of the {counts.total()} claims can be checked here",
+        got=said + ("; ..." if len(counts) > _REASONS else ""),
+        do="name a task that fits with -t, write --suite standard, or install what is missing",
     )

@@ -246,9 +246,14 @@ class Verification(Result):
         return tuple(finding for finding in self.findings if finding.verdict == "FAIL")
 
     @property
+    def checked(self) -> tuple[Finding, ...]:
+        """Claims whose check was begun: all but the unsupported and skipped ones."""
+        return tuple(finding for finding in self.findings if finding.verdict not in {"unsupported", "skipped"})
+
+    @property
     def passed(self) -> bool:
-        """Whether no claim is broken and every check ended."""
-        return not self.failed and not self.failures
+        """Whether some claim was checked, none is broken, and every check ended."""
+        return bool(self.checked) and not self.failed and not self.failures
 
     def rows(self) -> list[dict[str, object]]:
         """One flat row of plain JSON data for each claim: what was checked, the verdict, and what was seen."""

@@ -214,3 +214,11 @@ def test_a_class_that_lacks_the_functions_of_its_kind_ends_the_run(cli, plugin, 
     assert result.code == 2
     assert f"zero: a task of kind {kind!r} must have" in result.err
     assert "declare kind='sampling'" in result.err
+
+
+def test_claims_that_could_not_be_checked_are_no_pass(cli, monkeypatch):
+    """A package that is missed only at the import of a method: the reasons are told, exit code 2."""
+    monkeypatch.syspath_prepend(str(PLUGINS))
+    result = cli("verify", "importing", "-p", "promising.plugin", "--isolation", "none")
+    assert result.code == 2
+    assert "none of the 4 claims can be checked here, got ModuleNotFoundError" in result.err

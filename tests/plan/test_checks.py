@@ -12,6 +12,7 @@ from kexue_bench.catalog.plugins import PluginRecord, load_plugins
 from kexue_bench.catalog.registry import Registry
 from kexue_bench.errors import UsageError
 from kexue_bench.plan.cases import Request
+from kexue_bench.plan.checks import none_was_checked
 from kexue_bench.plan.plan import build_plan
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
@@ -187,6 +188,8 @@ def test_claims_that_all_fail_to_fit_are_an_error_with_their_reasons():
         registry = toy(task(kind=kind, suites={"quick": ("t",)}), needs={"bits"})
         with pytest.raises(UsageError, match=r"none of the \d claims can be checked here, got .*bits \(\d\)"):
             verified(registry)
+    said = str(none_was_checked(["a", "b", "b", "c", "d"]))
+    assert "none of the 5 claims can be checked here, got b (2); a (1); c (1); ...; name a task that fits" in said
 
 
 def test_other_stages_beside_verify_are_not_refused():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 
 import jsonschema
 import pandas as pd
@@ -158,6 +159,14 @@ def test_a_verification_says_whether_all_claims_hold():
     run = good.runs[0]
     torn = Run(path=run.path, plan=run.plan, environment={}, outcomes={})
     assert not Verification(runs=(torn,)).passed
+
+
+def test_a_verification_that_checked_nothing_has_not_passed():
+    """Claims that are unsupported were not checked; without any other there is nothing to rely on."""
+    run = checked(evidence("pure", 0.5)).runs[0]
+    outcomes = {key: replace(outcome, status="unsupported", measurements=()) for key, outcome in run.outcomes.items()}
+    found = Verification(runs=(Run(path=run.path, plan=run.plan, environment={}, outcomes=outcomes),))
+    assert (found.checked, found.passed, found.failures) == ((), False, ())
 
 
 # -- saving -----------------------------------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ def kexue_methods() -> list[MethodSpec]:
         _method("lines", "honest", "descends", "unbiased"),
         *(_method("lines", name, "descends") for name in TRAINING_BREAKS),
         _method("waves", "sine", "odd"),
+        MethodSpec(name="importing", family="waves", target="promising.missing:Importing", summary="needs a package"),
         *(_method("waves", name, "odd") for name in SUBJECT_BREAKS),
     ]
 
