@@ -1,4 +1,4 @@
-"""Which gradient estimator gets closest per evaluation of f? Run four of them from Python, and read the answer.
+"""Which gradient estimator has the smallest error per evaluation of f? Run four of them from Python.
 
     python examples/compare_estimators.py
 

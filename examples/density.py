@@ -52,7 +52,7 @@ def density(flow: InvertibleResNet, cells: int) -> Tensor:
 
 
 def draw(flow: InvertibleResNet, points: Tensor, out: str) -> None:
-    """Write the picture to a file, or print it where matplotlib is missing."""
+    """Write the picture to a file, or print it as characters if matplotlib is missing."""
     grid = density(flow, 200 if out else 48)
     try:
         from matplotlib import pyplot as plt
@@ -81,15 +81,15 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=8)
     parser.add_argument("--out", default="", metavar="FILE")
     options = parser.parse_args()
-    # Matrices of 64 x 64: two threads would wait for each other most of the time.
+    # The matrices are 64 x 64: two threads would mostly wait for each other.
     torch.set_num_threads(1)
     flow = train(options.data, METHODS[options.method], steps=options.steps, blocks=options.blocks)
     test = densities.draw(options.data, 5000, Noise.seeded(2))
     with torch.no_grad():
         nll = -flow.log_prob(test, Exact(), Noise.seeded(0)).mean().item()
         error = (flow.inverse(flow(test)) - test).abs().max().item()
-    print(f"{nll:.3f} nats, entropy {densities.ENTROPY[options.data]:.3f}; largest error of decoding {error:.1e};")
-    print(f"largest true norm of a block {max(flow.norms()):.4f}, its cap .9")
+    print(f"{nll:.3f} nats, entropy {densities.ENTROPY[options.data]:.3f}; largest error of decoding {error:.1e}")
+    print(f"largest true norm of a block {max(flow.norms()):.4f}, cap 0.9")
     draw(flow, test[:2000], options.out)
 
 
