@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench.lab.precision import working
+
+FAR = 1e9
+"""An infinite logit of half precision counts as this: float16 overflows at 65504, and infinity times 0 is NaN."""
 AVERAGES = ("macro", "micro", "samples")
 
 
@@ -52,11 +56,14 @@ def f_score(counts: Counts, *, beta: float = 1.0, eps: float = 0.0) -> Tensor:
 
 
 def stacked(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Both as `[R, B, C]`, the targets in the dtype of the logits.
+    """Both as `[R, B, C]` in the dtype that is computed in: that of the logits, float32 for half precision.
 
     Raises:
-        ValueError: the shapes differ, do not have one to three dimensions, or the batch is empty.
+        ValueError: the logits are not floating point, the shapes differ, do not have one to three dimensions, or the
+            batch is empty.
     """
+    if not logits.is_floating_point():
+        raise ValueError(f"logits must be floating point, got {logits.dtype}; write logits.float()")
     if logits.shape != targets.shape:
         raise ValueError(
             f"logits and targets must have the same shape, got {tuple(logits.shape)} and {tuple(targets.shape)}"
@@ -67,12 +74,22 @@ def stacked(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
             "for one problem with several labels write logits[None], targets[None]"
         )
     shape = (1, *logits.shape, 1) if logits.ndim == 1 else (*logits.shape, 1) if logits.ndim == 2 else logits.shape
-    return logits.reshape(shape), targets.to(logits.dtype).reshape(shape)
+    dtype = working(logits.dtype)
+    z = logits if dtype == logits.dtype else logits.to(dtype).clamp(-FAR, FAR)
+    return z.reshape(shape), targets.to(dtype).reshape(shape)
 
 
 def unstacked(values: Tensor, logits: Tensor) -> Tensor:
-    """Values `[R]` in the shape that matches the logits: `[]` if these are `[B]`."""
-    return values.squeeze(0) if logits.ndim == 1 else values
+    """Values `[R]` in the dtype of the logits and the shape that matches them: `[]` if these are `[B]`."""
+    return (values.squeeze(0) if logits.ndim == 1 else values).to(logits.dtype)
+
+
+def power(base: Tensor, exponent: float) -> Tensor:
+    """`base ** exponent` for base >= 0; below an exponent of 1 the slope at 0 is infinite, and the gradient there 0."""
+    if exponent == 0 or exponent >= 1:
+        return base**exponent
+    positive = base >= torch.finfo(base.dtype).tiny
+    return torch.where(positive, base, 1.0) ** exponent * positive
 
 
 def as_float(targets: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from kexue_bench import Claimed, method
 from kexue_f1.base import BatchLoss
-from kexue_f1.counts import check_not_negative
+from kexue_f1.counts import check_not_negative, power
 
 
 @method(
@@ -59,7 +59,7 @@ class AsymmetricLoss(BatchLoss):
         """Mean over items and labels, `[R]`."""
         p, q = torch.sigmoid(z), torch.sigmoid(-z)
         shifted = (p - self.margin).relu()
-        weights = y * q**self.gamma_positive + (1 - y) * shifted**self.gamma_negative
+        weights = y * power(q, self.gamma_positive) + (1 - y) * power(shifted, self.gamma_negative)
         if not self.weight_gradient:
             weights = weights.detach()
         # log(1 - p_m): without a margin 1 - p may round to 0.

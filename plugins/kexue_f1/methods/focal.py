@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from kexue_bench import Knob, method
 from kexue_f1.base import BatchLoss
-from kexue_f1.counts import check_not_negative
+from kexue_f1.counts import check_not_negative, power
 
 
 @method(
@@ -54,6 +54,6 @@ class Focal(BatchLoss):
     def value(self, z: Tensor, y: Tensor) -> Tensor:
         """Mean over items and labels, `[R]`; soft targets mix the losses of the two classes."""
         p, q = torch.sigmoid(z), torch.sigmoid(-z)
-        positive = self.alpha * q**self.gamma * functional.softplus(-z)
-        negative = (1 - self.alpha) * p**self.gamma * functional.softplus(z)
+        positive = self.alpha * power(q, self.gamma) * functional.softplus(-z)
+        negative = (1 - self.alpha) * power(p, self.gamma) * functional.softplus(z)
         return (y * positive + (1 - y) * negative).mean((1, 2))

@@ -1,0 +1,51 @@
+"""The one rule for low precision, for the objects of every family.
+
+What accumulates, iterates or samples does so in float32, or in float64 for a float64 input, with autocast switched off
+inside; the result is cast back to the dtype that was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+_LOW = frozenset({torch.float16, torch.bfloat16})
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def working(dtype: torch.dtype) -> torch.dtype:
+    """The dtype that is computed in: float32 for float16 and bfloat16, any other itself."""
+    return torch.float32 if dtype in _LOW else dtype
+
+
+def raised(value: Any) -> Any:
+    """A float16 or bfloat16 tensor in float32; anything else unchanged."""
+    return value.float() if isinstance(value, Tensor) and value.dtype in _LOW else value
+
+
+def precise(function: F) -> F:
+    """Apply the rule of this module to a function: its first tensor decides on the dtype of what it returns.
+
+    Args:
+        function: takes tensors, and returns a tensor.
+    """
+
+    @wraps(function)
+    def inside(*args: Any, **kwargs: Any) -> Any:
+        first = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+        if first is None:
+            return function(*args, **kwargs)
+        low, device = first.dtype in _LOW, first.device.type
+        mixed = torch.is_autocast_enabled(device)
+        if not (low or mixed):
+            return function(*args, **kwargs)
+        with torch.autocast(device, enabled=False) if mixed else nullcontext():
+            result = function(*map(raised, args), **{key: raised(value) for key, value in kwargs.items()})
+        return result.to(first.dtype) if low and isinstance(result, Tensor) else result
+
+    return cast("F", inside)

@@ -1,0 +1,37 @@
+"""The rule for low precision: computed in float32 or better, outside autocast, and cast back."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from kexue_bench.lab.precision import precise, raised, working
+
+
+@precise
+def _product(a, b, *, seen):
+    seen.append((a.dtype, b.dtype, torch.is_autocast_enabled("cpu")))
+    return a @ b
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_work_is_done_in_the_working_dtype_and_cast_back(dtype, mixed):
+    """Inside, operands have the working dtype and autocast is off; the result has the dtype of the first operand."""
+    seen = []
+    a = torch.eye(3).to(dtype)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
+        result = _product(a, a, seen=seen)
+    assert seen == [(working(dtype), working(dtype), False)]
+    assert result.dtype == dtype
+
+
+def test_a_tensor_of_enough_precision_is_passed_on_itself():
+    """float32 and float64 tensors are not copied, and what is not a tensor is not touched."""
+    for value in (torch.ones(2), torch.ones(2).double(), torch.ones(2, dtype=torch.int64), "word", None):
+        assert raised(value) is value
+
+
+def test_a_call_without_tensors_is_left_alone():
+    """A function called without a tensor is called as it is."""
+    assert precise(lambda x: x)(3) == 3
