@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from kexue_bench.lab.precision import precise
+
 from .contract import Bound, checked_k, checked_softness
 from .rows import Rows, finite_ends, last, rows
 
@@ -36,6 +38,7 @@ class MaxOperator(Operator):
 
     kind: str = "max"
 
+    @precise
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
         """The soft maximum along `dim`; minus infinity for a row without entries."""
         softness = checked_softness(softness, x.dtype)
@@ -66,6 +69,7 @@ class OneHotOperator(WeightOperator):
 
     kind: str = "one-hot"
 
+    @precise
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
         """Non-negative weights along `dim` that sum to 1, or to 0 in a row without entries; shape of x."""
         return self.weigh(x, softness, dim, mask).movedim(-1, dim)
@@ -76,6 +80,7 @@ class ArgmaxOperator(WeightOperator):
 
     kind: str = "argmax"
 
+    @precise
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
         """The mean index, from 0, along `dim`; 0 in a row without entries; [*batch]."""
         weights = self.weigh(x, softness, dim, mask)
@@ -87,6 +92,7 @@ class CumaxOperator(WeightOperator):
 
     kind: str = "cumax"
 
+    @precise
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
         """Running sums of the weights along `dim`, from 0 up to 1; shape of x."""
         return self.weigh(x, softness, dim, mask).cumsum(-1).movedim(-1, dim)
@@ -97,6 +103,7 @@ class TopKOperator(Operator):
 
     kind: str = "top-k"
 
+    @precise
     def apply(
         self, x: Tensor, *, softness: float | Tensor, k: int, dim: int = -1, mask: Tensor | None = None
     ) -> Tensor:
@@ -127,24 +134,31 @@ class SortOperator(Operator):
 
     kind: str = "sort"
 
+    @precise
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, descending: bool = False) -> Tensor:
         """Soft order statistics along `dim`, ascending by default; shape of x."""
         softness = checked_softness(softness, x.dtype)
         entries = last(x, dim)
-        ordered = self.order(finite_ends(entries, softness), softness)
+        ordered = self.order(self.ends(entries, softness), softness)
         if bool(entries.isinf().any()):
             hard = entries.sort(-1).values
-            ordered = torch.where(hard.isinf(), hard, ordered)
+            # Not a number is sorted last, where its row is not a number anyway.
+            ordered = torch.where(hard.isinf() & ~ordered.isnan(), hard, ordered)
         return (ordered.flip(-1) if descending else ordered).movedim(-1, dim)
+
+    def ends(self, x: Tensor, softness: float | Tensor) -> Tensor:
+        """The entries as `order` takes them: infinite ones at a finite distance, unless it can do without."""
+        return finite_ends(x, softness)
 
     @abstractmethod
     def order(self, x: Tensor, softness: float | Tensor) -> Tensor:
-        """Ascending soft order statistics of finite `x`, [*batch, n]."""
+        """Ascending soft order statistics of `x` as `ends` leaves it, [*batch, n]."""
 
 
 class MatrixSortOperator(SortOperator):
     """A soft order given by a soft permutation matrix times the entries."""
 
+    @precise
     def matrix(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, descending: bool = False) -> Tensor:
         """Row i holds the weights of the entries for the i-th place; [*batch, n, n], entries last."""
         softness = checked_softness(softness, x.dtype)
@@ -165,6 +179,7 @@ class RankOperator(Operator):
 
     kind: str = "rank"
 
+    @precise
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, descending: bool = False) -> Tensor:
         """Soft ranks along `dim` between 1 and n, rank 1 for the smallest entry by default; shape of x."""
         softness = checked_softness(softness, x.dtype)
@@ -185,6 +200,7 @@ class ScalarOperator(Operator):
 
     reach: ClassVar[float] = 60.0
 
+    @precise
     def apply(self, x: Tensor, *, softness: float | Tensor) -> Tensor:
         """The soft function of each entry, shape of x."""
         softness = checked_softness(softness, x.dtype)
@@ -212,6 +228,7 @@ class SampleOperator(WeightOperator):
     def perturbed(self, x: Tensor, noise: Noise) -> Tensor:
         """The scores whose largest entry is indicated, shape of x."""
 
+    @precise
     def apply(
         self,
         x: Tensor,

@@ -39,7 +39,8 @@ class Rows:
 def rows(x: Tensor, *, dim: int, mask: Tensor | None) -> Rows:
     """Entries along `dim`, moved last.
 
-    If a row contains plus infinity, only such entries count, and they are tied.
+    If a row contains plus infinity, only such entries count, and they are tied. A row with NaN is NaN, unless it is
+    masked.
 
     Args:
         x: floating point.
@@ -49,7 +50,7 @@ def rows(x: Tensor, *, dim: int, mask: Tensor | None) -> Rows:
         ValueError: x is not floating point, has no entries along `dim`, or the mask has another shape or dtype.
     """
     entries = last(x, dim)
-    keep = entries > -torch.inf
+    keep = ~(entries == -torch.inf)
     if mask is not None:
         if mask.shape != x.shape or mask.dtype != torch.bool:
             raise ValueError(
@@ -57,9 +58,9 @@ def rows(x: Tensor, *, dim: int, mask: Tensor | None) -> Rows:
                 "True marks an entry that takes part"
             )
         keep = keep & mask.movedim(dim, -1)
-    keep = keep | entries.isnan()
     top = keep & (entries == torch.inf)
-    infinite = top.any(-1, keepdim=True)
+    # A row with an entry that is not a number is not a number, whatever else it holds.
+    infinite = entries.masked_fill(~keep, 0).amax(-1, keepdim=True) == torch.inf
     keep = torch.where(infinite, top, keep)
     empty = ~keep.any(-1, keepdim=True)
     finite = entries.masked_fill(~keep | top, 0)
@@ -94,5 +95,6 @@ def finite_ends(x: Tensor, softness: float | Tensor) -> Tensor:
     high, low = high.masked_fill(alone, 0), low.masked_fill(alone, 0)
     # The spread is included because a method may compare distances with it.
     reach = FAR * torch.as_tensor(softness, dtype=x.dtype, device=x.device) + FAR * (high - low) + 1
+    reach = reach.clamp(max=torch.finfo(x.dtype).max / 8)
     moved = torch.where(x > 0, high + reach, low - reach)
     return torch.where(infinite, moved, x)

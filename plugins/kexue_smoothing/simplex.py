@@ -46,7 +46,7 @@ def sparsemax(u: Tensor) -> Tensor:
         ordered = u.sort(-1, descending=True).values
         count = torch.arange(1, u.shape[-1] + 1, dtype=u.dtype, device=u.device)
         size = (1 + count * ordered > ordered.cumsum(-1)).sum(-1, keepdim=True)
-        support = u >= ordered.gather(-1, size - 1)
+        support = u >= ordered.gather(-1, (size - 1).clamp(min=0))
     held = support.sum(-1, keepdim=True)
     threshold = ((u * support).sum(-1, keepdim=True) - 1) / held
     return torch.relu(u - threshold) * support
@@ -62,7 +62,7 @@ def entmax15(u: Tensor) -> Tensor:
         spread = (ordered.square().cumsum(-1) - count * mean.square()).clamp(min=0)
         threshold = mean - ((1 - spread).clamp(min=0) / count).sqrt()
         size = (threshold <= ordered).sum(-1, keepdim=True)
-        support = half >= ordered.gather(-1, size - 1)
+        support = half >= ordered.gather(-1, (size - 1).clamp(min=0))
     held = support.sum(-1, keepdim=True)
     mean = (half * support).sum(-1, keepdim=True) / held
     spread = ((half - mean).square() * support).sum(-1, keepdim=True)

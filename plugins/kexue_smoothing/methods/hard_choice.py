@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from kexue_bench import method
+from kexue_bench.lab.precision import precise
 
 from ..contract import KINDS, Bound, Smoothing
 from ..hard_functions import hard
@@ -114,6 +115,7 @@ class HardSample(HardOperator):
         """The scores whose largest entry is indicated, shape of x."""
         return GumbelSoftmax().perturbed(x, noise)
 
+    @precise
     def apply(self, x: Tensor, *, noise: Noise, softness: float | Tensor = 1.0, dim: int = -1) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]  # samples take noise
         """The sample along `dim`."""
         return super().apply(self.perturbed(x, noise), softness=softness, dim=dim)
@@ -128,6 +130,7 @@ class StraightThroughOperator(HardOperator):
         """The operator that provides the gradient."""
         return Softmax().of(self.kind)
 
+    @precise
     def apply(
         self,
         x: Tensor,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kexue_bench import method
+from kexue_bench.lab.precision import precise
 
 from ..contract import Bound, checked_softness
 from ..kinds import Operator
@@ -40,6 +41,7 @@ class PNorm(Operator):
     kind = "max"
     nonnegative = True
 
+    @precise
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
         """The norm along `dim`, [*batch].
 

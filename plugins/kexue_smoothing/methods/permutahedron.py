@@ -11,7 +11,7 @@ from kexue_bench import method
 
 from ..contract import Bound
 from ..kinds import RankOperator, SortOperator
-from ..pooling import project
+from ..pooling import isotonic, project
 from ..words import BOUNDED
 
 
@@ -41,14 +41,36 @@ class FastSoftSort(SortOperator):
         tensor([1.6667, 2.6667, 3.6667])
     """
 
+    def ends(self, x: Tensor, softness: float | Tensor) -> Tensor:
+        """See `SortOperator.ends`; no distance is far enough, because the projection mixes entries over any."""
+        return x
+
     def order(self, x: Tensor, softness: float | Tensor) -> Tensor:
         """See `SortOperator.order`."""
         w = x.sort(-1, descending=True).values
+        if bool(w.isinf().any()):
+            return self._apart(w, softness).flip(-1)
         # Scaling by s keeps the minimizer and allows tiny s; centering avoids cancellation.
         centre = w.detach().mean(-1, keepdim=True)
         z = _descending(x.shape[-1], x) / softness
         z = z - z.mean(-1, keepdim=True)
         return (project(z, w - centre) + centre).flip(-1)
+
+    def _apart(self, w: Tensor, softness: float | Tensor) -> Tensor:
+        """The projection of the finite entries of each row among themselves, in descending order, [*batch, n]."""
+        infinite = w.isinf()
+        count = (~infinite).sum(-1, keepdim=True).clamp(min=1)
+        known = w.masked_fill(infinite, 0)
+        centre = known.detach().sum(-1, keepdim=True) / count
+        z = _descending(w.shape[-1], w) / softness
+        z = z - z.masked_fill(infinite, 0).sum(-1, keepdim=True) / count
+        v = known - centre - z
+        # What is larger than all others stands below all differences, and what is smaller above: they are never pooled.
+        with torch.no_grad():
+            reach = v.masked_fill(infinite, 0).abs().amax(-1, keepdim=True)
+            places = torch.arange(1, w.shape[-1] + 1, dtype=w.dtype, device=w.device)
+            far = (2 * reach + 1) * (places - w.shape[-1] * (w > 0).to(w.dtype) - (w > 0).to(w.dtype))
+        return z + isotonic(torch.where(infinite, far, v)) + centre
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kexue_bench import Claimed, method
+from kexue_bench.lab.precision import precise
 
 from ..contract import Bound, checked_k, checked_softness
 from ..hard_functions import hard
@@ -90,8 +91,15 @@ class PerturbedOperator:
     samples: int
     distribution: str
 
+    @precise
     def apply(self, x: Tensor, *, softness: float, noise: Noise, k: int | None = None, dim: int = -1) -> Tensor:
-        """The mean of hard functions along `dim`, shape of x; `k` only for `top-k`."""
+        """The mean of hard functions along `dim`, shape of x; `k` only for `top-k`.
+
+        Raises:
+            ValueError: the softness requires a gradient, for which there is no estimator here.
+        """
+        if isinstance(softness, Tensor) and softness.requires_grad:
+            raise ValueError("perturbed has no gradient for its softness, got one that requires it; pass a float")
         softness = float(checked_softness(softness, x.dtype))
         entries = last(x, dim)
         if self.kind == "top-k":

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kexue_bench import method
+from kexue_bench.lab.precision import precise
 
 from ..contract import Bound, checked_softness
 from ..hard_functions import hard
@@ -30,6 +31,7 @@ class RoundOperator(Operator):
     kind: str = "round"
     shift: ClassVar[float] = 0.0
 
+    @precise
     def apply(self, x: Tensor, *, softness: float | Tensor) -> Tensor:
         """The soft function of each entry, shape of x."""
         softness = checked_softness(softness, x.dtype)
@@ -90,7 +92,7 @@ class SoftAssignment(RoundOperator):
 
     def rise(self, f: Tensor, softness: float | Tensor) -> Tensor:
         """See `RoundOperator.rise`; integers with negligible weight are left out."""
-        largest = float(torch.as_tensor(softness).max())
+        largest = float(softness.detach().max()) if isinstance(softness, Tensor) else float(softness)
         if largest >= _SMOOTH_FROM:
             return f
         reach = 2 + math.ceil(math.sqrt(40 * largest))

@@ -96,13 +96,21 @@ class EntmaxMax(EntmaxWeights, MaxOperator):
     alpha: float = 2.0
 
     def above(self, row: Rows, softness: float | Tensor) -> Tensor:
-        """See `MaxOperator.above`; the gradient is p, by the envelope theorem, and is itself differentiable."""
+        """See `MaxOperator.above`; by the envelope theorem the gradient is p, and H(p) for the softness.
+
+        Both are themselves differentiable.
+        """
         p = self.weights(row.below / softness)
         below = row.below.masked_fill(~row.keep, 0)
         value = (p * below).sum(-1) + softness * simplex.entropy(p.detach(), self.alpha)
         step = below - below.detach()
         # Halved because the second derivative of the product counts both factors.
-        return value.detach() + (p.detach() * step + (p - p.detach()) * step / 2).sum(-1)
+        result = value.detach() + (p.detach() * step + (p - p.detach()) * step / 2).sum(-1)
+        if not (isinstance(softness, Tensor) and softness.requires_grad):
+            return result
+        # The entropy of weights of 0 is 0, with a slope that is infinite at alpha 1.
+        h = simplex.entropy(torch.where(p > 0, p, 1.0), 1) if self.alpha == 1 else simplex.entropy(p, self.alpha)
+        return result + (softness - softness.detach()) * (h + h.detach()) / 2
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
