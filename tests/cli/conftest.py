@@ -7,6 +7,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 
 import pytest
+from misbehaving import PLUGINS
 
 from kexue_bench.cli.main import main
 
@@ -81,3 +82,41 @@ def halves(cli, tmp_path):
     (tmp_path / "halves_shown.py").write_text(DECLARED)
     yield lambda *words: cli(*words, "-p", "halves_shown.py").out
     sys.modules.pop("halves_shown", None)
+
+
+PLUGIN = """
+from kexue_bench import FamilySpec, MethodSpec, MetricSpec, TaskSpec, hookimpl
+
+@hookimpl
+def kexue_families():
+    return [
+        FamilySpec(name=name, title=name, summary="", contract="", precision_metric="mse", baseline="m", headline=())
+        for name in ("near", "far")
+    ]
+
+@hookimpl
+def kexue_methods():
+    return [MethodSpec(name="m", family="gradient", target="a:B", summary="")]
+
+@hookimpl
+def kexue_metrics():
+    return [
+        MetricSpec(name="wonder", family="near", unit="nats", summary="one"),
+        MetricSpec(name="wonder", family="far", direction="higher", summary="another"),
+    ]
+"""
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """A plugin with two families that share the name of a metric, and a method of an unknown family."""
+    (tmp_path / "odd.py").write_text(PLUGIN)
+    yield "odd.py"
+    sys.modules.pop("odd", None)
+
+
+@pytest.fixture
+def chaos_cli(cli, monkeypatch):
+    """The command line of this process, which can import the misbehaving plugin."""
+    monkeypatch.syspath_prepend(str(PLUGINS))
+    return cli

@@ -5,11 +5,8 @@ import os
 import subprocess
 import sys
 
-import pytest
+from toys import FAST, HERE, TOY
 
-FAST = ("--budget", "4096", "--precision", "20%")
-TOY = ("compare", "gradients", "-t", "bernoulli-toy", "--stage", "evaluate", "--format", "json", *FAST)
-HERE = ("--isolation", "none")
 COLUMNS = {
     "run", "family", "task", "task_params", "method", "method_params", "stage", "device", "dtype", "threads", "metric",
     "value", "ci_low", "ci_high", "n", "unit", "flags", "status", "verdict", "ratio", "ratio_low", "ratio_high",
@@ -80,39 +77,6 @@ def test_resume_with_another_plan_reuses_what_it_shares(cli, tmp_path):
     assert values[0] == values[1]
 
 
-def test_stored_runs_are_read_again(cli):
-    """`report`, `compare latest` and `export` read what `run` stored."""
-    cli("run", *TOY[1:6], *FAST, *HERE, "-m", "rloo")
-    reported = cli("report", "--format", "json")
-    compared = cli("compare", "latest", "--format", "json")
-    exported = cli("export", "latest", "--format", "json")
-    assert reported.rows == compared.rows
-    assert len(json.loads(exported.out)["rows"] if exported.out.startswith("{") else json.loads(exported.out)) == len(
-        reported.rows
-    )
-
-
-def test_margin_level_and_correction_are_the_readers_choice(cli):
-    """A stored run is read again under another rule: the legend names it, and without a correction p stays p."""
-    cli("run", *TOY[1:6], *FAST, *HERE, "-m", "rloo", "-m", "disarm", "-m", "reinforce")
-    text = " ".join(cli("report", "--margin", "10%", "--alpha", "1%", "--correction", "bh").out.split())
-    assert "Benjamini-Hochberg, alpha 1 %, margin 10 %" in text
-    raw = [row for row in cli("report", "--format", "json", "--correction", "none").rows if row["p"] is not None]
-    corrected = [row for row in cli("report", "--format", "json").rows if row["p"] is not None]
-    assert [row["p"] for row in raw] == [row["p_adjusted"] for row in raw] == [row["p"] for row in corrected]
-    assert [row["p"] for row in corrected] != [row["p_adjusted"] for row in corrected]
-
-
-@pytest.mark.parametrize("what", ["comparison", "frame"])
-@pytest.mark.parametrize("form", ["csv", "json", "md", "latex", "parquet"])
-def test_every_export_format_is_written(cli, tmp_path, what, form):
-    """Both tables in every format, to a file."""
-    cli("run", *TOY[1:6], *FAST, *HERE, "-m", "rloo")
-    result = cli("export", "--format", form, "--what", what, "--to", str(tmp_path / f"out.{form}"))
-    assert result.code == 0, result.err
-    assert (tmp_path / f"out.{form}").stat().st_size > 100
-
-
 STRANGER = """
 from dataclasses import dataclass
 
@@ -169,11 +133,3 @@ def test_the_table_says_what_was_found(cli):
     assert "bernoulli-toy" in out
     assert "rloo" in out
     assert "(baseline)" in out
-
-
-def test_a_dry_run_runs_nothing(cli, tmp_path):
-    """The plan is printed and no folder is made."""
-    result = cli("compare", "-n")
-    assert result.code == 0
-    assert "digits-vae" in result.out
-    assert list(tmp_path.iterdir()) == []

@@ -1,38 +1,10 @@
 """options: what is wrong with a plugin is said at once, and a metric is meant in the tables that are named."""
 
-import sys
+import argparse
 
 import pytest
 
-PLUGIN = """
-from kexue_bench import FamilySpec, MethodSpec, MetricSpec, TaskSpec, hookimpl
-
-@hookimpl
-def kexue_families():
-    return [
-        FamilySpec(name=name, title=name, summary="", contract="", precision_metric="mse", baseline="m", headline=())
-        for name in ("near", "far")
-    ]
-
-@hookimpl
-def kexue_methods():
-    return [MethodSpec(name="m", family="gradient", target="a:B", summary="")]
-
-@hookimpl
-def kexue_metrics():
-    return [
-        MetricSpec(name="wonder", family="near", unit="nats", summary="one"),
-        MetricSpec(name="wonder", family="far", direction="higher", summary="another"),
-    ]
-"""
-
-
-@pytest.fixture
-def odd(tmp_path):
-    """A plugin with two families that share the name of a metric, and a method of an unknown family."""
-    (tmp_path / "odd.py").write_text(PLUGIN)
-    yield "odd.py"
-    sys.modules.pop("odd", None)
+from kexue_bench.cli import options
 
 
 @pytest.mark.parametrize("command", [("list", "methods"), ("show", "rloo"), ("run", "gradients", "-n")])
@@ -46,25 +18,16 @@ def test_every_verb_that_loads_plugins_says_what_is_wrong_with_them(cli, odd, co
     assert "is not registered" not in result.out
 
 
-def test_a_metric_is_listed_and_shown_for_each_family_that_has_it(cli, odd):
-    """A bare name shows every owner, `family/name` one; the core's metrics stand beside those of a family."""
-    both = cli("show", "wonder", "-p", odd).out
-    assert "metric near/wonder: one" in both
-    assert "metric far/wonder: another" in both
-    assert "near/wonder" not in cli("show", "far/wonder", "-p", odd).out
-    assert "metric time: " in cli("show", "far/time", "-p", odd).out
-    rows = [line.split()[:2] for line in cli("list", "metrics", "far", "-p", odd).out.splitlines()]
-    assert ["far", "wonder"] in rows
-    assert ["near", "wonder"] not in rows
-    assert ["every", "time"] in rows
+@pytest.mark.parametrize(
+    ("text", "size"), [("4GB", 4 * 10**9), ("1.5g", 15 * 10**8), ("2GiB", 2 << 30), ("500 MB", 5 * 10**8), ("12", 12)]
+)
+def test_memory_is_written_as_people_write_it(text, size):
+    """Decimal and binary units, any case, with or without the B."""
+    assert options.size(text) == size
 
 
-def test_columns_may_name_the_family_they_are_meant_for(cli, odd):
-    """Other families keep their own columns; an unknown one is refused with what was meant."""
-    cli("run", "gradients", "-t", "bernoulli-toy", "-m", "rloo", "--stage", "evaluate", "--isolation", "none")
-    usual = cli("report").out
-    assert cli("report", "--columns", "logdet/error", "--sort", "logdet/error").out == usual
-    assert cli("report", "--columns", "gradients/bias").out == cli("report", "--columns", "bias").out != usual
-    wrong = cli("report", "--columns", "near/wondr", "-p", odd)
-    assert wrong.code == 2
-    assert "did you mean wonder" in wrong.err
+@pytest.mark.parametrize("text", ["", "0", "GB", "-1GB", "4 parsecs", "1e9", "nan"])
+def test_no_memory_is_refused(text):
+    """With a sentence that says how to write it."""
+    with pytest.raises(argparse.ArgumentTypeError, match="write 4GB or 500MB"):
+        options.size(text)

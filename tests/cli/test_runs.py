@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -13,24 +11,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from misbehaving import CHAOS, PLUGINS, the_run
 
-from kexue_bench.cli import options
-from kexue_bench.cli.runs import plan_only
-from kexue_bench.cli.story import rerun_command
-from kexue_bench.cli.verbs import VERBS
-from kexue_bench.store.results import Run, list_runs, load_run
+from kexue_bench.store.results import list_runs
 
 ROOT = Path(__file__).parents[2]
-PLUGINS = ROOT / "tests" / "plugins"
-CHAOS = ("chaos", "-p", "chaos.plugin", "-t", "run")
 PATHS = os.pathsep.join(map(str, (ROOT, ROOT / "plugins", PLUGINS)))
-
-
-@pytest.fixture
-def chaos_cli(cli, monkeypatch):
-    """The command line of this process, which can import the misbehaving plugin."""
-    monkeypatch.syspath_prepend(str(PLUGINS))
-    return cli
 
 
 @pytest.fixture
@@ -60,101 +46,11 @@ def start(tmp_path):
         process.communicate()
 
 
-def the_run(root: Path) -> Run:
-    """The newest run below a folder."""
-    return load_run(list_runs(root / "results")[-1].path)
-
-
-# -- failures ---------------------------------------------------------------------------------------------------------
-
-
-def test_failures_are_told_shown_and_rerun_alone(chaos_cli, tmp_path):
-    """Exit code 3, a summary with reason, phase and last lines, the story, and a command that runs that case again."""
-    first = chaos_cli("compare", *CHAOS, "-m", "raises", "-m", "settings", "--stage", "evaluate")
-    assert first.code == 3
-    run = the_run(tmp_path)
-    (bad,) = [case for case in run.plan.cases if case.method.name == "raises"]
-    assert "failed in evaluate: chaos/run raises: RuntimeError: told to raise" in first.err
-    assert '  |     raise RuntimeError("told to raise")' in first.err
-    assert f"  kexue-bench show {bad.key}" in first.err
-    assert "planned 3 = ok 2 + failed 1" in first.err
-
-    shown = chaos_cli("show", bad.key[:8], "-p", "chaos.plugin")
-    assert shown.code == 0
-    for part in (bad.key, "failed in evaluate", "told to raise", "Traceback", "chaos/run   raises   evaluate"):
-        assert part in shown.out
-    command = shown.out.partition("rerun this case:")[2].strip()
-    again = chaos_cli(*shlex.split(command)[1:])
-    assert again.code == 3
-    assert set(the_run(tmp_path).outcomes) == {bad.key}
-    assert the_run(tmp_path).path != run.path
-
-    (leaky,) = [case for case in run.plan.cases if case.method.name == "settings"]
-    story = chaos_cli("show", leaky.key, "-p", "chaos.plugin")
-    assert "process settings that it changed (restored): default dtype, threads" in story.out
-
-
-def test_a_timed_case_of_one_process_is_rerun_alone(chaos_cli, tmp_path):
-    """Its key holds the process and the copy, which the command names through the options of the run."""
-    timing = ("--stage", "time", "--processes", "2", "--seed", "3", "--timeout", "30")
-    chaos_cli("compare", *CHAOS, "-m", "fine", *timing)
-    run = the_run(tmp_path)
-    (case,) = [case for case in run.plan.cases if case.copy == 1 and case.replicates == (1,)]
-    assert chaos_cli(*shlex.split(rerun_command(run, case))[1:]).code == 0
-    assert set(the_run(tmp_path).outcomes) == {case.key}
-
-
-def test_every_case_of_every_verb_finds_itself_again(tmp_path, monkeypatch):
-    """The plan of the printed command is that one case, for evaluation, timing, claims, and non-default options."""
-    monkeypatch.chdir(tmp_path)
-    for words in (
-        ("compare", "--seed", "7", "--suite", "standard", "--processes", "3", "--resume"),
-        ("verify", "--budget", "4096", "--retry-failed", "--resume=latest"),
-    ):
-        plan = plan_of(words)
-        run = Run(path=Path("0001"), plan=plan, environment={}, command=("kexue-bench", *words), outcomes={})
-        for case in plan.cases[:: max(1, len(plan.cases) // 12)]:
-            command = shlex.split(rerun_command(run, case))
-            assert "--resume" not in command
-            found = plan_of(tuple(command[1:])).cases
-            assert case.key in {c.key for c in found}
-            assert len(found) == 1 or case.options.get("tuned")
-
-
-def plan_of(words):
-    """The plan of a command line."""
-    verb, rest = words[0], words[1:]
-    assert verb in VERBS
-    parser = argparse.ArgumentParser()
-    parser.add_argument("what", nargs="*")
-    options.add_plan_options(parser)
-    options.add_plugin_options(parser)
-    arguments = parser.parse_args(["--resume=latest" if word == "--resume" else word for word in rest])
-    if verb == "verify":
-        arguments.stage = ["verify"]
-    return plan_only(arguments, arguments.what, *options.load(arguments))
-
-
 def test_a_key_that_nothing_has_is_a_usage_error(chaos_cli):
     """Before anything runs."""
     result = chaos_cli("compare", *CHAOS, "-m", "fine", "--case", "0123456789abcdef")
     assert result.code == 2
     assert "--case must be the beginning of the key of a planned case" in result.err
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("4GB", 4 * 10**9), ("1.5g", 15 * 10**8), ("2GiB", 2 << 30), ("500 MB", 5 * 10**8), ("12", 12)]
-)
-def test_memory_is_written_as_people_write_it(text, size):
-    """Decimal and binary units, any case, with or without the B."""
-    assert options.size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "0", "GB", "-1GB", "4 parsecs", "1e9", "nan"])
-def test_no_memory_is_refused(text):
-    """With a sentence that says how to write it."""
-    with pytest.raises(argparse.ArgumentTypeError, match="write 4GB or 500MB"):
-        options.size(text)
 
 
 def test_the_memory_limit_reaches_the_workers(chaos_cli, tmp_path):

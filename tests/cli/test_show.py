@@ -41,3 +41,16 @@ def test_the_sections_after_an_example_stay_prose():
     assert prose.split() == ["Head.", "Raises:", "No."]
     assert snippet == "def f():\n    return 1\nf()\n# 1"
     assert split_example("Head.") == ("Head.", "")
+
+
+def test_a_metric_is_listed_and_shown_for_each_family_that_has_it(cli, odd):
+    """A bare name shows every owner, `family/name` one; the core's metrics stand beside those of a family."""
+    both = cli("show", "wonder", "-p", odd).out
+    assert "metric near/wonder: one" in both
+    assert "metric far/wonder: another" in both
+    assert "near/wonder" not in cli("show", "far/wonder", "-p", odd).out
+    assert "metric time: " in cli("show", "far/time", "-p", odd).out
+    rows = [line.split()[:2] for line in cli("list", "metrics", "far", "-p", odd).out.splitlines()]
+    assert ["far", "wonder"] in rows
+    assert ["near", "wonder"] not in rows
+    assert ["every", "time"] in rows

@@ -15,10 +15,7 @@ import pytest
 import torch
 
 from kexue_bench.api import Instance
-from kexue_bench.errors import InvalidResult
 from kexue_bench.lab import state
-from kexue_bench.lab.training import Diverged
-from kexue_bench.run.failures import REASON, classify, describe
 from kexue_bench.run.worker import run_job
 from kexue_bench.store import codec
 
@@ -82,27 +79,6 @@ def test_rows_recorded_before_an_error_are_kept(chaos):
     """The draw was recorded before the method raised."""
     (outcome,) = chaos.outcomes(run_job(chaos.text(chaos.case("Raises"))))
     assert set(values(outcome)) == {"draw"}
-
-
-def test_invalid_and_diverged_are_statuses_of_their_own():
-    """What the lab raises for a result that cannot be measured, and for a training that blew up."""
-    assert classify(InvalidResult("draws must be finite")) == "invalid"
-    assert classify(Diverged.__new__(Diverged)) == "diverged"
-    assert classify(ValueError("no")) == "failed"
-
-
-def test_a_missing_module_of_the_methods_own_package_is_its_failure():
-    """Only somebody else's missing package makes a method unsupported."""
-    error = ModuleNotFoundError("No module named 'mine.part'", name="mine.part")
-    assert classify(error, "mine.methods:Half") == "failed"
-    assert classify(error, "other:Half") == "unsupported"
-
-
-def test_a_reason_is_one_short_line():
-    """Newlines and length are the method's; the row stays a row."""
-    text = describe(RuntimeError("a\nb" * 1000))
-    assert "\n" not in text
-    assert len(text) == REASON
 
 
 def test_settings_that_a_method_changed_are_put_back_and_named(chaos):

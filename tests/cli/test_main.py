@@ -1,6 +1,12 @@
 """Bad input: one paragraph that says what, got and do, the right exit code, and nothing left behind."""
 
+import tempfile
+
 import pytest
+
+from kexue_bench.cli.main import main
+from kexue_bench.cli.verbs import VERBS
+from kexue_bench.errors import KexueError
 
 TOY = ("compare", "gradients", "-t", "bernoulli-toy", "--stage", "evaluate", "--isolation", "none")
 
@@ -73,18 +79,53 @@ def test_an_unknown_option_is_argparse_with_2(cli):
     assert stop.value.code == 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("--format", "jsn"), "did you mean"),
-        (("--columns", "varance"), "did you mean"),
-        (("--margin", "5"), "margin must lie between 0 and 1"),
-        (("--alpha", "0"), "alpha must lie between 0 and 1"),
-    ],
-)
-def test_reading_options_are_checked_before_the_run(cli, tmp_path, arguments, says):
-    """A typing error in an output option does not cost a run."""
-    result = cli("compare", *arguments)
-    assert result.code == 2
-    assert says in result.err
-    assert list(tmp_path.iterdir()) == []
+def test_help_is_printed_without_a_verb_too(cli):
+    """Every verb of the core has a line, and the exit codes are told."""
+    result = cli()
+    assert result.code == 0
+    assert result.out == cli("--help").out == cli("-h").out
+    for verb, summary in VERBS.items():
+        assert f"  {verb:<9}{summary}\n" in result.out
+    assert "130/143 stopped by a signal" in result.out
+
+
+def test_a_reader_that_goes_away_is_no_error(monkeypatch):
+    """`kexue-bench list | head`: what was asked for is done."""
+    assert ended_with(BrokenPipeError(), monkeypatch) == 0
+
+
+def test_an_interrupt_is_130_and_no_traceback(monkeypatch, capsys):
+    """As of a program that a signal ended."""
+    assert ended_with(KeyboardInterrupt(), monkeypatch) == 130
+    assert capsys.readouterr().err == ""
+
+
+def ended_with(error, monkeypatch):
+    """The exit code of a verb that raises, with a standard output that may be redirected."""
+
+    def execute(args):
+        raise error
+
+    monkeypatch.setattr("kexue_bench.cli.env.execute", execute)
+    with tempfile.TemporaryFile("w") as out:
+        monkeypatch.setattr("sys.stdout", out)
+        return main(["env"])
+
+
+def test_an_error_quotes_names_without_acting_on_the_terminal(cli):
+    """An escape sequence in what was typed is printed as its escape; `-v` gives the traceback."""
+    err = cli("show", "\x1b[31mred").err
+    assert "\x1b" not in err
+    assert "red" in err
+    with pytest.raises(KexueError):
+        cli("show", "no-such-name", "-v")
+
+
+def test_a_bare_resume_does_not_take_the_next_word(monkeypatch):
+    """`run --resume gradients` resumes the latest run, of the family gradients."""
+    seen = []
+    monkeypatch.setattr("kexue_bench.cli.run.execute", lambda args: seen.append((args.resume, args.family)) or 0)
+    main(["run", "--resume", "gradients"])
+    main(["run", "--resume=0003", "gradients"])
+    main(["run", "gradients"])
+    assert seen == [("latest", ["gradients"]), ("0003", ["gradients"]), (None, ["gradients"])]

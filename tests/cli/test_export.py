@@ -1,0 +1,16 @@
+"""`export`: both tables in every format."""
+
+from __future__ import annotations
+
+import pytest
+from toys import FAST, HERE, TOY
+
+
+@pytest.mark.parametrize("what", ["comparison", "frame"])
+@pytest.mark.parametrize("form", ["csv", "json", "md", "latex", "parquet"])
+def test_every_export_format_is_written(cli, tmp_path, what, form):
+    """Both tables in every format, to a file."""
+    cli("run", *TOY[1:6], *FAST, *HERE, "-m", "rloo")
+    result = cli("export", "--format", form, "--what", what, "--to", str(tmp_path / f"out.{form}"))
+    assert result.code == 0, result.err
+    assert (tmp_path / f"out.{form}").stat().st_size > 100

@@ -1,0 +1,112 @@
+"""Processes of ours and how they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from jobs import PRELOAD, gone
+
+from kexue_bench.run.engines import processes
+from kexue_bench.run.engines.local import LocalEngine
+
+
+@pytest.mark.parametrize("fall", [False, True])
+@pytest.mark.parametrize("name", ["Spawns", "Daemon"])
+def test_grandchildren_die_with_their_case(chaos, ask, tmp_path, name, fall):
+    """Whether the case returns or falls, and whether or not they left its session and their parent."""
+    note = tmp_path / "pids"
+    delivery = ask(chaos.case(name, note=str(note), fall=fall))
+    assert delivery.status == ("crashed" if fall else "ok")
+    (pid,) = map(int, note.read_text().split())
+    assert gone(pid)
+
+
+def test_a_huge_request_is_refused_before_it_is_paid_for(chaos):
+    """With a memory limit, one allocation far above it fails at once instead of filling the machine."""
+    with LocalEngine(workers=1, memory_limit=800_000_000, preload=PRELOAD) as engine:
+        delivery = engine.submit(chaos.text(chaos.case("Hoards", size=1 << 33)), limit=20).result(60)
+    (outcome,) = chaos.outcomes(delivery.text)
+    assert (outcome.status, outcome.reason) == ("out-of-memory", "MemoryError")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (0, "exited with code 0"),
+        (3, "exited with code 3"),
+        (-signal.SIGSEGV, "killed by SIGSEGV"),
+        (-signal.SIGKILL, "killed by SIGKILL from outside, perhaps by the kernel"),
+        (-200, "killed by signal 200"),
+    ],
+)
+def test_an_exit_is_told_in_words(code, words):
+    """A number that is not the name of a signal stays a number."""
+    assert processes.describe_exit(code).startswith(words)
+
+
+def test_a_zombie_is_not_alive():
+    """It ended, whether or not its parent has asked; a process that is gone takes no memory."""
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert processes.alive(child.pid)
+    assert processes.rss(child.pid) > 1 << 20
+    child.kill()
+    assert gone(child.pid)
+    child.communicate()
+    assert not processes.alive(child.pid)
+    assert processes.rss(child.pid) == 0
+    assert processes.open_pidfd(child.pid) is None
+
+
+ROOT = Path(__file__).parents[3]
+SWEEPER = """
+import os, subprocess, sys
+from kexue_bench.run.engines import processes
+assert not processes.has_children()
+processes.adopt_orphans()
+# A child that ends and leaves a grandchild in a session of its own.
+code = "import subprocess; print(subprocess.Popen(['sleep', '60'], stdout=-3, start_new_session=True).pid)"
+orphan = int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE).stdout)
+child = subprocess.Popen(["sleep", "60"])
+assert processes.has_children()
+print(processes.sweep(), processes.has_children(), processes.alive(orphan), processes.alive(child.pid))
+"""
+
+
+def test_a_sweep_ends_and_reaps_everything_below():
+    """Children, and orphans that left the session: killed, reaped, and counted."""
+    done = subprocess.run(
+        [sys.executable, "-c", SWEEPER],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.stdout.split() == ["2", "False", "False", "False"]
+
+
+def test_orphans_below_the_server_are_ended_and_known_workers_are_not():
+    """What a dead worker left, in a session of its own below the server; a known worker and the server's own stay."""
+    sleepers = [subprocess.Popen(["sleep", "60"], start_new_session=apart) for apart in (True, True, False)]
+    orphan, worker, own = sleepers
+    others = {child.pid for child in psutil.Process().children()} - {orphan.pid, worker.pid, own.pid}
+    try:
+        processes.kill_orphans(os.getpid(), known={worker.pid, *others})
+        assert gone(orphan.pid)
+        assert processes.alive(worker.pid)
+        assert processes.alive(own.pid)
+    finally:
+        for sleeper in sleepers:
+            sleeper.kill()
+            sleeper.wait()
+
+
+def test_the_memory_of_the_machine_is_bounded_by_its_control_group():
+    """No more than it has, and more than this process takes."""
+    assert processes.rss(os.getpid()) < processes.memory_available() <= psutil.virtual_memory().total
