@@ -18,7 +18,6 @@ UNTESTED = {
 """Modules without a test file of their name, and why; the `__init__.py` of packages come on top."""
 PENDING = {
     "session/running.py",
-    *(f"selfcheck/{name}.py" for name in ("diagnosis", "examination", "plugin", "work")),
 }
 """Modules whose tests stand elsewhere still."""
 

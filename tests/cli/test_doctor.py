@@ -1,4 +1,4 @@
-"""`doctor` on this machine, and its reading of figures that are planted."""
+"""`doctor`: what is printed of its checks, and the exit code."""
 
 from __future__ import annotations
 
@@ -6,105 +6,51 @@ import json
 
 import pytest
 
-from kexue_bench.analysis.tables import Cell, Control, Row, Table
-from kexue_bench.analysis.verdicts import Effect
-from kexue_bench.api import Instance
-from kexue_bench.selfcheck import diagnosis
+from kexue_bench.selfcheck import examination
+from kexue_bench.selfcheck.diagnosis import Check
 
-
-def cell(metric, value=1.0, effect=None):
-    return Cell(
-        key=metric, metric=metric, value=value, low=None, high=None, n=1, unit="", flags=frozenset(), stage="time",
-        case_key="k", exact=False, effect=effect,
-    )  # fmt: skip
-
-
-def ratio(value, low, high, *, p=0.5, verdict="undecided"):
-    return Effect(kind="ratio", value=value, low=low, high=high, p=p, verdict=verdict)
-
-
-def row(label, cells, **params):
-    name = label.partition("[")[0]
-    method = Instance(name=name, target="m:A", label=label, params={"times": 1, "copy": 0, **params})
-    return Row(method=method, label=label, run="0001", status="ok", reason="", key="k", cells=cells)
-
-
-def table(*rows, control=None):
-    return Table(
-        family="selfcheck", task=Instance(name="known", target="m:T"), summary="", device="cpu", dtype="float32",
-        threads=(1,), seeds=(0,), primary="mse", columns=("time",), baseline="spin", rows=rows, control=control,
-        timed=True, tests=1, detectable={},
-    )  # fmt: skip
-
-
-def copies(metric, effects):
-    return table(*(row(f"spin[copy={i}]", {metric: cell(metric, effect=e)}, copy=i) for i, e in enumerate(effects, 1)))
-
-
-@pytest.mark.parametrize(
-    ("interval", "ok"),
-    [((2.0, 1.99, 2.01), True), ((1.97, 1.965, 1.98), True), ((1.9, 1.88, 1.92), False), ((1.0, 0.99, 1.01), False)],
+CHECKS = (
+    Check(name="empty call", found="1 ns", values={"seconds": 1e-9}),
+    Check(name="clock step", found="40 ns", values={"seconds": 4e-8}, expected="< 2 us", ok=True, advice="coarse"),
+    Check(
+        name="work done twice", found="1.5", values={"ratio": 1.5}, expected="2.00", ok=False, advice="do not trust it"
+    ),
 )
-def test_work_done_twice_must_be_two(interval, ok):
-    """2.00 within the interval widened by 2 %: a clock that loses a tenth is found out."""
-    found = diagnosis.twice(table(row("spin[times=2]", {"time": cell("time", effect=ratio(*interval))}, times=2)))
-    assert found.ok is ok
 
 
-def test_the_floor_is_how_far_an_interval_of_equals_reaches():
-    """The farthest end of all intervals, the A/A control's too."""
-    times = copies("time", [ratio(1.0, 0.99, 1.01), ratio(1.01, 0.98, 1.03)])
-    assert diagnosis.noise_floor(times).values["floor"] == pytest.approx(0.03)
-    with_control = table(*times.rows, control=Control(ratio=0.96, low=0.94, high=0.98, n=7))
-    assert diagnosis.noise_floor(with_control).values["floor"] == pytest.approx(0.06)
+@pytest.fixture
+def doctor(cli, monkeypatch):
+    """`doctor` on a machine with these checks; what it was asked."""
+
+    def run(checks, *arguments):
+        asked = {}
+        monkeypatch.setattr(examination, "checks", lambda **options: asked.update(options) or iter(checks))
+        return cli("doctor", *arguments), asked
+
+    return run
 
 
-@pytest.mark.parametrize(("precision", "ok"), [(0.05, True), (0.02, False)])
-def test_a_precision_below_the_floor_is_warned_of(precision, ok):
-    """A floor of 3 % lets 5 % be asked for, and not 2 %."""
-    floor = diagnosis.noise_floor(copies("time", [ratio(1.0, 0.97, 1.03)]))
-    assert diagnosis.asked_precision(precision, floor).ok is ok
-
-
-@pytest.mark.parametrize(
-    ("p", "verdict", "ok"),
-    [
-        ([0.5] * 20, "undecided", True),
-        ([0.01] * 2 + [0.5] * 18, "undecided", True),
-        ([0.01] * 6 + [0.5] * 14, "undecided", False),
-        ([0.5] * 20, "better", False),
-    ],
-)
-def test_equals_that_are_told_apart_are_counted(p, verdict, ok):
-    """Two of twenty at 5 % are chance (p = .26), six are not (p = 3e-4); a single verdict is one too many."""
-    draws = copies("mse", [ratio(1, 0.9, 1.1, p=value, verdict=verdict) for value in p])
-    found = diagnosis.false_positives(draws, copies("time", []))
-    assert (found.values["tests"], found.ok) == (20, ok)
-
-
-def test_known_answers_are_exact():
-    """Null has mse 1 and the oracle 0; anything else is a defect of the harness."""
-
-    def found(null, oracle):
-        rows = [row("null", {"mse": cell("mse", null)}), row("oracle", {"mse": cell("mse", oracle)})]
-        return [check.ok for check in diagnosis.answers(table(*rows))]
-
-    assert found(1.0, 0.0) == [True, True]
-    assert found(1.0 + 1e-9, 1e-12) == [False, False]
-
-
-@pytest.mark.slow
-def test_doctor_measures_this_machine(cli, tmp_path):
-    """Every line is there, known answers are exact, nothing is left behind; how quiet the machine is goes untested."""
-    result = cli("doctor", "--processes", "2", "--precision", "50%", "--format", "json")
+@pytest.mark.parametrize(("checks", "code"), [(CHECKS[:2], 0), (CHECKS, 1)])
+def test_a_failed_check_is_exit_code_1(doctor, tmp_path, checks, code):
+    """In the table as in JSON; nothing is stored."""
+    assert doctor(checks)[0].code == code
+    result, _ = doctor(checks, "--format", "json")
     document = json.loads(result.out)
-    found = {check["name"]: check for check in document["rows"]}
-    assert result.code == (0 if document["ok"] else 1)
-    assert found["null method"]["ok"]
-    assert found["oracle method"]["ok"]
-    assert found["clock step"]["values"]["seconds"] < 1e-3
-    assert found["overhead, one process"]["values"]["seconds"] < found["overhead, a process each"]["values"]["seconds"]
-    assert 1.5 < found["work done twice"]["values"]["ratio"] < 2.5
-    assert found["false alarms (A/A)"]["values"]["tests"] == 24
-    assert {"empty call", "pre-empted samples", "noise floor of times", "requested precision"} <= set(found)
+    assert (result.code, document["ok"]) == (code, code == 0)
+    assert [row["name"] for row in document["rows"]] == [check.name for check in checks]
+    assert document["rows"][0]["values"] == {"seconds": 1e-9}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_advice_is_given_where_a_check_failed_only(doctor):
+    """Below the table; where none failed, that is said."""
+    text = doctor(CHECKS)[0].out
+    assert "! work done twice: do not trust it" in text
+    assert "coarse" not in text
+    assert "!" not in doctor(CHECKS[:2])[0].out
+
+
+def test_options_reach_the_examination(doctor):
+    """As numbers."""
+    _, asked = doctor(CHECKS, "--precision", "2%", "--processes", "3", "--seed", "5")
+    assert asked == {"precision": 0.02, "processes": 3, "seed": 5}

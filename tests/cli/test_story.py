@@ -114,22 +114,22 @@ def test_a_story_tells_every_attempt_and_every_number():
     )  # fmt: skip
     text = story(run, run.plan.cases[0])
     assert "  ok, stopped by precision   1.50 s   attempt 2\n" in text
-    assert "  attempt 1 was crashed: killed by SIGSEGV\n" in text
+    assert "  attempt 1: crashed: killed by SIGSEGV\n" in text
     assert "[0.05, 0.2]  n=64 nats exact\n" in text
     assert "exact reading=half replicate 4\n" in text
     assert "curve" not in text
-    assert "errors lies in details/abc.json" in text
+    assert "errors: details/abc.json" in text
 
 
 def test_a_case_without_an_outcome_says_so():
     """The run was stopped before it."""
     run = study({})
-    assert "no outcome: it had not finished when the run ended" in story(run, run.plan.cases[0])
+    assert "no outcome: the run ended before this case did" in story(run, run.plan.cases[0])
 
 
 def test_no_field_of_a_stored_run_can_forge_a_line():
     """Reasons, traces and names are made visible each by itself."""
-    forged = "x\n  attempt 9 was ok\x1b[2J"
+    forged = "x\n  attempt 9: ok\x1b[2J"
     run = study({"status": "failed", "reason": forged, "trace": forged, "state_leak": (forged,), "phase": "evaluate"})
     text = story(run, run.plan.cases[0])
     assert "\x1b" not in text
@@ -149,7 +149,7 @@ def test_a_summary_shows_ten_failures_and_counts_the_rest():
         f"  kexue-bench show {run.plan.cases[2].key}",
     ]
     assert len(lines) == 10 * 5 + 1
-    assert lines[-1] == "and 2 more; `kexue-bench report` shows them all"
+    assert lines[-1] == "and 2 more; `kexue-bench report` shows all of them"
     assert failures(study({"status": "ok"})) == []
 
 
