@@ -1,6 +1,6 @@
-"""Products with f(A) in blocks that belong to one repeat each: f the logarithm, the reciprocal or, for a trace, none.
+"""Products with f(A) in blocks, one per repeat: f is the logarithm, the reciprocal or, for a trace, the identity.
 
-Methods that orthogonalise or leave vectors out see the probes of a repeat at once; their blocks are `[*batch_shape,
+Methods that orthogonalize or leave vectors out need all probes of a repeat at once; their blocks are `[*batch_shape,
 repeats, n, m]`.
 """
 
@@ -26,19 +26,19 @@ def probe_blocks(op: Operator, noise: Noise, distribution: str, *, repeats: int,
 
 
 def products(op: Operator, block: Tensor) -> Tensor:
-    """A V for the blocks of all repeats, `[*batch_shape, repeats, n, m]` -> the same; billed repeats * m products."""
+    """A V for the blocks of all repeats, `[*batch_shape, repeats, n, m]` -> same shape; counts repeats * m products."""
     repeats, m = block.shape[-3], block.shape[-1]
     flat = op.mv(block.movedim(-3, -2).flatten(-2))
     return flat.unflatten(-1, (repeats, m)).movedim(-2, -3)
 
 
 def image(op: Operator, block: Tensor, steps: int) -> Tensor:
-    """f(A) V: A V where the trace is wanted; log(A) V, or A^-1 V for that of the inverse, by Lanczos.
+    """f(A) V: A V for a trace; log(A) V or, for the trace of the inverse, A^-1 V by Lanczos.
 
     Args:
         op: an SPD operator.
         block: `[*batch_shape, repeats, n, m]`.
-        steps: Lanczos steps, which a column costs unless it is the trace that is wanted.
+        steps: Lanczos steps, the cost of a column except for a trace.
     """
     if op.target == "trace":
         return products(op, block)
@@ -48,7 +48,7 @@ def image(op: Operator, block: Tensor, steps: int) -> Tensor:
 
 
 def function(op: Operator) -> Function:
-    """What is applied to the eigenvalues, where it is not their sum that is wanted."""
+    """The function applied to the eigenvalues, except for a trace."""
     return torch.reciprocal if op.target == "inverse" else torch.log
 
 
@@ -68,10 +68,10 @@ def need_spd(op: Operator, name: str) -> None:
 
 
 def need_logdet(op: Operator, name: str) -> None:
-    """Refuse what is no log-determinant of an SPD operator.
+    """Refuse targets other than the log-determinant of an SPD operator.
 
     Raises:
-        ValueError: the operator is not SPD, or a trace is wanted.
+        ValueError: the operator is not SPD, or its target is a trace.
     """
     need_spd(op, name)
     if op.target != "logdet":

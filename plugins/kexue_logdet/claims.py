@@ -1,4 +1,4 @@
-"""Checks of what methods of this family claim: bounds of the mean, and exactness where a hyper-parameter reaches n."""
+"""Checks of what methods of this family claim: bounds of the mean, and exactness when a hyper-parameter reaches n."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from kexue_bench.lab.problems import Sampling
 
 TOLERANCE = 0.2
-"""A bias or a violated bound below this share of one estimate's standard deviation does not matter: draws are dear."""
+"""A bias or violation below this share of an estimate's standard deviation does not matter: draws are expensive."""
 ROWS, CONDITION = 64, 1e6
-"""Size and condition number of the operator that exactness is checked on."""
+"""Size and condition number of the operator for the check of exactness."""
 
 
 @claim("unbiased", "the mean of the estimates is the truth", order=10)
@@ -41,18 +41,18 @@ def upper_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:
 
 @claim("lower-bound", "the mean of the estimates is not above the truth", order=30)
 def lower_bound(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """The same, the other side."""
+    """A one-sided test, with this family's tolerance."""
     return claims.one_sided(problem, ctx, claim="lower-bound", side=-1, tolerance=TOLERANCE)
 
 
-@claim("exact-at(steps=n)", "with n Lanczos steps nothing is left but the noise of the probes", order=40)
-@claim("exact-at(probes=n)", "with n probes every estimate is the truth", order=60)
+@claim("exact-at(steps=n)", "with n Lanczos steps the probes are the only source of error", order=40)
+@claim("exact-at(probes=n)", "with n probes every estimate equals the truth", order=60)
 def exact_at(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """Whether every draw is the truth once the field that the claim names, `exact-at(FIELD=n)`, is n.
+    """Whether every draw equals the truth if the field in the claim, `exact-at(FIELD=n)`, is n.
 
     The operator has n = 64 eigenvalues from 1e-6 to 1 in geometric progression: hard enough for Lanczos to lose its
     orthogonality. For `steps` it is diagonal, so that v^T log(A) v is the log-determinant for every Rademacher v, and
-    what is left is the method's own error; for any other field it is full, so that probes have something to average.
+    the remaining error is that of the method; for any other field it is full, so that the probes have variance.
     The tolerance is rounding: eps times condition number, for an eigenvalue known to eps ||A||.
     """
     match = re.fullmatch(r"exact-at\((\w+)=n\)", ctx.case.claim)
@@ -66,7 +66,7 @@ def exact_at(problem: Sampling, method: object, ctx: Context) -> Evidence:
         matrix = reflection @ matrix @ reflection
     elif any(field.name == "distribution" for field in fields(method)):  # pyright: ignore[reportArgumentType]  # methods are dataclasses
         changes["distribution"] = "rademacher"
-    full: Any = replace(method, **changes)  # pyright: ignore[reportArgumentType]  # the same
+    full: Any = replace(method, **changes)  # pyright: ignore[reportArgumentType]  # methods are dataclasses
     bounds = Bounds(low=1 / CONDITION, high=1.0, provenance="exact")
     op = Operator.of(matrix, "spd", bounds=bounds)
     budget, repeats = ROWS**2, 8
@@ -83,12 +83,12 @@ def exact_at(problem: Sampling, method: object, ctx: Context) -> Evidence:
     )
 
 
-@claim("small-determinant", "the logarithm of a determinant below 1 comes out negative", order=50)
+@claim("small-determinant", "the logarithm of a determinant below 1 is negative", order=50)
 def small_determinant(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """Whether the mean of eight draws is near a log-determinant that is negative.
 
-    The operator has n = 64 eigenvalues from .2 to .8, the eigenvectors of a reflection, and entries for those who want
-    them. A tolerance of a quarter of the truth lets noise through and no wrong sign.
+    The operator has n = 64 eigenvalues from 0.2 to 0.8, the eigenvectors of a reflection, and entries for methods that
+    need them. A tolerance of a quarter of the truth allows for noise but not for a wrong sign.
     """
     eigenvalues = torch.linspace(0.2, 0.8, ROWS, dtype=ctx.dtype, device=ctx.device)
     reflection = torch.eye(ROWS, dtype=ctx.dtype, device=ctx.device) - 2 / ROWS

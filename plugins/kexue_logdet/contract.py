@@ -1,10 +1,10 @@
-"""The contract of the family: operators seen through billed block products, and the methods that estimate from them.
+"""The contract of the family: operators behind counted block products, and the methods that estimate from them.
 
-Two kinds of operator: `spd`, where log det A is wanted, and `residual`, where log |det(I + J)| is wanted and the
-products are with J (||J||_2 < 1 for the blocks of an invertible residual network). One *product* is the base operator
-times one vector; a block product with m columns is m products, whatever function of the operator it serves. Of an `spd`
-operator its trace or that of its inverse may be wanted instead (`target`). What a method spends on finding its feet
-(bounds, a preconditioner) or on a gradient is billed like everything else, and listed apart as well.
+Two kinds of operator: `spd`, for log det A, and `residual`, for log |det(I + J)|, whose products
+are with J (||J||_2 < 1 for the blocks of an invertible residual network). One *product* is the base operator
+times one vector; a block product with m columns is m products, whatever function of the operator it serves. The target
+of an `spd` operator may also be its trace or that of its inverse (`target`). Products for preparation (bounds, a
+preconditioner) or for a gradient are counted like all others, and also listed separately.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ Purpose = Literal["setup", "bounds", "backward"]
 Product = Callable[[Tensor], Tensor]
 
 CEILING = 64
-"""How many budgets a call may spend whose budget is an expectation, so that a runaway stopping law still ends."""
+"""How many budgets a call may spend if its budget is an expectation, so that a runaway stopping rule still ends."""
 
 
 class BudgetError(ValueError):
-    """More products were asked for than the budget of the call allows."""
+    """More products were requested than the budget of the call allows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """What is known of a spectrum before any product, and how.
+    """Bounds of a spectrum that are known before any product, and their origin.
 
     Args:
         low: lower bound of the eigenvalues (`spd`).
         high: upper bound of the eigenvalues (`spd`).
         norm: upper bound of ||J||_2 (`residual`).
         provenance: `exact` (the value itself), `proven` (a bound that holds), `estimated` (may be violated); empty
-            where nothing is known.
+            if nothing is known.
         origin: where it comes from, in words (`closed form`, `Gershgorin`, `power iteration, 12 products`).
     """
 
@@ -61,20 +61,20 @@ UNBOUNDED = Bounds()
 
 
 class Operator:
-    """A linear operator, or a batch of them, that is known through its products only; every product is billed.
+    """A linear operator, or a batch of them, that is accessed through products only; every product is counted.
 
     Args:
         kind: `spd` or `residual`.
         n: number of rows.
         product: `V [*batch_shape, n, m]` -> A V (J V for `residual`), same shape; must not write to V.
-        transposed: the same for the transpose; None where it is not available. An `spd` operator needs none.
+        transposed: the same for the transpose; None if it is not available. An `spd` operator does not need it.
         dtype: dtype of the products.
         device: where they are computed.
-        batch_shape: leading shape of a batch of operators; a block product is billed by its columns, once for all.
-        bounds: what is known of the spectrum.
-        target: what is wanted of an `spd` operator: its log-determinant, its trace, or the trace of its inverse.
-        entries: gives the sparse matrix itself, where the operator has one; None where only products are known.
-        params: leaf tensors that the products depend on. Where there are some, their gradient is wanted: under
+        batch_shape: leading shape of a batch of operators; a block product counts its columns once per batch.
+        bounds: known bounds of the spectrum.
+        target: what to estimate for an `spd` operator: its log-determinant, its trace, or the trace of its inverse.
+        entries: returns the sparse matrix itself; None if only products are available.
+        params: leaf tensors that the products depend on. If there are any, their gradient is estimated: under
             `torch.enable_grad()` a product carries their graph.
     """
 
@@ -137,8 +137,8 @@ class Operator:
 
         Args:
             budget: products a repeat may spend, >= 1.
-            repeats: repeats of the call; they share its block products, so the sum is what is enforced.
-            counter: what the products are billed to, in the unit `products`; those of a purpose also under its name.
+            repeats: repeats of the call; they share its block products, so the limit applies to their sum.
+            counter: counts the products, in the unit `products`; those for a purpose also under its name.
             in_expectation: the budget is a mean, for methods whose cost is random; `CEILING` times it is enforced.
         """
         if budget < 1 or repeats < 1:
@@ -150,7 +150,7 @@ class Operator:
 
     @contextmanager
     def billing(self, purpose: Purpose) -> Iterator[None]:
-        """What is spent inside counts as `setup`, `bounds` or `backward` as well as among the products."""
+        """Products inside also count as `setup`, `bounds` or `backward`."""
         before, self._purpose = self._purpose, purpose
         try:
             yield
@@ -158,23 +158,23 @@ class Operator:
             self._purpose = before
 
     def mv(self, v: Tensor) -> Tensor:
-        """A V (J V for `residual`): `[*batch_shape, n, m]` -> the same shape, billed m products.
+        """A V (J V for `residual`): `[*batch_shape, n, m]` -> the same shape; counts m products.
 
         Raises:
-            BudgetError: the call would have spent more than its budget; nothing was computed.
+            BudgetError: the call would exceed its budget; nothing was computed.
         """
         self._bill(v)
         return self._product(v)
 
     def rmv(self, v: Tensor) -> Tensor:
-        """A^T V (J^T V for `residual`), billed like `mv`.
+        """A^T V (J^T V for `residual`), counted like `mv`.
 
         Raises:
             BudgetError: as in `mv`.
             ValueError: the operator has no transpose.
         """
         if self._transposed is None:
-            raise ValueError("this operator has no transposed product; use mv, or give `transposed`")
+            raise ValueError("this operator has no transposed product; use mv, or set `transposed`")
         self._bill(v)
         return self._transposed(v)
 
@@ -185,17 +185,17 @@ class Operator:
 
     @property
     def has_entries(self) -> bool:
-        """Whether `entries` gives the matrix itself."""
+        """Whether `entries` is available."""
         return self._entries is not None
 
     def entries(self) -> csc_array:
-        """The sparse matrix, billed by its nonzeros in the unit `entries`: no product can tell what it is worth.
+        """The sparse matrix; counts its nonzeros in the unit `entries`, which cannot be converted to products.
 
         Raises:
-            ValueError: the operator is known through its products only.
+            ValueError: the operator is available through products only.
         """
         if self._entries is None:
-            raise ValueError("this operator is known through its products only; use mv, or give `entries`")
+            raise ValueError("this operator is available through products only; use mv, or set `entries`")
         matrix = self._entries()
         if self._counter is not None:
             self._counter.add(entries=int(matrix.nnz))
@@ -208,7 +208,7 @@ class Operator:
         columns = v.shape[-1]
         if self._allowed is not None and self.spent + columns > self._allowed:
             raise BudgetError(
-                f"this call may spend {self._allowed} products, got {self.spent} spent and {columns} more asked for; "
+                f"this call may spend {self._allowed} products, got {self.spent} spent and {columns} more requested; "
                 "make the method cheaper or raise the task's budget"
             )
         self.spent += columns
@@ -222,12 +222,12 @@ class LogdetSample:
 
     Args:
         value: the estimates `[R, *batch_shape]`, float64, detached.
-        stderr: the method's own standard error of each value, same shape; None where it has none.
-        surrogate: one scalar a repeat, `[R, *batch_shape]`, whose backward gives that repeat's gradient estimate in
-            `op.params`; None where the method has none or `op.params` is empty. It need not equal `value`.
+        stderr: the method's standard error of each value, same shape; None if it has none.
+        surrogate: one scalar per repeat, `[R, *batch_shape]`, whose backward pass is that repeat's gradient estimate in
+            `op.params`; None if the method has none or `op.params` is empty. It need not equal `value`.
         bracket: lower and upper end for each value's error other than that of its probes, each of the shape of
-            `value`; None where the method has none.
-        products: products of each repeat `[R]`, int64, where the cost is random; None where all repeats cost the same.
+            `value`; None if the method has none.
+        products: products of each repeat `[R]`, int64, if the cost is random; None if all repeats cost the same.
     """
 
     value: Tensor
@@ -239,9 +239,9 @@ class LogdetSample:
 
 @runtime_checkable
 class LogdetMethod(Protocol):
-    """What a method of this family does: a frozen dataclass of hyper-parameters with one verb.
+    """The interface of a method of this family: a frozen dataclass of hyper-parameters with one function.
 
-    A method whose cost is random says so by a class attribute `random_cost = True`: its budget is then an expectation,
+    A method with a random cost has the class attribute `random_cost = True`: its budget is then an expectation,
     and its samples carry `products`.
     """
 
@@ -249,21 +249,21 @@ class LogdetMethod(Protocol):
         """Estimate log det A, tr A or tr A^-1 (`spd`, by its `target`) or log |det(I + J)| (`residual`).
 
         Args:
-            op: the operator; nothing else tells about it.
+            op: the operator, the only source of information on it.
             budget: products that each repeat may spend; `op` refuses more.
-            noise: where randomness comes from; never another source.
+            noise: the only source of randomness.
             repeats: number R of independent repeats, all computed in this call (folded into columns). They share no
                 work: a repeat costs what a call with R = 1 costs, or the cost of one draw would depend on R.
 
         Raises:
-            BudgetError: the hyper-parameters ask for more products than the budget.
+            BudgetError: the hyper-parameters require more products than the budget.
             ValueError: the method does not fit this operator.
         """
         ...
 
 
 def afford(products: int, budget: int) -> None:
-    """Raise before any work where a repeat's plan does not fit its budget.
+    """Raise before any work if the plan of a repeat exceeds its budget.
 
     Raises:
         BudgetError: `products` exceed `budget`.

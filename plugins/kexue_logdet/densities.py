@@ -1,4 +1,4 @@
-"""Two-dimensional densities with known entropy, as in the toys of i-ResNet and residual flows."""
+"""Two-dimensional densities with known entropy, as in the toy problems of i-ResNet and residual flows."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def draw(name: str, n: int, noise: Noise) -> Tensor:
 
     Args:
         name: `checkerboard` (squares of side 2 in [-4, 4]^2), `eight-gaussians` (radius 4, standard deviation 1/2, all
-            over 1.414) or `two-moons` (continuous angle, standard deviation .1, all times 2).
+            over 1.414) or `two-moons` (continuous angle, standard deviation 0.1, all times 2).
         n: number of points.
-        noise: its randomness.
+        noise: source of randomness.
 
     Raises:
         ValueError: no such density.

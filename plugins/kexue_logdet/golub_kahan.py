@@ -1,4 +1,4 @@
-"""Golub-Kahan bidiagonalisation of M = I + J with full reorthogonalisation, for many start vectors at once."""
+"""Golub-Kahan bidiagonalization of M = I + J with full reorthogonalization, for many start vectors at once."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Bidiagonal:
     """M V = U B with B upper bidiagonal, U and V orthonormal, V starting from the given vector.
 
     Args:
-        diagonal: of B, `[*batch, k]`, float64.
-        off: entries of B above it, `[*batch, k - 1]`, float64.
+        diagonal: diagonal of B, `[*batch, k]`, float64.
+        off: superdiagonal of B, `[*batch, k - 1]`, float64.
         left: rows are the columns of U, `[*batch, k, n]`.
     """
 
@@ -45,8 +45,8 @@ class Bidiagonal:
 def bidiagonalise(op: Operator, start: Tensor, steps: int) -> Bidiagonal:
     """Take k = min(steps, n) steps from unit vectors.
 
-    Both bases are orthogonalised twice against all before. A row whose Krylov space is exhausted goes on as a decoupled
-    block of ones, which no quadrature from the first coordinate sees.
+    Both bases are orthogonalized twice against all earlier vectors. A row whose Krylov space is exhausted continues as
+    a decoupled block of ones, which does not affect quadrature from the first coordinate.
 
     Args:
         op: a residual operator with a transpose; (2 k - 1) m products are spent.
@@ -63,7 +63,7 @@ def bidiagonalise(op: Operator, start: Tensor, steps: int) -> Bidiagonal:
     for j in range(steps):
         u = v + op.mv(v.mT).mT - back
         u, alpha = _unit(_orthogonal(u, left), alive)
-        # A singular M ends the row as well; its true diagonal entry of 0 is kept, for log 0 is what it stands for.
+        # A singular M ends the row too; its true diagonal entry of 0 is kept, and yields log 0.
         diagonal.append(torch.where(alive, alpha.double(), 1.0))
         left.append(u)
         if j == steps - 1:
@@ -83,7 +83,7 @@ def bidiagonalise(op: Operator, start: Tensor, steps: int) -> Bidiagonal:
 
 
 def _orthogonal(w: Tensor, basis: list[Tensor]) -> Tensor:
-    """The rows w less their part in the span of the basis; twice is enough."""
+    """The rows w minus their projection onto the basis; twice is enough."""
     if not basis:
         return w
     known = torch.stack(basis, dim=-2)
@@ -93,7 +93,7 @@ def _orthogonal(w: Tensor, basis: list[Tensor]) -> Tensor:
 
 
 def _unit(w: Tensor, alive: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows w over their norm where the row is alive and the norm is not 0, and the norm."""
+    """The rows w over their norm if the row is active and the norm is not 0, and the norm."""
     norm = w.norm(dim=-1)
     good = alive & (norm > 0)
     return torch.where(good.unsqueeze(-1), w / norm.unsqueeze(-1), 0.0), norm

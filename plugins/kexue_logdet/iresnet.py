@@ -1,4 +1,4 @@
-"""Invertible residual networks (arXiv:1811.00995, 1906.02735) whose log-determinants any method here estimates."""
+"""Invertible residual networks (arXiv:1811.00995, 1906.02735) whose log-determinants any method can estimate."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 _GROWTH = 128
-"""Room for the growth of a block's decoding error in the blocks after it; trained flows were seen to need 74."""
+"""Allowance for the growth of a block's decoding error in later blocks; trained flows needed up to 74."""
 
 
 def differentiable(sample: LogdetSample) -> Tensor:
-    """A tensor with the estimate's value and, on backward, its gradient estimate, whichever way the method has it.
+    """A tensor with the value of the estimate and, on backward, its gradient estimate, by surrogate or graph.
 
     Returns:
         `[R, *batch_shape]`, float64.
@@ -34,22 +34,22 @@ def differentiable(sample: LogdetSample) -> Tensor:
     if sample.value.requires_grad:
         return sample.value
     raise ValueError(
-        "this method gives no gradient: its sample has neither a surrogate nor a graph; use neumann-roulette"
+        "this method provides no gradient: its sample has neither a surrogate nor a graph; use neumann-roulette"
     )
 
 
 class InvertibleBlock(nn.Module):
-    """z = x + g(x) with a `lipschitz` constant of g below 1, so that it has one inverse and a positive determinant.
+    """z = x + g(x) with a `lipschitz` constant of g below 1, so that it is invertible with a positive determinant.
 
     Args:
         residual: g, `[B, *features]` -> the same shape, without mixing rows (no batch statistics).
-        lipschitz: a bound of its Lipschitz constant that holds, in (0, 1).
+        lipschitz: a proven bound of its Lipschitz constant, in (0, 1).
     """
 
     def __init__(self, residual: nn.Module, lipschitz: float) -> None:
         super().__init__()
         if not 0 < lipschitz < 1:
-            raise ValueError(f"lipschitz must be in (0, 1), got {lipschitz}; from 1 on x + g(x) need not be invertible")
+            raise ValueError(f"lipschitz must be in (0, 1), got {lipschitz}; else x + g(x) need not be invertible")
         self.residual, self.lipschitz = residual, lipschitz
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class InvertibleBlock(nn.Module):
             estimate.
 
         Raises:
-            ValueError: a gradient is wanted and the method gives none.
+            ValueError: a gradient is required and the method provides none.
         """
         wanted = torch.is_grad_enabled()
         x, y, op = self._linearised(x)
@@ -79,7 +79,7 @@ class InvertibleBlock(nn.Module):
         return (x + y).detach(), sample.value.squeeze(0).detach()
 
     def jacobian(self, x: Tensor) -> Operator:
-        """The transposed Jacobians J^T of g, one a row of x; log |det(I + J^T)| = log |det(I + J)|.
+        """The transposed Jacobians J^T of g, one per row of x; log |det(I + J^T)| = log |det(I + J)|.
 
         Transposed because one product with J^T is one backward pass; `rmv`, products with J, takes two. Under
         `torch.enable_grad()` products carry the graph of the parameters.
@@ -89,15 +89,15 @@ class InvertibleBlock(nn.Module):
     def inverse(self, z: Tensor, *, tolerance: float = 0.0) -> Tensor:
         """The x with x + g(x) = z, by x <- z - g(x).
 
-        With c the Lipschitz constant, |x_k - x| <= c / (1 - c) |x_k - x_(k-1)|: a row is finished when this bound, in
-        the units of x, is at most the tolerance or the rounding of x, or when rounding alone keeps it moving.
+        With c the Lipschitz constant, |x_k - x| <= c / (1 - c) |x_k - x_(k-1)|: a row has converged when this
+        bound, in the units of x, is at most the tolerance or the rounding of x, or when only rounding changes it.
 
         Args:
             z: `[B, *features]`.
-            tolerance: largest Euclidean error of a row; 0 asks for what the dtype can give.
+            tolerance: largest Euclidean error of a row; 0 requests the precision of the dtype.
 
         Raises:
-            ArithmeticError: the steps did not shrink as the Lipschitz constant promises.
+            ArithmeticError: the steps did not shrink as the Lipschitz constant requires.
         """
         c, eps = self.lipschitz, torch.finfo(z.dtype).eps
         found, open_rows, x = z.clone(), torch.arange(len(z), device=z.device), z
@@ -120,7 +120,7 @@ class InvertibleBlock(nn.Module):
                 if bool(grown.any()) or (k > 2 * most and bool(going.any())):
                     raise ArithmeticError(
                         f"the fixed point must be reached in {math.ceil(most)} steps for a Lipschitz constant of {c}, "
-                        f"got a step of {float(moved.max()):.3g} after {k}; the residual branch breaks its cap"
+                        f"got a step of {float(moved.max()):.3g} after {k}; the residual branch violates its bound"
                     )
                 open_rows, x, before, k = open_rows[going], x[going], moved[going], k + 1
         return found
@@ -148,7 +148,7 @@ class InvertibleBlock(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class _Products:
-    """Products with the Jacobians of y in x, row by row, columns `[B, n, m]`; on a graph where grad is enabled."""
+    """Products with the Jacobians of y in x, row by row, columns `[B, n, m]`; on a graph if grad is enabled."""
 
     x: Tensor
     y: Tensor
@@ -181,7 +181,7 @@ class _Products:
 
 
 class Affine(nn.Module):
-    """z = (x + shift) exp(log_scale), one pair a feature (ActNorm, arXiv:1807.03039).
+    """z = (x + shift) exp(log_scale), one pair per feature (ActNorm, arXiv:1807.03039).
 
     Args:
         features: number of features.
@@ -199,28 +199,28 @@ class Affine(nn.Module):
         self.log_scale.copy_(-x.std(0, correction=0).log())
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, features]` -> the same."""
+        """`[B, features]` -> the same shape."""
         return (x + self.shift) * self.log_scale.exp()
 
     def logdet(self) -> Tensor:
-        """The same for every row."""
+        """The log-determinant, equal for every row."""
         return self.log_scale.sum()
 
     def inverse(self, z: Tensor) -> Tensor:
-        """Its inverse."""
+        """The inverse map."""
         return z / self.log_scale.exp() - self.shift
 
 
 class InvertibleResNet(nn.Module):
     """A density over R^d: blocks x + g(x) with affine maps before, between and after them, onto a standard normal.
 
-    Codes and decoded points are carried in float64 from block to block whatever the dtype of points and weights. Their
-    way back is ill-conditioned, up to (1 - c)^-1 a block: rounding to float32 after each of eight trained blocks of c =
-    .9 costs 2e-5 in the decoded point, rounding the code alone 1e-6. `log_prob`, which training runs on, keeps to the
-    dtype of its points.
+    Codes and decoded points are carried in float64 from block to block whatever the dtype of points and weights.
+    Decoding is ill-conditioned, up to (1 - c)^-1 per block: rounding to float32 after each of eight trained blocks of c
+    = 0.9 costs 2e-5 in the decoded point, rounding only the code 1e-6. `log_prob`, which is used for training, keeps
+    the dtype of its points.
 
     Args:
-        blocks: at least one; `drawn` makes those of a dense network.
+        blocks: at least one; `drawn` creates those of a dense network.
         dim: d.
     """
 
@@ -245,7 +245,7 @@ class InvertibleResNet(nn.Module):
 
     @torch.no_grad()
     def fit_(self, x: Tensor) -> None:
-        """Set the affine maps so that every block sees these rows centred and scaled, and so does the normal."""
+        """Set the affine maps so that these rows are centered and scaled before every block and the normal."""
         for affine, block in zip(self.affines, [*self.blocks, None], strict=True):
             cast("Affine", affine).fit_(x)
             x = affine(x)
@@ -263,8 +263,8 @@ class InvertibleResNet(nn.Module):
 
         Args:
             x: `[B, d]`.
-            method: what estimates the log-determinants.
-            noise: its randomness; each block is given a stream of its own.
+            method: estimates the log-determinants.
+            noise: its randomness; each block gets a separate stream.
         """
         total = torch.zeros((), dtype=torch.float64, device=x.device)
         for i, (affine, block) in enumerate(zip(self.affines, self.blocks, strict=False)):
@@ -280,13 +280,13 @@ class InvertibleResNet(nn.Module):
 
         Args:
             z: codes.
-            tolerance: largest error that a block adds, see `InvertibleBlock.inverse`; 0 asks for what the dtype of z
-                can give.
+            tolerance: largest error that a block adds, see `InvertibleBlock.inverse`; 0 requests the precision of the
+                dtype of z.
 
         Raises:
             ArithmeticError: see `InvertibleBlock.inverse`.
         """
-        # Codes are of unit scale, and what is left after a block grows on its way through the others.
+        # Codes are of unit scale, and the error of a block grows on its way through the others.
         tolerance = tolerance or torch.finfo(z.dtype).eps / _GROWTH
         x = cast("Affine", self.affines[-1]).inverse(z.double())
         for affine, block in reversed(list(zip(self.affines, self.blocks, strict=False))):

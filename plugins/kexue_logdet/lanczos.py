@@ -16,14 +16,13 @@ _ROUNDING = 1e-13
 
 @dataclass(frozen=True, kw_only=True)
 class Krylov:
-    """What k Lanczos steps from unit vectors leave.
+    """Result of k Lanczos steps from unit vectors.
 
     Args:
-        diagonal: of the tridiagonal matrices T_k, `[*batch_shape, m, k]`, float64.
+        diagonal: diagonals of the tridiagonal matrices T_k, `[*batch_shape, m, k]`, float64.
         off: their off-diagonals `[*batch_shape, m, k - 1]`, float64.
-        residual: norm of what the last step left outside the basis, `[*batch_shape, m]`, float64; 0 where the space is
-            exhausted.
-        basis: orthonormal rows `[*batch_shape, m, k, n]`; empty (k = 0) where nothing was kept.
+        residual: norm of the residual of the last step, `[*batch_shape, m]`, float64; 0 if the space is exhausted.
+        basis: orthonormal rows `[*batch_shape, m, k, n]`; empty (k = 0) if it was not kept.
     """
 
     diagonal: Tensor
@@ -35,9 +34,9 @@ class Krylov:
 def krylov(op: Operator, start: Tensor, steps: int, *, reorthogonalise: bool = True) -> Krylov:
     """The tridiagonal matrices T_k of A on the Krylov spaces of unit vectors.
 
-    Each step orthogonalises twice against the whole basis ("twice is enough", Giraud et al. 2005): without it Ritz
-    values repeat and log-determinants come out too large. A row whose Krylov space is exhausted goes on as a decoupled
-    block of ones, which no quadrature from the first coordinate sees.
+    Each step orthogonalizes twice against the whole basis ("twice is enough", Giraud et al. 2005): without this Ritz
+    values repeat and log-determinants are too large. A row whose Krylov space is exhausted continues as a decoupled
+    block of ones, which does not affect quadrature from the first coordinate.
 
     Args:
         op: a symmetric operator.
@@ -78,7 +77,7 @@ def krylov(op: Operator, start: Tensor, steps: int, *, reorthogonalise: bool = T
 
 
 def lanczos(op: Operator, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """The diagonals and off-diagonals that `krylov` finds, with full reorthogonalisation."""
+    """The diagonals and off-diagonals from `krylov`, with full reorthogonalization."""
     found = krylov(op, start, steps)
     return found.diagonal, found.off
 
@@ -92,7 +91,7 @@ def quadrature(diagonal: Tensor, off: Tensor, function: Function = torch.log) ->
     Args:
         diagonal: `[*batch, k]`, float64.
         off: `[*batch, k - 1]`, float64.
-        function: f, of the eigenvalues.
+        function: f, applied to the eigenvalues.
 
     Returns:
         One value for each matrix, `[*batch]`, float64.
@@ -102,23 +101,23 @@ def quadrature(diagonal: Tensor, off: Tensor, function: Function = torch.log) ->
 
 
 def radau_quadrature(space: Krylov, node: float, function: Function = torch.log) -> Tensor:
-    """The (k + 1)-point Gauss-Radau rule for v^T f(A) v with one node prescribed, at no further product.
+    """The (k + 1)-point Gauss-Radau rule for v^T f(A) v with one node prescribed, without further products.
 
     With the node at or below the smallest eigenvalue the rule is never too large for the logarithm, whose odd
-    derivatives are positive (Golub and Meurant 1994), and never too small for the reciprocal; the Gauss rule errs to
-    the other side, so the two are a bracket.
+    derivatives are positive (Golub and Meurant 1994), and never too small for the reciprocal; the Gauss rule errs on
+    the other side, so the two form a bracket.
 
     Returns:
-        One value for each start vector, `[*batch_shape, m]`, float64; that of the Gauss rule where the space is
+        One value for each start vector, `[*batch_shape, m]`, float64; that of the Gauss rule if the space is
         exhausted.
     """
-    # A Ritz value that has reached the node would leave nothing to divide by; a lower node gives as valid a rule.
+    # A Ritz value that has reached the node would cause a division by 0; a lower node is equally valid.
     rounding = _ROUNDING * space.diagonal.amax(-1, keepdim=True)
     nodes = node - rounding.clamp_max(node / 2)
     shifted = _tridiagonal(space.diagonal - nodes, space.off)
     end = torch.zeros(*shifted.shape[:-1], 1, dtype=torch.float64, device=shifted.device)
     end[..., -1, 0] = space.residual.square()
-    # `_tridiagonal` fills the lower triangle alone.
+    # `_tridiagonal` fills only the lower triangle.
     symmetric = shifted + shifted.tril(-1).mT
     last = nodes.squeeze(-1) + torch.linalg.solve(symmetric, end)[..., -1, 0]
     diagonal = torch.cat([space.diagonal, last.unsqueeze(-1)], dim=-1)
@@ -131,9 +130,9 @@ def apply(op: Operator, rows: Tensor, steps: int, function: Function = torch.log
 
     Args:
         op: an SPD operator.
-        rows: `[*batch_shape, m, n]`; a row of zeros gives zeros.
+        rows: `[*batch_shape, m, n]`; a row of zeros yields zeros.
         steps: number k of steps; costs min(k, n) * m products.
-        function: f, of the eigenvalues.
+        function: f, applied to the eigenvalues.
 
     Returns:
         `[*batch_shape, m, n]`, of the operator's dtype.
@@ -144,10 +143,10 @@ def apply(op: Operator, rows: Tensor, steps: int, function: Function = torch.log
 
 
 def solve(space: Krylov, norm: Tensor) -> Tensor:
-    """A^-1 v = |v| Q T^-1 e_1 for the start vectors v of a Krylov space (k conjugate-gradient steps), no product.
+    """A^-1 v = |v| Q T^-1 e_1 for the start vectors v of a Krylov space (k conjugate-gradient steps), without products.
 
     Args:
-        space: with its basis.
+        space: a Krylov space with its basis.
         norm: |v|, `[*batch_shape, m]`.
 
     Returns:
@@ -163,5 +162,5 @@ def _on_basis(space: Krylov, function: Function) -> Tensor:
 
 
 def _tridiagonal(diagonal: Tensor, off: Tensor) -> Tensor:
-    """The lower triangle, which is what `eigh` reads."""
+    """The lower triangle, which `eigh` reads."""
     return torch.diag_embed(diagonal) + torch.diag_embed(off, -1)

@@ -1,7 +1,7 @@
-"""Layers whose Lipschitz constant is bounded in truth, and exact norms to check them by.
+"""Layers with a proven bound of their Lipschitz constant, and exact norms to check them.
 
 Power iteration approaches a spectral norm from below, so that a weight scaled by it may exceed its cap (1.447 after one
-iteration where .9 was asked). Here the norm is bounded from above: with G = W W^T, ||W||_2^(2^(t+1)) <= ||G^(2^t)||_F,
+iteration with a cap of 0.9). Here the norm is bounded from above: with G = W W^T, ||W||_2^(2^(t+1)) <= ||G^(2^t)||_F,
 at most n^(2^-(t+2)) times too large (Delattre et al. 2023, arXiv:2305.16173).
 """
 
@@ -31,14 +31,14 @@ def norm_bound(weight: Tensor, *, squarings: int = SQUARINGS) -> Tensor:
         squarings: number t of squarings of the smaller Gram matrix; the bound is at most n^(2^-(t+2)) times the norm.
 
     Returns:
-        `[*batch]`, real; with room for rounding.
+        `[*batch]`, real; with an allowance for rounding.
     """
     wide = weight if weight.shape[-2] <= weight.shape[-1] else weight.mT
     gram = wide @ wide.mH
     info = torch.finfo(gram.dtype)
     log, power = torch.zeros((), dtype=gram.real.dtype, device=gram.device), 1.0
     for _ in range(squarings):
-        # Any constant may be divided out and put back, so that no derivative of it is needed.
+        # Any constant may be divided out and multiplied back, so its derivative is not needed.
         scale = torch.linalg.matrix_norm(gram).detach().clamp_min(info.tiny**0.5)
         gram = gram / scale[..., None, None]
         gram, log, power = gram @ gram, log + power * scale.log(), power / 2
@@ -47,7 +47,7 @@ def norm_bound(weight: Tensor, *, squarings: int = SQUARINGS) -> Tensor:
 
 
 def conv_symbol(kernel: Tensor, size: tuple[int, int]) -> Tensor:
-    """The matrices that a circular convolution is at each frequency.
+    """The matrix of a circular convolution at each frequency.
 
     Args:
         kernel: `[out, in, k, k]` as in `conv2d`.
@@ -60,7 +60,7 @@ def conv_symbol(kernel: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def circular(image: Tensor, kernel: Tensor) -> Tensor:
-    """Circular correlation of `[B, in, height, width]` with a `kernel` `[out, in, k, k]`, k odd, centred."""
+    """Circular correlation of `[B, in, height, width]` with a `kernel` `[out, in, k, k]`, k odd, centered."""
     half = kernel.shape[-1] // 2
     return functional.conv2d(functional.pad(image, (half,) * 4, mode="circular"), kernel)
 
@@ -90,7 +90,7 @@ class CappedLinear(nn.Module):
         return float(torch.linalg.matrix_norm(self.capped().detach().double(), 2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[*batch, in]` -> `[*batch, out]`, in the dtype of x with the weight in use as it is."""
+        """`[*batch, in]` -> `[*batch, out]`, in the dtype of x, with the weight in use unchanged."""
         return functional.linear(x, self.capped().to(x.dtype), self.bias.to(x.dtype))
 
 
@@ -108,7 +108,7 @@ class CappedConv2d(nn.Module):
         if weight.shape[-1] % 2 == 0 or weight.shape[-1] != weight.shape[-2]:
             raise ValueError(f"kernels must be square and odd, got {tuple(weight.shape[-2:])}")
         if not cap > 0 or min(size) < weight.shape[-1]:
-            raise ValueError(f"cap must be > 0 and the image no smaller than the kernel, got {cap} and {size}")
+            raise ValueError(f"cap must be > 0 and the image at least as large as the kernel, got {cap} and {size}")
         self.cap, self.size = cap, size
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(weight.new_zeros(len(weight)))
@@ -124,7 +124,7 @@ class CappedConv2d(nn.Module):
         return float(torch.linalg.matrix_norm(symbol, 2).max())
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, in, height, width]` -> `[B, out, height, width]`, in the dtype of x with the kernel in use as it is."""
+        """`[B, in, height, width]` -> `[B, out, height, width]`, in the dtype of x, the kernel unchanged."""
         return circular(x, self.capped().to(x.dtype)) + self.bias[:, None, None]
 
 
@@ -158,11 +158,11 @@ class Residual(nn.Sequential):
 
     @property
     def lipschitz(self) -> float:
-        """What the caps promise."""
+        """The product of the caps."""
         return float(torch.tensor([layer.cap for layer in self.layers], dtype=torch.float64).prod())
 
     def norm(self) -> float:
-        """Product of the true norms of the layers in use: an upper bound of the Lipschitz constant that they have."""
+        """Product of the true norms of the layers in use: an upper bound of the actual Lipschitz constant."""
         return float(torch.tensor([layer.norm() for layer in self.layers], dtype=torch.float64).prod())
 
 
@@ -175,8 +175,8 @@ def orthogonal(matrix: Tensor) -> Tensor:
 def linear_residual(noise: Noise, *, dim: int, width: int, depth: int, cap: float) -> Residual:
     """A residual branch of `depth` hidden layers, each layer capped by cap^(1 / (depth + 1)).
 
-    Weights start orthogonal, so that no direction is damped more than the cap asks; with independent entries the norm
-    is that of one direction, and what the caps leave of the others hardly learns.
+    Weights start orthogonal, so that no direction is damped more than the cap requires; with independent entries one
+    direction has the norm, and the others are damped so much that they hardly learn.
     """
     sizes = [dim, *(width,) * depth, dim]
     share = cap ** (1 / (depth + 1))
@@ -187,7 +187,7 @@ def linear_residual(noise: Noise, *, dim: int, width: int, depth: int, cap: floa
 def conv_residual(
     noise: Noise, *, channels: int, size: tuple[int, int], width: int, depth: int, cap: float, kernel: int = 3
 ) -> Residual:
-    """The same with circular convolutions of `width` hidden channels."""
+    """A capped residual branch with circular convolutions of `width` hidden channels."""
     sizes = [channels, *(width,) * depth, channels]
     share = cap ** (1 / (depth + 1))
     pairs = list(pairwise(sizes))

@@ -1,4 +1,4 @@
-"""The Nystrom preconditioner of an SPD operator: its log-determinant, and what it leaves of the operator."""
+"""The Nystrom preconditioner of an SPD operator: its log-determinant, and the preconditioned operator."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class Preconditioner:
 
     @property
     def logdet(self) -> Tensor:
-        """Of P, `[*batch_shape, repeats]`, float64."""
+        """The log-determinant of P, `[*batch_shape, repeats]`, float64."""
         grown = torch.log1p(self.values / self.low).sum(-1, dtype=torch.float64)
         return grown + self.op.n * torch.log(torch.tensor(self.low, dtype=torch.float64))
 
     def of(self, repeats: Tensor) -> Preconditioner:
-        """Those of some repeats only, by their indices `[R]`."""
+        """The preconditioners of some repeats, by their indices `[R]`."""
         return replace(
             self, vectors=self.vectors.index_select(-3, repeats), values=self.values.index_select(-2, repeats)
         )
 
     def remainder(self) -> Operator:
         """P^-1/2 A P^-1/2, a block of columns for each repeat side by side; a product is one with A."""
-        # P^-1/2 up to its factor low^-1/2, which is left to the end.
+        # P^-1/2 up to its factor low^-1/2, which is applied at the end.
         factor = (torch.rsqrt(1 + self.values / self.low) - 1).unsqueeze(-1)
         op, repeats = self.op, self.vectors.shape[-3]
 
@@ -65,10 +65,10 @@ class Preconditioner:
 
 
 def precondition(op: Operator, noise: Noise, *, rank: int, repeats: int, name: str) -> Preconditioner:
-    """A preconditioner for each repeat, by `rank` products with Gaussian vectors, billed as set-up.
+    """A preconditioner for each repeat, by `rank` products with Gaussian vectors, counted as set-up.
 
     Args:
-        name: of the method that asks, for its errors.
+        name: name of the calling method, for error messages.
 
     Raises:
         ValueError: no positive lower bound of the eigenvalues is known, or the rank exceeds n.
@@ -85,7 +85,7 @@ def precondition(op: Operator, noise: Noise, *, rank: int, repeats: int, name: s
     nu = (torch.finfo(y.dtype).eps * torch.linalg.matrix_norm(y) + tiny)[..., None, None]
     shifted = y + nu * omega
     core = omega.mT @ shifted
-    # By eigenvalues, for rounding may leave the core of a low-rank operator indefinite.
+    # By eigenvalues: rounding may make the core of a low-rank operator indefinite.
     theta, basis = torch.linalg.eigh((core + core.mT) / 2)
     inverse_root = torch.where(theta > nu[..., 0] * 0.5, torch.rsqrt(theta.clamp_min(tiny)), 0.0)
     u, sigma, _ = torch.linalg.svd(shifted @ (basis * inverse_root.unsqueeze(-2)), full_matrices=False)

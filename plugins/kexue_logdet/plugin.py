@@ -1,4 +1,4 @@
-"""What the family registers. Imports neither torch nor a method."""
+"""Registration of the family. Imports neither torch nor a method."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from kexue_bench import FamilySpec, discover, hookimpl
 FAMILY = FamilySpec(
     name="logdet",
     title="Log-determinants",
-    summary="Stochastic estimates of log det A and log |det(I + J)| from products with vectors.",
+    summary="stochastic estimates of log det A and log |det(I + J)| from products with vectors",
     contract="kexue_logdet.contract:LogdetMethod",
     precision_metric="mse",
-    # The plainest estimator that runs on both kinds of operator.
+    # The simplest estimator that runs on both kinds of operator.
     baseline="power-series",
     headline=("estimate", "bias", "variance", "error", "work-variance", "time", "products", "memory"),
     work="products",
@@ -19,5 +19,5 @@ FAMILY = FamilySpec(
 
 @hookimpl
 def kexue_specs() -> list[object]:
-    """The family, and what its modules and data files declare."""
+    """The family and all declarations of its modules and data files."""
     return [FAMILY, *discover(__package__, family=FAMILY.name)]

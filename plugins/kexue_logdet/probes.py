@@ -1,8 +1,8 @@
-"""Probe vectors v with E[v v^T] = I, and how the values of many probes become repeats.
+"""Probe vectors v with E[v v^T] = I, and how values of many probes are averaged into repeats.
 
 One-probe variance of v^T B v, with S = (B + B^T)/2, F = ||S||_F^2, t = tr B, D = sum_i B_ii^2:
 rademacher 2 (F - D), gaussian 2 F, sphere of radius sqrt(n) 2 n / (n + 2) (F - t^2 / n). The mean of m <= n
-`orthogonal` probes (Haar, columns of length sqrt(n)) has the variance of m sphere probes times (n - m) / (n - 1): none
+`orthogonal` probes (Haar, columns of length sqrt(n)) has the variance of m sphere probes times (n - m) / (n - 1): 0
 at m = n.
 """
 
@@ -24,10 +24,10 @@ DISTRIBUTIONS = (*INDEPENDENT, "orthogonal")
 
 
 def validate(probes: int, distribution: str, *, known: tuple[str, ...] = DISTRIBUTIONS) -> None:
-    """Check the two hyper-parameters that every probing method has.
+    """Check the two hyper-parameters of every probing method.
 
     Raises:
-        ValueError: there is no probe, or its distribution is none that the method takes.
+        ValueError: there are no probes, or the method does not accept their distribution.
     """
     if probes < 1:
         raise ValueError(f"probes must be >= 1, got {probes}")
@@ -36,7 +36,7 @@ def validate(probes: int, distribution: str, *, known: tuple[str, ...] = DISTRIB
 
 
 def draw(op: Operator, noise: Noise, distribution: str, *, repeats: int, probes: int) -> Tensor:
-    """Probes `[*batch_shape, repeats * probes, n]`, one a row; `.mT` is the block that `op.mv` takes."""
+    """Probes `[*batch_shape, repeats * probes, n]`, one per row; `.mT` is the block for `op.mv`."""
     shape = (repeats, probes, *op.batch_shape, op.n)
     if distribution == "orthogonal":
         return _orthogonal(op, noise, repeats=repeats, probes=probes)
@@ -48,12 +48,12 @@ def draw(op: Operator, noise: Noise, distribution: str, *, repeats: int, probes:
 
 
 def fold(values: Tensor, repeats: int, *, population: int | None = None) -> LogdetSample:
-    """The mean over the probes of each repeat, and its standard error where a repeat has two probes or more.
+    """The mean over the probes of each repeat, and its standard error if a repeat has at least two probes.
 
     Args:
-        values: one value a probe, `[*batch_shape, repeats * probes]`, float64.
+        values: one value per probe, `[*batch_shape, repeats * probes]`, float64.
         repeats: number of repeats.
-        population: n, where the probes of a repeat are orthogonal: the error bar of m out of n shrinks by sqrt(1 - m /
+        population: n if the probes of a repeat are orthogonal: the error bar of m out of n shrinks by sqrt(1 - m /
             n).
     """
     split = values.unflatten(-1, (repeats, -1)).movedim(-2, 0)
@@ -65,17 +65,17 @@ def fold(values: Tensor, repeats: int, *, population: int | None = None) -> Logd
 
 
 def population(op: Operator, distribution: str) -> int | None:
-    """What `fold` must know of the probes: n for orthogonal ones."""
+    """The population for `fold`: n for orthogonal probes."""
     return op.n if distribution == "orthogonal" else None
 
 
 def _orthogonal(op: Operator, noise: Noise, *, repeats: int, probes: int) -> Tensor:
-    """Columns of Haar orthogonal matrices times sqrt(n), in blocks of n where there are more."""
+    """Columns of Haar orthogonal matrices times sqrt(n), in blocks of n if there are more."""
     blocks, left = [], probes
     while left:
         size = min(left, op.n)
         q, r = torch.linalg.qr(noise.normal(repeats, *op.batch_shape, op.n, size))
-        # The signs make the law Haar: a QR factorisation fixes them by its own rule.
+        # The random signs make the distribution Haar: a QR factorization fixes them by a rule.
         q = q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
         blocks.append(q.mT.movedim(-2, 1))
         left -= size

@@ -1,7 +1,7 @@
-"""Random truncation of the power series of log(I + J): stopping laws, and the chain of powers that they cut.
+"""Random truncation of the power series of log(I + J): stopping distributions, and the chain of powers that they cut.
 
 With T terms, p_k = P(T >= k), and a probe v, sum_{k<=T} (-1)^(k+1) v^T J^k v / (k p_k) has the mean log |det(I + J)|
-for every law with unbounded T and every J of spectral radius rho < 1. Its variance is finite for T = certain +
+for every distribution with unbounded T and every J of spectral radius rho < 1. Its variance is finite for T = certain +
 geometric(p) exactly when rho^2 < 1 - p, and never for Poisson tails unless J is nilpotent: 1 / p_k then grows like k!.
 """
 
@@ -28,13 +28,13 @@ _POISSON_TERMS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Stopping:
-    """The law of the number T of terms.
+    """The distribution of the number T of terms.
 
     Args:
-        law: `geometric`: T = certain + N with P(N >= j) = (1 - p)^(j - 1), j = 1, 2, ...; `norm`: the same, p still to
-            be found from the norm of the operator by `at`; `poisson`: T = certain + N with N Poisson of mean `rate`.
-        probability: p in (0, 1), for the geometric law; one number, or one for each draw `[m]`.
-        rate: mean of N, > 0, for the Poisson law.
+        law: `geometric`: T = certain + N with P(N >= j) = (1 - p)^(j - 1), j = 1, 2, ...; `norm`: the same, with p set
+            from the norm of the operator by `at`; `poisson`: T = certain + N with N Poisson of mean `rate`.
+        probability: p in (0, 1), for the geometric distribution; one number, or one per draw `[m]`.
+        rate: mean of N, > 0, for the Poisson distribution.
         certain: number of terms that are never cut, >= 0.
     """
 
@@ -56,13 +56,13 @@ class Stopping:
 
     @property
     def mean(self) -> float:
-        """E T, of the dearest draw."""
+        """E T of the most expensive draw."""
         if self.law == "poisson":
             return self.certain + self.rate
         return self.certain + 1 / float(torch.as_tensor(self.probability).min())
 
     def at(self, norm: float | Tensor) -> Stopping:
-        """The geometric law with p = 1 - norm: the variance exists, for rho^2 <= norm^2 < norm = 1 - p.
+        """The geometric distribution with p = 1 - norm: the variance is finite, because rho^2 <= norm^2 < norm = 1 - p.
 
         Raises:
             ValueError: the norm is not in (0, 1).
@@ -75,7 +75,7 @@ class Stopping:
         return replace(self, law="geometric", probability=1 - norm)
 
     def each(self, probes: int) -> Stopping:
-        """The law of every probe of each repeat, p `[repeats]` -> `[repeats * probes]`."""
+        """The distribution for every probe of each repeat, p `[repeats]` -> `[repeats * probes]`."""
         return replace(self, probability=torch.as_tensor(self.probability).repeat_interleave(probes))
 
     def finite(self, radius: float) -> bool:
@@ -83,7 +83,7 @@ class Stopping:
         return self.law == "geometric" and radius**2 < 1 - float(torch.as_tensor(self.probability).max())
 
     def survival(self, terms: int) -> Tensor:
-        """p_1 .. p_terms, float64, `[terms]`; `[terms, m]` where each draw has its own p."""
+        """p_1 .. p_terms, float64, `[terms]`; `[terms, m]` if each draw has its own p."""
         j = torch.arange(1, terms + 1, dtype=torch.float64) - self.certain
         if isinstance(self.probability, Tensor):
             j = j.to(self.probability.device).unsqueeze(-1)
@@ -105,19 +105,19 @@ class Stopping:
 
 @dataclass(frozen=True, kw_only=True)
 class Roulette:
-    """Number and weights of the terms of a power series that is cut at random: what both roulettes share.
+    """Number and weights of the terms of a randomly cut power series: the common part of both roulettes.
 
     Args:
-        probability: p of the geometric law, in (0, 1): P(T >= certain + j) = (1 - p)^(j - 1), j >= 1.
+        probability: p of the geometric distribution, in (0, 1): P(T >= certain + j) = (1 - p)^(j - 1), j >= 1.
         certain: number of terms that are never cut, >= 0.
-        probes: number m of probe vectors a repeat, >= 1, each with a T of its own. A repeat costs the sum of its T,
-            m (certain + 1 / p) products in the mean (Poisson: m (certain + rate)).
-        distribution: of the probes, as for `power-series`.
+        probes: number m of probe vectors per repeat, >= 1, each with its own T. A repeat costs the sum of its T, on
+            average m (certain + 1 / p) products (Poisson: m (certain + rate)).
+        distribution: distribution of the probes, as for `power-series`.
         stopping: `geometric`; `norm`, the same with p = 1 - c, c the operator's bound of ||J||, so that the variance is
             finite; or `poisson`.
-        rate: mean of T - certain under the Poisson law, > 0.
-        bound_steps: power iterations k for c under `norm` where the operator brings no bound, >= 1: 2 k - 1 products a
-            repeat, and p = (1 - c) / 2, for such a c is too small.
+        rate: mean of T - certain under the Poisson distribution, > 0.
+        bound_steps: power iterations k for c under `norm` if the operator has no bound, >= 1: 2 k - 1 products per
+            repeat, and p = (1 - c) / 2, because such a c is too small.
     """
 
     random_cost: ClassVar[bool] = True
@@ -137,18 +137,18 @@ class Roulette:
         self.law()
 
     def law(self) -> Stopping:
-        """The law of T; under `norm` its p waits for the operator."""
+        """The distribution of T; under `norm` its p depends on the operator."""
         return Stopping(law=self.stopping, probability=self.probability, rate=self.rate, certain=self.certain)
 
 
 def settled(
     law: Stopping, op: Operator, noise: Noise, *, repeats: int, probes: int, steps: int
 ) -> tuple[Stopping, int]:
-    """The law with its p, and what a repeat paid for it.
+    """The distribution with its p, and the products that a repeat spent on it.
 
-    `norm` takes the operator's bound at no cost. Where there is none each repeat finds its own, by `steps` power
-    iterations on J^T J from a vector of its own: 2 steps - 1 products, billed as `bounds`. Such an estimate lies below
-    ||J||, so p is half of what it would allow; the mean of the estimates is right for every p.
+    `norm` uses the operator's bound at no cost. Without one, each repeat estimates its own by `steps` power iterations
+    on J^T J from a separate vector: 2 steps - 1 products, counted as `bounds`. Such an estimate lies below ||J||, so p
+    is half of what it would allow; the estimates are unbiased for every p.
     """
     if law.law != "norm":
         return law, 0
@@ -159,13 +159,13 @@ def settled(
         for _ in range(steps - 1):
             v = op.rmv(op.mv(v / v.norm(dim=-2, keepdim=True)))
         found = op.mv(v / v.norm(dim=-2, keepdim=True)).norm(dim=-2).double()
-    # The operators of a batch share their cut.
+    # All operators of a batch are cut at the same term.
     found = found.reshape(-1, repeats).amax(0)
     return law.at((1 + found) / 2).each(probes), 2 * steps - 1
 
 
 def powers(op: Operator, v: Tensor, terms: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """J v, J^2 v, ..., each column as long as its own number of terms asks: `terms.sum()` products are billed.
+    """J v, J^2 v, ..., each column up to its number of terms: counts `terms.sum()` products.
 
     Args:
         op: a residual operator.
@@ -182,7 +182,7 @@ def powers(op: Operator, v: Tensor, terms: Tensor) -> Iterator[tuple[int, Tensor
 
 
 def added(total: Tensor, part: Tensor) -> Tensor:
-    """The sum, where `part` has the leading columns only; out of place, so that graphs stay whole."""
+    """The sum, if `part` has only the leading columns; out of place, so that graphs stay intact."""
     return torch.cat([total[..., : part.shape[-1]] + part, total[..., part.shape[-1] :]], dim=-1)
 
 
@@ -202,12 +202,12 @@ class Columns:
 
     @classmethod
     def of(cls, probes: Tensor, terms: Tensor) -> Columns:
-        """Of rows `[*batch_shape, m, n]` and their numbers of terms `[m]`."""
+        """From rows `[*batch_shape, m, n]` and their numbers of terms `[m]`."""
         order = terms.argsort(descending=True)
         return cls(v=probes[..., order, :].mT, terms=terms[order], back=order.argsort())
 
     def weights(self, stopping: Stopping) -> list[float | Tensor]:
-        """(-1)^(k+1) / p_k for k = 1 .. the longest series: a number, or one for each column so long, `[m_k]`."""
+        """(-1)^(k+1) / p_k for k = 1 .. the longest series: a number, or one per column of that length, `[m_k]`."""
         survival = stopping.survival(int(self.terms.max()))
         if survival.ndim == 1:
             return [(-1) ** k / p for k, p in enumerate(survival.tolist())]
@@ -217,7 +217,7 @@ class Columns:
 
 
 def validate_kind(op: Operator, name: str) -> None:
-    """Refuse what has no series.
+    """Refuse operators without a series.
 
     Raises:
         ValueError: the operator is not a residual one.

@@ -1,4 +1,4 @@
-"""What the methods share that sketch a matrix."""
+"""The common part of the methods that sketch a matrix."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .probes import INDEPENDENT, validate
 
 @dataclass(frozen=True, kw_only=True)
 class Sketching:
-    """A method whose size is its number of products with B: A, A^-1 or log A, by what is wanted.
+    """A method whose size is its number of products with B: A, A^-1 or log A, depending on the target.
 
     Args:
-        vectors: number m of products with B a repeat.
-        steps: Lanczos steps k of a product with log A or A^-1, >= 1. A repeat costs m products for a trace, and else
-            m min(k, n).
-        distribution: of all random vectors: `rademacher`, `gaussian` or `sphere`.
+        vectors: number m of products with B per repeat.
+        steps: Lanczos steps k of a product with log A or A^-1, >= 1. A repeat costs m products for a trace,
+            otherwise m min(k, n).
+        distribution: distribution of all random vectors: `rademacher`, `gaussian` or `sphere`.
 
     Attributes:
         least: smallest m.

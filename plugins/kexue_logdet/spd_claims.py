@@ -1,4 +1,4 @@
-"""Checks of what probing methods claim of their own spread."""
+"""Checks of the claims of probing methods on their variance."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from kexue_bench.lab.problems import Sampling
 
 SPREAD_TOLERANCE = 0.5
-"""An error bar whose square is wrong by less than half does not matter."""
+"""An error of an error bar's square by less than half does not matter."""
 ROWS, BATCHES = 32, 32
 POWER = 0.9
 
 
-@claim("error-bar", "the square of the own standard error is on average the variance", order=70)
+@claim("error-bar", "the squared standard error equals the variance on average", order=70)
 def error_bar(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """A t test, over batches of 32 independent repeats, of the difference between variance and squared standard error.
 
-    Their sample variance and their mean squared standard error have one expectation where the probes are independent,
-    as the error bar of a mean assumes. Probes that are copies of each other leave the mean unbiased and make this bar
-    too small.
+    Their sample variance and their mean squared standard error have the same expectation if the probes are
+    independent, as the error bar of a mean assumes. Probes that are copies of each other leave the mean unbiased and
+    make this bar too small.
     """
     if not isinstance(problem.draw, Draws):
-        raise TypeError("an error bar is checked on tasks of this family, got draws of another kind")
+        raise TypeError("an error bar is checked on tasks of this family only, got draws of another kind")
     noise, spreads, bars = ctx.noise("noise"), [], []
     for step in range(BATCHES):
         values = problem.draw(noise.at(step), ROWS)
@@ -46,25 +46,25 @@ def error_bar(problem: Sampling, method: object, ctx: Context) -> Evidence:
             )
         spreads.append(values.var())
         bars.append(stderr.square().mean())
-    note = "variance of the estimates over their mean squared standard error, less 1"
+    note = "variance of the estimates over their mean squared standard error, minus 1"
     return _compare("error-bar", torch.stack(spreads).cpu(), torch.stack(bars).cpu(), note)
 
 
-@claim("closed-variance", "the variance is the task's closed form for the method's probes", order=80)
+@claim("closed-variance", "the variance equals the task's closed form for the method's probes", order=80)
 def closed_variance(problem: Sampling, method: object, ctx: Context) -> Evidence:
-    """The same test against the closed form."""
+    """A t test of the variance against the closed form."""
     exact = problem.exact_variance() if problem.exact_variance is not None else None
     if exact is None:
         note = "the task has no closed form for this method"
         return Evidence(claim="closed-variance", metric="violation", value=None, note=note)
     noise = ctx.noise("noise")
     spreads = torch.stack([problem.draw(noise.at(step), ROWS).var() for step in range(BATCHES)]).cpu()
-    note = f"variance of the estimates over its closed form {exact:.6g}, less 1"
+    note = f"variance of the estimates over its closed form {exact:.6g}, minus 1"
     return _compare("closed-variance", spreads, torch.full_like(spreads, exact), note)
 
 
 def _compare(claim: str, found: Tensor, declared: Tensor, note: str) -> Evidence:
-    """Two-sided t test that batch means of two variances have one expectation, as a share of the declared one."""
+    """Two-sided t test that batch means of two variances have one expectation, relative to the declared one."""
     scale = float(declared.mean())
     excess = (found - declared) / scale if scale else found - declared
     n, error = len(excess), float(excess.std()) / math.sqrt(len(excess))

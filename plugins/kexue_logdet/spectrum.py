@@ -1,4 +1,4 @@
-"""Bounds of a spectrum: those that the operator brings, or estimates that a method pays for."""
+"""Bounds of a spectrum: known to the operator, or estimated by the method at a cost."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ MARGIN = 0.5
 def interval(op: Operator, noise: Noise, *, repeats: int, steps: int) -> tuple[Tensor, Tensor]:
     """Lower and upper bound of the eigenvalues of an SPD operator for each repeat, `[repeats]` each, float64.
 
-    Where the operator knows both they cost nothing. Otherwise each repeat runs `steps` Lanczos steps from a vector of
-    its own, billed as `bounds`: the extreme Ritz values, moved outwards by the norm of the last residual, but downwards
-    by half their value at most. Estimates may be violated, and a polynomial made for them is then silently wrong.
+    If the operator knows both they cost nothing. Otherwise each repeat runs `steps` Lanczos steps from a separate
+    vector, counted as `bounds`: the extreme Ritz values, moved outwards by the norm of the last residual, but downwards
+    by at most half their value. Estimates may be violated; a polynomial built on them is then silently wrong.
 
     Args:
         op: an SPD operator without a batch shape.
-        noise: where the start vectors come from.
+        noise: source of the start vectors.
         repeats: number of repeats.
-        steps: what each repeat pays where a bound is missing.
+        steps: Lanczos steps of each repeat if a bound is missing.
     """
     low, high = op.bounds.low, op.bounds.high
     if low is not None and high is not None:

@@ -11,8 +11,8 @@ def probe_variance(b: Tensor, distribution: str) -> Tensor:
     """Variance of v^T B v for one probe v, B symmetric or not: the formulas of `probes`.
 
     Args:
-        b: symbols `[*batch, W, c, c]`: B in a Fourier basis of W frequencies; a dense B is that of one. n = W c.
-        distribution: `rademacher`, `gaussian` or `sphere`; `orthogonal` is a sphere probe alone.
+        b: symbols `[*batch, W, c, c]`: B in a Fourier basis of W frequencies; for a dense B, W = 1. n = W c.
+        distribution: `rademacher`, `gaussian` or `sphere`; a single `orthogonal` probe is a sphere probe.
 
     Returns:
         `[*batch]`, float64.
@@ -23,7 +23,7 @@ def probe_variance(b: Tensor, distribution: str) -> Tensor:
     if distribution == "gaussian":
         return 2 * f
     if distribution == "rademacher":
-        # The diagonal of a circulant block is the same at every place: the mean over the frequencies.
+        # The diagonal of a circulant block is constant: the mean over the frequencies.
         return 2 * (f - b.shape[-3] * diagonal.mean(-2).real.square().sum(-1))
     if distribution in {"sphere", "orthogonal"}:
         return 2 * n / (n + 2) * (f - diagonal.sum((-2, -1)).real.square() / n)
@@ -31,12 +31,12 @@ def probe_variance(b: Tensor, distribution: str) -> Tensor:
 
 
 def one_probe_variance(b: Tensor, distribution: str) -> float:
-    """The same for one dense B `[n, n]`."""
+    """The variance for one dense B `[n, n]`."""
     return float(probe_variance(b.unsqueeze(0), distribution))
 
 
 def mean_variance(b: Tensor, distribution: str, probes: int) -> float | None:
-    """Variance of the mean of v^T B v over m = `probes` probes; None for more orthogonal ones than rows.
+    """Variance of the mean of v^T B v over m = `probes` probes; None for more orthogonal probes than rows.
 
     Args:
         b: the symbol of B, `[W, c, c]`.
@@ -51,7 +51,7 @@ def mean_variance(b: Tensor, distribution: str, probes: int) -> float | None:
 
 
 def hutchinson_variance(method: object, b: Tensor) -> float | None:
-    """Variance of one estimate of tr B by `Hutchinson`, B `[n, n]`; None where `mean_variance` has none, and for other
+    """Variance of one estimate of tr B by `Hutchinson`, B `[n, n]`; None if `mean_variance` is None, and for other
     methods.
     """
     if not isinstance(method, Hutchinson):

@@ -1,8 +1,8 @@
-"""Words and rules that the declarations of several files share.
+"""Words and rules used by the declarations of several files.
 
-Facts of a task: `wanted` is what is asked of an SPD operator (`logdet`, `trace`, `inverse`, `gradient`), `rows` its
-size, `allowed` the products of one estimate, `training` the steps of a training. A rule holds only where the task tells
-all that it compares: it leaves alone the tasks of third parties that tell nothing.
+Facts of a task: `wanted` is the target of an SPD operator (`logdet`, `trace`, `inverse`, `gradient`), `rows` its size,
+`allowed` the products of one estimate, `training` the steps of a training. A rule applies only if the task declares all
+facts that it compares: third-party tasks without facts are not affected.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from kexue_bench import Claimed, Unless
 
 ERROR_BAR = Claimed(name="error-bar", when="probes > 1 and 'gradient' not in offers")
 SIGN = Claimed(name="small-determinant", when="'gradient' not in offers")
-# A trace is wanted: B is A itself, and nothing but the probes stands between the estimate and the truth. The parameter
-# exists only where the word is offered.
+# The target is a trace: B is A itself, and the probes are the only source of error. The parameter exists only if the
+# word is offered.
 UNBIASED_TRACE = Claimed(
     name="unbiased", when="('traces' in offers or ('target' in offers and task.target == 'trace'))"
 )
-# rho(J) <= ||J|| = c: where the norm obeys the rule the variance exists, and a test of the mean means something. A
-# norm that the method estimates itself promises nothing.
+# rho(J) <= ||J|| = c: if the norm obeys the rule the variance is finite, and a test of the mean is meaningful. A norm
+# estimated by the method guarantees nothing.
 ROULETTE_CLAIMS = (
     Claimed(
         name="unbiased",
@@ -39,19 +39,19 @@ IMAGES = "vectors * (1 if ('traces' in offers or ('target' in offers and task.ta
 
 # -- rules ------------------------------------------------------------------------------------------------------------
 
-NO_GRADIENT = Unless(when="task.wanted == 'gradient'", because="gives no gradient")
-NO_TRACE = Unless(when="task.wanted == 'trace'", because="estimates log-determinants, and a trace is wanted")
-NO_INVERSE = Unless(when="task.wanted == 'inverse'", because="knows no trace of an inverse")
-NO_LOGDET = Unless(when="task.wanted == 'logdet'", because="estimates traces, and a log-determinant is wanted")
+NO_GRADIENT = Unless(when="task.wanted == 'gradient'", because="provides no gradient")
+NO_TRACE = Unless(when="task.wanted == 'trace'", because="estimates log-determinants; the task needs a trace")
+NO_INVERSE = Unless(when="task.wanted == 'inverse'", because="cannot estimate the trace of an inverse")
+NO_LOGDET = Unless(when="task.wanted == 'logdet'", because="estimates traces; the task needs a log-determinant")
 LOGDET_ONLY = (NO_GRADIENT, NO_TRACE, NO_INVERSE)
 NO_BOUND = Unless(
     when="task.wanted == 'logdet' and task.bounds == 'none'",
-    because="needs a bound of the spectrum, and the task tells none",
+    because="needs a bound of the spectrum; the task provides none",
 )
-# Claims on an operator of their own are checked whatever the task's budget.
+# Claims that build their own operator are checked whatever the task's budget.
 OVER_BUDGET = Unless(
     when="cost > task.allowed and claim not in ('small-determinant', 'exact-at(steps=n)', 'exact-at(probes=n)')",
-    because="an estimate costs {cost} products, and the task allows {task.allowed}",
+    because="an estimate costs {cost} products; the task allows {task.allowed}",
 )
 
 # -- tasks ------------------------------------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""One module a method."""
+"""One module per method."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @method(
     "chebyshev",
-    "Chebyshev interpolant of the logarithm on the spectrum's interval, traces by Hutchinson probes.",
+    "Chebyshev interpolant of the logarithm on an interval around the spectrum, traces by Hutchinson probes",
     references=("Han, Malioutov and Shin 2015, arXiv:1503.06394",),
     claims=(ERROR_BAR, SIGN),
     cost="(degree + 1) // 2 * probes + (bound_steps if 'bounds' in offers and task.bounds == 'none' else 0)",
@@ -36,13 +36,14 @@ class Chebyshev:
     """log A ~ p(A), p the interpolant of degree K = `degree` at the Chebyshev nodes of the spectrum's interval.
 
     The bias is deterministic and falls as rho^-K, rho = (sqrt(kappa) + 1) / (sqrt(kappa) - 1); outside the interval p
-    says nothing. T_2i = 2 T_i^2 - 1 and T_2i+1 = 2 T_i T_i+1 - T_1 give K moments of a probe from ceil(K / 2) products.
+    is meaningless. T_2i = 2 T_i^2 - 1 and T_2i+1 = 2 T_i T_i+1 - T_1 give K moments of a probe from ceil(K / 2)
+    products.
 
     Args:
         degree: K, >= 1.
-        probes: number m of probe vectors a repeat, >= 1. A repeat costs ceil(K / 2) m products.
+        probes: number m of probe vectors per repeat, >= 1. A repeat costs ceil(K / 2) m products.
         distribution: `rademacher`, `gaussian`, `sphere` or `orthogonal`.
-        bound_steps: Lanczos steps, so many more products, for bounds of the spectrum where the operator brings none.
+        bound_steps: Lanczos steps, and additional products, for bounds of the spectrum if the operator has none.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Other libraries behind the contract of this family; each is imported when its method is first asked."""
+"""Other libraries behind the contract of this family; each is imported when its method is first called."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'kexue-bench[competitors]'"
 ALGORITHMS = ("hutchinson_trace", "hutchpp_trace", "xtrace")
 COLA_PROBES = 100
-"""CoLA's Hutch takes this many probes, or n, whatever its argument `bs` says."""
+"""CoLA's Hutch uses this many probes, or n, whatever its argument `bs`."""
 
 
 @contextmanager
 def _seeded(noise: Noise) -> Iterator[int]:
-    """A seed from the stream; inside, torch's own generators start from it, for libraries that know no other."""
+    """A seed from the stream; inside, torch's global generators start from it, for libraries that use only these."""
     seed = int(noise.integers(2**31 - 1, 1))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -40,7 +40,7 @@ def _stacked(values: list[float], op: Operator) -> torch.Tensor:
 
 @method(
     "linear-operator",
-    "inv_quad_logdet of linear_operator (GPyTorch); products counted.",
+    "inv_quad_logdet of linear_operator (GPyTorch), with counted products",
     references=("Gardner et al. 2018, arXiv:1809.11165",),
     claims=("small-determinant",),
     cost="(steps + 1) * probes",
@@ -54,11 +54,11 @@ def _stacked(values: list[float], op: Operator) -> torch.Tensor:
 class LinearOperatorLogdet:
     """`inv_quad_logdet` of linear_operator, GPyTorch's library: SLQ on the tridiagonal matrices of conjugate gradients.
 
-    Probes are normalised Gaussian vectors, so that the variance is that of sphere probes. No preconditioner. Products
-    are counted where the library calls `_matmul`; it spends one a probe on the residual of its zero start.
+    Probes are normalized Gaussian vectors, so that the variance is that of sphere probes. No preconditioner. Products
+    are counted when the library calls `_matmul`; it spends one per probe on the residual of its zero start.
 
     Args:
-        steps: most conjugate-gradient steps, and quadrature points; >= 1.
+        steps: largest number of conjugate-gradient steps, and quadrature points; >= 1.
         probes: `num_trace_samples`, >= 1. A repeat costs (steps + 1) probes products.
         tolerance: `cg_tolerance`, 1 in the library.
 
@@ -128,7 +128,7 @@ def _linear_operator() -> Any:
 
 @method(
     "cola",
-    "cola.linalg.logdet, 100 Gaussian probes always; products counted.",
+    "cola.linalg.logdet, always with 100 Gaussian probes, with counted products",
     references=("Potapczynski et al. 2023, arXiv:2309.03060",),
     claims=("small-determinant",),
     cost="100 * steps",
@@ -142,9 +142,9 @@ def _linear_operator() -> Any:
 class CoLALogdet:
     """`cola.linalg.logdet` with Lanczos and Hutchinson probes.
 
-    Version 0.0.7 returns |tr log A| and keeps its sign as the phase of the determinant: wrong wherever the determinant
-    is below 1, which the claim `small-determinant` shows. Its probes are Gaussian, min(100, n) of them whatever is
-    asked for; the key is drawn from the stream, for the library's own is fixed.
+    Version 0.0.7 returns |tr log A| and keeps its sign as the phase of the determinant: wrong if the determinant is
+    below 1, which the claim `small-determinant` shows. Its probes are Gaussian, min(100, n) of them whatever number is
+    requested; the key is drawn from the stream, because that of the library is fixed.
 
     Args:
         steps: Lanczos steps, >= 1. A repeat costs 100 steps products.
@@ -182,16 +182,16 @@ class CoLALogdet:
 
 @method(
     "imate",
-    "imate.logdet on the sparse matrix itself; its products cannot be intercepted.",
+    "imate.logdet on the sparse matrix itself, without counted products",
     references=("github.com/ameli/imate",),
     claims=("small-determinant",),
     needs={"spd", "entries"},
     unless=(
         *LOGDET_ONLY,
-        # Its products cannot be counted, but it is held to the budget by its own numbers.
+        # Its products cannot be counted, but the budget applies to those that it declares.
         Unless(
             when="steps * probes > task.allowed and claim != 'small-determinant'",
-            because="an estimate costs {steps * probes} products, and the task allows {task.allowed}",
+            because="an estimate costs {steps * probes} products; the task allows {task.allowed}",
         ),
     ),
     requires="imate",
@@ -202,12 +202,12 @@ class CoLALogdet:
 class Imate:
     """SLQ in C++.
 
-    Its products are not counted; what is counted is `entries`, the nonzeros it was given. The declared work is
-    steps * probes products, as the library defines them.
+    Only `entries` are counted, the nonzeros of its input, not products. The declared work is steps * probes products,
+    as the library defines them.
 
     Args:
         steps: `lanczos_degree`, >= 1.
-        probes: least and most samples, >= 2.
+        probes: both the least and the largest number of samples, >= 2.
         orthogonalisation: `none`, the library's default, or `full`.
 
     Examples:
@@ -256,7 +256,7 @@ class Imate:
 
 @method(
     "curvlinops",
-    "Hutchinson, Hutch++ and XTrace of curvlinops; products counted.",
+    "Hutchinson, Hutch++ and XTrace of curvlinops, with counted products",
     references=("Dangel et al. 2025, arXiv:2501.19183",),
     claims=("unbiased",),
     cost="vectors",
@@ -268,10 +268,10 @@ class Imate:
 )
 @dataclass(frozen=True, kw_only=True)
 class Curvlinops:
-    """`curvlinops.hutchinson_trace`, `hutchpp_trace` and `xtrace`: a product is counted where the library multiplies.
+    """`curvlinops.hutchinson_trace`, `hutchpp_trace` and `xtrace`: a product is counted when the library multiplies.
 
     Args:
-        vectors: `num_matvecs` a repeat, < n; divisible by 3 for `hutchpp_trace` and by 2 for `xtrace`.
+        vectors: `num_matvecs` per repeat, < n; divisible by 3 for `hutchpp_trace` and by 2 for `xtrace`.
         algorithm: `hutchinson_trace`, `hutchpp_trace` or `xtrace`.
         distribution: `rademacher` or `normal`.
 
@@ -313,7 +313,7 @@ class Curvlinops:
 
 
 class _Counted:
-    """All that curvlinops asks of a matrix."""
+    """The interface that curvlinops requires of a matrix."""
 
     def __init__(self, op: Operator) -> None:
         self.shape, self.device, self.dtype = (op.n, op.n), op.device, op.dtype

@@ -23,22 +23,22 @@ LARGEST = 2**14
 
 @method(
     "exact",
-    "Dense LU after n products with the identity, or sparse LU where there are entries.",
+    "dense LU after n products with the identity, or sparse LU of the entries",
     claims=("unbiased", "deterministic"),
     unless=(
         Unless(
             when="task.rows > 16384 and not (via == 'auto' and 'entries' in offers and not task.wanted == 'inverse')",
-            because="a dense factorisation takes at most 16384 rows, and the task has {task.rows}",
+            because="a dense factorization takes at most 16384 rows; the task has {task.rows}",
         ),
         Unless(
             when="task.rows > task.allowed"
             " and not (via == 'auto' and 'entries' in offers and not task.wanted == 'inverse')",
-            because="an estimate costs {task.rows} products, and the task allows {task.allowed}",
+            because="an estimate costs {task.rows} products; the task allows {task.allowed}",
         ),
-        # What a sweep allows is its last budget; it gives all other methods their size.
+        # The limit of a sweep is its last budget; it sets the size of all other methods.
         Unless(
             when="task.rows > task.last",
-            because="an estimate costs {task.rows} products, and the task allows {task.last}",
+            because="an estimate costs {task.rows} products; the task allows {task.last}",
         ),
     ),
     order=10,
@@ -46,15 +46,14 @@ LARGEST = 2**14
 @dataclass(frozen=True, kw_only=True)
 class Exact:
     """log |det M| from LU factors of M = A (`spd`) or I + J (`residual`), tr A or tr A^-1; in float64 whatever the
-    products are.
+    dtype of the products.
 
-    Dense: n products and O(n^3) work a repeat. Where the operator has entries, SuperLU factors the sparse matrix at no
-    product (its fill-in is O(n log n) on a 2-D grid); what it reads is counted as `entries`. The trace of an inverse is
-    always dense. Where a gradient is wanted, the surrogate is the value with its graph, through n products billed as
-    `backward`.
+    Dense: n products and O(n^3) work per repeat. If the operator has entries, SuperLU factors the sparse matrix without
+    products (its fill-in is O(n log n) on a 2-D grid) and counts the nonzeros as `entries`. The trace of an inverse is
+    always dense. For a gradient, the surrogate is the value with its graph, through n products counted as `backward`.
 
     Args:
-        via: `auto` takes the entries where the operator has them; `products` never does.
+        via: `auto` uses the entries if the operator has them; `products` never does.
 
     Examples:
         >>> import torch
@@ -81,7 +80,7 @@ class Exact:
             values = [_sparse(op) for _ in range(repeats)]
             return LogdetSample(value=torch.tensor(values, dtype=torch.float64, device=op.device))
         if op.n > LARGEST:
-            raise ValueError(f"a dense factorisation needs n <= {LARGEST}, got {op.n} and an operator without entries")
+            raise ValueError(f"a dense factorization needs n <= {LARGEST}, got {op.n} and an operator without entries")
         afford(op.n, budget)
         if op.params:
             with torch.enable_grad(), op.billing("backward"):
@@ -107,6 +106,6 @@ def _sparse(op: Operator) -> float:
     matrix = op.entries().astype(np.float64)
     if op.target == "trace":
         return float(matrix.diagonal().sum())
-    # A symmetric ordering without pivoting off the diagonal, as befits a positive definite matrix.
+    # A symmetric ordering without pivoting off the diagonal, suitable for a positive definite matrix.
     factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     return float(np.log(np.abs(factors.U.diagonal())).sum())

@@ -1,4 +1,4 @@
-"""Quadrature on the normal operator of I + J, by Golub-Kahan bidiagonalisation."""
+"""Quadrature on the normal operator of I + J, by Golub-Kahan bidiagonalization."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @method(
     "golub-kahan-slq",
-    "Lanczos quadrature on (I + J)^T (I + J) by bidiagonalisation; no bound needed.",
+    "Lanczos quadrature on (I + J)^T (I + J) by bidiagonalization, without a bound of the norm",
     references=("Golub and Kahan 1965, doi:10.1137/0702016", "Ubaru, Chen and Saad 2017, doi:10.1137/16M1104974"),
     cost="(2 * (6 if steps > 6 and 'six' in offers else steps) - (0 if 'gradient' in offers else 1)) * probes",
     needs="residual",
@@ -34,14 +34,14 @@ class GolubKahanSLQ:
     an error that falls as ||J||^(2k) at worst. M^T M is never formed, so that its condition is not squared. Holds for
     ||J|| >= 1 too, where every series diverges.
 
-    Where the operator has parameters the surrogate is sum x^T J v with x the Krylov approximation of M^-T v from the
-    same pass: its gradient is as far from unbiased as k steps leave x from the solution.
+    If the operator has parameters the surrogate is sum x^T J v with x the Krylov approximation of M^-T v from the
+    same pass: the bias of its gradient is due to the error of x after k steps.
 
     Args:
         steps: number k of steps, >= 1; at most n are taken.
-        probes: number m of probe vectors a repeat, >= 1. A repeat costs (2 min(k, n) - 1) m products, m more for a
+        probes: number m of probe vectors per repeat, >= 1. A repeat costs (2 min(k, n) - 1) m products, m more for a
             gradient.
-        distribution: law of the probes, as for `power-series`.
+        distribution: distribution of the probes, as for `power-series`.
 
     Examples:
         >>> import torch

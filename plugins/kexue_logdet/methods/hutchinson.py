@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @method(
     "hutchinson",
-    "Mean of v^T A v over random probes: traces only.",
+    "mean of v^T A v over random probes, for traces only",
     references=("Hutchinson 1990, doi:10.1080/03610919008812866",),
     claims=(
         "unbiased",
@@ -33,12 +33,13 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class Hutchinson:
-    """tr A = E v^T A v for every law with E v v^T = I, symmetric A or not: mean over m = `probes` probes.
+    """tr A = E v^T A v for every distribution with E v v^T = I, symmetric A or not: mean over m = `probes` probes.
 
-    Girard had it in 1989. One-probe variances are in `probes`; the error falls as 1 / sqrt(m) whatever the spectrum.
+    First published by Girard in 1989. One-probe variances are in `probes`; the error falls as 1 / sqrt(m) whatever the
+    spectrum.
 
     Args:
-        probes: number m of probe vectors a repeat, >= 1. A repeat costs m products.
+        probes: number m of probe vectors per repeat, >= 1. A repeat costs m products.
         distribution: `rademacher`, `gaussian`, `sphere` or `orthogonal` (Haar; exact at m = n).
 
     Examples:
@@ -60,7 +61,7 @@ class Hutchinson:
         validate(self.probes, self.distribution)
 
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
-        """See `LogdetMethod.estimate`; the operator's trace must be what is wanted."""
+        """See `LogdetMethod.estimate`; the target must be the operator's trace."""
         if op.target != "trace":
             raise ValueError(f"hutchinson estimates traces, got the target {op.target!r}; use slq or hutch++")
         afford(self.probes, budget)

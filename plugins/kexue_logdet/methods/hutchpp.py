@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @method(
     "hutch++",
-    "A low-rank part of A or log A exactly, the rest by Hutchinson.",
+    "Hutch++: trace of a low-rank part of A or log A exactly, the rest by Hutchinson",
     references=("Meyer et al. 2021, arXiv:2010.09649",),
     claims=(UNBIASED_TRACE, Claimed(name="error-bar", when="vectors > 5")),
     cost=IMAGES,
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 class HutchPP(Sketching):
     """tr B = tr Q^T B Q + tr (I - QQ^T) B (I - QQ^T), Q an orthonormal basis of B S (algorithm 1).
 
-    B is A, A^-1 or log A, by what is wanted. Of m = `vectors` products with B, s = m // 3 sketch, s give the first part
-    and the l = m - 2 s that remain probe the second: exactly m. Unbiased; the relative error falls as 1 / m for PSD B.
-    With Gaussian S the mean squared error is at most (2 / l) min_r (s - 1) / (s - r - 1) ||B - B_r||_F^2.
+    B is A, A^-1 or log A, depending on the target. Of m = `vectors` products with B, s = m // 3 sketch, s yield the
+    first part and the remaining l = m - 2 s probe the second: exactly m. Unbiased; the relative error falls as 1 / m
+    for PSD B. With Gaussian S the mean squared error is at most (2 / l) min_r (s - 1) / (s - r - 1) ||B - B_r||_F^2.
 
     Args:
-        vectors: number m of products with B a repeat, >= 3.
+        vectors: number m of products with B per repeat, >= 3.
 
     Examples:
         >>> import torch
@@ -59,7 +59,7 @@ class HutchPP(Sketching):
         need_spd(op, "hutch++")
         afford(self.vectors * price(op, self.steps), budget)
         sketch = min(self.vectors // 3, op.n)
-        # A basis of the whole space leaves nothing to probe; what is left over then goes unspent.
+        # A basis of the whole space leaves nothing to probe; the remaining products are then not spent.
         left = self.vectors - 2 * sketch
         both = probe_blocks(op, noise, self.distribution, repeats=repeats, probes=sketch + left)
         q = torch.linalg.qr(image(op, both[..., :sketch], self.steps)).Q

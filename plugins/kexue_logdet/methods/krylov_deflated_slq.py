@@ -1,4 +1,4 @@
-"""Stochastic Lanczos quadrature beside a block Krylov space whose part is known."""
+"""Stochastic Lanczos quadrature on the complement of a block Krylov space."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @method(
     "krylov-deflated-slq",
-    "Lanczos quadrature beside a block Krylov space whose part is known.",
+    "Lanczos quadrature on the complement of a block Krylov space",
     references=("Chen and Hallman 2022, arXiv:2205.01736",),
     claims=("upper-bound", ERROR_BAR),
     cost="block * (depth + extra) + steps * probes",
@@ -36,7 +36,7 @@ class KrylovDeflatedSLQ:
     """tr log A = tr Q^T log(A) Q + tr (I - QQ^T) log(A) (I - QQ^T), Q a block Krylov basis.
 
     Q spans the first q = `depth` blocks A^j S, S of b = `block` random vectors; `extra` further blocks make V, and the
-    first part is the trace of the leading corner of log(V^T A V): the recurrence that made Q gives its trace as well.
+    first part is the trace of the leading corner of log(V^T A V): the recurrence for Q also yields its trace.
     The second is by Lanczos quadrature from projected probes.
 
     Args:
@@ -44,9 +44,9 @@ class KrylovDeflatedSLQ:
         depth: q, >= 1; b q <= n.
         extra: blocks beyond Q, >= 1.
         steps: Lanczos steps k of a probe, >= 1.
-        probes: number m of probe vectors a repeat, >= 1. A repeat costs b (q + extra) + min(k, n) m products, less
-            where V would not fit into n dimensions.
-        distribution: of S and of the probes: `rademacher`, `gaussian` or `sphere`.
+        probes: number m of probe vectors per repeat, >= 1. A repeat costs b (q + extra) + min(k, n) m products, fewer
+            if V would exceed n dimensions.
+        distribution: distribution of S and of the probes: `rademacher`, `gaussian` or `sphere`.
 
     Examples:
         >>> import torch
@@ -100,8 +100,8 @@ class KrylovDeflatedSLQ:
 def _block_krylov(op: Operator, start: Tensor, blocks: int) -> tuple[Tensor, Tensor]:
     """Orthonormal V of the block Krylov space, `[*batch_shape, repeats, n, b * blocks]`, and V^T A V.
 
-    Each block is orthogonalised twice against all before it and factored twice: where the space is exhausted the
-    second time makes new directions of what rounding left, and V^T A V is computed, not read off a recurrence.
+    Each block is orthogonalized twice against all earlier ones and factored twice: if the space is exhausted, the
+    second time creates new directions from rounding errors, and V^T A V is computed, not taken from a recurrence.
     """
     v = torch.linalg.qr(start).Q
     basis, mapped = v, products(op, v)

@@ -1,4 +1,4 @@
-"""Hutch++ with all its products in one round."""
+"""Non-adaptive Hutch++: all products in one round."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @method(
     "na-hutch++",
-    "Hutch++ with all its products in one round.",
+    "non-adaptive Hutch++, with all products in one round",
     references=("Meyer et al. 2021, arXiv:2010.09649",),
     claims=(UNBIASED_TRACE, "error-bar"),
     cost=IMAGES,
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 class NAHutchPP(Sketching):
     """tr B = tr C + tr (B - C), C = B R (S^T B R)^+ (B S)^T, the second by Hutchinson (algorithm 2).
 
-    B is A, A^-1 or log A, by what is wanted. Of m = `vectors` products, m // 6 go to S, 2 (m // 6) to R and the rest to
-    the probes, all known before the first of them: one round trip where Hutch++ takes three. Unbiased, for the probes
-    are independent of C.
+    B is A, A^-1 or log A, depending on the target. Of m = `vectors` products, m // 6 go to S, 2 (m // 6) to R and the
+    rest to the probes, all known before the first product: one round trip instead of the three of Hutch++. Unbiased,
+    because the probes are independent of C.
 
     Args:
-        vectors: number m of products with B a repeat, >= 6.
+        vectors: number m of products with B per repeat, >= 6.
 
     Examples:
         >>> import torch

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @method(
     "neumann-roulette",
-    "The same value; its gradient by a Neumann series with one differentiated product.",
+    "Russian roulette with the gradient by a Neumann series with one differentiated product",
     references=("arXiv:1906.02735",),
     claims=ROULETTE_CLAIMS,
     needs="residual",
@@ -32,9 +32,9 @@ class NeumannRoulette(Roulette):
     """Value as `russian-roulette`; gradient d log |det(I + J)| = E v^T dJ sum_{k<=T} (-J)^k v / P(T >= k).
 
     Equation (9). The chain is computed without a graph and only the product at the end is differentiated, so that the
-    memory of the gradient does not grow with T; a repeat costs m products more for it. The two series have different
-    coefficients: the value of the surrogate is an estimate of tr(J (I + J)^-1) = -sum_k (-1)^k tr J^k and no
-    log-determinant. Conditions for a finite variance are those of `russian-roulette`.
+    memory of the gradient does not grow with T, at m more products per repeat. The two series have different
+    coefficients: the value of the surrogate is an estimate of tr(J (I + J)^-1) = -sum_k (-1)^k tr J^k, not of
+    the log-determinant. Conditions for a finite variance are those of `russian-roulette`.
 
     Examples:
         >>> import torch

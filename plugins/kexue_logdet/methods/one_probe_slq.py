@@ -1,4 +1,4 @@
-"""Lanczos quadrature on what a Nystrom preconditioner leaves, from one probe wherever one will do."""
+"""Lanczos quadrature on a Nystrom-preconditioned operator, from one probe if one is enough."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @method(
     "one-probe-slq",
-    "The same from one Gaussian probe, and from more only where its error bar asks for them.",
+    "preconditioned Lanczos quadrature from one Gaussian probe, and from more if its error bar requires them",
     references=("Cortinovis and Toni 2026, arXiv:2601.05778",),
     claims=("upper-bound", "error-bar", SIGN),
     needs={"spd", "bounded"},
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         NO_BOUND,
         Unless(
             when="rank + steps * most > task.allowed and claim != 'small-determinant'",
-            because="an estimate costs {rank + steps * most} products, and the task allows {task.allowed}",
+            because="an estimate costs {rank + steps * most} products; the task allows {task.allowed}",
         ),
     ),
     order=60,
@@ -42,15 +42,16 @@ class OneProbeSLQ:
     """log det A = log det P + v^T log(B) v, B = P^-1/2 A P^-1/2, v one Gaussian vector.
 
     P is the Nystrom preconditioner of rank r = `rank`. The variance of a Gaussian probe is 2 ||log B||_F^2, and the
-    Lanczos steps that give v^T log(B) v give v^T log(B)^2 v, whose mean is that norm, for no further product: the
-    method's own error bar. Where the first probe says that the error exceeds `tolerance` nats, its repeat takes as many
-    more as would bring it below, and all enter the mean. The number of probes depends on the first, which biases the
+    Lanczos steps for v^T log(B) v also yield v^T log(B)^2 v, whose mean is that norm, without further products: the
+    error bar of the method. If the first probe's error bar exceeds `tolerance` nats, its repeat takes as many more
+    probes as bring it below, and all enter the mean. The number of probes depends on the first, which biases the
     mean by less than its error.
 
     Args:
-        rank: r, >= 1; billed as set-up.
+        rank: r, >= 1; counted as set-up.
         steps: Lanczos steps k of a probe, >= 1.
-        most: most probes of a repeat, >= 1. A repeat costs r + k products up to r + k `most`; the budget must hold all.
+        most: largest number of probes of a repeat, >= 1. A repeat costs r + k products up to r + k `most`; the budget
+            must allow all.
         tolerance: standard error in nats that one probe may have, > 0.
 
     Examples:
@@ -86,7 +87,7 @@ class OneProbeSLQ:
         known = precondition(op, noise, rank=self.rank, repeats=repeats, name="one-probe-slq")
         total, squares = self._probe(known, noise, repeats)
         wanted = torch.ceil(2 * squares / self.tolerance**2).clamp(1, self.most)
-        # Operators of a batch share their probes' number.
+        # Operators of a batch share the number of probes.
         wanted = wanted.flatten(0, -2).amax(0) if op.batch_shape else wanted
         for number in range(1, self.most):
             chosen = torch.nonzero(wanted > number).flatten()
@@ -99,7 +100,7 @@ class OneProbeSLQ:
         return LogdetSample(value=value.movedim(-1, 0), stderr=stderr.movedim(-1, 0), products=products)
 
     def _probe(self, known: Preconditioner, noise: Noise, repeats: int) -> tuple[Tensor, Tensor]:
-        """v^T log(B) v and v^T log(B)^2 v of one probe a repeat, `[*batch_shape, repeats]` each."""
+        """v^T log(B) v and v^T log(B)^2 v of one probe per repeat, `[*batch_shape, repeats]` each."""
         v = draw(known.op, noise, "gaussian", repeats=repeats, probes=1)
         squared = v.square().sum(-1, dtype=torch.float64)
         unit = v / squared.sqrt().to(v.dtype).unsqueeze(-1)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @method(
     "power-series",
-    "Power series of log(1 + x) cut after `degree` terms, traces by Hutchinson probes.",
+    "power series of log(1 + x) truncated after `degree` terms, traces by Hutchinson probes",
     references=("Behrmann et al. 2019, arXiv:1811.00995", "Boutsidis et al. 2017, arXiv:1503.00374"),
     claims=(Claimed(name="upper-bound", when="'spd' in offers"), ERROR_BAR),
     cost="degree * probes",
@@ -32,23 +32,24 @@ if TYPE_CHECKING:
         OVER_BUDGET,
         Unless(
             when="task.training >= 300 and cost > 16",
-            because="{task.training} steps with {cost} products an estimate take too long; "
-            "name a cheaper one, as power-series[degree=10,probes=1]",
+            because="{task.training} steps with {cost} products per estimate take too long; "
+            "use a cheaper one, such as power-series[degree=10,probes=1]",
         ),
     ),
     order=20,
 )
 @dataclass(frozen=True, kw_only=True)
 class PowerSeries:
-    """log det(I + J) = sum_k (-1)^(k+1) tr(J^k) / k, cut after K = `degree` terms, traces from m = `probes` probes.
+    """log det(I + J) = sum_k (-1)^(k+1) tr(J^k) / k, truncated after K = `degree` terms, traces from m = `probes`
+    probes.
 
     A residual operator is J itself (i-ResNet). An SPD operator is written A = a (I + J) with a = `op.bounds.high`, so
-    that log det A = n log a + log det(I + J) (Boutsidis et al.); its estimate is then too large on average, for all
-    terms have one sign. The truncation bias is at most n c^(K+1) / ((K+1) (1-c)), c = ||J||_2.
+    that log det A = n log a + log det(I + J) (Boutsidis et al.); its estimate is then too large on average, because
+    all terms have one sign. The truncation bias is at most n c^(K+1) / ((K+1) (1-c)), c = ||J||_2.
 
     Args:
         degree: number K of terms, >= 1.
-        probes: number m of probe vectors a repeat, >= 1. A repeat costs K m products.
+        probes: number m of probe vectors per repeat, >= 1. A repeat costs K m products.
         distribution: `rademacher`, `gaussian` or `sphere` (of radius sqrt(n)).
 
     Examples:
@@ -69,7 +70,7 @@ class PowerSeries:
 
     def __post_init__(self) -> None:
         if self.degree < 1:
-            raise ValueError(f"degree must be >= 1, got {self.degree}; for no term at all the estimate is 0")
+            raise ValueError(f"degree must be >= 1, got {self.degree}; without terms the estimate is 0")
         validate(self.probes, self.distribution)
 
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
@@ -88,7 +89,7 @@ class PowerSeries:
 
 
 def _scale(op: Operator) -> float | None:
-    """What A is divided by; None for a residual operator."""
+    """The scale by which A is divided; None for a residual operator."""
     if op.kind == "residual":
         return None
     if op.bounds.high is None:

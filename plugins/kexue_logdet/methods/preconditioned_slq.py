@@ -1,4 +1,4 @@
-"""Stochastic Lanczos quadrature on what a Nystrom preconditioner leaves."""
+"""Stochastic Lanczos quadrature on a Nystrom-preconditioned operator."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @method(
     "preconditioned-slq",
-    "Lanczos quadrature on what a Nystrom preconditioner leaves; one probe may do.",
+    "Lanczos quadrature on a Nystrom-preconditioned operator",
     references=("Wenger et al. 2021, arXiv:2107.00243",),
     claims=("upper-bound", ERROR_BAR),
     cost="rank + steps * probes",
@@ -36,13 +36,13 @@ class PreconditionedSLQ:
 
     mu is `op.bounds.low`; U L U^T, of rank r = `rank`, comes from r products with Gaussian vectors (Frangella, Tropp
     and Udell 2021, arXiv:2110.02820). The second trace is by Lanczos quadrature; its variance is that of the logarithm
-    of what is left, which is small where the spectrum decays.
+    of the preconditioned operator, which is small if the spectrum decays.
 
     Args:
-        rank: r, >= 1; billed as set-up.
+        rank: r, >= 1; counted as set-up.
         steps: Lanczos steps k, >= 1.
-        probes: number m of probe vectors a repeat, >= 1. A repeat costs r + min(k, n) m products.
-        distribution: of the probes: `rademacher`, `gaussian`, `sphere` or `orthogonal`.
+        probes: number m of probe vectors per repeat, >= 1. A repeat costs r + min(k, n) m products.
+        distribution: distribution of the probes: `rademacher`, `gaussian`, `sphere` or `orthogonal`.
 
     Examples:
         >>> import torch

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @method(
     "russian-roulette",
-    "Power series cut at random and reweighted: unbiased, finite variance where rho(J)^2 < 1 - p.",
+    "power series cut at random and reweighted, unbiased, with finite variance if rho(J)^2 < 1 - p",
     references=("arXiv:1906.02735",),
     claims=ROULETTE_CLAIMS,
     needs="residual",
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 class RussianRoulette(Roulette):
     """log |det(I + J)| = E sum_{k<=T} (-1)^(k+1) v^T J^k v / (k P(T >= k)), T random.
 
-    Unbiased for every stopping law with unbounded T and every J of spectral radius rho < 1. The variance is finite for
-    the geometric law exactly when rho^2 < 1 - p, and infinite for the Poisson law, which is offered because it is in
-    use: its estimates look calm and are too small in magnitude until a long series is drawn. `certain` scales an
-    infinite variance and does not cure it. Where the operator has parameters the surrogate is the differentiated value:
-    unbiased for their gradient, with a graph as long as the series.
+    Unbiased for every distribution of T that is unbounded and every J of spectral radius rho < 1. The variance is
+    finite for the geometric distribution exactly when rho^2 < 1 - p, and infinite for the Poisson distribution, which
+    is offered because it is in use: its estimates look stable and are too small in magnitude until a long series is
+    drawn. `certain` does not make an infinite variance finite. If the operator has parameters the surrogate is the
+    differentiated value: unbiased for their gradient, with a graph as long as the series.
 
     Examples:
         >>> import torch

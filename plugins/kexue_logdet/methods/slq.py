@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 ORTHOGONALISATIONS = ("full", "none")
 BLOCK = {"cpu": 2**18}
-"""Numbers that the vectors of a block may hold together, by device: probes are taken block by block, so that a block
-stays in the cache, and memory is bounded wherever that is."""
+"""Most numbers in the vectors of a block, by device: probes are processed in blocks, so that a block stays in the
+cache, and memory is bounded on every device."""
 LARGEST_BLOCK = 2**24
 
 
 @method(
     "slq",
-    "Stochastic Lanczos quadrature with full reorthogonalisation.",
+    "stochastic Lanczos quadrature with full reorthogonalization",
     references=("Ubaru, Chen and Saad 2017, doi:10.1137/16M1104974",),
     claims=(
         Claimed(
@@ -51,19 +51,19 @@ class SLQ:
     """Mean over m = `probes` probes v of |v|^2 sum_i tau_i^2 log theta_i, from k = `steps` Lanczos steps each.
 
     theta: eigenvalues of the tridiagonal matrix that starts at v / |v|; tau: first entries of its eigenvectors. The sum
-    is Gauss quadrature for v^T log(A) v: never too small, since the even derivatives of the logarithm are negative, and
-    exact at k = n. Its error falls as rho^(-2k), rho = (sqrt(kappa) + 1) / (sqrt(kappa) - 1). Eigenvalues in float64.
-    Where the operator has a positive lower bound, the Gauss-Radau rule with its node there gives the other end of a
-    bracket for no further product (Bai and Golub 1996). Where the trace of the inverse is wanted, 1 / theta takes the
-    place of log theta, and is never too large. Where a gradient is wanted, its surrogate is the mean of x^T A v, x =
-    A^-1 v from the same Krylov space: one more product a probe.
+    is Gauss quadrature for v^T log(A) v: never too small, because the even derivatives of the logarithm are negative,
+    and exact at k = n. Its error falls as rho^(-2k), rho = (sqrt(kappa) + 1) / (sqrt(kappa) - 1). Eigenvalues in
+    float64. If the operator has a positive lower bound, the Gauss-Radau rule with its node there is the other end of a
+    bracket without further products (Bai and Golub 1996). For the trace of the inverse, 1 / theta replaces log theta,
+    and the sum is never too large. For a gradient, the surrogate is the mean of x^T A v, x = A^-1 v from the same
+    Krylov space: one more product per probe.
 
     Args:
         steps: number k of Lanczos steps, >= 1; at most n are taken.
-        probes: number m of probe vectors a repeat, >= 1. A repeat costs min(k, n) m products.
+        probes: number m of probe vectors per repeat, >= 1. A repeat costs min(k, n) m products.
         distribution: `rademacher`, `gaussian`, `sphere` (of radius sqrt(n)) or `orthogonal`.
-        orthogonalisation: `full`, twice against the whole basis, or `none`: k n m numbers less of memory, and Ritz
-            values that repeat, which delays convergence, always towards too large.
+        orthogonalisation: `full`, twice against the whole basis, or `none`: k n m fewer numbers in memory, and
+            repeated Ritz values, which slow convergence down and make estimates too large.
 
     Examples:
         >>> import torch
@@ -101,7 +101,7 @@ class SLQ:
         if op.params and self.orthogonalisation == "none":
             raise ValueError("a gradient needs the Krylov basis, got orthogonalisation 'none'; use 'full'")
         parts = [self._part(op, noise, repeats, size) for size in self._blocks(op, repeats)]
-        # Joining surrogates is an operation of their graph.
+        # Concatenating surrogates is an operation of their graph.
         with torch.enable_grad():
             gauss, radau, surrogate = (_together(part, repeats) for part in zip(*parts, strict=True))
             terms = None if surrogate is None else surrogate.unflatten(-1, (repeats, -1)).mean(-1).movedim(-1, 0)
@@ -136,7 +136,7 @@ class SLQ:
 
 
 def _together(parts: tuple[Tensor | None, ...], repeats: int) -> Tensor | None:
-    """The values of all blocks, those of one repeat side by side; None where there are none."""
+    """The values of all blocks, those of one repeat side by side; None if there are none."""
     found = [part.unflatten(-1, (repeats, -1)) for part in parts if part is not None]
     return torch.cat(found, dim=-1).flatten(-2) if found else None
 

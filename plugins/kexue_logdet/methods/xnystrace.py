@@ -1,4 +1,4 @@
-"""XNysTrace: leave-one-out with Nystrom approximations, one product a test vector."""
+"""XNysTrace: leave-one-out with Nystrom approximations, one product per test vector."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROTATION_INVARIANT = ("gaussian", "sphere")
 
 @method(
     "xnystrace",
-    "Leave-one-out with Nystrom approximations, one product a test vector.",
+    "leave-one-out with Nystrom approximations, one product per test vector",
     references=("Epperly, Tropp and Webber 2024, arXiv:2301.07825",),
     claims=(UNBIASED_TRACE,),
     cost=IMAGES,
@@ -38,11 +38,11 @@ class XNysTrace(Sketching):
 
     For PSD B: A or A^-1 for the trace of one; log A - log(low) I for a log-determinant, where `op.bounds.low` bounds
     the spectrum from below, so that n log(low) is added. B_i equals B on all test vectors but w_i, so that w_i is
-    rescaled as a probe of what they leave. Unbiased; the error bar is the spread of the terms over sqrt(m) and too
-    small on average.
+    rescaled as a probe of the remainder. Unbiased; the error bar is the spread of the terms over sqrt(m), which is
+    too small on average.
 
     Args:
-        vectors: number m of test vectors a repeat, 2 <= m <= n.
+        vectors: number m of test vectors per repeat, 2 <= m <= n.
         distribution: `sphere` or `gaussian`; others are not rotation-invariant.
 
     Examples:
@@ -93,7 +93,7 @@ def _terms(omega: Tensor, y: Tensor) -> Tensor:
 def _factor(omega: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Y + nu W, the Cholesky factor of W^T (Y + nu W), and nu, `[*batch_shape, repeats]`.
 
-    The shift, whose trace is taken back later, keeps rounding from making W^T Y indefinite.
+    The shift, whose trace is subtracted later, keeps rounding from making W^T Y indefinite.
 
     Raises:
         ValueError: W^T Y is indefinite beyond rounding.

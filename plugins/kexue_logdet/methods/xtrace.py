@@ -1,4 +1,4 @@
-"""XTrace: every test vector serves the sketch of the others and probes what its own sketch leaves."""
+"""XTrace: every test vector sketches for the others and probes the remainder of its own sketch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NORMALISATIONS = ("improved", "none")
 
 @method(
     "xtrace",
-    "Leave-one-out Hutch++: every test vector sketches for the others and probes for itself.",
+    "leave-one-out Hutch++: every test vector sketches for the others and is the probe of its own term",
     references=("Epperly, Tropp and Webber 2024, arXiv:2301.07825",),
     claims=(UNBIASED_TRACE,),
     cost=IMAGES,
@@ -36,17 +36,17 @@ NORMALISATIONS = ("improved", "none")
 class XTrace(Sketching):
     """Mean over i of tr Q_i^T B Q_i + w_i^T (I - P_i) B (I - P_i) w_i, P_i = Q_i Q_i^T (section 2).
 
-    Q_i spans B W without its column i, W the s = `vectors` / 2 test vectors; all of them come from one factorisation B
-    W = Q R, for P_i = Q (I - s_i s_i^T) Q^T with s_i the unit vector along R^-T e_i. B is A, A^-1 or log A, by what is
-    wanted. Unbiased. The error bar is the spread of the s terms over sqrt(s), which are not independent: it is too
+    Q_i spans B W without its column i, W the s = `vectors` / 2 test vectors; all of them come from one factorization B
+    W = Q R: P_i = Q (I - s_i s_i^T) Q^T with s_i the unit vector along R^-T e_i. B is A, A^-1 or log A, depending on
+    the target. Unbiased. The error bar is the spread of the s terms over sqrt(s), which are not independent: it is too
     small on average. Steps in the spectrum show only once s exceeds their rank.
 
     Args:
-        vectors: products with B a repeat, even, >= 4: one for each test vector and one for each column of Q.
+        vectors: products with B per repeat, even, >= 4: one for each test vector and one for each column of Q.
         distribution: `sphere`, `gaussian` or `rademacher`. Orthogonal test vectors are not independent of each other's
             sketch and are refused.
-        normalisation: `improved` rescales what is left of a sphere vector to the length of a probe of that subspace;
-            `none` leaves it.
+        normalisation: `improved` rescales the remainder of a sphere vector to the length of a probe of that subspace;
+            `none` does not.
 
     Examples:
         >>> import torch
@@ -95,9 +95,9 @@ class XTrace(Sketching):
         h, w, t = q.mT @ z, q.mT @ omega, z.mT @ omega
         s = _left_out(r)
         inner = dots(s, w)
-        # What P_i keeps of w_i, in coordinates of Q; w_i - P_i w_i is then (w_i - Q w) + s_i (s_i . w).
+        # P_i w_i in coordinates of Q; w_i - P_i w_i is then (w_i - Q w) + s_i (s_i . w).
         u = w - s * inner.unsqueeze(-2)
-        # B w_i = Q r_i, so that nothing of size ||B|| |w_i|^2 has to cancel.
+        # B w_i = Q r_i, so that no terms of size ||B|| |w_i|^2 cancel.
         probed = inner * dots(s, r) - dots(t - h.mT @ u, u)
         if self.normalisation == "improved":
             room = n - omega.shape[-1] + 1
@@ -106,10 +106,10 @@ class XTrace(Sketching):
 
 
 def _left_out(r: Tensor) -> Tensor:
-    """Unit vectors along R^-T e_i as columns: what Q loses with column i."""
+    """Unit vectors along R^-T e_i as columns: the direction that Q loses without column i."""
     diagonal = r.diagonal(dim1=-2, dim2=-1)
     tiny = torch.finfo(r.dtype).eps * diagonal.abs().amax(-1, keepdim=True) + torch.finfo(r.dtype).tiny
-    # An exact zero means an exhausted range; any direction in it will do.
+    # An exact zero means an exhausted range; any direction in it is valid.
     filled = torch.where(diagonal == 0, tiny * torch.finfo(r.dtype).eps, diagonal)
     safe = r + torch.diag_embed(filled - diagonal)
     eye = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device)

@@ -1,1 +1,1 @@
-"""One module a task."""
+"""One module per task."""

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 TARGETS = ("logdet", "inverse")
 OFFERS = ("spd", "bounded", "target", "entries")
 FACTS = {"wanted": "target", "rows": "n", "allowed": "rows if budget == 0 else budget"}
-# The size at which imate's accuracy was published, without reorthogonalisation as there.
+# The size at which imate's accuracy was published, without reorthogonalization, as there.
 PLAIN_LANCZOS = ("slq[steps=30,probes=200,orthogonalisation=none]", "exact")
 
 
 @task(
     "bidiagonal-gram",
-    "Gram matrix of a bidiagonal Toeplitz matrix: log-determinant or trace of the inverse, in closed form.",
+    "Gram matrix of a bidiagonal Toeplitz matrix, with closed-form log-determinant and trace of the inverse",
     version=1,
     offers=OFFERS,
     facts=FACTS,
@@ -42,7 +42,7 @@ PLAIN_LANCZOS = ("slq[steps=30,probes=200,orthogonalisation=none]", "exact")
 )
 @task(
     "large-gram",
-    "The same up to a million rows.",
+    "Gram matrix of a bidiagonal Toeplitz matrix, up to a million rows",
     version=1,
     offers=OFFERS,
     facts=FACTS,
@@ -55,7 +55,7 @@ PLAIN_LANCZOS = ("slq[steps=30,probes=200,orthogonalisation=none]", "exact")
 )
 @task(
     "gram-inverse",
-    "Trace of the inverse of the same matrix over the degree, with and without reorthogonalisation.",
+    "trace of the inverse of a bidiagonal Gram matrix over the degree, with and without reorthogonalization",
     version=1,
     offers=OFFERS,
     facts=FACTS,
@@ -79,7 +79,7 @@ class BidiagonalGram(KnownOperator):
         target: `logdet`, or `inverse` for the trace of the inverse.
         diagonal: a, > |b|.
         upper: b.
-        budget: products a repeat may spend; 0 means n.
+        budget: products that a repeat may spend; 0 means n.
     """
 
     n: int = 1024
@@ -104,7 +104,7 @@ class BidiagonalGram(KnownOperator):
         return (n / (1 - r) - r * (1 - r**n) / (1 - r) ** 2) / a**2
 
     def operator(self, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Operator:
-        """The operator with bounds that hold at every size, and its sparse entries."""
+        """The operator with bounds valid at every size, and its sparse entries."""
         a, b = self.diagonal, self.upper
 
         def product(v: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The error of a trace estimator over the products it may spend."""
+"""The error of a trace estimator as a function of its budget of products."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ OFFERS = ("spd", "bounded", "trace", "traces")
 FACTS = {"wanted": "'trace'", "rows": "n"}
 GRIDS = ("steps", "doubling")
 REPEATS = 10
-"""Estimates of one call."""
+"""Number of estimates in one call."""
 SKETCHES: dict[type, int] = {XNysTrace: 1, XTrace: 2, HutchPP: 3, NAHutchPP: 6}
-"""Products that buy one dimension of a method's sketch."""
+"""Products per dimension of a method's sketch."""
 
 
 @task(
     "budget-sweep",
-    "Error of trace estimators over the products they may spend, on the spectra of XTrace.",
+    "error of trace estimators over their budget of products, on the spectra of XTrace",
     version=1,
     kind="record",
     offers=OFFERS,
@@ -58,7 +58,7 @@ SKETCHES: dict[type, int] = {XNysTrace: 1, XTrace: 2, HutchPP: 3, NAHutchPP: 6}
 )
 @task(
     "error-rate",
-    "Slope of log error over log products on polynomial spectra: -1/2 for Hutchinson, -1 for Hutch++.",
+    "slope of log error over log products on polynomial spectra, -1/2 for Hutchinson, -1 for Hutch++",
     version=1,
     kind="record",
     offers=OFFERS,
@@ -79,16 +79,17 @@ SKETCHES: dict[type, int] = {XNysTrace: 1, XTrace: 2, HutchPP: 3, NAHutchPP: 6}
 class BudgetSweep:
     """Mean of |estimate - tr A| / tr A over `trials` estimates at each of many budgets: figure 1 of XTrace.
 
-    arXiv:2301.07825 has n = 1000, budgets 20, 40, .., 300 and 1,000 trials on the six spectra of `Spectrum`. The method
-    is given each budget m in the field that sets its size (`vectors`, or `probes`), rounded down to an even number.
-    Recorded at every m: `relative-error`, and beside it that of m sphere probes in closed form, sqrt(2 / pi) sigma /
-    (sqrt(m) tr A), which is what Hutchinson's estimator reaches whatever its law, for the eigenvectors are random.
-    `rate` is the least-squares slope of log error over log m; `threshold` the budget at which the method's sketch holds
-    the steep part of a step spectrum.
+    arXiv:2301.07825 has n = 1000, budgets 20, 40, .., 300 and 1,000 trials on the six spectra of `Spectrum`. Each
+    budget m is set in the field for the size of the method (`vectors`, or `probes`), rounded down to an even number.
+    Recorded at every m: `relative-error`, and that of m sphere probes in closed form, sqrt(2 / pi) sigma /
+    (sqrt(m) tr A), which Hutchinson's estimator reaches for every distribution of probes, because the eigenvectors are
+    random.
+    `rate` is the least-squares slope of log error over log m; `threshold` the budget at which the method's sketch
+    covers the steep part of a step spectrum.
 
     Args:
         name: spectrum: `flat`, `poly`, `slowexp`, `fastexp`, `smallstep` or `bigstep`.
-        exponent: of `poly`, > 0.
+        exponent: exponent of `poly`, > 0.
         n: rows, >= 20.
         first: smallest budget, even, >= 6.
         last: largest budget, at most n, reached from `first` by the grid.
@@ -126,7 +127,7 @@ class BudgetSweep:
         return Spectrum(name=self.name, exponent=self.exponent, n=self.n)
 
     def evaluate(self, method: object, ctx: Context) -> None:
-        """Record the curve, its slope and its last point, which is the row's value."""
+        """Record the curve, its slope and its last point, which is the value of the row."""
         a = self.spectrum().matrix(ctx.noise("data")).to(ctx.device)
         op, truth = self._operator(a, ctx), self.spectrum().truth()
         noise = ctx.noise("noise")
@@ -178,11 +179,11 @@ def resized(method: object, budget: int) -> LogdetMethod:
     """The method with all of a budget of products with A: its `vectors` or `probes` set to it.
 
     Raises:
-        ValueError: it has neither field.
+        ValueError: the method has neither field.
     """
     known = {field.name for field in fields(method)}  # pyright: ignore[reportArgumentType]  # methods are dataclasses
     name = next((name for name in ("vectors", "probes") if name in known), None)
     if name is None:
         raise ValueError(f"a sweep sets `vectors` or `probes`, got {type(method).__name__} with neither")
-    sized: Any = replace(method, **{name: budget - budget % 2})  # pyright: ignore[reportArgumentType]  # the same
+    sized: Any = replace(method, **{name: budget - budget % 2})  # pyright: ignore[reportArgumentType]  # methods are dataclasses
     return fitting(sized)

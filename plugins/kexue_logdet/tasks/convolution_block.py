@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @task(
     "convolution-block",
-    "I + J of a circular 3 x 3 convolution, norm known exactly; truth frequency by frequency.",
+    "I + J of a circular 3 x 3 convolution with known norm, truth frequency by frequency",
     version=2,
     offers={"residual", "bounded", "variance"},
     suites={
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 )
 @task(
     "image-convolution",
-    "The same on images of 32 x 32 with three channels, 3,072 rows.",
+    "I + J of a circular 3 x 3 convolution on 32 x 32 images with three channels, 3,072 rows",
     version=1,
     offers={"residual", "bounded", "variance"},
     facts={"rows": "channels * side * side", "allowed": "rows if budget == 0 else budget"},
@@ -59,14 +59,14 @@ class ConvolutionBlock:
     """g(x) = (c / s) K * x on an N x N torus, K[o, i, a, b] = sin(1 + o + 2 i + 3 a + 5 b), 3 x 3, indices from 0.
 
     s is the exact norm of K *, the largest spectral norm of the matrices Khat(w) over all frequencies, so that
-    ||g'|| = c; the truth is sum_w log |det(I + c Khat(w) / s)|. The spectral radius is well below the norm (.5 at
-    c = .9): what a rule for the norm forbids the radius may allow.
+    ||g'|| = c; the truth is sum_w log |det(I + c Khat(w) / s)|. The spectral radius is well below the norm (0.5 at
+    c = 0.9): the radius may satisfy a condition that the norm violates.
 
     Args:
         c: Lipschitz constant, in (0, 1).
         side: N, >= 3.
         channels: number of channels, >= 1; n = channels N^2.
-        budget: products a repeat may spend; 0 means n.
+        budget: products that a repeat may spend; 0 means n.
     """
 
     c: float = 0.9
@@ -76,7 +76,7 @@ class ConvolutionBlock:
 
     def __post_init__(self) -> None:
         if not 0 < self.c < 1:
-            raise ValueError(f"c must be in (0, 1), got {self.c}; from 1 on x + g(x) need not be invertible")
+            raise ValueError(f"c must be in (0, 1), got {self.c}; else x + g(x) need not be invertible")
         if self.side < 3 or self.channels < 1:
             raise ValueError(f"side must be >= 3 and channels >= 1, got {self.side} and {self.channels}")
 
@@ -91,7 +91,7 @@ class ConvolutionBlock:
     def symbol(self) -> Tensor:
         """J at each frequency, `[side^2, channels, channels]`, complex."""
         kernel = functional.pad(self.kernel(), (0, self.side - 3) * 2).roll((-1, -1), dims=(-2, -1))
-        # A correlation's symbol at w is this one at -w: as a set they are the same.
+        # A correlation's symbol at w is this one at -w: the sets are equal.
         return conv_symbol(kernel, (self.side, self.side)).flatten(0, 1)
 
     def truth(self) -> float:

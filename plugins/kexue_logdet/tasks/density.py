@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BATCH, _TEST, _DECODED, _FIT = 256, 4000, 1000, 2000
 _LEARNING_RATE = 5e-3
-# Every estimator with a gradient, at what a training can afford.
+# Every estimator with a gradient, at a cost that a training can afford.
 TRAINED = (
     "exact",
     "power-series[degree=10,probes=1]",
@@ -35,7 +35,7 @@ TRAINED = (
 
 @task(
     "density",
-    "Two-dimensional density by a residual flow trained through each estimator, against the exact entropy.",
+    "two-dimensional density by a residual flow trained through each estimator, compared with the exact entropy",
     version=1,
     kind="trained",
     offers={"residual", "bounded"},
@@ -54,15 +54,15 @@ TRAINED = (
 )
 @dataclass(frozen=True, kw_only=True)
 class Density:
-    """Train a residual flow on fresh points and score it in nats against the entropy, which no density can beat.
+    """Train a residual flow on fresh points and score it in nats against the entropy, a lower bound for every density.
 
-    `blocks` residual blocks of three hidden layers, affine maps between them, batches of 256 new points a step, Adam at
-    5e-3. Training sees the estimates of the method; the score is the exact log-likelihood of 4,000 other points, by the
-    determinant of every Jacobian. 1,000 of them are encoded and decoded again.
+    `blocks` residual blocks of three hidden layers, affine maps between them, batches of 256 new points per step, Adam
+    at 5e-3. Training uses the estimates of the method; the score is the exact log-likelihood of 4,000 other points, by
+    the determinant of every Jacobian. 1,000 of them are encoded and decoded again.
 
     Args:
         data: `checkerboard`, `eight-gaussians` or `two-moons`.
-        steps: optimisation steps.
+        steps: optimization steps.
         blocks: number of residual blocks.
         width: features of a hidden layer.
         cap: Lipschitz constant that no block exceeds, in (0, 1).

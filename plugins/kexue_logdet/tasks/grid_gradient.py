@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @task(
     "grid-gradient",
-    "Gradient of a grid's log-determinant in tau and in the scale of its Laplacian; exact by eigenvalues.",
+    "gradient of a grid's log-determinant in tau and in the scale of its Laplacian, exact by eigenvalues",
     version=1,
     offers={"spd", "bounded", "gradient"},
     facts={"wanted": "'gradient'", "rows": "side * side", "allowed": "rows if budget == 0 else budget"},
@@ -39,10 +39,10 @@ class GridGradient:
     """d log det A / d (tau, s) at s = 1 for A = tau I + s L, L a 2-D grid Laplacian: tr A^-1 and tr A^-1 L.
 
     Args:
-        side: number N of points on a side, >= 1, >= 3 where periodic; n = N^2.
-        tau: what is added to the diagonal, > 0.
+        side: number N of points on a side, >= 1, >= 3 if periodic; n = N^2.
+        tau: multiple of the identity, > 0.
         boundary: `dirichlet`, `neumann` or `periodic`.
-        budget: products a repeat may spend, those of the gradient among them; 0 means n.
+        budget: products that a repeat may spend, those of the gradient included; 0 means n.
     """
 
     side: int = 16

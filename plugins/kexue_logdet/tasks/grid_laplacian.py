@@ -30,7 +30,7 @@ FACTS = {
 
 @task(
     "grid-laplacian",
-    "Grid in 2 or 3 dimensions, matrix-free: Laplacian plus tau times the identity; closed-form truth.",
+    "matrix-free grid Laplacian in 2 or 3 dimensions plus tau times the identity, with closed-form truth",
     version=2,
     offers=OFFERS,
     facts=FACTS,
@@ -50,7 +50,7 @@ FACTS = {
 )
 @task(
     "large-grid",
-    "The same grids up to a million points, 60 products an estimate.",
+    "grid Laplacian on up to a million points, 60 products per estimate",
     version=1,
     offers=OFFERS,
     facts=FACTS,
@@ -74,12 +74,12 @@ class GridLaplacian(KnownOperator):
     (Dirichlet); pi i / N, i = 0..N-1 (Neumann, the graph Laplacian of a path); 2 pi i / N (periodic).
 
     Args:
-        side: number N of points on a side, >= 1, >= 3 where periodic; n = N^dim.
-        tau: what is added to the diagonal, >= 0; > 0 unless Dirichlet.
+        side: number N of points on a side, >= 1, >= 3 if periodic; n = N^dim.
+        tau: multiple of the identity, >= 0; > 0 unless Dirichlet.
         dim: 2 or 3.
         boundary: `dirichlet`, `neumann` or `periodic`.
-        budget: products a repeat may spend; 0 means n.
-        bounds: `known` tells the extreme eigenvalues; `none` leaves it to the method to pay for its own.
+        budget: products that a repeat may spend; 0 means n.
+        bounds: `known` provides the extreme eigenvalues; with `none` the method must estimate bounds at a cost.
     """
 
     side: int = 32
@@ -115,7 +115,7 @@ class GridLaplacian(KnownOperator):
         return 4 * torch.sin(angle / 2).square()
 
     def eigenvalues(self) -> Tensor:
-        """All of them, `[N^dim]`, float64."""
+        """All eigenvalues, `[N^dim]`, float64."""
         axis = self.axis()
         total = axis + self.tau
         for _ in range(self.dim - 1):

@@ -19,7 +19,7 @@ PRECISION = 1e-13
 
 @task(
     "ising",
-    "Partition function of a transverse-field Ising ring, matrix-free; truth of free fermions.",
+    "partition function of a transverse-field Ising ring, matrix-free, truth from free fermions",
     version=1,
     offers={"spd", "bounded", "trace", "traces"},
     facts={
@@ -38,15 +38,15 @@ class Ising(KnownOperator):
     """tr exp(-beta (H - E0)), H = -sum_i Z_i Z_(i+1) - h sum_i X_i on a ring of N spins, E0 its ground energy.
 
     The operator is the exponential, on 2^N states, never formed: a product with it is a Chebyshev series in H, and H
-    acts by bit flips. A product with the exponential is billed as one; it hides about sqrt(60 beta |E0|) of them with
-    H. The truth is that of free fermions (Pfeuty 1970, doi:10.1016/0003-4916(70)90270-8). N = 18, h = 1 and beta = 3
-    are figures 2 and 5 of XTrace (arXiv:2301.07825).
+    acts by bit flips. A product with the exponential counts as one; it takes about sqrt(60 beta |E0|) products
+    with H. The truth is that of free fermions (Pfeuty 1970, doi:10.1016/0003-4916(70)90270-8). N = 18, h = 1 and beta =
+    3 are figures 2 and 5 of XTrace (arXiv:2301.07825).
 
     Args:
         sites: N, even, >= 4.
         field: h, > 0.
         beta: inverse temperature, > 0.
-        budget: products a repeat may spend; 0 means 2^N.
+        budget: products that a repeat may spend; 0 means 2^N.
     """
 
     sites: int = 10
@@ -61,7 +61,7 @@ class Ising(KnownOperator):
             raise ValueError(f"field and beta must be > 0, got {self.field} and {self.beta}")
 
     def hamiltonian(self, v: Tensor, bonds: Tensor | None = None) -> Tensor:
-        """H V for a block `[2^N, m]`; `bonds` are those of `diagonal`, where they are at hand."""
+        """H V for a block `[2^N, m]`; `bonds` are those of `diagonal`, if available."""
         out = v * (self.diagonal(v) if bonds is None else bonds)
         for site in range(self.sites):
             pairs, target = v.unflatten(0, (2**site, 2, -1)), out.unflatten(0, (2**site, 2, -1))
@@ -76,7 +76,7 @@ class Ising(KnownOperator):
         return (2 * flips - self.sites).to(like.dtype).unsqueeze(-1)
 
     def modes(self, *, periodic: bool) -> Tensor:
-        """Energies of the fermion modes; those of zero momentum signed, for the parity of the periodic sector."""
+        """Energies of the fermion modes; those of zero momentum signed: the periodic sector has a parity."""
         k = 2 * math.pi * (torch.arange(self.sites, dtype=torch.float64) + (0 if periodic else 0.5)) / self.sites
         energies = 2 * torch.sqrt((self.field - torch.cos(k)).square() + torch.sin(k).square())
         if periodic:
@@ -100,11 +100,11 @@ class Ising(KnownOperator):
 
     def operator(self, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Operator:
         """The exponential."""
-        # The spectrum is symmetric, for turning every second spin over maps H to -H: no wider than it must be, or the
-        # series cancels by the exponential of what it is too wide.
+        # The spectrum is symmetric: flipping every second spin maps H to -H. The interval is as tight as possible,
+        # because cancellation in the series grows exponentially with any excess width.
         radius = -self.ground()
         scale = self.beta * radius
-        # exp(-scale (x + 1)) = sum_k c_k T_k(x); the scaled Bessel functions hold exp(-scale).
+        # exp(-scale (x + 1)) = sum_k c_k T_k(x); the scaled Bessel functions include exp(-scale).
         orders = range(int(scale + 40 + 12 * math.sqrt(scale)))
         series = [(2 if k else 1) * (-1) ** k * float(special.ive(k, scale)) for k in orders]
         series = series[: max(k for k in orders if abs(series[k]) > PRECISION) + 1]

@@ -1,4 +1,4 @@
-"""The gradient that fits a Gaussian process: of a kernel matrix's log-determinant in its length scale and its noise."""
+"""The gradient for fitting a Gaussian process: of a kernel's log-determinant in its length scale and its noise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @task(
     "kernel-gradient",
-    "Gradient of an RBF kernel's log-determinant in length scale and noise; exact by Cholesky.",
+    "gradient of an RBF kernel's log-determinant in length scale and noise, exact by Cholesky",
     version=1,
     offers={"spd", "bounded", "gradient"},
     facts={"wanted": "'gradient'", "rows": DATA_ROWS, "allowed": "rows if budget == 0 else budget"},
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 class KernelGradient:
     """d log det K / d (l, sigma2), K_ij = exp(-|x_i - x_j|^2 / (2 d l^2)) + sigma2 [i = j], on a bundled data set.
 
-    Features are standardised as in `RBFKernel`, whose matrix is that of l = 1. Exactly, the gradient is
+    Features are standardized as in `RBFKernel`, whose matrix is that of l = 1. The exact gradient is
     (tr K^-1 dK/dl, tr K^-1), by a dense Cholesky factor in float64.
 
     Args:
         dataset: `breast_cancer` (n = 569, d = 30), `digits` (1797, 64), `iris` (150, 4) or `wine` (178, 13).
         lengthscale: l, > 0.
         sigma2: noise variance on the diagonal, > 0; it bounds the eigenvalues from below.
-        budget: products a repeat may spend, those of the gradient among them; 0 means n.
+        budget: products that a repeat may spend, those of the gradient included; 0 means n.
     """
 
     dataset: str = "wine"
@@ -79,7 +79,7 @@ class KernelGradient:
         frozen = (-powers / self.lengthscale**2).exp()
 
         def product(v: Tensor) -> Tensor:
-            # The kernel is made anew only where its graph is wanted.
+            # The kernel is recomputed only if its graph is needed.
             kernel = (-powers / theta[0].square()).exp() if torch.is_grad_enabled() else frozen
             return kernel @ v + theta[1] * v
 

@@ -17,7 +17,7 @@ from .sampling import KnownOperator
 
 @task(
     "min-matrix",
-    "min(i, j): log-determinant 0, condition number of order n^2.",
+    "matrix min(i, j) with log-determinant 0 and a condition number of order n^2",
     version=1,
     offers={"spd", "bounded"},
     facts=LOGDET_FACTS,
@@ -32,11 +32,11 @@ class MinMatrix(KnownOperator):
     """A_ij = min(i, j), i, j = 1..n: log det A = 0 exactly, and a condition number of about 16 n^2 / pi^2.
 
     A = C C^T with C the lower triangle of ones: a product is two cumulative sums. The eigenvalues are
-    1 / (4 sin^2((2 k - 1) pi / (2 (2 n + 1)))). An error must be read per row, for no error is small beside 0.
+    1 / (4 sin^2((2 k - 1) pi / (2 (2 n + 1)))). Errors are given per row, because the truth is 0.
 
     Args:
         n: rows, >= 1.
-        budget: products a repeat may spend; 0 means n.
+        budget: products that a repeat may spend; 0 means n.
     """
 
     n: int = 100

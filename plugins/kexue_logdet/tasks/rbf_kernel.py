@@ -24,7 +24,7 @@ DATASETS = ("breast_cancer", "digits", "iris", "wine")
 
 @task(
     "rbf-kernel",
-    "RBF kernel matrix of a real data set plus noise on its diagonal; truth by Cholesky.",
+    "RBF kernel matrix of a real data set plus noise on its diagonal, truth by Cholesky",
     version=1,
     offers={"spd", "bounded"},
     facts={"wanted": "'logdet'", "rows": DATA_ROWS, "allowed": "rows if budget == 0 else budget"},
@@ -41,13 +41,13 @@ DATASETS = ("breast_cancer", "digits", "iris", "wine")
 class RBFKernel:
     """K_ij = exp(-|x_i - x_j|^2 / (2 d)) + sigma2 [i = j] on all n rows of a bundled data set with d features.
 
-    Features are standardised with the population standard deviation (constant ones are only centred). The truth is the
-    float64 Cholesky factor's.
+    Features are standardized with the population standard deviation (constant ones are only centered). The truth is
+    that of the float64 Cholesky factor.
 
     Args:
         dataset: `breast_cancer` (n = 569, d = 30), `digits` (1797, 64), `iris` (150, 4) or `wine` (178, 13).
         sigma2: noise variance on the diagonal, > 0; it bounds the eigenvalues from below.
-        budget: products a repeat may spend; 0 means n.
+        budget: products that a repeat may spend; 0 means n.
     """
 
     dataset: str = "breast_cancer"
@@ -58,7 +58,9 @@ class RBFKernel:
         if self.dataset not in DATASETS:
             raise ValueError(f"dataset must be one of {', '.join(DATASETS)}, got {self.dataset!r}")
         if not (self.sigma2 > 0 and math.isfinite(self.sigma2)):
-            raise ValueError(f"sigma2 must be > 0 and finite, got {self.sigma2}; without noise K is singular in floats")
+            raise ValueError(
+                f"sigma2 must be > 0 and finite, got {self.sigma2}; without noise K is numerically singular"
+            )
 
     def matrix(self, features: Tensor) -> Tensor:
         """K `[n, n]`, float64, of `features` `[n, d]`."""
@@ -74,7 +76,7 @@ class RBFKernel:
 
 
 def exponents(features: Tensor) -> Tensor:
-    """|x_i - x_j|^2 / (2 d) between standardised rows, `[n, n]`, float64, of `features` `[n, d]`."""
+    """|x_i - x_j|^2 / (2 d) between standardized rows, `[n, n]`, float64, of `features` `[n, d]`."""
     x = features.to(torch.float64)
     std = x.std(dim=0, correction=0)
     x = (x - x.mean(dim=0)) / torch.where(std > 0, std, 1.0)

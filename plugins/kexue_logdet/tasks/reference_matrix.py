@@ -26,7 +26,7 @@ NAMES = ("cyc6", "mod7_6", "mod11_6", "bidiag6", "negdiag6", "mlp6")
 
 @task(
     "reference-matrix",
-    "Six-by-six J with closed log-determinants and exact variances.",
+    "six-by-six J with closed-form log-determinants and exact variances",
     version=1,
     offers={"residual", "bounded", "variance", "six"},
     suites={
@@ -42,17 +42,17 @@ NAMES = ("cyc6", "mod7_6", "mod11_6", "bidiag6", "negdiag6", "mlp6")
 )
 @dataclass(frozen=True, kw_only=True)
 class ReferenceMatrix:
-    """log |det(I + J)| for a small J, each with a way of its own to go wrong; every variance is known exactly.
+    """log |det(I + J)| for small J that fail in different ways; every variance is known exactly.
 
     `cyc6`: c times the cyclic shift, all traces below the sixth power vanish, log(1 - c^6). `mod7_6`: symmetric,
     ((i j mod 7) - 3) / 20, log 27807/40000. `mod11_6`: ((i^2 + 3 j + i j^2 mod 11) - 5) / 40, log
-    418058591/512000000. `bidiag6`: .5 on the diagonal, .4 above it, 6 log 1.5. `negdiag6`: -c I, the worst case of the
-    power series, 6 log(1 - c). `mlp6`: the Jacobian of `residual-block` with d = 6, by its LU factors.
+    418058591/512000000. `bidiag6`: 0.5 on the diagonal, 0.4 above it, 6 log 1.5. `negdiag6`: -c I, the worst case of
+    the power series, 6 log(1 - c). `mlp6`: the Jacobian of `residual-block` with d = 6, by its LU factors.
 
     Args:
         name: one of the six.
-        c: scale of `cyc6`, `negdiag6` and `mlp6`, in (0, 1); no part of the others.
-        budget: products a repeat may spend.
+        c: scale of `cyc6`, `negdiag6` and `mlp6`, in (0, 1); the others ignore it.
+        budget: products that a repeat may spend.
     """
 
     name: str = "bidiag6"

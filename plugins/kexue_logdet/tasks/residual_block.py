@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @task(
     "residual-block",
-    "I + J of a residual block c S^T tanh(F x), J far from symmetric, products by autodiff.",
+    "I + J of a residual block c S^T tanh(F x), J far from symmetric, products by autodiff",
     version=2,
     offers={"residual", "bounded", "bounds", "variance"},
     suites={
@@ -50,8 +50,8 @@ class ResidualBlock:
     Args:
         c: Lipschitz constant, in (0, 1).
         d: number of features, >= 1; n = d.
-        budget: products a repeat may spend; 0 means d.
-        bounds: `known` tells c; `none` leaves it to the method to pay for its own.
+        budget: products that a repeat may spend; 0 means d.
+        bounds: `known` provides c; with `none` the method must estimate a bound at a cost.
     """
 
     c: float = 0.9
@@ -63,7 +63,7 @@ class ResidualBlock:
         if self.bounds not in TRACKS:
             raise ValueError(f"bounds must be one of {', '.join(TRACKS)}, got {self.bounds!r}")
         if not 0 < self.c < 1:
-            raise ValueError(f"c must be in (0, 1), got {self.c}; from 1 on x + g(x) need not be invertible")
+            raise ValueError(f"c must be in (0, 1), got {self.c}; else x + g(x) need not be invertible")
         if self.d < 1:
             raise ValueError(f"d must be >= 1, got {self.d}")
 
@@ -79,7 +79,7 @@ class ResidualBlock:
         """J = dg/dx at x: `rmv` is a vjp of g, `mv` the vjp of that linear map in its cotangent."""
         g, x = self.block(dtype=dtype, device=device)
         known = self.bounds == "known"
-        # Forward mode would do for `mv`, but its first use loads torch's scripting machinery, seconds in every process.
+        # Forward mode would suffice for `mv`, but its first use loads torch's scripting code, seconds in every process.
         pull = vjp(g, x)[1]
         push = vjp(lambda u: vjp(g, x)[1](u)[0], torch.zeros_like(x))[1]
         return Operator(

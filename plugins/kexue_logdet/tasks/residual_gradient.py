@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @task(
     "residual-gradient",
-    "Derivative of a residual block's log-determinant in its Lipschitz constant, exact by a solve.",
+    "derivative of a residual block's log-determinant in its Lipschitz constant, exact by a solve",
     version=1,
     offers={"residual", "bounded", "gradient"},
     suites={
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class ResidualGradient:
-    """d/dc log |det(I + c J_1)| for the block of `residual-block`, tr((I + J)^-1 J_1): what training a flow asks for.
+    """d/dc log |det(I + c J_1)| for the block of `residual-block`, tr((I + J)^-1 J_1), as in training a flow.
 
-    A method's answer is the backward pass of its surrogate where it has one, else of its value. J_1 is a stored matrix,
+    A method's estimate is the backward pass of its surrogate, or of its value if it has none. J_1 is a stored matrix,
     so that any number of columns costs one multiplication.
 
     Args:
         c: Lipschitz constant, in (0, 1).
         d: number of features, >= 1; n = d.
-        budget: products a repeat may spend, those for the gradient included.
+        budget: products that a repeat may spend, those for the gradient included.
     """
 
     c: float = 0.9
@@ -80,7 +80,7 @@ class ResidualGradient:
             )
             with torch.enable_grad():
                 repeats = differentiable(fits.estimate(metered, allowance(op, self.budget), noise, n))
-            # Every repeat wants its own gradient, and they share the graph: one batched backward pass.
+            # Every repeat needs its own gradient, and they share the graph: one batched backward pass.
             each = torch.eye(n, dtype=repeats.dtype, device=repeats.device)
             return torch.autograd.grad(repeats, c, each, is_grads_batched=True)[0].double()
 

@@ -1,7 +1,7 @@
 """Exact variances of the estimators for residual operators, from the matrices themselves.
 
-A matrix is given as its *symbol* `[W, c, c]`: the matrices that it is in a Fourier basis of W frequencies, complex; a
-dense J `[n, n]` is the symbol of one frequency. n = W c.
+A matrix is given as its *symbol* `[W, c, c]`: its complex blocks in a Fourier basis of W frequencies; a dense J
+`[n, n]` is the symbol of one frequency. n = W c.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..contract import Operator
 
 BATCH, SMALL = 32, 256
-"""Draws in a batch of operators with so few rows, where a product costs less than its call."""
+"""Draws in a batch for operators so small that a product costs less than its call."""
 _NEGLIGIBLE = 1e-18
 _MOST_TERMS = 4096
 
@@ -45,8 +45,8 @@ def residual_sampling(
         truth: its log-determinant.
         method: a `LogdetMethod`.
         ctx: context of the case.
-        budget: products a repeat may spend; 0 means n.
-        symbol: gives the symbol of J.
+        budget: products that a repeat may spend; 0 means n.
+        symbol: returns the symbol of J.
     """
     problem = sampling(
         op,
@@ -66,7 +66,7 @@ def residual_sampling(
             finite = math.isfinite(exact)
             flags = ("exact",) if finite else ("infinite-variance",)
             ctx.record("exact-variance", exact if finite else math.nan, unit="nats^2", flags=flags)
-            # A value that does not exist is no cell of a table; the radius, which decides, carries the remark there.
+            # A value that does not exist is not a table cell; the radius, which decides, carries the remark.
             if isinstance(method, RussianRoulette | NeumannRoulette):
                 ctx.record("spectral-radius", _radius(symbol()), flags=("exact",) if finite else ("infinite-variance",))
 
@@ -75,12 +75,12 @@ def residual_sampling(
 
 
 def exact_variance(method: object, symbol: Tensor, *, norm: float | None = None) -> float | None:
-    """The variance of one repeat, `inf` where it does not exist; None for a method without a closed form.
+    """The variance of one repeat, `inf` if it does not exist; None for a method without a closed form.
 
     Args:
         method: any method.
-        symbol: of J.
-        norm: the bound of ||J|| that a roulette stopping by the norm takes; without one it has no closed form.
+        symbol: symbol of J.
+        norm: the bound of ||J|| for a roulette that stops by the norm; without one it has no closed form.
     """
     symbol = symbol if symbol.ndim == 3 else symbol.unsqueeze(0)
     if isinstance(method, Exact):
@@ -100,11 +100,11 @@ def exact_variance(method: object, symbol: Tensor, *, norm: float | None = None)
 
 
 def roulette_variance(symbol: Tensor, law: Stopping, distribution: str) -> float | None:
-    """Variance of one probe with one random cut, `inf` where it does not exist.
+    """Variance of one probe with one random cut, `inf` if it does not exist.
 
     With R_k = sum_{l>=k} (-1)^(l+1) J^l / l and p_0 = 1 it is Var(v^T R_1 v) + sum_{k>=2} (1 / p_k - 1 / p_(k-1))
-    E (v^T R_k v)^2. None where rho^2 is so near to 1 - p that the sum has too many terms, and for a nilpotent J under
-    the Poisson law.
+    E (v^T R_k v)^2. None if rho^2 is so close to 1 - p that the sum has too many terms, and for a nilpotent J under
+    the Poisson distribution.
     """
     if not _nilpotent(symbol) and not law.finite(_radius(symbol)):
         return math.inf
@@ -113,7 +113,7 @@ def roulette_variance(symbol: Tensor, law: Stopping, distribution: str) -> float
 
 
 def roulette_parts(symbol: Tensor, law: Stopping, distribution: str) -> tuple[float, float, float] | None:
-    """The three parts of a finite variance under the geometric law: of the probe, of the cut, and of both together."""
+    """The three parts of a finite variance for a geometric cut: of the probe, of the cut, and of both together."""
     p = float(law.probability)
     kept = 1 - p
     ratio = _radius(symbol) ** 2 / kept
@@ -122,7 +122,7 @@ def roulette_parts(symbol: Tensor, law: Stopping, distribution: str) -> tuple[fl
         count += law.certain + math.ceil(math.log(_NEGLIGIBLE) / math.log(ratio))
     if count > _MOST_TERMS:
         return None
-    # R_k over sqrt(p_k), so that neither the vanishing tail nor its growing weight leaves the range of floats.
+    # R_k over sqrt(p_k), so that neither the vanishing tail nor its growing weight under- or overflows.
     root = math.sqrt(kept)
     scaled = _terms(symbol / root, count) * root**law.certain * root
     scaled[: law.certain] = _terms(symbol, count)[: law.certain]
@@ -138,9 +138,9 @@ def partial_exact_trace_variance(symbol: Tensor, law: Stopping, drawn: int) -> f
     """Growth of the variance with exact traces: sum of (1 / p_k - 1 / p_(k-1)) (tr R_k)^2 over the first random terms.
 
     Args:
-        symbol: of J, its spectral radius below 1.
-        law: of the cut.
-        drawn: number of random terms in the sum; small enough that their p_k are floats.
+        symbol: symbol of J, its spectral radius below 1.
+        law: distribution of the cut.
+        drawn: number of random terms in the sum; small enough that their p_k do not underflow.
     """
     symbol = symbol if symbol.ndim == 3 else symbol.unsqueeze(0)
     terms = _terms(symbol, _MOST_TERMS)

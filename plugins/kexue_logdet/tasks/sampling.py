@@ -1,4 +1,4 @@
-"""What the tasks of the family share: an operator and its truth become a sampling problem."""
+"""The common part of the tasks of the family: an operator and its truth become a sampling problem."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from kexue_bench.lab.problems import Recorder
 
 BATCH, ROWS = 8, 2**19
-"""Draws in a batch, and the most numbers that one vector of each of them may hold together."""
+"""Draws in a batch, and the most numbers in one vector of each of them together."""
 NORMAL_95 = 1.959963984540054
 BARS = {"coverage": NORMAL_95, "coverage-68": 0.9944578832097531}
-"""Metric -> standard errors of the bar whose coverage it is: 95 % and 68 % of a normal error."""
+"""Metric -> half-width of the bar in standard errors: 95 % and 68 % for a normal error."""
 
 
 class Draws:
-    """The draws of one method, as `Sampling.draw` wants them; remembers what a tensor of values cannot carry.
+    """The draws of one method, for `Sampling.draw`; keeps the latest sample for values that a tensor cannot carry.
 
     Args:
         op: the operator.
         truth: the true value, a number.
-        method: what estimates.
-        ctx: products are billed to its counter.
-        allowed: products a repeat may spend.
+        method: the estimator.
+        ctx: its counter counts the products.
+        allowed: products that a repeat may spend.
 
     Attributes:
         last: the sample of the latest call.
@@ -63,7 +63,7 @@ class Draws:
         return sample.value
 
     def record(self, ctx: Recorder) -> None:
-        """Coverage of the method's own error bar, and the realised products where their number is random."""
+        """Coverage of the method's error bar, and the realized products if their number is random."""
         if self._barred:
             for name, count in self._covered.items():
                 share, n = count / self._barred, self._barred
@@ -75,7 +75,7 @@ class Draws:
 
 
 def covers(sample: LogdetSample, truth: Tensor | float, *, bars: float = NORMAL_95) -> Tensor:
-    """Whether the bracket (or the value, where there is none), widened by `bars` standard errors, holds the truth."""
+    """Whether the bracket (or the value, if there is none), widened by `bars` standard errors, contains the truth."""
     low, high = sample.bracket or (sample.value, sample.value)
     half = 0.0 if sample.stderr is None else bars * sample.stderr
     return (low - half <= truth) & (truth <= high + half)
@@ -90,17 +90,17 @@ def sampling(
     budget: int,
     exact_variance: Callable[[], float | None] | None = None,
 ) -> Sampling:
-    """Draws of the method's estimate beside the true value.
+    """Draws of the method's estimate with the true value.
 
-    A deterministic method is asked for one value at a time, so that its products and seconds are those of one answer.
-    A batch holds fewer draws where vectors are long.
+    A deterministic method computes one value per call, so that its products and seconds are those of one value. A batch
+    has fewer draws if vectors are long.
 
     Args:
         op: the operator, without a batch shape.
-        truth: its log-determinant, or its trace where that is its target.
+        truth: its log-determinant, or its trace if that is its target.
         method: a `LogdetMethod`.
-        ctx: context of the case; products are billed to its counter.
-        budget: products a repeat may spend; 0 means n, the price of the exact answer.
+        ctx: context of the case; its counter counts the products.
+        budget: products that a repeat may spend; 0 means n, the cost of the exact value.
         exact_variance: as in `Sampling`.
 
     Raises:
@@ -114,7 +114,7 @@ def sampling(
         truth=torch.tensor(truth, dtype=torch.float64, device=op.device),
         batch=1 if ctx.deterministic else max(1, min(BATCH, ROWS // n)),
         metrics=("estimate", "bias", "variance", "mse"),
-        dtype=torch.float64,  # values are, whatever the products are in
+        dtype=torch.float64,  # dtype of the values, whatever that of the products
         losses={
             "error": lambda x: (x - truth).abs() / n,
             "root-error": lambda x: (x - truth).abs() / math.sqrt(n),
@@ -125,7 +125,7 @@ def sampling(
 
 
 class KnownOperator:
-    """A task that has its operator and the true value at hand, without data and without randomness."""
+    """A task whose operator and true value need neither data nor randomness."""
 
     budget: int
 
@@ -135,7 +135,7 @@ class KnownOperator:
 
     @abstractmethod
     def truth(self) -> float:
-        """What is to be estimated."""
+        """The true value."""
 
     def problem(self, method: object, ctx: Context) -> Sampling:
         """See `SamplingTask.problem`."""
@@ -144,18 +144,18 @@ class KnownOperator:
 
 
 def gradient_sampling(op: Operator, truth: Tensor, method: object, ctx: Context, *, budget: int) -> Sampling:
-    """Draws of the gradient that the method's surrogate gives in `op.params`, beside the true one.
+    """Draws of the gradient of the method's surrogate in `op.params`, with the true one.
 
     Args:
         op: an operator with parameters and without a batch shape.
         truth: the gradient of its log-determinant, all parameters flattened into one vector `[P]`.
-        method: a `LogdetMethod` that gives surrogates.
-        ctx: context of the case; products are billed to its counter.
-        budget: products a repeat may spend, those of the surrogate among them; 0 means n.
+        method: a `LogdetMethod` with surrogates.
+        ctx: context of the case; its counter counts the products.
+        budget: products that a repeat may spend, those of the surrogate included; 0 means n.
 
     Raises:
         TypeError: the method has no `estimate`.
-        ValueError: the budget is negative; when drawing, the method gives no surrogate.
+        ValueError: the budget is negative; when drawing, the method returns no surrogate.
     """
     estimator, allowed = fitting(method), allowance(op, budget)
     random = bool(getattr(method, "random_cost", False))
@@ -164,8 +164,8 @@ def gradient_sampling(op: Operator, truth: Tensor, method: object, ctx: Context,
         metered = op.within(budget=allowed, repeats=n, counter=ctx.counter, in_expectation=random)
         surrogate = estimator.estimate(metered, allowed, noise, n).surrogate
         if surrogate is None:
-            raise ValueError(f"{type(method).__name__} gives no gradient; see the methods that give a surrogate")
-        # Even taking a row of it is an operation of the graph.
+            raise ValueError(f"{type(method).__name__} provides no gradient; see the methods that return a surrogate")
+        # Even indexing a row is an operation of the graph.
         with torch.enable_grad():
             rows = [torch.autograd.grad(row, op.params, retain_graph=True) for row in surrogate]
         return torch.stack([torch.cat([part.flatten() for part in row]) for row in rows]).to(op.dtype)
@@ -180,18 +180,20 @@ def gradient_sampling(op: Operator, truth: Tensor, method: object, ctx: Context,
 
 
 def fitting(method: object) -> LogdetMethod:
-    """The method, known to be one of this family.
+    """The method, checked to be one of this family.
 
     Raises:
         TypeError: it has no `estimate`.
     """
     if not isinstance(method, LogdetMethod):
-        raise TypeError(f"a logdet method has `estimate(op, budget, noise, repeats)`, got {type(method).__name__}")
+        raise TypeError(
+            f"a logdet method must have `estimate(op, budget, noise, repeats)`, got {type(method).__name__}"
+        )
     return method
 
 
 def allowance(op: Operator, budget: int) -> int:
-    """Products a repeat may spend: `budget`, or n where that is 0.
+    """Products that a repeat may spend: `budget`, or n if it is 0.
 
     Raises:
         ValueError: the budget is negative.

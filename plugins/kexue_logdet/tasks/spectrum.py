@@ -30,7 +30,7 @@ FACTS = {"wanted": "target", "rows": "n", "allowed": "rows if budget == 0 else b
 
 @task(
     "spectrum",
-    "The six spectra of XTrace with random eigenvectors: tr A, or log det(I + A).",
+    "six spectra of XTrace with random eigenvectors, tr A or log det(I + A)",
     version=1,
     offers={"spd", "bounded", "bounds", "trace", "target", "variance"},
     facts=FACTS,
@@ -50,7 +50,7 @@ FACTS = {"wanted": "target", "rows": "n", "allowed": "rows if budget == 0 else b
 )
 @task(
     "large-spectrum",
-    "The same spectra at a million rows, matrix-free by fast cosine transforms.",
+    "spectra of XTrace with a million rows, matrix-free by fast cosine transforms",
     version=1,
     offers={"spd", "bounded", "bounds", "trace", "target"},
     facts=FACTS,
@@ -67,17 +67,18 @@ class Spectrum:
     """A = Q diag(lambda) Q^T, Q random: the six spectra of XTrace (arXiv:2301.07825, section 3), n = 1000 there.
 
     flat: evenly from 1 to 3. poly: i^-exponent, 2 there. slowexp: 0.9^(i-1). fastexp: 0.7^(i-1). smallstep, bigstep: 1
-    for the first twentieth, then 1e-3 or 1e-8. The trace of A is wanted, or log det(I + A), whose operator is I + A.
+    for the first twentieth, then 1e-3 or 1e-8. The target is the trace of A, or log det(I + A), whose operator is I +
+    A.
 
     Args:
         name: `flat`, `poly`, `slowexp`, `fastexp`, `smallstep` or `bigstep`.
         target: `trace` or `logdet`.
         n: rows, >= 20.
-        budget: products a repeat may spend; 0 means n.
-        bounds: `known` tells the extreme eigenvalues; `none` leaves it to the method to pay for its own.
-        exponent: of `poly`, > 0.
+        budget: products that a repeat may spend; 0 means n.
+        bounds: `known` provides the extreme eigenvalues; with `none` the method must estimate bounds at a cost.
+        exponent: exponent of `poly`, > 0.
         basis: eigenvectors: `haar`, a dense matrix, or `cosine`, the discrete cosine transform after random signs, with
-            the eigenvalues in random order: O(n log n) a product, for n up to a million.
+            the eigenvalues in random order: O(n log n) per product, for n up to a million.
     """
 
     name: str = "slowexp"
@@ -99,7 +100,7 @@ class Spectrum:
             raise ValueError(f"exponent must be > 0 and finite, got {self.exponent}")
 
     def eigenvalues(self) -> Tensor:
-        """Of the operator, in descending order but for `flat`, `[n]`, float64."""
+        """Eigenvalues of the operator, in descending order except for `flat`, `[n]`, float64."""
         i = torch.arange(self.n, dtype=torch.float64)
         step = torch.where(i < self.n // 20, 1.0, 0.0).to(torch.float64)
         values = {

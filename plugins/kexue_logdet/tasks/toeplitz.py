@@ -20,7 +20,7 @@ DEFAULTS = {"path": 1.0, "ring": 1.0, "kms": 0.9, "ring-rbf": 16.0}
 
 @task(
     "toeplitz",
-    "Toeplitz and circulant matrices by the fast Fourier transform; closed-form truth.",
+    "Toeplitz and circulant matrices by the fast Fourier transform, with closed-form truth",
     version=1,
     offers={"spd", "bounded"},
     facts=LOGDET_FACTS,
@@ -40,15 +40,15 @@ DEFAULTS = {"path": 1.0, "ring": 1.0, "kms": 0.9, "ring-rbf": 16.0}
 class Toeplitz(KnownOperator):
     """Four symmetric Toeplitz matrices; products by the fast Fourier transform, in a circulant of twice the size.
 
-    path: tridiag(-1, 2 + tau, -1), det = (r^(n+1) - r^-(n+1)) / (r - 1 / r), r + 1 / r = 2 + tau. ring: the same with
-    its corners, det = r^n + r^-n - 2. kms: rho^|i-j|, log det = (n - 1) log(1 - rho^2). ring-rbf: circulant with first
-    row exp(-min(d, n - d)^2 / (2 l^2)) + 0.01 [d = 0], eigenvalues by a Fourier transform.
+    path: tridiag(-1, 2 + tau, -1), det = (r^(n+1) - r^-(n+1)) / (r - 1 / r), r + 1 / r = 2 + tau. ring: path with
+    corner entries, det = r^n + r^-n - 2. kms: rho^|i-j|, log det = (n - 1) log(1 - rho^2). ring-rbf: circulant with
+    first row exp(-min(d, n - d)^2 / (2 l^2)) + 0.01 [d = 0], eigenvalues by a Fourier transform.
 
     Args:
         name: `path`, `ring`, `kms` or `ring-rbf`.
         parameter: tau > 0 (path, ring), 0 < rho < 1 (kms) or l > 0 (ring-rbf); 0 means 1, 1, 0.9 and 16.
         n: rows, >= 3.
-        budget: products a repeat may spend; 0 means n.
+        budget: products that a repeat may spend; 0 means n.
     """
 
     name: str = "kms"
@@ -81,7 +81,7 @@ class Toeplitz(KnownOperator):
         return (2 + self.value) * (distance == 0).to(d.dtype) - (distance == 1).to(d.dtype)
 
     def bounds(self) -> Bounds:
-        """Limits of the symbol, which hold at every size, or the extreme eigenvalues."""
+        """Limits of the symbol, which are valid at every size, or the extreme eigenvalues."""
         if self.name == "kms":
             low, high = (1 - self.value) / (1 + self.value), (1 + self.value) / (1 - self.value)
         elif self.name == "ring-rbf":

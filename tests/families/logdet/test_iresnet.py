@@ -196,7 +196,7 @@ def test_the_tolerance_is_an_error_in_the_units_of_x():
 def test_a_broken_cap_is_an_error_and_no_answer():
     """G(x) = -2 x declared .5-Lipschitz: the iteration diverges, and says which promise was broken."""
     block = InvertibleBlock(Scaled(), 0.5)
-    with pytest.raises(ArithmeticError, match="residual branch breaks its cap"):
+    with pytest.raises(ArithmeticError, match="residual branch violates its bound"):
         block.inverse(torch.ones(3, 2))
 
 

@@ -179,7 +179,7 @@ def test_every_estimator_trains_a_density(text):
 
 def test_a_method_without_a_gradient_says_so():
     """Training with a value alone is an error that names what to use, never a silent no-op."""
-    with pytest.raises(ValueError, match="gives no gradient: its sample has neither a surrogate nor a graph"):
+    with pytest.raises(ValueError, match="provides no gradient: its sample has neither a surrogate nor a graph"):
         curve(Density(steps=1, blocks=1, width=4), ValueOnly())
 
 

@@ -302,7 +302,7 @@ def test_gradient_rows():
     assert found["cosine"].value > 0.9
     assert (found["products"].value, found["backward"].value) == (7, 1)
     assert "estimate" not in found
-    with pytest.raises(ValueError, match="gives no gradient"):
+    with pytest.raises(ValueError, match="provides no gradient"):
         rows(GridGradient(side=4), PowerSeries(degree=4, probes=1))
 
 

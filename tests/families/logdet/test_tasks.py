@@ -252,7 +252,7 @@ def test_a_method_that_overspends_is_stopped():
 
 def test_something_that_is_no_method_is_refused():
     """The message names the verb that is missing."""
-    with pytest.raises(TypeError, match="a logdet method has `estimate"):
+    with pytest.raises(TypeError, match="a logdet method must have `estimate"):
         GridLaplacian(side=2).problem(object(), context())
 
 
