@@ -16,10 +16,10 @@ from .verdicts import Policy
 def summarize(
     name: str, spec: FamilySpec | None, *, tables: Sequence[Table], outcomes: Sequence[Outcome], policy: Policy
 ) -> Summary:
-    """Read the tables of one family together.
+    """Summarize the tables of one family.
 
     Args:
-        outcomes: of every planned case of the family, whatever its stage.
+        outcomes: outcomes of every planned case of the family, whatever its stage.
     """
     verdicts: dict[str, Counter[Verdict]] = {}
     stars: Counter[str] = Counter()

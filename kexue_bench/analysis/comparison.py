@@ -52,19 +52,19 @@ def read(
     """Read one or more runs.
 
     Args:
-        runs: at least one; the first one holds the baseline where several do.
+        runs: at least one; if several have the baseline, the first one provides it.
         metrics: (family, name) -> spec.
         families: name -> spec.
         tasks: (family, name) -> spec.
         margin: ratios within 1 + margin, either way, do not matter.
         alpha: level of the corrected tests of one table.
-        correction: how the tests of one table are corrected for their number.
+        correction: correction for multiple tests within one table.
         baseline: label or bare name of a method; None takes the plan's own.
         published: figures to show beside ours, of any family.
 
     Raises:
-        UsageError: no run, a margin or level that makes no sense, or a baseline that names several methods.
-        UnknownNameError: a baseline that no run holds.
+        UsageError: no run, a margin or level out of range, or a baseline that names several methods.
+        UnknownNameError: a baseline that no run has.
     """
     if not runs:
         raise UsageError("there is no run to compare", do="`kexue-bench list runs` shows what is stored")
@@ -101,10 +101,10 @@ def read(
 
 
 def check_levels(**levels: float) -> None:
-    """Refuse a margin or a level that makes no sense.
+    """Reject a margin or a level out of range.
 
     Raises:
-        UsageError: one that does not lie between 0 and 1.
+        UsageError: one does not lie between 0 and 1.
     """
     for name, value in levels.items():
         if not 0 < value < 1:
@@ -116,7 +116,7 @@ def check_levels(**levels: float) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Variant:
-    """What the runs hold of one method on one task, where their results agree."""
+    """The cases of one method on one task whose results agree across runs."""
 
     run: int
     method: Instance
@@ -124,12 +124,12 @@ class _Variant:
 
     @property
     def identity(self) -> Identity:
-        """Rows of one method have equal ones; tuned it is another."""
+        """Equal for rows of the same method; a tuned method has another."""
         return _identity(self.method, self.search)
 
     @property
     def search(self) -> str:
-        """Key of the tuning that chose its fields; empty where nothing did."""
+        """Key of the tuning case that chose its fields; empty if there is none."""
         return str(self.cases[0][1].options.get("tuned", ""))
 
     def stages(self) -> Mapping[str, Mapping[str, str]]:
@@ -141,7 +141,7 @@ class _Variant:
 
     @property
     def mark(self) -> Identity:
-        """Rows with unequal marks measured different things."""
+        """Rows with different marks measured different things."""
         case = self.cases[0][1]
         return case.task_version, case.seed, case.threads
 
@@ -159,7 +159,7 @@ class _Reader:
 
     @cached_property
     def cases(self) -> tuple[tuple[int, Case, Outcome], ...]:
-        """(run, case, outcome) of every planned case; a case that left no trace is `lost`."""
+        """(run, case, outcome) of every planned case; a case without an outcome is `lost`."""
         out = []
         for index, run in enumerate(self.runs):
             settled = {outcome.key: outcome for outcome in run.plan.settled}
@@ -189,7 +189,7 @@ class _Reader:
         return {place: tuple(found[place]) for place in sorted(found, key=lambda p: order[str(p[0])])}
 
     def variants(self, place: Identity) -> list[_Variant]:
-        """One for each method; several where runs hold different results of the same method."""
+        """One for each method; several if runs have different results of the same method."""
         out: dict[Identity, list[_Variant]] = {}
         for index in range(len(self.runs)):
             mine: dict[Identity, list[tuple[int, Case, Outcome]]] = {}
@@ -262,7 +262,7 @@ class _Reader:
         )
 
     def _units(self, variant: _Variant) -> dict[str, Units]:
-        """Column -> units of one method, derived ones included; `evaluate` wins where both stages record a metric."""
+        """Column -> units of one method, derived ones included; `evaluate` wins if both stages record a metric."""
         columns: dict[str, list[Entry]] = {}
         for run, case, outcome in sorted(variant.cases, key=lambda item: item[1].stage):
             for m in outcome.measurements:
@@ -284,7 +284,7 @@ class _Reader:
         return out
 
     def _primary(self, units: Sequence[Mapping[str, Units]], spec: TaskSpec | None, family: FamilySpec | None) -> str:
-        """The column that decides; the first labelled one of its metric where it comes with labels only."""
+        """The column that decides; if its metric occurs only with labels, the first of these."""
         keys = {key: u.metric for row in units for key, u in row.items()}
         wanted = (spec.primary if spec else "") or (family.precision_metric if family else "")
         if wanted in keys or not keys:
@@ -292,7 +292,7 @@ class _Reader:
         return next((key for key, metric in keys.items() if metric == wanted), next(iter(keys)))
 
     def _own_baseline(self, spec: TaskSpec | None, measured: Sequence[_Variant]) -> str | None:
-        """The baseline that the task declares, where it was measured and the run had none of its user's choice."""
+        """The baseline that the task declares, if it was measured and the user named none."""
         if spec is None or any(run.plan.request.get("baseline") for run in self.runs):
             return None
         return spec.baseline if any(spec.baseline in {v.method.label, v.method.name} for v in measured) else None
@@ -313,7 +313,7 @@ class _Reader:
         return min(found, key=lambda i: variants[i].run, default=None)
 
     def _control(self, place: Identity) -> stats.Contrast | None:
-        """The method that was timed twice against its copy, within groups, whoever the baseline of this report is."""
+        """The method that was timed against its copy, within groups, whatever the baseline of this report."""
         timed = [item for item in self.places[place] if item[1].stage == "time"]
         twice = {(run, _identity(case.method)) for run, case, _ in timed if case.copy == 1}
         sides: list[Units | None] = []
@@ -362,7 +362,7 @@ def _identity(method: Instance, search: str = "") -> Identity:
 
 
 def _merge(known: list[_Variant], new: _Variant) -> bool:
-    """Fold a later run's cases into what is known, where they are the same or complete it."""
+    """Merge a later run's cases into the known ones, if they agree with them or complete them."""
     ours, theirs = known[-1].stages(), new.stages()
     shared = set(ours) & set(theirs)
     if any(ours[stage] != theirs[stage] for stage in shared):

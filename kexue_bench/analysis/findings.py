@@ -1,4 +1,4 @@
-"""What the claims of a run came to: one finding for each claim of each method on each task."""
+"""The findings of a run: one for each claim of each method on each task."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Finding:
 
     Args:
         case: what was checked.
-        outcome: what became of it; None where it is missing.
-        evidence: None where there is none.
-        verdict: `PASS`, `FAIL` or `UNDECIDED`; where the check did not end, the status of its outcome, or `missing`.
+        outcome: its outcome; None if it is missing.
+        evidence: None if there is none.
+        verdict: `PASS`, `FAIL` or `UNDECIDED`; if the check did not finish, the status of its outcome, or `missing`.
     """
 
     case: Case
@@ -27,7 +27,7 @@ class Finding:
 
     @property
     def tested(self) -> bool:
-        """Whether a test was made, which can fail by chance; the others are identities."""
+        """Whether a statistical test was made, which can fail by chance; other claims are identities."""
         return self.evidence is not None and self.evidence.p is not None
 
 

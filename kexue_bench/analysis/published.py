@@ -1,4 +1,4 @@
-"""Published figures beside ours: which case stands for which figure, and whether ours reproduces it."""
+"""Published figures beside ours: which case corresponds to which figure, and whether ours reproduces it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Figure:
     """A published figure with its selectors resolved.
 
     Args:
-        against: the method whose value divides (on a linear scale: is subtracted); None where the figure is a value.
+        against: the method whose value divides (on a linear scale, is subtracted); None if the figure is a value.
     """
 
     spec: PublishedSpec
@@ -41,11 +41,11 @@ def figures(registry: Registry) -> tuple[tuple[Figure, ...], tuple[str, ...]]:
 
 
 def resolve(spec: PublishedSpec, registry: Registry) -> Figure:
-    """The instances that a figure's selectors stand for.
+    """The instances that a figure's selectors select.
 
     Raises:
-        UsageError: a selector stands for several instances, or a range is empty.
-        UnknownNameError: a name that nobody registered.
+        UsageError: a selector selects several instances, or a range is empty.
+        UnknownNameError: a name is not registered.
     """
     if spec.low is not None and spec.high is not None and not spec.low <= spec.high:
         raise UsageError("the accepted range is empty", got=f"[{spec.low:g}, {spec.high:g}]")
@@ -76,13 +76,13 @@ def _one(
 def reproductions(
     known: Iterable[Figure], table: tuple[str, Instance], rows: Sequence[Row], scale: Callable[[str], Scale]
 ) -> tuple[Reproduction, ...]:
-    """How the rows of one table stand to the figures of its task, in order of registration.
+    """The rows of one table compared with the figures of its task, in order of registration.
 
-    A figure whose method has no row was not asked for and is left out; one whose row failed is `not measured`.
+    A figure whose method has no row was not requested and is left out; one whose row failed is `not measured`.
 
     Args:
         table: family and task.
-        scale: of a metric: a figure of two methods is a ratio on the log scale and a difference on the linear one.
+        scale: scale of a metric; a figure of two methods is a ratio on the log scale, a difference on the linear one.
     """
     family, task = table
     return tuple(
@@ -122,7 +122,7 @@ def _ours(figure: Figure, row: Row, rows: Sequence[Row], scale: Scale) -> tuple[
     if other is None:
         return None
     if other.is_baseline and cell.effect is not None:
-        # Paired, so narrower than the two intervals apart.
+        # Paired, so narrower than a combination of the two intervals.
         return cell.effect.value, cell.effect.low, cell.effect.high
     mine, theirs = _interval(cell), _interval(other.cells.get(figure.spec.metric))
     if mine is None or theirs is None:

@@ -1,4 +1,4 @@
-"""How the harness decides: pure functions from independent units to intervals, tests and verdicts.
+"""Statistics: pure functions from independent units to intervals, tests and verdicts.
 
 The independent unit is a batch mean of common random numbers (sampling), a replicate (training) or a process (time);
 inner repetitions are never pooled, since with half of the variance between processes a pooled t test at a nominal 5 %
@@ -63,11 +63,11 @@ class Contrast:
         value: the difference; for ratios the log of (method over baseline).
         se: standard error; 0 where both sides are exact.
         df: degrees of freedom of `se`.
-        floor: least half-width of the interval, what rounding alone can do.
+        floor: smallest half-width of the interval, from rounding alone.
         n: independent units behind it.
         paired: whether the units were paired one by one.
-        gain: variance of the unpaired contrast over that of this one; 1 where nothing was paired.
-        bootstrap: 95 % interval by `bootstrap_t`, for seconds; published beside the t interval, decides nothing.
+        gain: variance of the unpaired contrast over that of this one; 1 if nothing was paired.
+        bootstrap: 95 % interval by `bootstrap_t`, for seconds; reported beside the t interval, not used for verdicts.
     """
 
     value: float
@@ -86,7 +86,7 @@ class Contrast:
 
     @property
     def p(self) -> float:
-        """Two-sided p-value of no difference; 0 or 1 where no side has any spread (an identity, not a test)."""
+        """Two-sided p-value of no difference; 0 or 1 if neither side has any spread (an identity, not a test)."""
         if abs(self.value) <= self.floor:
             return 1.0
         return t_tail(self.value / self.se, self.df) if self.se > 0 else 0.0
@@ -310,7 +310,7 @@ def adjust(p: ArrayLike, correction: Correction) -> Floats:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What turns a contrast into a verdict.
+    """The rule that turns a contrast into a verdict.
 
     Args:
         margin: half-width, on the scale of the contrast, inside which a difference does not matter.
@@ -328,10 +328,10 @@ class Rule:
 def decide(contrast: Contrast | None, adjusted: float, rule: Rule) -> Verdict:
     """The verdict on a contrast, in fixed order: untestable, equivalent, better or worse, undecided.
 
-    Equivalence comes before significance: a difference that is certain and too small to matter is `equivalent`.
+    Equivalence comes before significance: a difference that is certain but too small to matter is `equivalent`.
 
     Args:
-        contrast: None where one side has fewer than two units and is not exact, or the set is incomplete.
+        contrast: None if one side has fewer than two units and is not exact, or the set is incomplete.
         adjusted: its p-value after the correction for many tests.
     """
     if contrast is None or math.isnan(contrast.value):
@@ -369,7 +369,7 @@ def letters(count: int, different: Collection[tuple[int, int]]) -> tuple[str, ..
 
     Args:
         count: number of rows, in printed order.
-        different: pairs of row indices that were told apart.
+        different: pairs of row indices that were distinguished.
     """
     groups: list[frozenset[int]] = [frozenset(range(count))] if count else []
     for i, j in sorted({(min(pair), max(pair)) for pair in different}):

@@ -1,4 +1,4 @@
-"""What a comparison holds: tables of rows of cells, summaries, and the same as flat rows of plain data."""
+"""The content of a comparison: tables of rows of cells, summaries, and the same as flat rows of plain data."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .verdicts import Effect
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One number of a table: a method in a column, with its 95 % interval and how it stands to the baseline.
+    """One number of a table: a method in a column, with its 95 % interval and its effect against the baseline.
 
     Args:
         key: the column: a metric with its labels, `f1[reading=tuned]`.
         n: draws, replicates or processes behind the value.
-        effect: against the baseline; None without one, or for a metric that has no better side.
-        rank_group: letters; rows that share one were not told apart.
+        effect: effect against the baseline; None without one, or for a metric without a better direction.
+        rank_group: letters; rows that share one were not distinguished.
     """
 
     key: str
@@ -57,17 +57,17 @@ class Row:
     """One method of a table.
 
     Args:
-        label: what is printed; with ` @run` where several runs hold the same method with different results.
-        status: `ok`, or the status of the first case that did not end well.
+        label: what is printed; with ` @run` if several runs have the same method with different results.
+        status: `ok`, or the status of the first case that did not end `ok`.
         reason: its reason.
-        key: key of that case, for `kexue-bench show`; of the first case where all is well.
+        key: key of that case, for `kexue-bench show`; of the first case if all are `ok`.
         star: best in the primary column, or not shown to be worse than the best.
-        incomparable: why this row cannot be compared with the baseline; empty where it can.
+        incomparable: why this row cannot be compared with the baseline; empty if it can.
         stops: why sampling stopped.
         chosen: what tuning chose for it: field of the method, or `task.` and a field of the task -> value.
         edges: those of `chosen` that are the smallest or largest value tried: a better one may lie beyond.
-        trials: trials that the choice was made from.
-        search: key of the tuning that chose its fields; empty where nothing did.
+        trials: number of trials that the choice was made from.
+        search: key of the tuning case that chose its fields; empty if there is none.
     """
 
     method: Instance
@@ -90,7 +90,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """The baseline timed against a copy of itself: a ratio that ought to be 1."""
+    """The baseline timed against a copy of itself: a ratio that should be 1."""
 
     ratio: float
     low: float
@@ -104,9 +104,9 @@ class Reproduction:
 
     Args:
         label: the row it belongs to.
-        value: ours; None where it was not measured.
-        low: lower end of its 95 % interval; equal to the value where that is exact.
-        verdict: by the whole interval: inside the accepted range, outside of it, or across its end.
+        value: our value; None if it was not measured.
+        low: lower end of its 95 % interval; equal to the value if that is exact.
+        verdict: depends on the whole interval: inside the accepted range, outside it, or across its end.
     """
 
     spec: PublishedSpec
@@ -125,12 +125,12 @@ class Table:
     Args:
         primary: the column that decides which method is best.
         columns: headline columns that hold at least one value, in order.
-        baseline: label of the baseline's row; empty where it has none.
-        control: the A/A control; None where nothing was timed twice.
+        baseline: label of the baseline's row; empty if there is none.
+        control: the A/A control; None if nothing was timed twice.
         timed: whether any row holds seconds.
         tests: tests under one correction.
         detectable: column -> smallest and largest detectable effect over its rows.
-        published: published figures of this task, beside ours.
+        published: published figures of this task, with ours.
     """
 
     family: str
@@ -158,7 +158,7 @@ class Aggregate:
     Args:
         ratio: geometric mean of the ratios to the baseline; None unless every task has one.
         tasks: tasks on which the ratio exists.
-        of: tasks on which it should.
+        of: tasks on which it should exist.
     """
 
     label: str
@@ -209,7 +209,7 @@ class Tabulation:
     schema: str = field(default=SCHEMA, init=False)
 
     def spec(self, family: str, column: str) -> MetricSpec:
-        """The spec of a column, labels aside, in the tables of a family."""
+        """The spec of a column, ignoring labels, in the tables of a family."""
         return lookup(self.metrics, family, column)
 
     def published(self) -> list[dict[str, object]]:

@@ -1,7 +1,7 @@
 """From measurements to contrasts: the independent units behind a cell, and how two cells are compared.
 
-A cell knows its units, not only its mean, so that two methods are compared unit by unit wherever streams were shared:
-batch means of common noise, replicates, rounds of one timing group. Where nothing can be paired, intervals are.
+A cell has its units, not only its mean, so that two methods are compared unit by unit if they share streams: batch
+means of common noise, replicates, rounds of one timing group. Otherwise intervals are compared.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Units:
         series: units of a dyadic ledger.
         members: unit -> value for replicates, unit -> logs of the rounds for processes.
         factors: the columns a `product` was made of.
-        exact: known without sampling error; a constant that was sampled is `degenerate`, never exact.
-        partial: replicates are missing or diverged, so that no comparison is fair.
+        exact: known without sampling error; a constant that was sampled is `degenerate`, not exact.
+        partial: replicates are missing or diverged, so that a comparison would not be fair.
     """
 
     key: str
@@ -80,10 +80,10 @@ def collect(entries: Sequence[Entry], spec: MetricSpec, planned: frozenset[int])
 
     Args:
         entries: at least one; all of one column.
-        planned: replicates that were planned, so that a missing one is seen.
+        planned: replicates that were planned, so that a missing one is noticed.
 
     Returns:
-        None where no finite value exists.
+        None if no finite value exists.
     """
     first = entries[0]
     measurement, case = first.measurement, first.case
@@ -191,7 +191,7 @@ def _processes(base: Units, entries: Sequence[Entry]) -> Units:
 
 
 def product(key: str, unit: str, a: Units, b: Units) -> Units:
-    """A derived column, the product of two positive ones; relative errors add in squares on the log scale."""
+    """A derived column, the product of two positive ones; relative errors add in quadrature on the log scale."""
     value = a.value * b.value
     low = high = None
     one, other = _log_side(a), _log_side(b)
@@ -221,10 +221,10 @@ def product(key: str, unit: str, a: Units, b: Units) -> Units:
 
 
 def contrast(a: Units | None, b: Units | None) -> Contrast | None:
-    """Compare two methods in one column, unit by unit where that is possible.
+    """Compare two methods in one column, unit by unit if possible.
 
     Returns:
-        log of the ratio a / b (log scale) or a - b (linear scale); None where nothing can be tested.
+        log of the ratio a / b (log scale) or a - b (linear scale); None if nothing can be tested.
     """
     if a is None or b is None or a.partial or b.partial:
         return None

@@ -28,11 +28,11 @@ class Effect:
         low: lower end of its 95 % interval.
         p: p-value before the correction; None where no side has any spread.
         adjusted: p-value after it.
-        detectable: smallest effect that would have been found with 90 % power: a fraction for ratios (0.04 is 4 %), in
-            the unit of the metric for differences; None where it does not exist.
+        detectable: smallest detectable effect (90 % power): a fraction for ratios (0.04 is 4 %), in the unit of the
+            metric for differences; None if it does not exist.
         gain: variance of the unpaired comparison over that of this one.
         n: independent units.
-        bootstrap: for seconds, the 95 % interval of a studentised bootstrap over processes.
+        bootstrap: for seconds, the 95 % interval of a studentized bootstrap over processes.
     """
 
     kind: Literal["ratio", "difference"]
@@ -93,7 +93,7 @@ class _Bench:
     tests: int
 
     def pick(self, key: str, i: int, j: int) -> tuple[Contrast | None, float | None]:
-        """Contrast of row `i` against row `j` with its adjusted p-value; None where nothing was tested."""
+        """Contrast of row `i` against row `j` with its adjusted p-value; None if nothing was tested."""
         place = (key, min(i, j), max(i, j))
         found = self.pairs.get(place)
         if found is not None and i > j:
@@ -101,7 +101,7 @@ class _Bench:
         return found, self.adjusted.get(place)
 
     def verdict(self, key: str, i: int, j: int) -> Verdict:
-        """Row `i` against row `j`; where no side has any spread, the comparison is arithmetic."""
+        """Row `i` against row `j`; if neither side has any spread, the comparison is arithmetic."""
         found, p = self.pick(key, i, j)
         if p is None:
             p = found.p if found is not None else 1.0
@@ -132,7 +132,7 @@ class _Bench:
         return out
 
     def stars(self, primary: str) -> tuple[bool, ...]:
-        """The best row and those not shown to be worse; exact rows are the ceiling and stand outside the contest."""
+        """The best row and those not shown to be worse; exact rows are excluded, because none can beat them."""
         own = [i for i, row in enumerate(self.rows) if primary in row and not row[primary].partial]
         contest = [i for i in own if not self.rows[i][primary].exact] or own
         direction = self.policy.spec(_metric(self.rows, primary)).direction if own else "target"
@@ -160,7 +160,7 @@ def judge(
 
     Args:
         rows: column -> units, one mapping a row, in printed order.
-        marks: rows with unequal marks (task version, seed, threads) cannot be compared.
+        marks: rows with different marks (task version, seed, threads) cannot be compared.
         baseline: its row, or None.
         primary: the column that decides which method is best.
         gate: twice the A/A offset, on the log scale; infinite without a control.
@@ -205,7 +205,7 @@ def _adjust(
 
 
 def _variance_of_biased(key: str, row: Mapping[str, Units], baseline: Mapping[str, Units]) -> bool:
-    """A biased method can have any variance it likes: such rows are compared by mse only."""
+    """Whether a row is biased: the variance of a biased method means little, so it is compared by mse only."""
     biases = [side["bias"] for side in (row, baseline) if "bias" in side]
     return key == "variance" and any(b.low is not None and b.low > 0 and not b.exact for b in biases)
 

@@ -1,4 +1,4 @@
-"""The cases of one task: what each stage asks of every method that meets it there."""
+"""The cases of one task: what each stage runs for every method on it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PROCESSES = {"quick": 5, "standard": 10, "full": 20}
 ROUNDS = {"quick": 60, "standard": 100, "full": 100}
 SAMPLE_SECONDS = 0.002
 GROUP_SECONDS = {"quick": 1.5, "standard": 6.0, "full": 30.0}
-"""Seconds of samples after which a process of a timing group begins no further round."""
+"""Seconds of samples after which a process of a timing group starts no further round."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a user asked for, before any name is resolved.
+    """What the user asked for, before any name is resolved.
 
     Selectors may be given as texts, several in one with commas; they are parsed here, once.
 
@@ -92,7 +92,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Contest:
-    """One task instance with every method that meets it there."""
+    """One task instance with every method that runs on it."""
 
     family: FamilySpec
     spec: TaskSpec
@@ -104,7 +104,7 @@ class Contest:
 
     @property
     def treatment(self) -> Treatment:
-        """What is done with tasks of its kind."""
+        """How tasks of its kind are handled."""
         return KINDS[self.spec.kind]
 
 
@@ -133,13 +133,13 @@ def evaluate_cases(cell: Contest, request: Request, registry: Registry) -> list[
 
 
 def _contenders(cell: Contest) -> list[tuple[Instance, dict[str, Scalar]]]:
-    """Every method as it was asked for, then those that are tuned, with the option that names the search."""
+    """Every method as requested, then the tuned ones, with the option that names the search."""
     tuned: list[tuple[Instance, dict[str, Scalar]]] = [(case.method, {"tuned": case.key}) for case in cell.tunings]
     return [(method, {}) for method in cell.methods] + tuned
 
 
 def tune_cases(cell: Contest, request: Request, registry: Registry) -> tuple[Case, ...]:
-    """One case for each method that has something to turn here; each makes exactly as many trials."""
+    """One case for each method with a knob to tune here; all have the same number of trials."""
     if not request.tune or not {"tune", "evaluate", "time"} & set(request.stages):
         return ()
     cases: dict[str, Case] = {}
@@ -150,13 +150,13 @@ def tune_cases(cell: Contest, request: Request, registry: Registry) -> tuple[Cas
             continue
         options: dict[str, Scalar] = {"trials": request.tune, "points": json.dumps(search.trials)}
         if cell.treatment.scored:
-            # All trials together draw as much as one evaluation may, and each as much as the other.
+            # All trials together may draw as much as one evaluation, in equal parts.
             budget = request.budget or budget_of(cell.spec, request.suite)
             options |= {"metric": cell.family.precision_metric, "budget": max(2, budget // request.tune)}
             options |= {"work": cell.family.work} if cell.family.work else {}
             options |= _declared(spec)
         case = _case(cell, request, search.method, stage="tune", replicates=(0,), options=options)
-        # Two selectors of one method that differ in a knob only start the same search.
+        # Two selectors of one method that differ only in a knob start the same search.
         cases.setdefault(case.key, case)
     return tuple(cases.values())
 
@@ -188,18 +188,18 @@ def _readings(cell: Contest, registry: Registry) -> dict[str, Scalar]:
 
 
 def _declared(method: MethodSpec) -> dict[str, Scalar]:
-    """What a worker must know of a method's claims: a deterministic one is called once, not sampled."""
+    """What a worker must know about a method's claims: a deterministic method is called once, not sampled."""
     deterministic = any(claim.name == "deterministic" and not claim.when for claim in method.claims)
     return {"deterministic": True} if deterministic else {}
 
 
 def verify_cases(cell: Contest, request: Request, registry: Registry, *, promises: bool) -> Iterable[list[Case]]:
-    """For each method, one case a claim: those it declares where they hold, and those that all must keep.
+    """For each method, one case per claim: the claims that it declares, if their condition holds, and the promises.
 
-    A claim that is checked on something else than this task has (of trainings, on a sampling task) has no case here.
+    A claim about something that this task does not provide (a training, on a sampling task) has no case here.
 
     Args:
-        promises: check what all must keep here; in a suite, once a task is enough, whatever its parameters.
+        promises: also check the promises of all methods; in a suite, once per task is enough, whatever its parameters.
     """
     family, given = cell.family.name, tuple(cell.treatment.checked)
     if not given:
@@ -223,7 +223,7 @@ def verify_cases(cell: Contest, request: Request, registry: Registry, *, promise
         for name in dict.fromkeys([*declared, *everybody]):
             check = registry.claim(family, name, *given)
             if check is None:
-                raise UsageError(f"method {method.name!r} claims {name!r}, which nobody can check")
+                raise UsageError(f"method {method.name!r}: no check is registered for its claim {name!r}")
             options = {"check": check.target, **sampled, **(costs if name == "declared-cost" else {})}
             cases.append(
                 _case(
@@ -231,7 +231,7 @@ def verify_cases(cell: Contest, request: Request, registry: Registry, *, promise
                     request,
                     method,
                     stage="verify",
-                    # Two replicates show whether a stack mixes them, at the price of nearly one.
+                    # Two replicates show whether a stack mixes them, at little more than the cost of one.
                     replicates=tuple(range(min(2, cell.spec.stack))) if check.of == "training" else (0,),
                     options=options | (_declared(spec) if sampled else {}),
                     claim=name,
@@ -242,7 +242,7 @@ def verify_cases(cell: Contest, request: Request, registry: Registry, *, promise
 
 
 def _promised(spec: ClaimSpec, cell: Contest) -> bool:
-    """Whether every method keeps this claim on tasks of this kind; a single training has no stack to be compared."""
+    """Whether the claim is a promise on tasks of this kind; a single training has no stack to compare."""
     if not spec.always or (spec.of == "training" and spec.name == "stacked" and cell.spec.stack == 1):
         return False
     if spec.family:
@@ -251,7 +251,7 @@ def _promised(spec: ClaimSpec, cell: Contest) -> bool:
 
 
 def _only_elsewhere(claim: str, cell: Contest, registry: Registry) -> bool:
-    """Whether a claim can be checked, but on none of what this task has."""
+    """Whether a claim can be checked, but not on anything that this task provides."""
     here, anywhere = (
         registry.claim(cell.family.name, claim, *given) for given in (cell.treatment.checked, get_args(Of))
     )

@@ -1,8 +1,8 @@
-"""Where claims are checked: every claim where its task has what the check is given, promises where it is cheapest.
+"""Where claims are checked: claims on every task that provides the object of the check, promises where it is cheapest.
 
-Draws promise something else on every task, so that they are checked on each of the suite. What a training or a subject
-promises hardly depends on the task: in quick, one task of its kind that fits the method is enough, the one that the
-family names for it (`suites={"verify": ...}`) or else the first. Named tasks and the larger suites are checked whole.
+The promises of draws depend on the task, so they are checked on each task of the suite. Those of a training or a
+subject hardly do: in quick, one task of its kind that fits the method is enough, the one that the family names for it
+(`suites={"verify": ...}`) or else the first. Named tasks and the larger suites are checked completely.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REASONS = 3
 
 
 def one_place_is_enough(request: Request) -> bool:
-    """Whether trainings and subjects are checked in one place rather than wherever they are met."""
+    """Whether trainings and subjects are checked on one task rather than on all."""
     return not request.tasks and request.suite == "quick"
 
 
@@ -46,11 +46,11 @@ def verify_jobs(
     Args:
         cells: tasks of the request.
         places: tasks of every family where trainings and subjects may be checked, the preferred ones first; empty
-            where all of `cells` are checked.
+            if all of `cells` are checked.
 
     Raises:
         PluginError: a condition or rule reads something unknown.
-        UsageError: a method claims what cannot be checked.
+        UsageError: no check is registered for a claim.
     """
     jobs: list[Job] = []
     settled: Settled = []
@@ -63,7 +63,7 @@ def verify_jobs(
         for cases in verify_cases(cell, request, registry, promises=promises):
             run, refused = screen(cell, cases, registry, hooks)
             settled.extend(refused)
-            # The claims of one method share a process; a death names its claim and the others run again.
+            # The claims of one method share a process; if it dies, the claim at fault is known and the others rerun.
             jobs.extend([Job(cases=run)] if run else [])
     planned = {case.key for job in jobs for case in job.cases}
     nowhere: Settled = []
@@ -78,7 +78,7 @@ def verify_jobs(
                     jobs.extend([Job(cases=left)] if left else [])
                     break
                 nowhere.extend(refused)
-    # That a method fits no training is worth a word only where nothing else is checked.
+    # That a method fits no training is reported only if nothing else is checked.
     return jobs, settled if jobs else [*settled, *nowhere]
 
 
@@ -107,9 +107,9 @@ def nothing_to_verify(
             parts.append(f"family {family.name!r} without a task in any suite")
         elif all(KINDS[spec.kind].promises is None for spec in chosen):
             names = ", ".join(dict.fromkeys(spec.name for spec in chosen))
-            parts.append(f"family {family.name!r} with nothing but tasks that record for themselves ({names})")
+            parts.append(f"family {family.name!r} with only tasks of kind 'record' ({names})")
         else:
-            parts.append(f"family {family.name!r} without a task of the suite {request.suite!r} that a method meets")
+            parts.append(f"family {family.name!r} without a task in the suite {request.suite!r} that fits a method")
     return UsageError(
         "there is nothing to verify",
         got="; ".join(parts),

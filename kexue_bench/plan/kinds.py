@@ -10,25 +10,25 @@ from ..api import SUITES, Case, Kind, Of, TaskSpec
 _STAGES = "kexue_bench.lab.stages"
 
 BUDGETS: Mapping[str, int] = {"quick": 2**14, "standard": 2**16, "full": 2**18}
-"""Largest number of draws of a sampled case whose task declares no budget."""
+"""Largest number of draws of a sampled case if its task declares no budget."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Treatment:
-    """How tasks of one kind are treated.
+    """How tasks of one kind are handled.
 
     A target is `module:function`, called as `(task, method, ctx)`, and is imported in workers only. A task of any kind
-    may have `workload(method, ctx)`, which says what is timed in place of `timed`, and `score(method, ctx)`, which says
-    what tuning makes large in place of `scored`.
+    may have `workload(method, ctx)`, which replaces `timed`, and `score(method, ctx)`, which replaces `scored` as the
+    value that tuning maximizes.
 
     Args:
         needs: what an object of the task's class must have.
         evaluated: target that measures and records; returns why sampling stopped, or nothing.
-        timed: target that returns the `Workload` of a task that has none of its own.
-        scored: target that returns the score of a task that has none of its own; empty where tuning needs `score`.
-        checked: what the checks of claims may be given, the likeliest first -> target that makes it.
-        promises: what the core's promises are checked of; None where nothing is verified.
-        sampled: cases get a precision, a budget of draws, and what is declared of the method's work.
+        timed: target that returns the `Workload` of a task without `workload`.
+        scored: target that returns the score of a task without `score`; empty if tuning needs the task's own.
+        checked: what the checks of claims may be given, in order of preference -> target that makes it.
+        promises: what the core's promises are checked on; None if nothing is verified.
+        sampled: cases get a precision, a budget of draws, and the method's declared work.
         readings: cases get the readings of the family.
     """
 
@@ -84,10 +84,10 @@ KINDS: Mapping[Kind, Treatment] = {
 
 
 def kind_of(case: Case, task: object) -> Kind:
-    """The kind of a case's task; of a case made by hand that says none, the first whose functions the task has.
+    """The kind of a case's task; if the case (made by hand) has none, the first whose functions the task has.
 
     Raises:
-        TypeError: the case says none, and the task has the functions of no kind.
+        TypeError: the case has no kind, and the task has the functions of no kind.
     """
     if case.task.kind:
         return case.task.kind
@@ -100,7 +100,7 @@ def kind_of(case: Case, task: object) -> Kind:
 def budget_of(spec: TaskSpec, suite: str) -> int:
     """The largest number of draws of a sampled case.
 
-    A task that declares a budget for other suites only has that of the smallest of them; one that declares none has
+    A task that declares budgets only for other suites gets that of the smallest of them; a task that declares none gets
     the default of the suite.
     """
     declared = [spec.budgets[name] for name in (suite, *SUITES) if name in spec.budgets]
@@ -108,7 +108,7 @@ def budget_of(spec: TaskSpec, suite: str) -> int:
 
 
 def refusal(kind: Kind, task: object) -> str:
-    """Why an object cannot be a task of this kind; empty where it can."""
+    """Why an object cannot be a task of this kind; empty if it can."""
     lacking = [name for name in KINDS[kind].needs if not hasattr(task, name)]
     if not lacking:
         return ""

@@ -1,7 +1,7 @@
 """Methods x tasks x stages x replicates -> ordered cases, grouped into jobs.
 
-The plan is made without importing a target: what a method needs and a task offers decides `unsupported` here, and every
-planned cell has its case, so nothing can go missing later without being seen.
+The plan is made without importing a target: what a method needs and a task offers decides `unsupported` here. Every
+planned cell has a case, so that nothing can go missing unnoticed.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
     """Resolve every name of the request and lay out its cases.
 
     Raises:
-        UsageError: a name, a parameter or an option makes no sense, or nothing was selected.
+        UsageError: a name, a parameter or an option is invalid, or nothing was selected.
     """
     found = _meetings(request, registry)
     cells = found.cells
     if not cells and request.stages != ("verify",):
         raise UsageError(
-            "nothing is selected: no method meets a task", do="see `kexue-bench list methods` and `list tasks`"
+            "nothing is selected: no method has a task to run on", do="see `kexue-bench list methods` and `list tasks`"
         )
-    # Trainings take longest: started first, they leave no idle core at the end.
+    # Trainings take longest; started first, they leave no idle core at the end.
     cells.sort(key=lambda cell: cell.treatment.sampled)
     settled: list[tuple[Case, Outcome]] = []
     jobs: list[Job] = []
@@ -83,7 +83,7 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
 
 @dataclass(frozen=True, kw_only=True)
 class _Meetings:
-    """Which methods meet on which tasks.
+    """Which methods run on which tasks.
 
     Args:
         cells: tasks of the request.
@@ -134,7 +134,7 @@ def _methods(request: Request, registry: Registry, family: FamilySpec) -> tuple[
 
 
 def _registered(registry: Registry, family: FamilySpec, chosen: Iterable[MethodSpec]) -> tuple[Instance, ...]:
-    """The instances that suites run of the chosen methods, but for those whose package is not installed."""
+    """The instances of the chosen methods that suites run, except those whose package is not installed."""
     texts = [text for spec in chosen if not absent(spec) for text in (spec.variants or (spec.name,))]
     return _select_methods(map(selectors.parse, texts), registry, family.name)
 
@@ -142,7 +142,7 @@ def _registered(registry: Registry, family: FamilySpec, chosen: Iterable[MethodS
 def _named_methods(
     named: Sequence[Selector], request: Request, registry: Registry, family: FamilySpec
 ) -> tuple[Instance, ...]:
-    """The methods of a family that selectors name; each must name one somewhere."""
+    """The methods of a family that selectors name; each selector must match in some family."""
     _check_known(named, "method", request, registry)
     return _select_methods(named, registry, family.name)
 
@@ -251,7 +251,7 @@ def _cell(
     baseline: Instance,
 ) -> Contest:
     spec = registry.tasks[family.name, task.name]
-    # What a suite leaves out to save time is verified all the same.
+    # Methods that a suite leaves out to save time are still verified.
     texts = () if request.methods or request.stages == ("verify",) else spec.methods.get(request.suite, ())
     named = (texts,) if isinstance(texts, str) else texts
     if named:
@@ -270,7 +270,7 @@ def _cell(
 def _listed(
     text: str, request: Request, registry: Registry, family: FamilySpec, task: TaskSpec
 ) -> tuple[Instance, ...]:
-    """What one entry of `TaskSpec.methods` stands for: the instances of a selector, or every method that fits."""
+    """The methods of one entry of `TaskSpec.methods`: the instances of a selector, or every method that fits."""
     if text != FITTING:
         return _named_methods(selectors.read([text]), request, registry, family)
     fitting = (method for method in registry.methods_of(family.name).values() if method.needs <= task.offers)

@@ -1,4 +1,4 @@
-"""Which planned cases do not run, and why: decided by what specs say, before anything is imported.
+"""Which planned cases do not run, and why: decided from the specs, before anything is imported.
 
 In this order: a word that the method needs and the task does not offer, a package that is not installed, and a `when`
 that does not hold make a case `unsupported`; a rule of the method or the task (`Unless`) and a plugin's `kexue_skip`
@@ -21,7 +21,7 @@ from .cases import Contest
 def screen(
     cell: Contest, cases: Sequence[Case], registry: Registry, hooks: Hooks | None
 ) -> tuple[tuple[Case, ...], list[tuple[Case, Outcome]]]:
-    """Split cases into those to run and those whose outcome is known already.
+    """Split cases into those to run and those whose outcome is already known.
 
     Raises:
         PluginError: a condition or rule reads something unknown.
@@ -48,7 +48,7 @@ def screen(
 
 
 def _said(spec: MethodSpec, cell: Contest, case: Case) -> tuple[str, str]:
-    """Why the case is unsupported, and why it is skipped; empty where it is not."""
+    """Why the case is unsupported, and why it is skipped; empty if it is not."""
     unsupported = unfit(spec, cell.spec) or absent(spec)
     if unsupported or not (spec.when or spec.unless or cell.spec.unless):
         return unsupported, ""
@@ -58,20 +58,20 @@ def _said(spec: MethodSpec, cell: Contest, case: Case) -> tuple[str, str]:
 
 
 def unfit(spec: MethodSpec, task: TaskSpec) -> str:
-    """The words that a method needs and a task does not offer; empty where there is none."""
+    """The words that a method needs and a task does not offer; empty if there are none."""
     missing = sorted(spec.needs - task.offers)
     return f"needs a task that offers: {', '.join(missing)}" if missing else ""
 
 
 def absent(spec: MethodSpec) -> str:
-    """Why a method cannot run on this machine whatever the task; empty where it can. Imports nothing."""
+    """Why a method cannot run on this machine, whatever the task; empty if it can. Imports nothing."""
     if not spec.requires or importlib.util.find_spec(spec.requires) is not None:
         return ""
     return f"needs the package {spec.requires}, which is not installed" + (f": {spec.install}" if spec.install else "")
 
 
 def unmet(spec: MethodSpec, scope: Scope) -> str:
-    """The method's `when` where it does not hold; empty where it does.
+    """The method's `when` if it does not hold; empty if it does.
 
     Raises:
         PluginError: it reads something unknown.
@@ -83,7 +83,7 @@ def unmet(spec: MethodSpec, scope: Scope) -> str:
 
 
 def forbidden(spec: MethodSpec, task: TaskSpec, scope: Scope) -> str:
-    """The reason of the first rule that holds, the method's own before the task's; empty where none does.
+    """The reason of the first rule that holds, the method's before the task's; empty if none does.
 
     Raises:
         PluginError: a rule or its reason reads something unknown.

@@ -1,4 +1,4 @@
-"""What tuning tries: the same number of trials for every method, spread over the product grid of its knobs."""
+"""The trials of tuning: the same number for every method, spread over the product grid of its knobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..catalog.fields import fields_of
 from ..errors import PluginError
 
 TASK = "task."
-"""Prefix of a knob that turns a field of the task."""
+"""Prefix of a knob that changes a field of the task."""
 Choice = Mapping[str, Scalar]
 
 
@@ -23,7 +23,7 @@ class Search:
 
     Args:
         method: with its knobs at their defaults; its label ends in `(tuned)`.
-        trials: the point of each trial in order; one that comes back is a repetition on streams of its own.
+        trials: the point of each trial in order; a point that recurs is a repetition on other streams.
     """
 
     method: Instance
@@ -31,10 +31,10 @@ class Search:
 
 
 def search(method: Instance, task: Instance, spec: MethodSpec, task_spec: TaskSpec, trials: int) -> Search | None:
-    """The trials of a method: over its own knobs and the task's together; None where nothing turns.
+    """The trials of a method, over its own knobs and the task's together; None if there are none.
 
-    The task's knobs (a learning rate) are turned for everybody: a method that has knobs of its own would else compete
-    at a learning rate that nobody chose for it. Values that a selector gave to a knob are left to the search.
+    The task's knobs (a learning rate) are tuned for every method; otherwise a method with knobs would have to use a
+    learning rate that was not chosen for it. Values that a selector gave to a knob are replaced by the search.
 
     Raises:
         PluginError: a knob names no numeric field, or a value that its type refuses.
@@ -50,7 +50,7 @@ def search(method: Instance, task: Instance, spec: MethodSpec, task_spec: TaskSp
 
 
 def spread(grids: Mapping[str, Sequence[Scalar]], trials: int, *, first: Choice) -> tuple[Choice, ...]:
-    """`trials` points of a product grid: `first` if it lies on it, then evenly spread; a smaller grid starts again."""
+    """`trials` points of a product grid: `first` if it is on the grid, then evenly spread; a small grid is repeated."""
     axes = list(grids.values())
     found: dict[tuple[Scalar, ...], None] = {}
     if all(first[name] in grid for name, grid in grids.items()):
@@ -64,7 +64,7 @@ def spread(grids: Mapping[str, Sequence[Scalar]], trials: int, *, first: Choice)
 
 
 def repetitions(trials: Sequence[Choice]) -> tuple[int, ...]:
-    """How often the point of each trial came before."""
+    """How often the point of each trial occurred before."""
     seen: Counter[tuple[Scalar, ...]] = Counter()
     out = []
     for point in trials:
@@ -74,7 +74,7 @@ def repetitions(trials: Sequence[Choice]) -> tuple[int, ...]:
 
 
 def edges(trials: Sequence[Choice], chosen: Choice) -> tuple[str, ...]:
-    """Knobs whose chosen value is the smallest or largest of those that were tried: a better one may lie beyond."""
+    """Knobs whose chosen value is the smallest or largest of those tried: a better one may lie beyond."""
     tried = {name: {point[name] for point in trials} for name in chosen}
     return tuple(
         name
@@ -95,10 +95,10 @@ def describe(chosen: Choice) -> str:
 
 
 def _cell(step: int, axes: Sequence[Sequence[Scalar]]) -> list[int]:
-    """Place of a step in the grid: multiples of irrational shares, which fill every box evenly and leave none out."""
+    """Position of a step in the grid: multiples of irrational numbers modulo 1, which fill the grid evenly."""
     ratio = 2.0
     for _ in range(32):
-        # The root of x^(d+1) = x + 1: the golden ratio for one axis, its kin for more.
+        # The root of x^(d+1) = x + 1, which generalizes the golden ratio (one axis).
         ratio = (1 + ratio) ** (1 / (len(axes) + 1))
     return [int(len(axis) * ((0.5 + step * ratio ** -(j + 1)) % 1)) for j, axis in enumerate(axes)]
 
@@ -116,14 +116,14 @@ def _values(knob: Knob, owner: MethodSpec | TaskSpec) -> tuple[Scalar, ...]:
 
 
 def _defaults(instance: Instance, spec: MethodSpec) -> dict[str, Scalar]:
-    """Declared defaults of the knobs; the instance's own value where there is none."""
+    """Declared defaults of the knobs; the instance's own value if there is none."""
     declared = {field.name: field.default for field in fields_of(spec)}
     found = {knob.field: declared.get(knob.field) for knob in spec.knobs}
     return {name: instance.params[name] if value is None else value for name, value in found.items()}
 
 
 def _tuned(method: Instance, spec: MethodSpec, defaults: Choice) -> Instance:
-    """The method with its knobs put back, named by what else was asked for."""
+    """The method with its knobs reset, named by its other parameters."""
     declared = {field.name: field.default for field in fields_of(spec)}
     shown = [
         f"{name}={selectors.text(value)}"

@@ -167,10 +167,10 @@ def test_on_a_sampling_task_a_family_may_claim_things_of_its_subject():
 @pytest.mark.parametrize(
     ("tasks", "request_", "said"),
     [
-        ((task(kind="record", suites={"quick": ("t",)}),), {}, r"nothing but tasks that record for themselves \(t\)"),
+        ((task(kind="record", suites={"quick": ("t",)}),), {}, r"only tasks of kind 'record' \(t\)"),
         ((task(),), {}, "family 'toy' without a task in any suite"),
         ((task(kind="sampling", suites={"full": ("t",)}),), {}, "without a task of the suite 'quick'"),
-        ((task(kind="record"),), {"tasks": ("t",)}, r"record for themselves \(t\)"),
+        ((task(kind="record"),), {"tasks": ("t",)}, r"only tasks of kind 'record' \(t\)"),
     ],
 )
 def test_nothing_to_verify_is_an_error_that_says_why(tasks, request_, said):
