@@ -81,7 +81,7 @@ def hold(
         around: what the method is given in place of `ctx`.
     """
     session = cast("OrthogonalityMethod", method).attach((target,), around or ctx)
-    inputs, (count, _, width) = ctx.noise("data"), target.parameter.shape[:3]
+    inputs, (count, _, width) = ctx.noise("data", stack=0), target.parameter.shape[:3]
     shape = (count, _INPUTS, width, *(image, image)[: len(target.stride)])
     own = rate / (getattr(method, "weight", 0) or 1) if loss is None else rate
 
