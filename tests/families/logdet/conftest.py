@@ -1,4 +1,4 @@
-"""Matrices with closed log-determinants, and streams that deal every case of a finite design in turn."""
+"""Matrices with closed log-determinants, and streams that return every case of a finite design in turn."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SPD, RESIDUAL = _formulas()
 
 
 class Dealt:
-    """A stream whose draws are the rows of a design, one a repeat: what `Noise` offers, with nothing left to chance."""
+    """A stream whose draws are the rows of a design, one per repeat: the interface of `Noise` without randomness."""
 
     def __init__(self, rows):
         self.rows = rows
@@ -70,7 +70,7 @@ def matrix():
 
 @pytest.fixture(scope="session")
 def dealt():
-    """Rows of a design -> a stream that deals them."""
+    """Rows of a design -> a stream that returns them."""
     return Dealt
 
 
@@ -85,7 +85,7 @@ def hermite():
     """Nodes [728, 6] and weights of a rule that integrates polynomials of degree 5 over a standard normal vector.
 
     The three-point Gauss-Hermite rule in each coordinate; the node at the origin is left out, so the weights sum to 1
-    less its own, which only a function that vanishes there may ignore.
+    minus its own, which only a function that vanishes there may ignore.
     """
     nodes = torch.tensor(list(itertools.product((-(3**0.5), 0.0, 3**0.5), repeat=6)), dtype=torch.float64)
     weights = torch.tensor(list(itertools.product((1 / 6, 2 / 3, 1 / 6), repeat=6)), dtype=torch.float64).prod(dim=1)

@@ -1,4 +1,4 @@
-"""Claims of log-determinant methods: exactness at n Lanczos steps, by a planted loss of orthogonality too."""
+"""Claims of log-determinant methods: exactness at n Lanczos steps, also with a planted loss of orthogonality."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def shifted(shift):
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
-    """The truth, off by a part in a thousand unless it has n probes."""
+    """The truth, with a relative error of 1e-3 unless it has n probes."""
 
     probes: int = 1
 
@@ -45,7 +45,7 @@ class Dense:
 
 
 def test_slq_is_exact_at_n_steps():
-    """Gauss quadrature with as many nodes as eigenvalues, whatever probes it is asked with."""
+    """Gauss quadrature with as many nodes as eigenvalues, whatever the number of probes."""
     for distribution in ("rademacher", "gaussian"):
         found = claims.exact_at(shifted(0), SLQ(distribution=distribution), context("exact-at(steps=n)"))
         assert decide(found) == "PASS"
@@ -66,7 +66,7 @@ def test_exactness_is_asked_of_the_field_that_the_claim_names():
 
 
 def test_a_claim_of_another_form_is_refused():
-    """The message says how it must read."""
+    """The message states the required form."""
     with pytest.raises(ValueError, match=r"exact-at\(FIELD=n\), got 'exact'"):
         claims.exact_at(shifted(0), SLQ(), context("exact"))
 

@@ -1,4 +1,4 @@
-"""Other libraries behind the contract: what they spend is counted, and what they say is judged like the rest."""
+"""Other libraries behind the contract: products are counted, and results tested like all others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kexue_logdet.methods import competitors
 from kexue_logdet.methods.competitors import CoLALogdet, Curvlinops, Imate, LinearOperatorLogdet
 from kexue_logdet.variances import one_probe_variance
 
-# What these libraries warn of at import is theirs.
+# Warnings of these libraries on import are not ours.
 pytestmark = pytest.mark.filterwarnings("ignore")
 GRID = GridLaplacian(side=16, tau=1.0)
 
@@ -73,7 +73,7 @@ def test_every_adapter_says_what_it_needs_and_how_to_install_it():
 
 @pytest.mark.statistical
 def test_linear_operator_estimates_with_counted_products():
-    """(20 + 1) products a probe; the mean of 16 within 5 standard errors of the truth, spread that of sphere probes
+    """(20 + 1) products per probe; the mean of 16 within 5 standard errors of the truth, spread that of sphere probes
     (closed form of the dense logarithm) within a factor of 2: chi-square with 15 degrees, false alarm below 1e-3.
     """
     pytest.importorskip("linear_operator")
@@ -90,7 +90,7 @@ def test_linear_operator_estimates_with_counted_products():
 
 @pytest.mark.statistical
 def test_cola_loses_the_sign_and_fails_for_it():
-    """Right where the determinant is above 1, minus the truth where it is below; 100 steps products a repeat."""
+    """Right if the determinant is above 1, minus the truth if it is below; 100 steps products per repeat."""
     pytest.importorskip("cola")
     sample, units = estimate(CoLALogdet(steps=10), GRID.operator(), budget=1000, repeats=4)
     assert units == {"products": 4000}
@@ -118,7 +118,7 @@ def test_imate_works_on_entries_and_counts_no_product():
 @pytest.mark.statistical
 @pytest.mark.parametrize("algorithm", ["hutchinson_trace", "hutchpp_trace", "xtrace"])
 def test_curvlinops_estimates_traces_with_counted_products(algorithm):
-    """60 products a repeat; the mean of 16 within 5 standard errors of the trace."""
+    """60 products per repeat; the mean of 16 within 5 standard errors of the trace."""
     pytest.importorskip("curvlinops")
     task = Spectrum(name="slowexp", n=200)
     op = Operator.of(task.matrix(seeded(3)), "spd", target="trace")
@@ -140,6 +140,6 @@ def test_curvlinops_estimates_traces_with_counted_products(algorithm):
     ],
 )
 def test_bad_parameters_say_what_was_got(build, message):
-    """Refused when the method is built, library or not."""
+    """Refused when the method is built, with or without the library."""
     with pytest.raises(ValueError, match=message):
         build()

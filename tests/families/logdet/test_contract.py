@@ -35,14 +35,14 @@ def test_products_are_those_of_the_matrix(jacobian):
 
 
 def test_dense_costs_n_products(jacobian):
-    """The matrix comes back unchanged and n products are billed."""
+    """The matrix is returned unchanged and n products are counted."""
     op = Operator.of(jacobian, "residual").within(budget=3, repeats=1)
     assert torch.equal(op.dense(), jacobian)
     assert op.spent == 3
 
 
 def test_the_last_product_of_a_budget_is_allowed_and_the_next_is_not(jacobian):
-    """Exactly budget x repeats products pass; one more raises before anything is computed or billed."""
+    """Exactly budget x repeats products pass; one more raises before anything is computed or counted."""
     computed = []
 
     def product(v):
@@ -57,7 +57,7 @@ def test_the_last_product_of_a_budget_is_allowed_and_the_next_is_not(jacobian):
 
 
 def test_a_metered_view_leaves_the_operator_alone(jacobian):
-    """Every call starts with nothing spent, and spending shows on its own view only."""
+    """Every call starts with nothing spent, and only its own view counts its products."""
     op = Operator.of(jacobian, "residual")
     view = op.within(budget=9, repeats=1)
     view.dense()
@@ -71,7 +71,7 @@ def test_a_symmetric_operator_is_its_own_transpose():
 
 
 def test_a_missing_transpose_says_what_to_do():
-    """A residual operator without a transposed product refuses rmv and bills nothing."""
+    """A residual operator without a transposed product refuses rmv and counts nothing."""
     op = Operator(kind="residual", n=2, product=lambda v: v)
     with pytest.raises(ValueError, match="no transposed product; use mv"):
         op.rmv(torch.ones(2, 1))
@@ -102,14 +102,14 @@ def test_a_matrix_must_be_square():
 
 
 def test_a_budget_must_allow_a_product(jacobian):
-    """A budget or a number of repeats below 1 makes no sense."""
+    """A budget or a number of repeats below 1 is invalid."""
     with pytest.raises(ValueError, match="budget and repeats must be >= 1"):
         Operator.of(jacobian, "residual").within(budget=0, repeats=1)
 
 
 @pytest.mark.parametrize("method", [Exact(), PowerSeries(degree=4, probes=2), SLQ(steps=4, probes=2)])
 def test_a_plan_beyond_the_budget_is_refused_before_any_product(method, matrix):
-    """Methods check their plan first: nothing is spent on a call that cannot end."""
+    """Methods check their plan first: nothing is spent on a call that would exceed its budget."""
     op = Operator.of(matrix["lap1d6"], "spd", bounds=Bounds(high=4.0)).within(budget=5, repeats=1)
     with pytest.raises(BudgetError, match="a repeat may spend 5 products"):
         method.estimate(op, 5, Noise.seeded(0, dtype=torch.float64), 1)
@@ -123,7 +123,7 @@ def test_affording_the_whole_budget_is_fine():
 
 @pytest.mark.parametrize("method", [Exact(), PowerSeries(), SLQ()])
 def test_first_party_methods_fulfil_the_protocol(method):
-    """The protocol is structural; these have its one verb."""
+    """The protocol is structural; these classes have its one function."""
     assert isinstance(method, LogdetMethod)
 
 
@@ -147,6 +147,6 @@ def test_listing_needs_no_torch():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    """The lazy table answers like any module."""
+    """The lazy package raises like any module."""
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         kexue_logdet.Nothing

@@ -8,7 +8,7 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "density.py"
 
 
 def test_the_example_trains_scores_and_draws(monkeypatch, capsys):
-    """Two steps of one block: a score beside the entropy, the cap beside the norm, and a picture of 24 lines."""
+    """Two steps of one block: a score with the entropy, the cap with the norm, and a picture of 24 lines."""
     monkeypatch.setattr(sys, "argv", ["density.py", "--steps", "2", "--blocks", "1", "--method", "neumann"])
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     lines = capsys.readouterr().out.splitlines()

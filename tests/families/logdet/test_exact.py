@@ -16,7 +16,7 @@ def estimate(op, repeats=1):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_closed_determinants(name, matrix, reference):
-    """Determinants known in closed form or as exact fractions, also below 1, where a lost sign would show.
+    """Determinants known in closed form or as exact fractions, also below 1, where a lost sign would be visible.
 
     The error of log det is at most n eps times the condition number: 1e-9 covers hilbert6 (1.5e7), the worst.
     """
@@ -30,7 +30,7 @@ def test_a_determinant_of_one_gives_zero(matrix):
 
 
 def test_every_repeat_pays_for_itself(matrix):
-    """R repeats are R equal values at n products each, so that the cost of one does not depend on R."""
+    """R repeats are R equal values at n products each, so that the cost of a repeat does not depend on R."""
     op = Operator.of(matrix["lap1d6"], "spd").within(budget=6, repeats=3)
     value = estimate(op, 3).value
     assert (value.shape, op.spent) == ((3,), 18)
@@ -38,7 +38,7 @@ def test_every_repeat_pays_for_itself(matrix):
 
 
 def test_a_batch_has_one_value_a_member(matrix):
-    """[R, *batch], each as alone."""
+    """[R, *batch], each equal to its value alone."""
     names = ["kms6", "lap1d6"]
     op = Operator.of(torch.stack([matrix[name] for name in names]), "spd")
     alone = [float(estimate(Operator.of(matrix[name], "spd")).value) for name in names]

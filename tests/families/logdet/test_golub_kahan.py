@@ -19,7 +19,7 @@ def values(j, steps, noise, repeats):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_all_steps_are_exact_on_average(name, matrix, signs, dealt):
-    """At k = n the mean over all sign vectors is log |det(I + J)|, here by numpy-grade LU; 1e-10 covers rounding."""
+    """At k = n the mean over all sign vectors is log |det(I + J)|, here by LU; 1e-10 covers rounding."""
     truth = float(torch.linalg.slogdet(torch.eye(6, dtype=torch.float64) + matrix[name]).logabsdet)
     assert float(values(matrix[name], 6, dealt(signs), 64).mean()) == pytest.approx(truth, abs=1e-10)
 
@@ -34,7 +34,7 @@ def test_quadrature_falls_towards_the_truth(name, matrix, signs, dealt):
 @pytest.mark.parametrize("name", NAMES)
 def test_quadrature_is_lanczos_on_the_normal_matrix(name, matrix, signs, dealt):
     """The rule of k steps equals half of v^T log v by an eigendecomposition of M^T M compressed to the span
-    of its Krylov vectors, orthonormalised by a singular value decomposition.
+    of its Krylov vectors, orthonormalized by a singular value decomposition.
     """
     m = torch.eye(6, dtype=torch.float64) + matrix[name]
     normal, steps = m.T @ m, 3
@@ -56,7 +56,7 @@ def test_norms_above_one_are_no_obstacle(signs, dealt):
 
 def test_both_bases_stay_orthonormal():
     """On a Jacobian of 80 rows with singular values down to 1e-6: U^T U = I and M V = U B to rounding, where a basis
-    without reorthogonalisation loses it.
+    without reorthogonalization loses it.
     """
     noise = Noise.seeded(0, dtype=torch.float64)
     left, _ = torch.linalg.qr(noise.normal(80, 80))
@@ -78,7 +78,7 @@ def test_an_exhausted_space_goes_on_as_ones(matrix, signs, dealt):
 
 
 def test_products_are_billed_for_both_sides(matrix):
-    """(2 k - 1) m a repeat: k with J, k - 1 with its transpose; and m more for a gradient."""
+    """(2 k - 1) m products per repeat: k with J, k - 1 with its transpose; and m more for a gradient."""
     op = Operator.of(matrix["mlp6_c0.9"], "residual").within(budget=20, repeats=3)
     GolubKahanSLQ(steps=3, probes=4).estimate(op, 20, Noise.seeded(0, dtype=torch.float64), 3)
     assert op.spent == 60

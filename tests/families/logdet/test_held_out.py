@@ -1,4 +1,4 @@
-"""Estimators at parameters that no table holds, against routes that share nothing with them."""
+"""Estimators at parameters that no table holds, against independent computations."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_one_probe_is_the_preconditioned_rule_where_one_will_do():
 
 
 def test_more_probes_are_taken_only_where_the_bar_asks_for_them():
-    """At a tolerance near one probe's error some repeats stop at once and some go on; each pays for its own."""
+    """At a tolerance near one probe's error some repeats stop at once, others continue; each counts its products."""
     op = Operator.of(0.5 * torch.eye(40, dtype=torch.float64) + spread(40, 0.8), "spd", bounds=Bounds(low=0.5))
     method = OneProbeSLQ(rank=5, steps=8, most=4, tolerance=0.9)
     sample, spent = run(method, op, repeats=60)

@@ -36,7 +36,7 @@ def points(n, *, dtype=torch.float64):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(64, 64), (64, 2), (3, 50), (1, 1)])
 def test_the_bound_is_above_the_norm_and_near_it(dtype, shape):
-    """numpy-grade singular values of Gaussian matrices, of every scale: never above the bound, which is within
+    """Singular values of Gaussian matrices, of every scale: never above the bound, which is within
     n^(2^-8) - 1 (1.7 % at n = 64) of them.
     """
     noise = Noise.seeded(1, dtype=dtype)
@@ -48,14 +48,14 @@ def test_the_bound_is_above_the_norm_and_near_it(dtype, shape):
 
 
 def test_the_bound_has_the_gradient_of_its_value():
-    """Constants that are divided out and put back carry no derivative: finite differences agree."""
+    """Constants that are divided out and multiplied back need no derivative: finite differences agree."""
     weight = Noise.seeded(2, dtype=torch.float64).normal(5, 4).requires_grad_()
     assert torch.autograd.gradcheck(norm_bound, (weight,))
 
 
 def test_one_power_iteration_does_not_hold_a_cap():
     """A matrix with two close large singular values: the estimate after one step from a fixed vector is a lower bound,
-    so that a weight scaled by it exceeds .9; scaled by the bound used here it does not.
+    so that a weight scaled by it exceeds 0.9; scaled by the bound used here it does not.
     """
     noise = Noise.seeded(0, dtype=torch.float64)
     weight = noise.normal(64, 64)
@@ -129,7 +129,7 @@ def test_products_are_those_of_the_jacobians():
     "method", [PowerSeries(degree=200, probes=1), RussianRoulette(), NeumannRoulette(), GolubKahanSLQ(steps=2)]
 )
 def test_training_gradients_agree_with_the_exact_ones(method):
-    """The gradient of the mean log density of 4,000 copies of a point in every parameter: within .05 of the exact one
+    """The gradient of the mean log density of 4,000 copies of a point in every parameter: within 0.05 of the exact one
     relative to its length (about 5 standard errors of the noisiest, the roulette).
     """
     flow, x = small_flow(cap=0.5), points(1).expand(4000, 2)
@@ -150,7 +150,7 @@ def test_training_gradients_agree_with_the_exact_ones(method):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_decoding_undoes_encoding(dtype):
-    """To a hundred ulps of the dtype, in both directions, for a flow at c = .9."""
+    """To a hundred ulps of the dtype, in both directions, for a flow at c = 0.9."""
     flow, x = small_flow(dtype=dtype, blocks=4), points(200, dtype=dtype)
     with torch.no_grad():
         assert float((flow.inverse(flow(x)) - x).abs().max()) < 100 * torch.finfo(dtype).eps
@@ -159,8 +159,8 @@ def test_decoding_undoes_encoding(dtype):
 
 
 def test_nothing_is_rounded_between_blocks():
-    """Four blocks .1 x + 30, each centred and scaled by the affine map after it: a float32 code of every block would
-    lose 10 * 30 * 2^-24 = 2e-5 of x, the code that is handed over loses 2^-24 of its own size.
+    """Four blocks 0.1 x + 30, each centered and scaled by the affine map after it: a float32 code of every block would
+    lose 10 * 30 * 2^-24 = 2e-5 of x, the code that is passed on loses 2^-24 of its size.
     """
 
     def contraction():
@@ -180,7 +180,7 @@ def test_nothing_is_rounded_between_blocks():
 
 def test_the_tolerance_is_an_error_in_the_units_of_x():
     """Each tolerance is met by the true error, and coarser ones leave larger errors. A rule on squared differences
-    would stop at the square root of what was asked.
+    would stop at the square root of the tolerance.
     """
     block = InvertibleBlock(
         linear_residual(Noise.seeded(1, dtype=torch.float64), dim=2, width=16, depth=1, cap=0.9), 0.9
@@ -194,7 +194,7 @@ def test_the_tolerance_is_an_error_in_the_units_of_x():
 
 
 def test_a_broken_cap_is_an_error_and_no_answer():
-    """G(x) = -2 x declared .5-Lipschitz: the iteration diverges, and says which promise was broken."""
+    """G(x) = -2 x declared 0.5-Lipschitz: the iteration diverges, and the error names the violated bound."""
     block = InvertibleBlock(Scaled(), 0.5)
     with pytest.raises(ArithmeticError, match="residual branch violates its bound"):
         block.inverse(torch.ones(3, 2))
@@ -223,7 +223,7 @@ def test_fit_centres_and_scales_what_each_block_sees():
 
 
 def test_convolution_blocks_are_invertible_and_have_a_logdet():
-    """An image block at c = .7: its inverse to rounding, and golub-kahan at k = n against the dense Jacobian."""
+    """An image block at c = 0.7: its inverse to rounding, and golub-kahan at k = n against the dense Jacobian."""
     residual = conv_residual(Noise.seeded(2, dtype=torch.float64), channels=1, size=(4, 4), width=3, depth=1, cap=0.7)
     block = InvertibleBlock(residual, residual.lipschitz)
     x = Noise.seeded(3, dtype=torch.float64).normal(2, 1, 4, 4)
@@ -238,7 +238,7 @@ def test_convolution_blocks_are_invertible_and_have_a_logdet():
 @pytest.mark.parametrize(("name", "area"), [("checkerboard", 32.0), ("eight-gaussians", None), ("two-moons", None)])
 def test_densities_have_their_entropies(name, area):
     """Checkerboard: log of its area, and its points lie on the dark squares. The others: a kernel estimate of the
-    entropy from 4,000 points against 1,000 others with bandwidth .15 is above the entropy by less than .15 nats.
+    entropy from 4,000 points against 1,000 others with bandwidth 0.15 is above the entropy by less than 0.15 nats.
     """
     x = densities.draw(name, 5000, Noise.seeded(0, dtype=torch.float64))
     if area:
@@ -254,8 +254,8 @@ def test_densities_have_their_entropies(name, area):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["eight-gaussians", "two-moons"])
 def test_flows_reach_the_entropy(name):
-    """Three blocks of 2 x 32 after 250 steps at 1e-2 stay within .6 nats of the entropy (the full size is a matter of
-    minutes: 8 blocks of 3 x 64 and 3,000 steps come within .1), keep their cap and invert to 1e-5 in float32.
+    """Three blocks of 2 x 32 after 250 steps at 1e-2 stay within 0.6 nats of the entropy (the full size is a matter of
+    minutes: 8 blocks of 3 x 64 and 3,000 steps come within 0.1), keep their cap and invert to 1e-5 in float32.
     """
     flow = InvertibleResNet.drawn(Noise.seeded(0), dim=2, blocks=3, width=32, depth=2)
     source = Noise.seeded(2)

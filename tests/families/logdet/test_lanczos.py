@@ -44,7 +44,7 @@ def test_rows_do_not_see_each_other():
 
 
 def test_a_batch_of_operators_equals_its_members():
-    """[*batch, m, n] starts on a batch of matrices give what each matrix gives alone."""
+    """[*batch, m, n] starts on a batch of matrices give the same result as each matrix alone."""
     rng = np.random.default_rng(2)
     roots = torch.tensor(rng.normal(size=(2, 6, 6)))
     a, start = roots @ roots.mT + torch.eye(6, dtype=torch.float64), unit(torch.tensor(rng.normal(size=(2, 3, 6))))
@@ -57,7 +57,7 @@ def test_an_exhausted_krylov_space_ends_without_a_trace():
     """A start in an invariant subspace of dimension 2 breaks down at step 2; the rule stays exact for any k.
 
     Truth: v^T log(A) v for A = diag(2, 3, 5, 7) and v = (1, 1, 0, 0) / sqrt(2) is log(6) / 2. The second row is a
-    healthy neighbour in the same block; its rule is exact at k = n.
+    regular one in the same block; its rule is exact at k = n.
     """
     op = Operator.of(torch.diag(torch.tensor([2.0, 3.0, 5.0, 7.0], dtype=torch.float64)), "spd")
     start = unit(torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]], dtype=torch.float64))
@@ -73,7 +73,7 @@ def test_the_identity_breaks_down_at_once():
 
 
 def test_no_more_than_n_steps_are_taken_or_billed():
-    """Steps > n costs min(steps, n) products a row."""
+    """Steps > n costs min(steps, n) products per row."""
     op = Operator.of(torch.diag(torch.arange(1.0, 5.0, dtype=torch.float64)), "spd")
     diagonal, off = lanczos(op, unit(torch.ones(2, 4, dtype=torch.float64)), 50)
     assert (diagonal.shape, off.shape, op.spent) == ((2, 4), (2, 3), 8)
@@ -82,7 +82,7 @@ def test_no_more_than_n_steps_are_taken_or_billed():
 def test_full_reorthogonalisation_keeps_ghosts_away():
     """With condition number 1e8 and 60 steps no Ritz value repeats, and the rule is the logarithm itself.
 
-    The spectrum has 60 values log-spaced on [1e-4, 1e4]; without reorthogonalisation the largest come back as copies
+    The spectrum has 60 values log-spaced on [1e-4, 1e4]; without reorthogonalization the largest return as copies
     and the rule is several nats too large. Truth: the mean of the logarithms, by symmetry 0.
     """
     spectrum = torch.logspace(-4, 4, 60, dtype=torch.float64)

@@ -25,7 +25,7 @@ def load(target):
 
 @pytest.mark.parametrize("spec", [*METHODS, *TASKS], ids=lambda spec: spec.name)
 def test_fields_read_from_source_are_those_of_the_class(spec):
-    """What `list` reads without torch is what the dataclass has: names, defaults, and a line of documentation each."""
+    """`list` reads without torch what the dataclass has: names, defaults, and a line of documentation each."""
     read = fields_of(spec)
     assert {f.name: f.default for f in read} == {f.name: f.default for f in dataclasses.fields(load(spec.target))}
     assert all(f.doc for f in read)
@@ -79,7 +79,7 @@ def test_the_declared_cost_is_what_is_billed(spec, target):
 
 @pytest.mark.parametrize("spec", [spec for spec in TASKS if "spd" in spec.offers], ids=lambda spec: spec.name)
 def test_slq_takes_every_spd_task_and_no_residual_one(spec):
-    """Needs against offers says so without running."""
+    """Needs and offers settle it without running."""
     slq = next(spec for spec in METHODS if spec.name == "slq")
     assert slq.needs <= spec.offers
     assert not any(slq.needs <= other.offers for other in TASKS if "residual" in other.offers)
@@ -91,7 +91,7 @@ def request(method, task, *, stages):
 
 
 def settled(method, task, *, stages):
-    """Outcomes that the plan knows of."""
+    """Outcomes that the plan settles."""
     return build_plan(request(method, task, stages=stages), installed.registry()).settled
 
 
@@ -143,7 +143,7 @@ def test_what_makes_no_sense_is_skipped_with_its_reason(method, task, message):
 
 
 def test_claims_on_an_operator_of_their_own_are_checked_whatever_the_budget():
-    """At 10 products slq can estimate nothing here, but its exactness and its sign need none of the task."""
+    """At 10 products slq cannot estimate anything here, but the checks of exactness and sign do not use the task."""
     planned = build_plan(request("slq", "grid-laplacian[budget=10]", stages=("verify",)), installed.registry())
     left_out = {case.claim for case in planned.settled_cases}
     assert "upper-bound" in left_out
@@ -151,7 +151,7 @@ def test_claims_on_an_operator_of_their_own_are_checked_whatever_the_budget():
 
 
 def test_the_tasks_of_third_parties_are_left_alone():
-    """A rule compares facts, and a task that tells none makes every comparison false, whatever it offers."""
+    """A rule compares facts; a task without facts makes every comparison false, whatever it offers."""
     offers = frozenset().union(*(spec.offers for spec in TASKS))
     for spec in METHODS:
         for rule in spec.unless:

@@ -105,7 +105,7 @@ def test_an_spd_operator_is_scaled_by_its_upper_bound(name, matrix, signs, dealt
 
 
 def test_an_spd_operator_without_a_bound_is_refused(matrix):
-    """The scale cannot be guessed; the message names what is missing."""
+    """The scale cannot be guessed; the message names the missing bound."""
     with pytest.raises(ValueError, match="needs an upper bound of its eigenvalues"):
         PowerSeries().estimate(Operator.of(matrix["kms6"], "spd"), 60, Noise.seeded(0), 1)
 

@@ -23,7 +23,7 @@ def test_probes_are_rows_in_the_dtype_of_the_operator(op, distribution):
 
 
 def test_a_batch_of_operators_has_probes_of_its_own():
-    """Leading axes of a batch come first, and no two members share a probe."""
+    """Leading axes of a batch come first, and all members have different probes."""
     op = Operator(kind="spd", n=50, product=lambda v: v, batch_shape=(2,))
     v = draw(op, Noise.seeded(0, dtype=torch.float64), "rademacher", repeats=3, probes=4)
     assert v.shape == (2, 12, 50)
@@ -68,7 +68,7 @@ def test_fold_puts_repeats_before_a_batch():
 
 
 def test_one_probe_has_no_standard_error():
-    """A spread cannot be had from one value."""
+    """A standard error needs two values."""
     assert fold(torch.ones(3), 3).stderr is None
 
 
@@ -77,6 +77,6 @@ def test_one_probe_has_no_standard_error():
     [(0, "sphere", "probes must be >= 1, got 0"), (1, "cauchy", "distribution must be one of .* got 'cauchy'")],
 )
 def test_bad_parameters_say_what_was_got(probes, distribution, message):
-    """No probe, or an unknown law, is refused."""
+    """No probe, or an unknown distribution, is refused."""
     with pytest.raises(ValueError, match=message):
         validate(probes, distribution)

@@ -111,7 +111,7 @@ def test_low_rank_methods_estimate_the_trace_of_an_inverse(method):
 
 
 def test_methods_that_know_no_inverse_say_so():
-    """Neither gives another quantity in its place."""
+    """Neither method returns another quantity instead."""
     op = BidiagonalGram(n=20, target="inverse").operator()
     for method in (PowerSeries(), Hutchinson()):
         with pytest.raises(ValueError, match="got the target 'inverse'"):
@@ -122,7 +122,7 @@ def test_methods_that_know_no_inverse_say_so():
 
 
 class Kept:
-    """A stream that remembers what it dealt."""
+    """A stream that records its draws."""
 
     def __init__(self):
         self.source, self.dealt = seeded(4), []
@@ -151,7 +151,7 @@ def test_blocks_of_probes_make_one_estimate(numbers, matrix, monkeypatch):
 
 
 def test_the_grids_of_budgets():
-    """Multiples, or powers of two; what the grid does not reach is refused."""
+    """Multiples, or powers of two; budgets that the grid does not reach are refused."""
     assert BudgetSweep().budgets() == list(range(20, 301, 20))
     assert BudgetSweep(first=30, last=480, grid="doubling").budgets() == [30, 60, 120, 240, 480]
     with pytest.raises(ValueError, match="last must be reached from 30"):
@@ -172,7 +172,7 @@ def test_a_sweep_spends_its_budget_to_the_product(method):
 
 
 def test_a_method_without_a_size_is_refused():
-    """A dense factorisation has no budget to set."""
+    """A dense factorization has no budget to set."""
     with pytest.raises(ValueError, match="got Exact with neither"):
         resized(Exact(), 20)
 

@@ -1,4 +1,4 @@
-"""What `verify` says of honest estimators for residual operators and of those that are each wrong in one way."""
+"""`verify` passes correct estimators for residual operators and fails those with one error each."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def test_roulette_without_reweighting_fails(task, method):
     ],
 )
 def test_finite_variance_is_decided_by_the_spectral_radius(task, method, expected):
-    """The radius is .8952 at c = .9 and .97478 at c = .98 for mlp6: the border lies at p = .1986 and .0498. A
-    convolution of norm .9 has radius .515, so that p = 1/2 is fine there; Poisson tails never are.
+    """The radius is 0.8952 at c = 0.9 and 0.97478 at c = 0.98 for mlp6: the border is p = 0.1986 and 0.0498. A
+    convolution of norm 0.9 has radius 0.515, so that p = 1/2 is fine there; Poisson tails never are.
     """
     assert verdict(claims.finite_variance, task, method) == expected
 
@@ -120,7 +120,7 @@ def test_claims_are_made_where_the_norm_obeys_the_rule(name):
     ("offers", "task"), [({"six"}, ReferenceMatrix()), (set(), ResidualBlock()), ({"gradient"}, ResidualGradient())]
 )
 def test_bidiagonalisation_costs_what_is_declared(offers, task):
-    """At most n steps are taken, and a gradient takes one product a probe more."""
+    """At most n steps are taken, and a gradient takes one more product per probe."""
     spec, method = installed.registry().methods["logdet", "golub-kahan-slq"], GolubKahanSLQ()
     declared = conditions.amount(spec.cost, Scope(fields=dataclasses.asdict(method), offers=offers))
     case = Case(

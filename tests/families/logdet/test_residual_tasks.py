@@ -60,7 +60,7 @@ def rows(task, method, *, budget=256, dtype="float64"):
 
 @pytest.mark.parametrize(("side", "c"), CONVOLUTIONS)
 def test_convolution_truth_is_the_tabled_one(side, c):
-    """The sum over frequencies, which sees 3,072 rows at side 32 without a matrix of them."""
+    """The sum over frequencies covers 3,072 rows at side 32 without their matrix."""
     assert ConvolutionBlock(side=side, c=c).truth() == pytest.approx(CONVOLUTIONS[side, c], abs=1e-9)
 
 
@@ -78,7 +78,7 @@ def test_convolution_operator_is_its_symbol():
 
 @pytest.mark.parametrize("distribution", ["rademacher", "gaussian", "sphere"])
 def test_variance_by_frequencies_is_that_of_the_dense_matrix(distribution):
-    """Norms, traces and the diagonal read off the symbol agree with those of the 32 x 32 matrix."""
+    """Norms, traces and the diagonal computed from the symbol agree with those of the 32 x 32 matrix."""
     task = ConvolutionBlock(side=4, channels=2)
     dense = task.operator().dense()
     for method in (
@@ -115,7 +115,7 @@ def test_derivative_is_that_of_the_truth():
 @pytest.mark.parametrize("method", [Exact(), PowerSeries(), RussianRoulette(), NeumannRoulette(), GolubKahanSLQ()])
 def test_every_residual_method_gives_a_gradient(method):
     """Through its surrogate or its graph; the exact one is the truth to rounding, the others within 5 of their own
-    standard errors and .1 of bias (false alarm 6e-7; c^20 of truncation is below 1e-3 at c = .5).
+    standard errors and 0.1 of bias (false alarm 6e-7; c^20 of truncation is below 1e-3 at c = 0.5).
     """
     task = ResidualGradient(c=0.5, d=16, budget=80)
     found = rows(task, method)["estimate"]
@@ -125,7 +125,7 @@ def test_every_residual_method_gives_a_gradient(method):
 
 def test_exact_variance_is_recorded_and_its_absence_flagged():
     """A row beside the sampled variance; under the Poisson law it has no value and says why, as does the spectral
-    radius, .5, which has a cell in the table.
+    radius, 0.5, which has a cell in the table.
     """
     geometric = rows(ReferenceMatrix(), RussianRoulette())["exact-variance"]
     assert geometric.value == pytest.approx(exact_variance(RussianRoulette(), ReferenceMatrix().matrix()))
@@ -138,8 +138,8 @@ def test_exact_variance_is_recorded_and_its_absence_flagged():
 @pytest.mark.statistical
 @pytest.mark.parametrize("method", [PowerSeries(), RussianRoulette()])
 def test_sampled_variance_agrees_with_the_closed_form(method):
-    """16,384 draws: within 5 sqrt(2 / 16383) of it, as for a normal law (tails of the roulette are heavier, which is
-    why the factor is 5).
+    """16,384 draws: within 5 sqrt(2 / 16383) of it, as for a normal distribution (tails of the roulette are heavier,
+    which is why the factor is 5).
     """
     found = rows(ReferenceMatrix(name="mlp6", c=0.5), method, budget=2**14)
     assert found["variance"].value == pytest.approx(found["exact-variance"].value, rel=5 * math.sqrt(2 / 16383))
@@ -154,7 +154,7 @@ def test_realised_products_are_reported():
 
 @pytest.mark.parametrize("method", [Exact(), NeumannRoulette(probes=1)])
 def test_a_tiny_density_is_trained_and_scored(method):
-    """Eight steps of two narrow blocks: scores are finite, the gap is nll less the entropy, the cap holds, and the
+    """Eight steps of two narrow blocks: scores are finite, the gap is nll minus the entropy, the cap holds, and the
     inverse is good to single precision.
     """
     found = rows(Density(steps=8, blocks=2, width=8, cap=0.7), method, dtype="float32")

@@ -56,7 +56,7 @@ TRUTH = {
 
 
 class Sized:
-    """A stream that deals every sign vector, all with the same number of terms under the geometric law."""
+    """A stream that returns every sign vector, all with the same number of terms under the geometric distribution."""
 
     def __init__(self, signs, terms, law):
         self.signs, self.terms, self.law = signs, terms, law
@@ -132,7 +132,7 @@ def test_poisson_variance_diverges_term_by_term(c, figures, matrix):
 
 
 def test_probe_variance_is_the_enumerated_one(matrix, signs):
-    """Tr J of bidiag6 by one sign vector: .8, where the formula for symmetric matrices would say 1.6."""
+    """Tr J of bidiag6 by one sign vector: 0.8, where the formula for symmetric matrices would say 1.6."""
     j = matrix["bidiag6"]
     values = ((signs @ j) * signs).sum(1)
     assert float(values.var(correction=0)) == pytest.approx(0.8, abs=1e-14)
@@ -141,7 +141,7 @@ def test_probe_variance_is_the_enumerated_one(matrix, signs):
 
 @pytest.mark.parametrize("law", ["geometric", "poisson"])
 def test_survival_is_that_of_the_draws(law):
-    """P(T >= k) by the formula against the closed law: a geometric tail, and a Poisson tail summed term by term."""
+    """P(T >= k) by the formula against the closed form: a geometric tail, and a Poisson tail summed term by term."""
     stopping = Stopping(law=law, probability=0.3, rate=2.0, certain=3)
     got = stopping.survival(12).tolist()
     if law == "geometric":
@@ -179,7 +179,7 @@ class Smallest:
 
 @pytest.mark.parametrize("method", [RussianRoulette(probability=0.3), NeumannRoulette(probability=0.3)])
 def test_products_are_the_drawn_terms(method, matrix):
-    """Each column leaves the block when its series has ended: the bill is the sum of T, also by repeat."""
+    """Each column leaves the block when its series has ended: the count is the sum of T, also by repeat."""
     op = Operator.of(matrix["bidiag6"], "residual").within(budget=40, repeats=50, in_expectation=True)
     got = method.estimate(op, 40, Noise.seeded(1, dtype=torch.float64), 50)
     assert op.spent == int(got.products.sum())
@@ -189,7 +189,7 @@ def test_products_are_the_drawn_terms(method, matrix):
 
 @pytest.mark.parametrize("method", [RussianRoulette, NeumannRoulette])
 def test_stopping_by_the_norm_is_geometric_with_what_it_leaves(method, matrix):
-    """A bound of .7 gives p = .3, number for number and product for product; at no product of its own."""
+    """A bound of 0.7 gives p = 0.3, number for number and product for product, without extra products."""
     bounded = Operator.of(matrix["mlp6_c0.7"], "residual", bounds=Bounds(norm=0.7, provenance="proven"))
     got, fixed = (
         choice.estimate(bounded, 100, Noise.seeded(4, dtype=torch.float64), 9)
@@ -201,7 +201,7 @@ def test_stopping_by_the_norm_is_geometric_with_what_it_leaves(method, matrix):
 
 @pytest.mark.parametrize("c", [0.5, 0.7, 0.9, 0.98])
 def test_stopping_by_the_norm_has_a_variance_where_one_half_has_none(c):
-    """c^2 < 1 - p = c for every c below 1; with p = 1/2 the border is c = .7071. On c times the cyclic shift, rho = c;
+    """c^2 < 1 - p = c for every c below 1; with p = 1/2 the border is c = 0.7071. On c times the cyclic shift, rho = c;
     the closed form agrees with that of the fixed p.
     """
     shift = c * torch.eye(6, dtype=torch.float64).roll(1, dims=1)
@@ -213,7 +213,7 @@ def test_stopping_by_the_norm_has_a_variance_where_one_half_has_none(c):
 
 @pytest.mark.parametrize("method", [RussianRoulette, NeumannRoulette])
 def test_an_unknown_norm_is_paid_for_by_each_repeat(method, matrix):
-    """Three power iterations are five products a repeat, billed as bounds and among those of the sample."""
+    """Three power iterations are five products per repeat, counted as bounds and among those of the sample."""
     counter = Counter()
     op = Operator.of(matrix["mlp6_c0.7"], "residual").within(
         budget=100, repeats=20, counter=counter, in_expectation=True
@@ -225,8 +225,8 @@ def test_an_unknown_norm_is_paid_for_by_each_repeat(method, matrix):
 
 @pytest.mark.statistical
 def test_an_estimated_norm_leaves_the_mean_right():
-    """Each repeat has a p of its own, drawn from its own vector: unbiased all the same. J = diag(-.7, .1, ..), whose
-    |J v| / |v| is anything from .1 to .7; 40,000 repeats, 5 standard errors (false alarm 6e-7).
+    """Each repeat has a p of its own, drawn from its own vector: unbiased all the same. J = diag(-0.7, 0.1, ..), whose
+    |J v| / |v| ranges from 0.1 to 0.7; 40,000 repeats, 5 standard errors (false alarm 6e-7).
     """
     op = Operator.of(torch.diag(torch.tensor([-0.7] + [0.1] * 5, dtype=torch.float64)), "residual")
     method = RussianRoulette(stopping="norm", bound_steps=1, probes=2, certain=0)
@@ -236,7 +236,7 @@ def test_an_estimated_norm_leaves_the_mean_right():
 
 
 def test_a_norm_of_one_or_more_is_refused(matrix):
-    """No p is left there, and the power series may diverge."""
+    """No valid p exists, and the power series may diverge."""
     op = Operator.of(2 * matrix["mlp6_c0.7"], "residual", bounds=Bounds(norm=1.4, provenance="proven"))
     with pytest.raises(ValueError, match=r"needs a norm in \(0, 1\), got 1.4; use golub-kahan-slq"):
         RussianRoulette(stopping="norm").estimate(op, 100, Noise.seeded(0, dtype=torch.float64), 1)
@@ -261,7 +261,7 @@ def differentiable_operator(c, unit):
 
 @pytest.mark.parametrize("method", [RussianRoulette, NeumannRoulette])
 def test_surrogate_gradient_is_unbiased_by_enumeration(method, matrix, signs):
-    """d/dc log det(I + c J_1) of mlp6 at c = .5: over all signs and T the mean of backward is tr((I + J)^-1 J_1)."""
+    """d/dc log det(I + c J_1) of mlp6 at c = 0.5: over all signs and T the mean of backward is tr((I + J)^-1 J_1)."""
     unit = matrix["mlp6_c0.5"] / 0.5
     truth = float(torch.linalg.solve(torch.eye(6, dtype=unit.dtype) + 0.5 * unit, unit).trace())
     method = method(probability=0.5, certain=1, probes=1)
@@ -289,7 +289,7 @@ def test_the_value_of_the_neumann_surrogate_is_no_logdet(matrix, signs):
 
 
 def test_the_gradient_of_neumann_costs_one_product_a_probe(matrix):
-    """Chains run without a graph; the last block product is billed apart as `backward`."""
+    """Chains run without a graph; the last block product is counted separately as `backward`."""
     unit = matrix["mlp6_c0.5"]
     c = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     op = differentiable_operator(c, unit).within(budget=100, repeats=4, in_expectation=True)

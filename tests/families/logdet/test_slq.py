@@ -49,7 +49,7 @@ def test_a_diagonal_operator_has_no_rademacher_variance():
 
 
 def test_a_determinant_below_one_has_a_negative_logarithm():
-    """A = I / 2: the value is -n log 2 with its sign, for every probe law on the sphere of radius sqrt(n)."""
+    """A = I / 2: the value is -n log 2 with its sign, for every probe distribution on the sphere of radius sqrt(n)."""
     for distribution in ("rademacher", "sphere"):
         a = 0.5 * torch.eye(8, dtype=torch.float64)
         got = values(a, 3, Noise.seeded(0, dtype=torch.float64), 4, distribution)
@@ -90,7 +90,7 @@ def _replay(seed, rows):
 
 
 def test_a_batch_of_operators_equals_its_members(matrix):
-    """[R, *batch]: each member with its own probes is what it is alone with them."""
+    """[R, *batch]: each member with its own probes equals its value alone."""
     a = torch.stack([matrix["kms6"], matrix["lap1d6"]])
     got = SLQ(steps=3, probes=1).estimate(Operator.of(a, "spd"), 3, Noise.seeded(2, dtype=torch.float64), 5).value
     rows = Noise.seeded(2, dtype=torch.float64).rademacher(5, 1, 2, 6)

@@ -1,4 +1,4 @@
-"""What `verify` says of honest probing methods and of those that are each wrong in one way."""
+"""`verify` passes correct probing methods and fails those with one error each."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_honest_error_bars_pass(task, method):
 @pytest.mark.statistical
 @pytest.mark.parametrize("distribution", ["rademacher", "gaussian", "sphere", "orthogonal"])
 def test_the_closed_variance_of_every_distribution_passes(distribution):
-    """The formulas of the four laws against 1,024 estimates each (level 1e-4)."""
+    """The formulas of the four distributions against 1,024 estimates each (level 1e-4)."""
     assert verdict(closed_variance, TRACE, Hutchinson(probes=6, distribution=distribution)) == "PASS"
 
 
@@ -98,12 +98,12 @@ def test_correlated_probes_fail_by_their_variance(check):
 
 @pytest.mark.statistical
 def test_correlated_probes_stay_unbiased():
-    """What breaks is the variance alone: the mean passes (level 1e-4)."""
+    """Only the variance fails: the mean passes (level 1e-4)."""
     assert verdict(family_claims.unbiased, TRACE, CorrelatedHutchinson(probes=6)) == "PASS"
 
 
 def test_overspending_fails_by_its_cost():
-    """4 m / 3 products where m are declared; the honest one passes."""
+    """4 m / 3 products where m are declared; the correct one passes."""
     honest = verdict(claims.declared_cost, TRACE, HutchPP(vectors=18), work="products", declared=18)
     wrong = verdict(claims.declared_cost, TRACE, OverspendingHutchPP(vectors=18), work="products", declared=18)
     assert (honest, wrong) == ("PASS", "FAIL")
@@ -111,13 +111,13 @@ def test_overspending_fails_by_its_cost():
 
 @pytest.mark.parametrize(("check", "c"), [(claims.finite, 0.9), (family_claims.unbiased, 0.3)])
 def test_lanczos_on_a_non_symmetric_operator_fails(check, c):
-    """J is far from symmetric: Ritz values fall below 0, or where they do not, the quadrature of I + J is biased."""
+    """J is far from symmetric: Ritz values fall below 0, or if they do not, the quadrature of I + J is biased."""
     assert verdict(check, ResidualBlock(c=c, d=16, budget=60), NonSymmetricSLQ(steps=8), budget=512) == "FAIL"
 
 
 @pytest.mark.parametrize("method", [SLQ(), Chebyshev(), OneProbeSLQ()])
 def test_a_lost_sign_fails(method):
-    """The log-determinant of a matrix with eigenvalues from .2 to .8 is negative; its absolute value is 200 % off."""
+    """The log-determinant of a matrix with eigenvalues from 0.2 to 0.8 is negative; its absolute value is 200 % off."""
     check = family_claims.small_determinant
     assert (verdict(check, LOGDET, method), verdict(check, LOGDET, AbsoluteSLQ())) == ("PASS", "FAIL")
 

@@ -102,7 +102,7 @@ def test_gaussian_variance_by_quadrature(matrix, hermite, spd_reference):
 
 @pytest.mark.statistical
 def test_orthogonal_probes_have_the_finite_population_factor(matrix):
-    """Three Haar-orthogonal probes on mod11_6: variance .0405625 = sphere / 3 x 3 / 5, within 4 standard errors
+    """Three Haar-orthogonal probes on mod11_6: variance 0.0405625 = sphere / 3 x 3 / 5, within 4 standard errors
     (kurtosis below 6: false alarm 1e-4 at most).
     """
     method = Hutchinson(probes=3, distribution="orthogonal")
@@ -123,7 +123,7 @@ def test_n_orthogonal_probes_are_exact(matrix):
 
 
 def test_orthogonal_blocks():
-    """Within a block of n the probes are orthogonal with length sqrt(n); a further block starts anew."""
+    """Within a block of n the probes are orthogonal with length sqrt(n); a further block is independent."""
     op = diagonal(torch.ones(5, dtype=torch.float64))
     v = probe_blocks(op, noise(), "orthogonal", repeats=2, probes=7)
     gram = v[..., :5].mT @ v[..., :5]
@@ -145,7 +145,7 @@ def test_chebyshev_has_the_tabled_bias(spd_reference):
 
 
 def test_bounds_are_paid_for_where_they_are_missing():
-    """Twenty Lanczos products a repeat, billed as bounds, give an interval that holds this spectrum."""
+    """Twenty Lanczos products per repeat, counted as bounds, give an interval that holds this spectrum."""
     values = torch.linspace(1, 9, 200, dtype=torch.float64)
     counter = Counter()
     op = Operator(kind="spd", n=200, product=lambda v: values.unsqueeze(-1) * v)
@@ -157,7 +157,7 @@ def test_bounds_are_paid_for_where_they_are_missing():
     assert spent == 80
 
 
-# -- slq: brackets, orthogonalisation, gradients ----------------------------------------------------------------------
+# -- slq: brackets, orthogonalization, gradients ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", SPD)
@@ -205,7 +205,7 @@ def test_log_products_are_exact_at_n_steps(matrix):
 
 def test_slq_gradient_over_all_sign_vectors(dealt):
     """At k = n the mean surrogate gradient over all 16 sign vectors is (tr A^-1, tr A^-1 L) by eigenvalues; one more
-    product a probe, billed as backward.
+    product per probe, counted as backward.
     """
     task, counter = GridGradient(side=2), Counter()
     signs = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * 4)
@@ -218,7 +218,8 @@ def test_slq_gradient_over_all_sign_vectors(dealt):
     assert counter.units == {"products": 80, "backward": 16}
 
 
-# -- low rank: hutch++, xtrace and their kin --------------------------------------------------------------------------
+# -- low rank: hutch++, xtrace and related methods
+# --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", TRACES, ids=lambda m: type(m).__name__)
@@ -234,7 +235,7 @@ def test_a_matrix_of_low_rank_is_found_exactly(method):
 
 @pytest.mark.parametrize("vectors", [24, 48])
 def test_budgets_are_spent_to_the_product(vectors):
-    """Remainders included: what is declared is what is billed, on traces and on logarithms."""
+    """Remainders included: the declared products are counted, on traces and on logarithms."""
     values = torch.linspace(1, 3, 300, dtype=torch.float64)
     for kind in (HutchPP, NAHutchPP, XTrace, XNysTrace):
         assert run(kind(vectors=vectors), diagonal(values), repeats=2)[1] == vectors
@@ -252,7 +253,7 @@ def test_hutchpp_with_a_whole_basis_is_exact():
 
 @pytest.mark.parametrize("normalisation", ["improved", "none"])
 def test_xtrace_is_its_definition(normalisation):
-    """Each leave-one-out term recomputed from a factorisation of its own, without the downdating formula."""
+    """Each leave-one-out term recomputed from a separate factorization, without the downdating formula."""
     n, tests = 20, 5
     a = spread(n)
     op = Operator.of(a, "spd", target="trace")
@@ -270,7 +271,7 @@ def test_xtrace_is_its_definition(normalisation):
 
 
 def test_xnystrace_is_its_definition():
-    """Each leave-one-out term from a Nystrom approximation of its own by a pseudo-inverse."""
+    """Each leave-one-out term from a separate Nystrom approximation by a pseudo-inverse."""
     n, tests = 20, 4
     a = spread(n)
     op = Operator.of(a, "spd", target="trace")
@@ -320,7 +321,7 @@ def test_steps_show_once_the_sketch_is_longer(name):
 
 @pytest.mark.statistical
 def test_xtrace_beats_hutchpp_where_eigenvalues_decay():
-    """At least threefold on .9^i with 120 products (about six), and no loss beyond noise on the flat spectrum."""
+    """At least threefold on 0.9^i with 120 products (about six), and no loss beyond noise on the flat spectrum."""
     decay = [mean_error(kind(vectors=120, distribution="sphere"), "slowexp") for kind in (HutchPP, XTrace)]
     flat = [mean_error(kind(vectors=120, distribution="sphere"), "flat") for kind in (HutchPP, XTrace)]
     assert decay[0] > 3 * decay[1]
@@ -330,8 +331,8 @@ def test_xtrace_beats_hutchpp_where_eigenvalues_decay():
 @pytest.mark.statistical
 @pytest.mark.parametrize("exponent", [1.0, 1.5, 2.0])
 def test_hutchpp_falls_at_least_as_one_over_m(exponent):
-    """Spectrum i^-c, c >= 1, n = 1000: the slope of log RMS error over log m is at most -.9; Hutchinson's is -.5 by its
-    closed variance.
+    """Spectrum i^-c, c >= 1, n = 1000: the slope of log RMS error over log m is at most -0.9; Hutchinson's is -0.5 by
+    its closed variance.
     """
     values = torch.arange(1, 1001, dtype=torch.float64) ** -exponent
     sizes = [30, 60, 120, 240]
@@ -378,8 +379,8 @@ def test_log_determinants_come_out(method):
 
 @pytest.mark.statistical
 def test_slq_reproduces_a_published_run(spd_reference):
-    """A^T A with A bidiagonal (2, 1), n = 1024: 10 runs of 200 probes and 30 steps without orthogonalisation, as imate
-    published. Mean within 4 closed standard errors of 2 n ln 2, spread within [.33, 1.82] of its closed form (99.9 %
+    """A^T A with A bidiagonal (2, 1), n = 1024: 10 runs of 200 probes and 30 steps without orthogonalization, as imate
+    published. Mean within 4 closed standard errors of 2 n ln 2, spread within [0.33, 1.82] of its closed form (99.9 %
     chi-square range of 10 runs), and the published mean and spread within the same limits.
     """
     n, mean, published, exact, closed = spd_reference["imate"][0]

@@ -1,4 +1,4 @@
-"""The problems with SPD operators: their truths by tables, dense matrices and other routes, and what they record."""
+"""The problems with SPD operators: their truths by tables, dense matrices and other routes, and their records."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_grid_products_entries_and_bounds_are_one_matrix(boundary, dim):
 
 
 def test_withheld_bounds_are_withheld():
-    """The track without bounds tells nothing of the spectrum."""
+    """The track without bounds provides no bound of the spectrum."""
     assert GridLaplacian(side=4, bounds="none").operator().bounds.low is None
 
 
@@ -281,7 +281,7 @@ def test_a_wide_error_bar_covers_as_it_should():
 
 
 def test_what_is_paid_for_apart_is_recorded_apart():
-    """Bounds that a method pays for are a row, and part of its products; entries are no products."""
+    """Products for bounds are a row, and part of the products; entries are not products."""
     found = rows(GridLaplacian(side=6, bounds="none"), Chebyshev(degree=4, probes=2, bound_steps=10))
     assert (found["bounds"].value, found["products"].value) == (10, 14)
     sparse = rows(GridLaplacian(side=6), Exact(), deterministic=True)
@@ -297,7 +297,7 @@ def test_a_trace_is_recorded_like_a_log_determinant():
 
 
 def test_gradient_rows():
-    """A gradient has a bias, a cosine, and no estimate; its products hold those of the surrogate."""
+    """A gradient has a bias, a cosine, and no estimate; its products include those of the surrogate."""
     found = rows(GridGradient(side=4), SLQ(steps=6, probes=1))
     assert found["cosine"].value > 0.9
     assert (found["products"].value, found["backward"].value) == (7, 1)
@@ -307,7 +307,7 @@ def test_gradient_rows():
 
 
 def test_the_budget_is_enforced():
-    """A method that asks for more than the task allows is refused."""
+    """A method that requests more than the task allows is refused."""
     with pytest.raises(BudgetError):
         rows(Spectrum(n=60, budget=20), XTrace(vectors=24))
 
@@ -353,6 +353,6 @@ def test_covers_reads_brackets_and_bars():
     ],
 )
 def test_bad_parameters_say_what_was_got(build, message):
-    """Each is refused with a sentence."""
+    """Each is refused with a message."""
     with pytest.raises(ValueError, match=message):
         build()

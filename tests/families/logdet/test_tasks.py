@@ -135,7 +135,7 @@ def test_a_constant_feature_is_only_centred():
 def test_quadrature_error_on_real_data_is_the_known_one(steps, slack, reference):
     """Breast cancer, sigma2 = 0.01: +17.06 nats at 20 steps, +0.0013 at 50, against all steps on the same 16 probes.
 
-    Without reorthogonalisation the errors are 31 and 0.22. The known figures were taken on other probes, whose spread
+    Without reorthogonalization the errors are 31 and 0.22. The known figures were taken on other probes, whose spread
     allows `slack`.
     """
     task = RBFKernel()
@@ -185,7 +185,7 @@ def test_block_norm_is_below_its_bound(reference):
     ("c", "degree", "bias"), [(0.9, 1, -1.0443334649), (0.9, 5, -0.1237118091), (0.9, 10, 0.0266675483)]
 )
 def test_block_power_series_bias(c, degree, bias, signs, dealt):
-    """Through the task, d = 6: the truncation bias over all sign vectors, to the ten digits it is known to."""
+    """Through the task, d = 6: the truncation bias over all sign vectors, to the ten known digits."""
     task = ResidualBlock(d=6, c=c)
     method = PowerSeries(degree=degree, probes=1)
     got = method.estimate(task.operator(), degree, dealt(signs), 64).value
@@ -197,7 +197,7 @@ def test_block_power_series_bias(c, degree, bias, signs, dealt):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_draw_is_billed_what_its_repeats_cost(task):
-    """A draw is one float64 value; exact bills n products for it, the others what they declare."""
+    """A draw is one float64 value; exact counts n products for it, the others what they declare."""
     for method in methods(task):
         ctx = context()
         problem = task.problem(method, ctx)
@@ -236,7 +236,7 @@ def test_a_budget_below_the_plan_is_refused():
 
 
 def test_a_method_that_overspends_is_stopped():
-    """A method that plans 60 and asks for 4/3 of it is stopped by the operator, at the first block past the budget."""
+    """A method that plans 60 and requests 4/3 of it is stopped by the operator, at the first block past the budget."""
 
     class Overspending:
         def estimate(self, op, budget, noise, repeats):
@@ -251,7 +251,7 @@ def test_a_method_that_overspends_is_stopped():
 
 
 def test_something_that_is_no_method_is_refused():
-    """The message names the verb that is missing."""
+    """The message names the missing function."""
     with pytest.raises(TypeError, match="a logdet method must have `estimate"):
         GridLaplacian(side=2).problem(object(), context())
 
@@ -277,6 +277,6 @@ def test_single_precision_products_stay_near_the_truth(task):
     ],
 )
 def test_bad_parameters_say_what_was_got(build, message):
-    """Each is refused with what, got and, where there is one, a way out."""
+    """Each is refused with what, got and, if there is one, a remedy."""
     with pytest.raises(ValueError, match=message):
         build()
