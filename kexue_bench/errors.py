@@ -70,5 +70,5 @@ class InvalidResult(ValueError):  # noqa: N818  # names what the method returned
     """What a method returned cannot be measured: wrong type, shape or device, not finite, or an input was changed."""
 
 
-class NotOffered(TypeError):  # noqa: N818  # the status of such a case is `unsupported`, which is no failure
+class NotOffered(TypeError):  # noqa: N818  # the status of such a case is `unsupported`, which is not a failure
     """A task does not provide the argument of a check."""

@@ -103,7 +103,7 @@ class Context:
         return load(name)
 
     def fork(self, purpose: str, index: int) -> Context:
-        """A context with streams, counts and records of its own, for a child run of this case."""
+        """A context with separate streams, counts and records, for a child run of this case."""
         child = Context(self.case, seed_path=(*self.seed_path, f"{purpose}[{index}]"))
         child._taken = self._taken
         return child
