@@ -99,8 +99,8 @@ def test_orphans_below_the_server_are_ended_and_known_workers_are_not():
     try:
         processes.kill_orphans(os.getpid(), known={worker.pid, *others})
         assert gone(orphan.pid)
-        assert processes.alive(worker.pid)
-        assert processes.alive(own.pid)
+        assert not gone(worker.pid, 0.5)
+        assert not gone(own.pid, 0.1)
     finally:
         for sleeper in sleepers:
             sleeper.kill()
