@@ -28,3 +28,13 @@ def test_margin_level_and_correction_are_the_readers_choice(cli):
     corrected = [row for row in cli("report", "--format", "json").rows if row["p"] is not None]
     assert [row["p"] for row in raw] == [row["p_adjusted"] for row in raw] == [row["p"] for row in corrected]
     assert [row["p"] for row in corrected] != [row["p_adjusted"] for row in corrected]
+
+
+def test_a_page_lies_in_the_folder_of_the_run(cli, tmp_path):
+    """`--html` prints where; the page names the methods."""
+    cli("run", *TOY[1:6], *FAST, *HERE, "-m", "rloo")
+    result = cli("report", "--html")
+    assert result.code == 0
+    page = tmp_path / result.out.strip()
+    assert page.parent.parent == tmp_path / "results"
+    assert "rloo" in page.read_text(encoding="utf-8")

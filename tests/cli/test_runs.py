@@ -13,7 +13,10 @@ import psutil
 import pytest
 from misbehaving import CHAOS, PLUGINS, the_run
 
-from kexue_bench.store.results import list_runs
+from kexue_bench.api import Case, Instance, Job, Outcome, Plan
+from kexue_bench.cli.runs import exit_code, tally
+from kexue_bench.session.running import Session
+from kexue_bench.store.results import Run, list_runs
 
 ROOT = Path(__file__).parents[2]
 PATHS = os.pathsep.join(map(str, (ROOT, ROOT / "plugins", PLUGINS)))
@@ -44,6 +47,44 @@ def start(tmp_path):
     for process in started:
         process.kill()
         process.communicate()
+
+
+def ended(*statuses, signal=0):
+    """A session whose cases ended so; None for one that has no outcome."""
+    cases = tuple(
+        Case(
+            family="f",
+            task=Instance(name="t", target="m:T", label="t"),
+            task_version=1,
+            method=Instance(name=f"m{i}", target="m:A", label=f"m{i}"),
+            stage="evaluate",
+        )
+        for i in range(len(statuses))
+    )
+    found = {c.key: Outcome(key=c.key, status=s) for c, s in zip(cases, statuses, strict=True) if s}
+    run = Run(path=Path("0001"), plan=Plan(jobs=(Job(cases=cases),)), environment={}, outcomes=found)
+    return Session(run=run, signal=signal)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "number", "code"),
+    [
+        (["ok", "unsupported", "skipped", "diverged"], 0, 0),
+        (["ok", "failed"], 0, 3),
+        (["ok", "timeout"], 0, 3),
+        (["ok", "cancelled"], 0, 3),
+        (["ok", "failed"], signal.SIGTERM, 143),
+        (["ok"], signal.SIGINT, 130),
+    ],
+)
+def test_the_exit_code_says_how_a_run_ended(statuses, number, code):
+    """A signal goes before what the outcomes say; what was never meant to run is no failure."""
+    assert exit_code(ended(*statuses, signal=number)) == code
+
+
+def test_the_tally_adds_up():
+    """A case without an outcome is missing, and not forgotten."""
+    assert tally(ended("ok", "failed", "ok", None).run) == "planned 4 = ok 2 + failed 1 + missing 1"
 
 
 def test_a_key_that_nothing_has_is_a_usage_error(chaos_cli):
