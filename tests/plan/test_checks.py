@@ -169,7 +169,7 @@ def test_on_a_sampling_task_a_family_may_claim_things_of_its_subject():
     [
         ((task(kind="record", suites={"quick": ("t",)}),), {}, r"only tasks of kind 'record' \(t\)"),
         ((task(),), {}, "family 'toy' without a task in any suite"),
-        ((task(kind="sampling", suites={"full": ("t",)}),), {}, "without a task of the suite 'quick'"),
+        ((task(kind="sampling", suites={"full": ("t",)}),), {}, "without a task in the suite 'quick'"),
         ((task(kind="record"),), {"tasks": ("t",)}, r"only tasks of kind 'record' \(t\)"),
     ],
 )
