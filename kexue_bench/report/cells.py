@@ -1,4 +1,4 @@
-"""One cell as text, and what kind of number it holds."""
+"""One cell as text, and the kind of its number."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ..analysis.tables import Cell
 from . import numbers
 
 NOTHING = 1e-9
-"""An error that is so much smaller than a rival's is none: averaging would need a billion draws to reach it."""
+"""An error smaller than another method's by this factor counts as zero: averaging would need a billion draws."""
 
 
 def is_zero(cell: Cell) -> bool:
     """Whether the value is known without sampling and is zero up to rounding.
 
-    Either it lies within the rounding of one draw, or it is nothing beside the baseline's: what cancels inside a method
-    is rounded at the size of its terms, which nobody knows.
+    Either it lies within the rounding of one draw, or it is negligible beside the baseline's: terms that cancel inside
+    a method are rounded at their own size, which is unknown.
     """
     if not cell.exact or cell.value < 0:
         return False
@@ -31,12 +31,12 @@ def is_truth(cells: Mapping[str, Cell]) -> bool:
 
 
 def is_counted(cells: Iterable[Cell | None]) -> bool:
-    """Whether a column holds counts and sizes only, which matter less than what was measured."""
+    """Whether a column holds only counts and sizes, which matter less than measured values."""
     return all(cell is None or cell.exact for cell in cells)
 
 
 def has_spread(cell: Cell) -> bool:
-    """Whether pairing could have removed anything: not so where a side is exact or equal for every draw."""
+    """Whether pairing could have reduced the variance: not if a side is exact or has the same value in every draw."""
     effect = cell.effect
     return effect is not None and effect.paired and effect.p is not None and "degenerate" not in cell.flags
 
@@ -47,16 +47,16 @@ def is_seconds(metric: str, unit: str) -> bool:
 
 
 def effect_size(fraction: float) -> str:
-    """A relative effect: per cent up to 100 %, a factor beyond."""
+    """A relative effect: in per cent below 100 %, as a factor above."""
     return numbers.percent(fraction) if fraction < 1 else numbers.factor(1 + fraction)
 
 
 def value_and_spread(cell: Cell, *, relative: bool, truth: bool = False) -> tuple[str, str]:
-    """Value and spread of a cell as text; what is exact and zero up to rounding is 0, with what rounding can do.
+    """Value and spread of a cell as text; a value that is exact and zero up to rounding is 0, with its rounding error.
 
     Args:
-        relative: the spread in per cent.
-        truth: the method is right up to rounding, so that its bias is.
+        relative: print the spread in per cent.
+        truth: the method is right up to rounding, so that its bias is zero up to rounding.
     """
     low, high = cell.low, cell.high
     half = (high - low) / 2 if low is not None and high is not None else 0.0 if cell.exact else None
@@ -73,18 +73,18 @@ def value_and_spread(cell: Cell, *, relative: bool, truth: bool = False) -> tupl
     if is_seconds(cell.metric, cell.unit):
         return numbers.seconds(cell.value, half), around
     if around.startswith("±") and not around.endswith("%") and half is not None:
-        # Value and spread end at the same place.
+        # Value and spread end at the same digit.
         half /= 2
     return numbers.number(cell.value, half), around
 
 
 def verdict_and_size(cell: Cell) -> tuple[str, str, str]:
-    """Verdict, ratio or difference to the baseline, and its interval, as texts; empty where there is none."""
+    """Verdict, ratio or difference to the baseline, and its interval, as texts; empty if there is none."""
     effect = cell.effect
     if effect is None:
         return "", "", ""
     if is_zero(cell):
-        # How often rounding goes into the error of a rival says nothing.
+        # The ratio of a rounding error to another method's error is meaningless.
         return effect.verdict, "exact", ""
     if math.isnan(effect.value):
         return effect.verdict, "", ""

@@ -1,4 +1,4 @@
-"""What the pictures show, as plain numbers: bias and variance, error against budget, curves, training against exact."""
+"""The content of plots as plain numbers: bias and variance, error against budget, curves, training against exact."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..api import Measurement, Outcome, Plan
 
 @dataclass(frozen=True, kw_only=True)
 class Estimator:
-    """One method on one sampling task: what its error is made of, and what a draw costs.
+    """One method on one sampling task: the components of its error and the cost of a draw.
 
     Args:
-        bias: norm of the bias; 0 where it is not told apart from 0.
+        bias: norm of the bias; 0 if it is not distinguishable from 0.
         bias_high: upper end of its 95 % interval.
         variance: of one draw.
         variance_low: lower end of its 95 % interval.
         variance_high: upper end.
         work: units of work of one draw (`evaluations`).
-        seconds: of one draw; None where it was not timed.
+        seconds: of one draw; None if it was not timed.
     """
 
     label: str
@@ -37,11 +37,11 @@ class Estimator:
 
     @property
     def biased(self) -> bool:
-        """Whether the bias is told apart from 0."""
+        """Whether the bias is distinguishable from 0."""
         return self.bias > 0
 
     def cost(self, axis: str) -> float | None:
-        """Of one draw, on the axis `work` or `time`."""
+        """Cost of one draw, on the axis `work` or `time`."""
         return self.work if axis == "work" else self.seconds
 
     def mse(self, budget: float, cost: float) -> float:
@@ -81,17 +81,17 @@ def _estimator(row: Row, work: str) -> Estimator | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Lead:
-    """From this budget on a method has the smallest mean squared error."""
+    """From this budget on, a method has the smallest mean squared error."""
 
     budget: float
     label: str
 
 
 def leads(found: Sequence[Estimator], axis: str) -> tuple[Lead, ...]:
-    """Who is best at which budget, from the smallest on: the lower envelope of the errors.
+    """The best method at each budget, from the smallest on: the lower envelope of the errors.
 
-    In `u = 1 / budget` every error is a line `|b|^2 + V cost u`; with a growing budget u falls, and the lead goes to
-    lines that are less steep at their end: of less bias and more variance.
+    In `u = 1 / budget` every error is a line `|b|^2 + V cost u`; as the budget grows u falls, and the lead passes to
+    lines with a smaller intercept and a steeper slope: less bias and more variance.
     """
     lines = [(e.variance * cost, e.bias**2, e.label) for e in found if (cost := e.cost(axis)) is not None]
     if not lines:
@@ -99,7 +99,7 @@ def leads(found: Sequence[Estimator], axis: str) -> tuple[Lead, ...]:
     slope, bias, label = min(lines)
     out, u = [Lead(budget=0.0, label=label)], math.inf
     while True:
-        # Where the lines of less bias cross that of the leader, before the present budget's u.
+        # Where the lines with less bias cross that of the leader, below the current u.
         crossings = [((b - bias) / (slope - s), s, b, name) for s, b, name in lines if b < bias and s > slope]
         crossings = [crossing for crossing in crossings if 0 < crossing[0] < u]
         if not crossings:
@@ -131,7 +131,7 @@ def gaps(
         higher: whether higher values of the metric are better.
 
     Returns:
-        One for each other method with at least two common replicates; empty where the reference has no curve.
+        One for each other method with at least two common replicates; empty if the reference has no curve.
     """
     curves: dict[str, dict[int, dict[int, float]]] = {}
     for label, replicate, m in _measured(plan, outcomes, table, metric):
@@ -145,7 +145,7 @@ def gaps(
 def _measured(
     plan: Plan, outcomes: Mapping[str, Outcome], table: Table, metric: str
 ) -> Iterator[tuple[str, int, Measurement]]:
-    """Label of the method, replicate and measurement of every row of a metric that an evaluation of the table holds."""
+    """Label of the method, replicate and measurement of every row of a metric in the evaluations of a table."""
     for case in plan.cases:
         here = (case.family, case.task.name, dict(case.task.params), case.device, case.dtype)
         if here != (table.family, table.task.name, dict(table.task.params), table.device, table.dtype):
@@ -183,9 +183,9 @@ class Curve:
     """A metric over the points at which one method was measured, with 95 % intervals.
 
     Args:
-        points: steps, or what else the task varies, ascending.
-        threshold: the point from which on the method is known to behave otherwise; None where none was recorded.
-        reference: nothing measured, but what the task knows beside it.
+        points: steps, or another quantity that the task varies, ascending.
+        threshold: the point from which on the method is known to behave differently; None if none was recorded.
+        reference: a curve that the task knows, not a measured one.
     """
 
     label: str
@@ -198,9 +198,9 @@ class Curve:
 
 
 def trails(plan: Plan, outcomes: Mapping[str, Outcome], table: Table, *, metric: str) -> tuple[Curve, ...]:
-    """The curve of every method that has one, means over replicates; then those that the task recorded as references.
+    """The curve of every method that has one, as means over replicates; then the references that the task recorded.
 
-    A measurement with the label `reference` belongs to the reference of that name, whichever method's case holds it.
+    A measurement with the label `reference` belongs to the reference of that name, whichever method's case has it.
     """
     found: dict[tuple[bool, str], dict[int, dict[int, Measurement]]] = {}
     for label, replicate, m in _measured(plan, outcomes, table, metric):
@@ -215,9 +215,9 @@ def trails(plan: Plan, outcomes: Mapping[str, Outcome], table: Table, *, metric:
 
 
 def priced(found: Sequence[Curve], table: Table, cost: str) -> tuple[Curve, ...]:
-    """The same curves over what their steps cost; those without that cost, and references, are left out.
+    """The same curves over the cost of their steps; those without that cost, and references, are left out.
 
-    The cost of a step is a mean over the run, so that equal seconds are a product and never a race.
+    The cost of a step is a mean over the run: equal seconds are computed, not measured as a race.
 
     Args:
         cost: column of the cost of one step: `time`, or a counter (`flops`).
@@ -244,7 +244,7 @@ def _curve(
 
 
 def _ends(replicates: Sequence[Measurement]) -> tuple[float, float, float]:
-    """Mean and interval: over replicates where there are several, else the measurement's own."""
+    """Mean and interval: over replicates if there are several, else the measurement's own."""
     values = [m.value for m in replicates if m.value is not None]
     if len(values) > 1:
         contrast = stats.mean_contrast(values)

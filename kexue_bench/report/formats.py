@@ -1,4 +1,4 @@
-"""Every output format, in one table, and what each needs of what is written: the verbs and `save` ask it."""
+"""Every output format, in one table, with the part of a document that it needs; used by the verbs and `save`."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from .export.markdown import render_markdown
 from .export.parquet import render_parquet
 
 Need = Literal["view", "rows", "page", "tabulation"]
-"""What a format is made of: what a terminal shows, flat rows, a page, or a comparison's tabulation."""
+"""Parts of a document: what a terminal shows, flat rows, a page, or a comparison's tabulation."""
 ROWS: frozenset[Need] = frozenset({"rows"})
-"""What a frame of measurements has."""
+"""Parts of a frame of measurements."""
 CHECKED: frozenset[Need] = frozenset({"view", "rows"})
-"""What `doctor` has."""
+"""Parts of the result of `doctor`."""
 VERIFIED: frozenset[Need] = frozenset({"view", "rows", "page"})
-"""What `verify` has."""
+"""Parts of a verification."""
 COMPARED: frozenset[Need] = frozenset({"view", "rows", "page", "tabulation"})
-"""What a comparison has."""
+"""Parts of a comparison."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """What can be written.
+    """Content that can be written.
 
     Args:
-        parts: what it is made of, each part made when a format asks for it: a renderable of rich (`view`), flat rows or
-            a frame (`rows`), a whole HTML page as text (`page`), a `Tabulation`, which reporters of plugins take.
-        runs: names of the runs behind it.
-        head: further entries of the JSON document, beside its rows.
+        parts: its parts, each made on demand: a renderable of rich (`view`), flat rows or a frame (`rows`), a whole
+            HTML page as text (`page`), a `Tabulation` for reporters of plugins.
+        runs: names of the runs that it comes from.
+        head: further entries of the JSON document, besides its rows.
     """
 
     parts: Mapping[Need, Callable[[], Any]]
@@ -56,9 +56,9 @@ class Format:
 
     Args:
         name: what `--format` takes.
-        need: the part of a document that it is made of.
-        render: (part, document) -> text, or bytes for a binary format; None where a terminal lays it out.
-        suffix: of the files that are written so; empty for a reporter of a plugin.
+        need: the part of a document that it needs.
+        render: (part, document) -> text, or bytes for a binary format; None if a terminal lays it out.
+        suffix: suffix of its files; empty for a reporter of a plugin.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Format:
     binary: bool = False
 
     def of(self, document: Document) -> str | bytes:
-        """The document in this format; for a terminal as wide as this one, without colours."""
+        """The document in this format; for a terminal of the current width, without colors."""
         part = document.parts[self.need]()
         return self.render(part, document) if self.render is not None else _laid_out(part)
 
@@ -104,13 +104,13 @@ def fitting(has: Collection[Need], reporters: Mapping[str, ReporterSpec] | None 
 def choose(
     name: str, has: Collection[Need], reporters: Mapping[str, ReporterSpec] | None = None, *, to: Path | None = None
 ) -> Format:
-    """The format of that name; asked before anything is run.
+    """The format of that name; checked before anything is run.
 
     Args:
-        to: the file that is written; None for the standard output.
+        to: the file to write; None for standard output.
 
     Raises:
-        UsageError: there is no such format, what is written has not the parts of it, or it needs a file.
+        UsageError: there is no such format, the document lacks the part that it needs, or it needs a file.
     """
     known = fitting(has, reporters)
     if name not in known:
@@ -130,13 +130,13 @@ def by_suffix(path: Path, has: Collection[Need]) -> Format:
     found = known.get(path.suffix.lower())
     if found is None:
         raise UsageError(
-            "save needs a file whose suffix says the format", got=repr(str(path)), do=f"use one of {', '.join(known)}"
+            "save needs a file whose suffix names the format", got=repr(str(path)), do=f"use one of {', '.join(known)}"
         )
     return found
 
 
 def write(document: Document, form: Format, to: Path | None = None) -> None:
-    """Write a document to a file, which is replaced as a whole or not at all, or to the standard output.
+    """Write a document to a file, atomically, or to standard output.
 
     Raises:
         ResultsError: the file cannot be written.
@@ -161,7 +161,7 @@ def _laid_out(view: RenderableType) -> str:
 
 
 def _reporter(spec: ReporterSpec) -> Format:
-    """A plugin's format; its module is imported when it is asked for."""
+    """A plugin's format; its module is imported on use."""
 
     def render(tabulation: object, _document: Document) -> str:
         module, _, function = spec.target.partition(":")

@@ -1,7 +1,7 @@
-"""Tabulation -> HTML, a page that stands alone or a fragment: no script, nothing to fetch, every foreign text escaped.
+"""Tabulation -> HTML, a self-contained page or a fragment: no script, nothing to fetch, all foreign text escaped.
 
-It holds what the terminal shows, every column included, and draws the ratios or differences to the baseline with their
-intervals, so that a table of twenty methods is read at a glance.
+It shows what the terminal shows, with every column, and draws the ratios or differences to the baseline with their
+intervals, so that a table of twenty methods can be read at a glance.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .text import visible
 _WIDTH, _HEIGHT = 220, 20
 """Pixels of one row's drawing."""
 _REACH = 1e4
-"""Ratios beyond this or its inverse are drawn as arrows: a scale that holds them shows nothing else."""
+"""Ratios beyond this or its inverse are drawn as arrows; a scale that includes them would show nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Scale:
-    """Places effects of one column on a line: logarithms of ratios, or differences.
+    """Maps effects of one column to a line: logarithms of ratios, or differences.
 
     Args:
         low: left end, on the scale of the effects.
@@ -41,13 +41,13 @@ class _Scale:
     log: bool
 
     def place(self, value: float) -> float:
-        """Pixels from the left, the ends for what lies beyond."""
+        """Pixels from the left, clipped to the ends."""
         at = math.log(value) if self.log and value > 0 else -math.inf if self.log else value
         share = (at - self.low) / (self.high - self.low)
         return round(8 + (_WIDTH - 16) * min(max(share, 0.0), 1.0), 1)
 
     def beyond(self, value: float) -> str:
-        """`left` or `right` where the value is off the scale."""
+        """`left` or `right` if the value is off the scale."""
         at = math.log(value) if self.log and value > 0 else -math.inf if self.log else value
         return "left" if at < self.low else "right" if at > self.high else ""
 
@@ -58,12 +58,12 @@ class _Scale:
 
     @property
     def has_middle(self) -> bool:
-        """Whether there is room to name the place of no effect between the ends."""
+        """Whether there is room to label the neutral point between the ends."""
         return 60 < self.neutral < _WIDTH - 60
 
     @property
     def ends(self) -> tuple[str, str]:
-        """What stands at the ends of the axis."""
+        """Labels of the ends of the axis."""
         if self.log:
             return numbers.factor(math.exp(self.low)), numbers.factor(math.exp(self.high))
         return numbers.number(self.low), numbers.number(self.high)
@@ -89,7 +89,7 @@ def render_html(
 
 
 def render_fragment(tabulation: Tabulation) -> str:
-    """The tables as one `div`, for a notebook: in its colours, without links, beside other fragments."""
+    """The tables as one `div` for a notebook: in its colors, without links, compatible with other fragments."""
     return _template("fragment").render(**_content(tabulation), anchors=False)
 
 
@@ -187,7 +187,7 @@ def _texts(cell: Cell | None, family: str, tabulation: Tabulation, *, truth: boo
 
 
 def _drawing(cell: Cell | None, scale: _Scale | None, *, is_baseline: bool) -> Mapping[str, object] | None:
-    """Point and interval of one row; None where there is no effect to draw."""
+    """Point and interval of one row; None if there is no effect to draw."""
     if cell is None or cell.effect is None or scale is None or math.isnan(cell.effect.value) or is_baseline:
         return None
     effect = cell.effect
@@ -201,7 +201,7 @@ def _drawing(cell: Cell | None, scale: _Scale | None, *, is_baseline: bool) -> M
 
 
 def _scale(cells: Sequence[Cell]) -> _Scale | None:
-    """A line that holds every interval of a column that is not out of all proportion."""
+    """A scale for the intervals of a column, except extreme ones."""
     effects = [cell.effect for cell in cells if cell.effect is not None and cell.effect.verdict != "baseline"]
     log = any(effect.kind == "ratio" for effect in effects)
     ends = [end for effect in effects for end in (effect.low, effect.high, effect.value) if math.isfinite(end)]

@@ -1,4 +1,4 @@
-"""Columns of cells with aligned parts, laid out by display width: what does not fit is left out, never wrapped."""
+"""Columns of cells with aligned parts, laid out by display width; columns that do not fit are left out, not wrapped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ASCII = str.maketrans(
 
 
 def ascii_only(text: str) -> str:
-    """The report's own signs as ASCII; whatever else is foreign becomes an escape."""
+    """The report's signs as ASCII; other characters beyond ASCII become escapes."""
     return text.translate(_ASCII).encode("ascii", "backslashreplace").decode()
 
 
@@ -35,9 +35,9 @@ class Column:
 
     Args:
         header: its heading.
-        cells: one tuple of parts a row, all of one length.
+        cells: one tuple of parts per row, all of the same length.
         align: `l` or `r` for each part.
-        key: what it is called when it does not fit.
+        key: its name in the note on columns that do not fit.
     """
 
     header: str
@@ -94,14 +94,14 @@ def line(pieces: Sequence[Text]) -> Text:
 
 
 def clip(text: str, width: int, ellipsis: str) -> str:
-    """`text` cut to a display width, with a sign where something is missing."""
+    """`text` cut to a display width, with an ellipsis if something is missing."""
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, max(width - cell_len(ellipsis), 0)).rstrip() + ellipsis
 
 
 def clip_middle(text: str, width: int, ellipsis: str) -> str:
-    """`text` cut in its middle: of a label both the name and its last parameter tell it from others."""
+    """`text` cut in its middle, because both the name and the last parameter of a label identify it."""
     if cell_len(text) <= width:
         return text
     room = max(width - cell_len(ellipsis), 0)
@@ -113,7 +113,7 @@ def clip_middle(text: str, width: int, ellipsis: str) -> str:
 
 
 def wrap(text: str, width: int, *, indent: str = "  ", style: str = "") -> list[Text]:
-    """Break words into lines of a display width; intervals and per cents stay whole."""
+    """Wrap words into lines of a display width; intervals and percentages are not broken."""
     lines, current = [], ""
     for word in re.findall(r"(?:\[[^\]]*\]|\d %|\S)+", text):
         if current and cell_len(indent + current + " " + word) > width:

@@ -1,4 +1,4 @@
-"""Numbers, short and honest: as many digits as the interval allows, never more and never wrapped in noise."""
+"""Numbers as text, with as many digits as their intervals support."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def percent(fraction: float) -> str:
 def spread(value: float, low: float | None, high: float | None, *, relative: bool) -> str:
     """`±2 %` for positive metrics, `±0.3` in the metric's own unit for others; empty without an interval.
 
-    An interval that reaches further than the value itself is shown by its ends, since `±` would be a lie on one side.
+    An interval that is wider than the value itself is shown by its ends, because `±` would be wrong on one side.
     """
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return ""
@@ -112,9 +112,9 @@ def factor(value: float, low: float = math.nan, high: float = math.nan, *, digit
 
 
 def bracket(value: float, low: float, high: float) -> str:
-    """The interval of a ratio, `[0.21, 0.23]`, with the digits of the ratio itself; empty where it does not exist."""
+    """The interval of a ratio, `[0.21, 0.23]`, with the digits of the ratio itself; empty if it does not exist."""
     if not (math.isfinite(low) and math.isfinite(high) and high > low):
         return ""
     half = (high - low) / 2
-    # Half a digit more than the ratio, or both ends would round to it.
+    # Half a digit more than the ratio; otherwise both ends would round to it.
     return f"[{number(low, half / 2)}, {number(high, half / 2)}]" if value > 0 else f"[{number(low)}, {number(high)}]"

@@ -1,4 +1,4 @@
-"""Pictures of a run: small multiples, one panel a task, one legend; drawn by matplotlib, an optional extra."""
+"""Plots of a run: small multiples, one panel per task, one legend; drawn with matplotlib, an optional extra."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KINDS = ("bias-variance", "mse-budget", "path", "curve")
-# Told apart with every common colour blindness; the shape of the marker says the same again.
+# Distinguishable with every common color blindness; the marker shape repeats the distinction.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a3d9a", "#8c564b", "#444444")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _QUIET = "#8a8f98"
@@ -53,17 +53,17 @@ def library() -> Any:
         import matplotlib as mpl
     except ImportError as error:
         raise UsageError(
-            "pictures need matplotlib, which is not installed", do="pip install 'kexue-bench[plots]'"
+            "plots need matplotlib, which is not installed", do="pip install 'kexue-bench[plots]'"
         ) from error
     mpl.use("Agg")
     return mpl
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure; the ending decides the format (svg, pdf, png), and the same figure gives the same bytes.
+    """Write a figure; the suffix decides the format (svg, pdf, png), and the same figure gives the same bytes.
 
     Raises:
-        UsageError: the file cannot be written, or its ending names no format.
+        UsageError: the file cannot be written, or its suffix is not a format.
     """
     mpl = library()
     moment = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower(), {})
@@ -120,14 +120,14 @@ def bias_variance(panels: Sequence[tuple[Table, Sequence[Estimator]]], *, work: 
         _iso_lines(ax)
         ax.set_xlabel(f"variance left by {budget:,.0f} {work}".replace(",", " "))
         ax.set_ylabel("squared bias")
-    return page.finish("grey lines: equal mean squared error; open: bias not told apart from 0, below the marker")
+    return page.finish("gray lines: equal mean squared error; open: bias not distinguishable from 0, below the marker")
 
 
 def mse_budget(panels: Sequence[tuple[Table, Sequence[Estimator]]], *, work: str) -> Figure:
-    """Mean squared error of the mean against what was spent on it, in units of work and in seconds.
+    """Mean squared error of the mean against its cost, in units of work and in seconds.
 
-    Thick: the methods that lead somewhere; dots on the axis: where the lead changes. Dotted: from where on a bias that
-    is not told apart from 0 could already matter.
+    Thick: methods that are best at some budget; dots: where the best method changes. Dotted: where a bias that is not
+    distinguishable from 0 could matter.
     """
     sheets = [
         (table, found, axis)
@@ -159,7 +159,7 @@ def mse_budget(panels: Sequence[tuple[Table, Sequence[Estimator]]], *, work: str
         ax.set_xlabel("seconds spent" if axis == "time" else f"{work} spent")
         ax.set_ylabel("mean squared error")
     return page.finish(
-        "thick: leads somewhere; black dot: the lead changes; dotted: a bias may hide below its interval"
+        "thick: best at some budget; black dot: the best method changes; dotted: an undetected bias could matter"
     )
 
 
@@ -184,10 +184,9 @@ def path(panels: Sequence[tuple[Table, Sequence[Gap]]], *, metric: str, unit: st
 
 
 def curve(panels: Sequence[tuple[Table, Sequence[Curve]]], *, metric: str, unit: str, over: str) -> Figure:
-    """A metric over the points at which it was measured, with 95 % bands; logarithmic where every value is positive.
+    """A metric over the points at which it was measured, with 95 % bands; logarithmic if every value is positive.
 
-    Dashed: what the task knows beside the methods. Dotted, in the colour of a method: from there on it is known to
-    behave otherwise.
+    Dashed: references from the task. Dotted, in the color of a method: from there on it is known to behave differently.
     """
     page = _Page(len(panels), [c.label for _, found in panels for c in found if not c.reference])
     known = sorted({c.label for _, found in panels for c in found if c.reference})
@@ -258,7 +257,7 @@ def _line(
 
 
 def _round_ticks(ax: Axes) -> None:
-    """1, 2 and 5 times powers of ten, written as they are, for axes that span little more than one."""
+    """Ticks at 1, 2 and 5 times powers of ten, as plain numbers, for axes that span little more than one decade."""
     from matplotlib import ticker
 
     ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -267,7 +266,7 @@ def _round_ticks(ax: Axes) -> None:
 
 
 def _halo() -> list[Any]:
-    """A white rim, so that words can be read over lines."""
+    """A white outline, so that text is legible over lines."""
     from matplotlib import patheffects
 
     return [patheffects.withStroke(linewidth=2.5, foreground="white")]
@@ -299,7 +298,7 @@ class _Page:
             ax.remove()
 
     def finish(self, note: str) -> Figure:
-        """Add the legend, and one line on how to read the picture."""
+        """Add the legend, and one line on how to read the plot."""
         from matplotlib.lines import Line2D
 
         with library().rc_context(_STYLE):
@@ -328,7 +327,7 @@ def _title(ax: Axes, table: Table) -> None:
 
 
 def _plain(text: Any, words: str) -> None:
-    """Text as it stands: no sign of it starts a formula."""
+    """Set plain text, without math parsing."""
     text.set_parse_math(False)
     text.set_text(words)
 
@@ -340,7 +339,7 @@ def _pad(ax: Axes, xs: Sequence[float], ys: Sequence[float]) -> None:
 
 
 def _iso_lines(ax: Axes) -> None:
-    """Lines `bias^2 + variance = const`, one a decade."""
+    """Lines `bias^2 + variance = const`, one per decade."""
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     lowest, highest = math.floor(math.log10(max(left, bottom))), math.ceil(math.log10(right + top))
     for power in range(lowest, highest + 1):

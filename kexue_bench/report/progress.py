@@ -1,4 +1,4 @@
-"""The progress of a run: a bar on a terminal, lines in a notebook, nothing in a pipe or where quiet is asked for."""
+"""The progress of a run: a bar on a terminal, lines in a notebook, nothing in a pipe or if quiet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..catalog.plugins import Hooks
 from .text import visible
 
 LINES = 10
-"""Lines that a notebook gets in the course of a run."""
+"""Number of lines that a notebook shows during a run."""
 
 
 class Display:
@@ -23,8 +23,8 @@ class Display:
 
     Args:
         progress: the bar; it may be disabled.
-        verbose: print one line for each outcome to the standard error.
-        lines: print how far the run is, `LINES` times, to the standard output.
+        verbose: print one line for each outcome to standard error.
+        lines: print the progress `LINES` times to standard output.
     """
 
     def __init__(self, progress: Progress, *, verbose: bool = False, lines: bool = False) -> None:
@@ -34,7 +34,7 @@ class Display:
         self._total, self._told = 0, 0
 
     def observing(self, hooks: Hooks) -> Announcer:
-        """The observer of a run: this display, and the plugins that listen."""
+        """The observer of a run: this display and the plugins' hooks."""
         return Announcer(self, hooks)
 
     def started(self, plan: Plan) -> None:
@@ -57,7 +57,7 @@ class Display:
 
 
 class Announcer:
-    """Tells the display and every plugin; a plugin's error is collected and changes nothing."""
+    """Notifies the display and every plugin; errors in plugins are collected and do not affect the run."""
 
     def __init__(self, display: Display, hooks: Hooks) -> None:
         self._display, self._hooks = display, hooks
@@ -79,11 +79,11 @@ class Announcer:
 
 @contextmanager
 def progress_display(*, verbose: bool = False, quiet: bool = False) -> Iterator[Display]:
-    """Show the progress for as long as the run lasts.
+    """Show the progress while the run lasts.
 
     Args:
-        verbose: one line for each outcome in place of the bar.
-        quiet: show nothing at all.
+        verbose: one line for each outcome instead of the bar.
+        quiet: show nothing.
     """
     console = Console(stderr=True)
     # The bar of rich needs ipywidgets in a notebook, and leaves an empty output cell behind.
@@ -100,7 +100,7 @@ def progress_display(*, verbose: bool = False, quiet: bool = False) -> Iterator[
 
 
 def _tell(stream: TextIO, line: str) -> None:
-    # A reader that went away must not cost the run.
+    # A closed output must not end the run.
     with suppress(OSError):
         stream.write(visible(line) + "\n")
         stream.flush()

@@ -1,7 +1,7 @@
-"""Tabulation -> what a terminal shows: one table for each task, a summary for each family, how to read them.
+"""Tabulation -> terminal output: one table for each task, a summary for each family, a legend.
 
 The renderable is a group of finished lines for a given width. Columns that do not fit are left out in order of the
-family's headline and named; digits are never wrapped. Signs carry what colours carry, so nothing is lost in a pipe.
+family's headline and listed; digits are never wrapped. Signs repeat what colors say, so nothing is lost in a pipe.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "equivalent": "
 _MARKS: dict[Verdict, str] = {"undecided": "?", "untestable": "?", "equivalent": "="}
 _NARROWEST_LABEL = 16
 _NAMED = 8
-"""Methods named of those that were not meant to run for one reason; `-m` and the HTML page name the others."""
+"""Methods that are listed for one reason of not running; `-m` and the HTML page show the others."""
 _ENOUGH = 4
-"""The interval of the verdict gives way when fewer columns than this stand beside it."""
+"""The interval of the verdict is left out if fewer columns than this fit beside it."""
 
 
 def render(tabulation: Tabulation, *, width: int, unicode: bool = True) -> RenderableType:
@@ -39,7 +39,7 @@ def render(tabulation: Tabulation, *, width: int, unicode: bool = True) -> Rende
 
     Args:
         width: columns of the terminal; at least 40 are used.
-        unicode: False where the output's encoding has no signs beyond ASCII.
+        unicode: False if the output's encoding has only ASCII.
     """
     page = _Page(tabulation=tabulation, width=max(width, 40), unicode=unicode)
     lines: list[Text] = []
@@ -61,7 +61,7 @@ class _Page:
     unicode: bool
 
     def sign(self, text: str) -> str:
-        """The report's own text in the encoding at hand."""
+        """The report's own text in the output's encoding."""
         return text if self.unicode else ascii_only(text)
 
     def foreign(self, text: str) -> str:
@@ -113,7 +113,7 @@ class _Page:
         return [*out, *([Text(), *under] if under else []), *beside(table, self.width, self.foreign)]
 
     def title(self, table: Table) -> list[Text]:
-        """Family and task, where it ran, and what it is."""
+        """Family and task, where it ran, and its summary."""
         threads = ", ".join(f"{t} thread" + "s" * (t != 1) for t in table.threads)
         seeds = "seed" + "s" * (len(table.seeds) > 1) + " " + ", ".join(map(str, table.seeds))
         facts = self.foreign(f"{table.device}, {threads}, {table.dtype}, {seeds}")
@@ -154,7 +154,7 @@ class _Page:
     def fit(
         self, table: Table, rows: Sequence[Row], fixed: Sequence[Column], verdicts: Column | None
     ) -> tuple[list[Column], list[str]]:
-        """Take columns in order of the headline as long as they fit: the primary one first, what was counted last."""
+        """Take columns in order of the headline as long as they fit: the primary one first, counters last."""
         made: dict[str, Column] = {}
         units: set[str] = set()
         for key in table.columns:
@@ -173,7 +173,7 @@ class _Page:
         return [c for key, c in made.items() if key in taken], [c.header for key, c in made.items() if key not in taken]
 
     def metric(self, table: Table, key: str, rows: Sequence[Row], *, unit: str) -> Column:
-        """One headline column; `unit` stands in the heading of the first column that has it."""
+        """One headline column; `unit` is shown in the heading of the first column that has it."""
         spec = self.tabulation.spec(table.family, key)
         header = (spec.heading or spec.name) + key.removeprefix(spec.name)
         if unit and not is_seconds(spec.name, unit) and unit != "B":
@@ -233,7 +233,7 @@ class _Page:
         return self.story(head, reason, row.key, "red")
 
     def absent(self, rows: Sequence[Row]) -> list[Text]:
-        """Methods that were not meant to run here: one line for each reason, with their names."""
+        """Methods that do not run here: one line for each reason, with their names."""
         kinds: dict[tuple[str, str], list[str]] = {}
         for row in rows:
             kinds.setdefault((row.status, row.reason), []).append(row.label)
@@ -248,7 +248,7 @@ class _Page:
         return out
 
     def remarks(self, row: Row) -> list[Text]:
-        """Cases of a row that failed although the row has numbers, one line for each kind."""
+        """Failed cases of a row that has numbers, one line for each kind of failure."""
         out: list[Text] = []
         kinds = {(f.stage, f.status, f.reason): f for f in reversed(row.failures) if not STATUSES[f.status].quiet}
         for (stage, status, reason), failure in reversed(kinds.items()):
@@ -260,7 +260,7 @@ class _Page:
         return out
 
     def story(self, head: Text, text: str, key: str, style: str) -> list[Text]:
-        """A reason beside its head, with the command that tells more, on a second line where the first is full."""
+        """A reason beside its head, with the command that shows more, on a second line if the first is full."""
         hint = f"kexue-bench show {key}" if key else ""
         room = self.width - head.cell_len
         whole = Text(clip(text, room, self.sign("…")), style=style)
@@ -274,7 +274,7 @@ class _Page:
     # -- over tasks ---------------------------------------------------------------------------------------------------
 
     def summary(self, summary: Summary) -> list[Text]:
-        """Counts that add up to what was planned; over several tasks also verdicts and geometric means."""
+        """Counts that add up to the planned cases; for several tasks also verdicts and geometric means."""
         counts = ", ".join(f"{n} {status}" for status, n in summary.statuses.items())
         tasks = f"{summary.tasks} task" + "s" * (summary.tasks != 1)
         head = Text(self.foreign(summary.family), style="bold", no_wrap=True, overflow="ignore")

@@ -1,8 +1,8 @@
-"""Text from plugins and from other people's results, made harmless before it reaches a terminal or a file."""
+"""Text from plugins and third-party results, made harmless before it reaches a terminal or a file."""
 
 from __future__ import annotations
 
-# Printable by their category, yet nothing is seen: joiners, fillers and variation selectors.
+# Printable by their category, but invisible: joiners, fillers and variation selectors.
 _UNSEEN = frozenset(
     map(
         chr,
@@ -17,13 +17,13 @@ _UNSEEN = frozenset(
 
 
 def visible(text: str, *, keep_newlines: bool = False) -> str:
-    r"""`text` in which every character that is unseen or acts on its surroundings stands as its escape (`\x1b`).
+    r"""`text` with every character that is invisible or affects its surroundings replaced by its escape (`\x1b`).
 
     Escaped are control characters (newline and tab too), bidirectional overrides, zero-width and unassigned characters,
-    lone surrogates, and every blank but the plain one; so the result is one line that a terminal prints as it stands.
+    lone surrogates, and every blank but the plain one, so that the result is one line that a terminal prints unchanged.
 
     Args:
-        keep_newlines: let `\n` stand, for texts that are paragraphs by nature (a traceback).
+        keep_newlines: keep `\n`, for texts of several lines (a traceback).
     """
     if keep_newlines:
         return "\n".join(visible(line) for line in text.split("\n"))

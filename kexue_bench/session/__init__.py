@@ -1,4 +1,4 @@
-"""Run what was asked for, store it and read it: what the command line, a script and a notebook share."""
+"""Run a request, store it and read it: shared by the command line, scripts and notebooks."""
 
 from __future__ import annotations
 

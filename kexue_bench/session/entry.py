@@ -1,4 +1,4 @@
-"""`compare` and `verify` for a script, a thread or a notebook: what the command line does, with a value in return."""
+"""`compare` and `verify` for a script, a thread or a notebook: like the command line, but they return a value."""
 
 from __future__ import annotations
 
@@ -68,17 +68,17 @@ def compare(
     quiet: bool = False,
     verbose: bool = False,
 ) -> Comparison:
-    """Run methods on tasks, store what came out, and read it: `kexue-bench compare` as a function.
+    """Run methods on tasks, store the results, and read them: `kexue-bench compare` as a function.
 
-    It may be called from a script without a `__main__` guard, from any thread, and as often as you like. Ctrl-C stops
-    the run, keeps what is finished (`resume="latest"` goes on from there) and raises `KeyboardInterrupt`.
+    It may be called from a script without a `__main__` guard, from any thread, and repeatedly. Ctrl-C stops the run,
+    keeps the finished cases (`resume="latest"` continues from there) and raises `KeyboardInterrupt`.
 
     Args:
         families: names of families; empty means all.
         methods: selectors, `"rloo"` or `"rloo[n=[2,4]]"`; empty means those of the suite.
         tasks: selectors; empty means those of the suite.
-        suite: how much is run.
-        stages: what is done: `evaluate` and `time` by default.
+        suite: how much to run.
+        stages: stages to run, `evaluate` and `time` by default.
         replicates: seeds of trained tasks and repetitions of the others; None leaves it to the suite.
         seed: seed of every stream.
         device: `cpu`, `cuda`, `cuda:N` or `auto`.
@@ -94,7 +94,7 @@ def compare(
         sort: metric that orders the rows and decides which method is best.
         margin: ratios within 1 + margin, either way, are equivalent.
         alpha: level of the tests of one table together.
-        correction: how the tests of one table are corrected for their number.
+        correction: correction for multiple tests within one table.
         plugins: modules or `.py` files to load besides the installed plugins; `"no:NAME"` blocks an installed one.
         output: results folder. None stores nothing: a temporary folder lives as long as the comparison.
         resume: a stored run (`"latest"`, `"0003"`, a path) whose finished cases are replayed.
@@ -109,13 +109,13 @@ def compare(
         verbose: print one line for each finished case.
 
     Returns:
-        The tables, with everything that was measured. A case that failed is a row, and no error.
+        The tables, with every measurement. A failed case is a row, not an error.
 
     Raises:
-        UsageError: the request makes no sense; nothing was stored.
+        UsageError: the request is invalid; nothing was stored.
         PluginError: a plugin that was named cannot be loaded.
-        ResultsError: the results folder cannot be written, read or belongs to another run.
-        KeyboardInterrupt: the run was interrupted; what is finished is stored.
+        ResultsError: the results folder cannot be written or read, or belongs to another run.
+        KeyboardInterrupt: the run was interrupted; finished cases are stored.
 
     Examples:
         >>> import kexue_bench
@@ -199,19 +199,19 @@ def verify(
     quiet: bool = False,
     verbose: bool = False,
 ) -> Verification:
-    """Test every claim that methods make, and those that all must keep: `kexue-bench verify` as a function.
+    """Test the claims of each method, and the promises that all methods share: `kexue-bench verify` as a function.
 
     Args:
         families: names of families; empty means all.
         methods: selectors; empty means every method.
         tasks: selectors; empty means those of the suite.
-        suite: how much is run.
+        suite: how much to run.
         seed: seed of every stream.
         device: `cpu`, `cuda`, `cuda:N` or `auto`.
         dtype: empty means the task's own.
         threads: torch threads of a case.
         budget: largest number of draws of a check; None leaves it to the task.
-        plugins: as in `compare`, like everything below.
+        plugins: see `compare`.
         output: see `compare`.
         resume: see `compare`.
         retry_failed: see `compare`.
@@ -228,10 +228,10 @@ def verify(
         The findings; `passed` says whether all claims hold.
 
     Raises:
-        UsageError: the request makes no sense; nothing was stored.
+        UsageError: the request is invalid; nothing was stored.
         PluginError: a plugin that was named cannot be loaded.
-        ResultsError: the results folder cannot be written, read or belongs to another run.
-        KeyboardInterrupt: the run was interrupted; what is finished is stored.
+        ResultsError: the results folder cannot be written or read, or belongs to another run.
+        KeyboardInterrupt: the run was interrupted; finished cases are stored.
     """
     request = Request(
         families=_texts("families", families),
@@ -266,7 +266,7 @@ def verify(
 
 
 def _loaded(plugins: Paths, *, quiet: bool) -> tuple[Registry, Hooks]:
-    """The installed plugins and those named here; what is wrong with one is said at once."""
+    """The installed plugins and those named here; problems are reported at once."""
     registry, hooks = load(_paths(plugins))
     for text in () if quiet else registry.complaints:
         print(f"kexue-bench: {visible(text)}", file=sys.stderr)  # noqa: T201  # unless quiet is asked for
@@ -274,16 +274,16 @@ def _loaded(plugins: Paths, *, quiet: bool) -> tuple[Registry, Hooks]:
 
 
 def _finish(request: Request, options: RunOptions, registry: Registry, hooks: Hooks) -> Session:
-    """Run to the end, or raise what interrupted it."""
+    """Run to the end, or raise `KeyboardInterrupt`."""
     finished = run_session(request, options, registry, hooks)
     if finished.signal:
-        raise KeyboardInterrupt(f"stopped; what is finished is stored in {finished.run.path}")
+        raise KeyboardInterrupt(f"stopped; finished cases are stored in {finished.run.path}")
     return finished
 
 
 @contextmanager
 def _folder(output: str | PathLike[str] | None) -> Iterator[Path]:
-    """The results folder; a temporary one goes away with an error."""
+    """The results folder; a temporary one is removed if an error occurs."""
     if output is not None:
         yield Path(output)
         return
@@ -311,7 +311,7 @@ def _stages(stages: Stage | Sequence[Stage]) -> tuple[Stage, ...]:
 
 
 def _texts(name: str, values: Names) -> tuple[str, ...]:
-    """Names or selectors; an object is refused, since workers could not import it."""
+    """Names or selectors; an object is rejected, because workers could not import it."""
     if isinstance(values, str):
         return (values,)
     given: list[str] = []

@@ -35,7 +35,7 @@ class RunOptions:
         case: run only the cases whose key starts with it.
         verbose: one line for each finished case.
         quiet: print nothing.
-        command: the command that asked; empty when it was asked from Python.
+        command: the command line; empty if the run was started from Python.
     """
 
     output: Path = DEFAULT_ROOT
@@ -54,7 +54,7 @@ class RunOptions:
     command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse values with which nothing can run."""
+        """Reject values with which nothing can run."""
         for name, known in (("engine", get_args(EngineName)), ("isolation", get_args(Isolation))):
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} must be one of {', '.join(known)}", got=repr(getattr(self, name)))
@@ -69,12 +69,12 @@ class ReadOptions:
     """How stored runs are read.
 
     Args:
-        columns: metrics to show, in this order; `family/name` is one of that family's tables only. A table of which
-            none is meant keeps the columns of its task and family.
-        sort: metric that orders the rows and decides which method is best, written likewise; empty means the task's.
-        margin: ratios within 1 + margin, either way, are equivalent.
-        alpha: level of the tests of one table together.
-        correction: for the number of tests.
+        columns: metrics to show, in this order; `family/name` applies to the tables of that family only. A table to
+            which none applies keeps the columns of its task and family.
+        sort: metric that orders the rows and decides which method is best, in the same form; empty means the task's.
+        margin: ratios between 1 / (1 + margin) and 1 + margin are equivalent.
+        alpha: joint level of the tests in one table.
+        correction: correction for multiple tests.
         baseline: label or bare name of the method that ratios refer to; empty means the run's own.
     """
 
@@ -86,11 +86,11 @@ class ReadOptions:
     baseline: str = ""
 
     def check(self, registry: Registry) -> None:
-        """Refuse what makes no sense; called before a run, so that a typing error does not cost one.
+        """Reject invalid values; called before a run, so that a typo does not cost one.
 
         Raises:
             UnknownNameError: a metric is unknown.
-            UsageError: a margin or a level that makes no sense.
+            UsageError: a margin or a level is out of range.
         """
         from ..analysis.comparison import check_levels
         from ..analysis.stats import Correction

@@ -1,4 +1,4 @@
-"""What a run came to, as values that show themselves: on a terminal, in a notebook, as a frame and as files."""
+"""The results of a run, as values that can be displayed, converted to frames and saved."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 Spec = TypeVar("Spec", FamilySpec, TaskSpec)
 WIDTH = 120
-"""Columns of a terminal that a notebook is shown as."""
+"""Terminal width that is used in a notebook."""
 
 
 def tabulate(runs: Sequence[Run], registry: Registry, options: ReadOptions) -> Tabulation:
-    """Read runs statistically; `notes` of the tabulation say what a reader must know of them.
+    """Read runs statistically; notes on them are in `notes` of the tabulation.
 
     Raises:
         UnknownNameError: a metric or the baseline is unknown.
-        UsageError: a margin or a level that makes no sense.
+        UsageError: a margin or a level is out of range.
     """
     options.check(registry)
     known, unresolved = figures(registry)
@@ -67,11 +67,11 @@ def tabulate(runs: Sequence[Run], registry: Registry, options: ReadOptions) -> T
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Result(ABC):
-    """What `compare` and `verify` return: runs, and ways to show and to save what was read out of them.
+    """What `compare` and `verify` return: runs, and ways to display and save their results.
 
     Args:
-        runs: the stored runs behind it.
-        notes: what a reader must know of how they were made and read.
+        runs: the stored runs.
+        notes: remarks on how they were made and read.
     """
 
     runs: tuple[Run, ...]
@@ -91,12 +91,12 @@ class Result(ABC):
 
     @property
     def statuses(self) -> Mapping[str, int]:
-        """Status -> planned cases that ended so, the most frequent first; `missing` for those without an outcome."""
+        """Status -> number of planned cases, the most frequent first; `missing` for those without an outcome."""
         return dict(Counter(status for _, status, _ in self._endings()).most_common())
 
     @property
     def failures(self) -> tuple[dict[str, object], ...]:
-        """One flat row for each case that did not end well: what it was, its status, phase, reason and key."""
+        """One flat row for each failed case: what it was, its status, phase, reason and key."""
         return tuple(
             {
                 "family": case.family,
@@ -115,12 +115,12 @@ class Result(ABC):
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each measurement of every run, as `Run.to_frame` says."""
+        """One row for each measurement of every run, as in `Run.to_frame`."""
         return to_frame(self.runs)
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write it to a file, whose suffix decides how: `.txt` and `.html` as it is shown, `.csv`, `.json`, `.md`,
-        `.tex` and `.parquet` as `rows()`.
+        """Write to a file in the format of its suffix: `.txt` and `.html` as displayed, `.csv`, `.json`, `.md`, `.tex`
+        and `.parquet` as `rows()`.
 
         Raises:
             UsageError: no format has that suffix.
@@ -131,7 +131,7 @@ class Result(ABC):
         return target
 
     def document(self) -> Document:
-        """What can be written of it, in any format that its parts allow."""
+        """The result as a document, for any format that its parts allow."""
         return Document(
             parts={"view": lambda: self, "rows": self.rows, "page": self._page},
             runs=[run.path.name for run in self.runs],
@@ -169,7 +169,7 @@ class Result(ABC):
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Comparison(Result):
-    """What `compare` returns. Print it, end a notebook's cell with it, or take its numbers.
+    """What `compare` returns: print it, display it in a notebook, or use its numbers.
 
     Args:
         tabulation: the statistical reading: tables, summaries, margin, level and correction.
@@ -187,11 +187,11 @@ class Comparison(Result):
         return self.tabulation.rows()
 
     def published(self) -> list[dict[str, object]]:
-        """One flat row for each published figure that stands beside one of ours."""
+        """One flat row for each published figure with ours beside it."""
         return self.tabulation.published()
 
     def document(self) -> Document:
-        """What can be written of it; reporters of plugins take its tabulation."""
+        """The comparison as a document; plugins' reporters take its tabulation."""
         document = super().document()
         return replace(document, parts={**document.parts, "tabulation": lambda: self.tabulation})
 
@@ -237,12 +237,12 @@ class Verification(Result):
 
     @property
     def verdicts(self) -> Mapping[str, int]:
-        """`PASS`, `FAIL`, `UNDECIDED`, or the status of a check that did not end -> claims."""
+        """`PASS`, `FAIL`, `UNDECIDED`, or the status of a check that did not finish -> number of claims."""
         return dict(Counter(finding.verdict for finding in self.findings))
 
     @property
     def failed(self) -> tuple[Finding, ...]:
-        """Claims that are broken."""
+        """Findings of the claims that failed."""
         return tuple(finding for finding in self.findings if finding.verdict == "FAIL")
 
     @property
@@ -252,11 +252,11 @@ class Verification(Result):
 
     @property
     def passed(self) -> bool:
-        """Whether some claim was checked, none is broken, and every check ended."""
+        """Whether some claim was checked, none failed, and every check finished."""
         return bool(self.checked) and not self.failed and not self.failures
 
     def rows(self) -> list[dict[str, object]]:
-        """One flat row of plain JSON data for each claim: what was checked, the verdict, and what was seen."""
+        """One flat row of plain JSON data for each claim: what was checked, the verdict, and the evidence."""
         return [
             {
                 "family": finding.case.family,
@@ -274,11 +274,11 @@ class Verification(Result):
         ]
 
     def document(self) -> Document:
-        """What can be written of it; the JSON document says the level of a claim's test."""
+        """The verification as a document; its JSON form includes the level of a claim's test."""
         return replace(super().document(), head={"alpha": ALPHA})
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """What did not pass, every test with what it saw, and a matrix of claims."""
+        """The failures, every test with its violation, and a matrix of claims."""
         yield FindingsReport(self.findings, everything=self.everything, unicode=options.encoding.startswith("utf"))
 
     def _repr_html_(self) -> str:
@@ -306,7 +306,7 @@ def _evidence_columns(evidence: Evidence) -> dict[str, object]:
 
 
 def _meant(names: Sequence[str], family: str) -> tuple[str, ...]:
-    """Those metrics that are meant in the tables of a family, bare."""
+    """The bare names of the metrics that apply to the tables of a family."""
     parted = [name.rpartition("/") for name in names if name]
     return tuple(name for owner, _, name in parted if owner in {"", family})
 

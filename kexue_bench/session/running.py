@@ -1,4 +1,4 @@
-"""Run what was asked for and store it."""
+"""Run a request and store the results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..run.engines.ray import RayEngine
 
 SAME = ("machine", "cpu", "python", "packages")
-"""Facts that the outcomes of one folder share."""
+"""Facts of the environment that all outcomes in one folder share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Session:
 
     Args:
         run: what is stored.
-        notes: what a user should know about how it went, each printed as well unless `RunOptions.quiet`.
+        notes: remarks for the user on the run, which are also printed unless `RunOptions.quiet`.
         signal: number of the signal that stopped it; 0 for none.
     """
 
@@ -50,7 +50,7 @@ def load(plugins: Sequence[str] = ()) -> tuple[Registry, Hooks]:
     """The installed plugins and those named here.
 
     Raises:
-        UsageError: nothing registers a family.
+        UsageError: no family is registered.
         PluginError: a plugin that was named cannot be loaded.
     """
     records = load_plugins(plugins)
@@ -61,10 +61,10 @@ def load(plugins: Sequence[str] = ()) -> tuple[Registry, Hooks]:
 
 
 def plan_of(request: Request, registry: Registry, hooks: Hooks, *, case: str = "") -> Plan:
-    """The plan of a request, narrowed to `case`, with the tuning that such a case rests on.
+    """The plan of a request, narrowed to `case` and the tuning that this case depends on.
 
     Raises:
-        UsageError: the request makes no sense, or no planned case has that key.
+        UsageError: the request is invalid, or no planned case has that key.
     """
     plan = build_plan(request, registry, hooks)
     if not case:
@@ -74,7 +74,7 @@ def plan_of(request: Request, registry: Registry, hooks: Hooks, *, case: str = "
         raise UsageError(
             "--case must be the beginning of the key of a planned case",
             got=repr(case),
-            do="keys depend on every option of the run, its seed and suite included",
+            do="keys depend on every option of the run, including seed and suite",
         )
     keys |= {str(plan.by_key[key].options.get("tuned", "")) for key in keys}
     jobs = (replace(job, cases=tuple(planned for planned in job.cases if planned.key in keys)) for job in plan.jobs)
@@ -97,10 +97,10 @@ def run_session(
     """Plan, run and store.
 
     Args:
-        stopping: what may end the run early.
+        stopping: context that may stop the run early.
 
     Raises:
-        UsageError: the request makes no sense; nothing was written.
+        UsageError: the request is invalid; nothing was written.
         ResultsError: the results folder cannot be written.
     """
     from ..run.runner import run, why_again
@@ -169,10 +169,10 @@ def run_session(
 
 
 def make_engine(options: RunOptions, *, threads: int) -> LocalEngine | RayEngine:
-    """The engine that was asked for; neither is imported before.
+    """The requested engine, imported only here.
 
     Args:
-        threads: what the numerical libraries of the workers are told at their start.
+        threads: number of threads that the workers' numerical libraries are started with.
     """
     if options.engine == "ray":
         from ..run.engines.ray import RayEngine
@@ -191,14 +191,14 @@ def make_engine(options: RunOptions, *, threads: int) -> LocalEngine | RayEngine
 
 
 def _earlier(options: RunOptions) -> Run | None:
-    """The run that is resumed; None without one, and for `latest` before the first run."""
+    """The run to resume; None without one, and for `latest` if there is no run yet."""
     if options.resume is None or (options.resume == "latest" and not list_runs(options.output)):
         return None
     return load_run(options.resume, options.output)
 
 
 def _goes_on(earlier: Run, plan: Plan, environment: Mapping[str, object]) -> bool:
-    """Whether the folder of an earlier run can take the new outcomes: the same cases, the same software and machine."""
+    """Whether the folder of an earlier run can take the new outcomes: same cases, software and machine."""
     same_place = all(earlier.environment.get(name) == environment.get(name) for name in SAME)
     return set(earlier.plan.by_key) == set(plan.by_key) and same_place
 
@@ -219,7 +219,7 @@ def _environment(hooks: Hooks) -> dict[str, object]:
 
 
 def _worker_plugins(registry: Registry) -> tuple[str, ...]:
-    """What workers import first: plugins that are not installed; files by absolute paths, whatever their folder."""
+    """What workers import first: plugins that are not installed, files by absolute path."""
     loads = [record.load for record in registry.records if record.status == "ok" and not record.distribution]
     return tuple(str(Path(load).resolve()) if load.endswith(".py") else load for load in loads)
 

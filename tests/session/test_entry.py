@@ -204,7 +204,7 @@ def test_an_interrupt_ends_the_run_and_keeps_what_is_finished(interrupt):
     handler = signal.getsignal(signal.SIGINT)
     options = {"tasks": "run", "stages": "evaluate", "plugins": "chaos.plugin", "jobs": 1, "quiet": True}
     interrupt()
-    with pytest.raises(KeyboardInterrupt, match=r"what is finished is stored in results/0001-"):
+    with pytest.raises(KeyboardInterrupt, match=r"finished cases are stored in results/0001-"):
         kexue_bench.compare("chaos", ["fine", "late[seconds=4]"], **options)
     assert signal.getsignal(signal.SIGINT) is handler
     before = load_run("latest")

@@ -1,4 +1,4 @@
-"""CSV (RFC 4180): numbers exact, texts that a spreadsheet would run as a formula behind an apostrophe."""
+"""CSV (RFC 4180): numbers are exact, and texts that a spreadsheet would run as a formula get an apostrophe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 
 from .table import Rows, cell_text, columns_and_rows
 
-# The wide forms too: some importers narrow them first.
+# The full-width forms too, because some importers convert them first.
 _TRIGGERS = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH HYPHEN-MINUS}")
 _TRIGGERS += ("\N{FULLWIDTH COMMERCIAL AT}",)
 
@@ -15,7 +15,7 @@ _TRIGGERS += ("\N{FULLWIDTH COMMERCIAL AT}",)
 def render_csv(rows: Rows) -> str:
     """The table as CSV with a header line; floats by `repr`, missing cells empty.
 
-    A text that begins with `= + - @`, blanks before it aside, gets an apostrophe in front; spreadsheets show it.
+    A text that begins with `= + - @`, after any blanks, gets a leading apostrophe, which spreadsheets show.
     """
     names, cells = columns_and_rows(rows)
     out = io.StringIO()

@@ -20,10 +20,10 @@ def render_json(rows: Rows, *, run: Sequence[str] = (), head: Mapping[str, objec
     """`{"schema": ..., "run": [...], "rows": [...]}`, strict ASCII JSON with one row a line.
 
     Missing numbers are null, infinite ones `{"$f": "inf"}`; parameters and labels are objects and flags a list, from a
-    frame too. A control character is harmless here and stays itself, as its JSON escape.
+    frame too. Control characters are kept as their JSON escapes, which are harmless.
 
     Args:
-        run: names of the runs behind the rows.
+        run: names of the runs that the rows come from.
         head: further entries, before the rows.
     """
     names, cells = columns_and_rows(rows)
@@ -49,7 +49,7 @@ def _structured(name: str, cell: Plain, parse: Callable[[str], object]) -> objec
 
 def _object(text: str) -> object:
     try:
-        # As plain JSON: a tagged number goes out as it came in.
+        # As plain JSON, so that a tagged number is kept.
         return json.loads(text or "{}")
     except (ValueError, RecursionError) as error:
         raise ResultsError("parameters and labels must be JSON objects", got=repr(text[:40])) from error

@@ -64,5 +64,5 @@ def _cell(cell: Plain, digits: int) -> str:
 
 def _text(cell: Plain) -> str:
     text = cell_text(cell).translate(_TABLE).replace("--", "-{}-")
-    # Behind `\\` a bracket or a star would be read as its argument.
+    # After `\\` a bracket or a star would be read as its argument.
     return "{}" + text if text.startswith(("[", "*")) else text

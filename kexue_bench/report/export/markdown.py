@@ -7,7 +7,7 @@ import re
 from .table import Rows, cell_text, columns_and_rows, numeric_columns
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|&~$#!{}])")
-# Bare addresses become links without any bracket.
+# Bare addresses become links even without brackets.
 _LINK = re.compile(r"(?<=[A-Za-z])(:)(?=//)|(?<=[wW]{3})(\.)|(?<=mailto)(:)")
 
 

@@ -32,7 +32,7 @@ def render_parquet(rows: Rows) -> bytes:
 
 
 def _column(cells: list[bool | int | float | str | None]) -> list[object]:
-    """Cells of one type: whole numbers beside fractions become floats, anything else beside a text becomes text."""
+    """Cells of one type: integers mixed with floats become floats, any other mixture becomes text."""
     kinds = {type(cell) for cell in cells if cell is not None}
     if kinds <= {int, float}:
         return [float(c) if c is not None and float in kinds else c for c in cells]

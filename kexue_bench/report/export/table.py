@@ -1,4 +1,4 @@
-"""What all formats share: a DataFrame or rows of mappings as columns and plain cells."""
+"""Shared by all formats: a DataFrame or rows of mappings as columns and plain cells."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Plain = bool | int | float | str | Mapping[str, object] | Sequence[object] | Non
 
 
 def columns_and_rows(rows: Rows) -> tuple[list[str], list[list[Plain]]]:
-    """Column names in order of appearance, and one list of plain cells a row; a cell a row lacks is None.
+    """Column names in order of appearance, and one list of plain cells per row; missing cells are None.
 
     Numbers of numpy become Python's; NaN, NaT and `pandas.NA` become None.
     """
@@ -38,7 +38,7 @@ def cell_text(value: Plain, *, digits: int = 0) -> str:
     """A cell as one line of visible text; a mapping or a sequence as JSON.
 
     Args:
-        digits: significant digits of floats; 0 keeps every bit.
+        digits: significant digits of floats; 0 prints them exactly.
     """
     if isinstance(value, str):
         return visible(value)
@@ -54,12 +54,12 @@ def cell_text(value: Plain, *, digits: int = 0) -> str:
 
 
 def is_number(value: Plain) -> bool:
-    """Whether the cell is a number (a truth value is not)."""
+    """Whether the cell is a number (a boolean is not)."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def numeric_columns(rows: Sequence[Sequence[Plain]], count: int) -> list[bool]:
-    """Which columns hold numbers and empty cells alone, and at least one number."""
+    """Which columns hold only numbers and empty cells, with at least one number."""
     out = []
     for i in range(count):
         cells = [row[i] for row in rows if row[i] is not None]
