@@ -1,8 +1,7 @@
-"""Tuning: which points are tried, equally many for every method, and what the plan and the report say of them."""
+"""Tuning: which points are tried, equally many for every method, and what the plan holds of them."""
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from dataclasses import replace
@@ -10,15 +9,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
-from tuned import execute, registry, request, tunings
+from tuned import registry, request
 
-from kexue_bench.analysis.comparison import read
-from kexue_bench.api import Knob, Outcome
+from kexue_bench.api import Knob
 from kexue_bench.errors import PluginError, UsageError
 from kexue_bench.plan.plan import build_plan
 from kexue_bench.plan.tuning import edges, repetitions, spread
-from kexue_bench.report.terminal import render
 
 # -- which points -----------------------------------------------------------------------------------------------------
 
@@ -98,39 +94,3 @@ def test_what_cannot_be_tuned_is_refused_or_left_out():
         build_plan(request("shifted"), broken)
     plan = build_plan(request("plain", task="sample", baseline="plain"), registry())
     assert not any(c.stage == "tune" for c in plan.cases)
-
-
-# -- the report -------------------------------------------------------------------------------------------------------
-
-
-def test_both_rows_are_shown_and_the_edge_is_reported(tmp_path):
-    """`method` and `method (tuned)` with the choice below the table; ratios refer to the untuned baseline."""
-    known = registry()
-    finished = execute(build_plan(request("shifted", "plain", tune=8), known), tmp_path)
-    tabulation = read([finished], metrics=known.metrics, families=known.families, tasks=known.tasks)
-    (table,) = tabulation.tables
-    rows = {row.label: row for row in table.rows}
-    assert set(rows) == {"shifted", "shifted (tuned)", "plain", "plain (tuned)"}
-    assert table.baseline == "shifted"
-    assert dict(rows["shifted (tuned)"].method.params)["width"] == 4.0
-    assert dict(rows["shifted"].method.params)["width"] == 1.0
-    assert rows["plain (tuned)"].edges == ("task.lr",)
-    console = Console(width=120, file=io.StringIO())
-    console.print(render(tabulation, width=120))
-    text = console.file.getvalue()
-    assert "shifted (tuned): width=4, task.lr=0.1 (edge of the values tried), best of 8 trials" in text
-    assert "plain (tuned): task.lr=0.1 (edge of the values tried), best of 8 trials" in text
-
-
-def test_the_frame_tells_tuned_rows_apart(tmp_path):
-    """Their method parameters are those they ran with."""
-    frame = execute(build_plan(request("shifted", tune=8), registry()), tmp_path).to_frame()
-    params = frame[(frame["stage"] == "evaluate") & (frame["metric"] == "loss")]["method_params"].unique()
-    assert {json.loads(text).get("tuned"): json.loads(text)["width"] for text in params} == {None: 1.0, True: 4.0}
-
-
-def test_an_outcome_with_a_choice_survives_the_journal(tmp_path):
-    """Values keep their types."""
-    finished = execute(build_plan(request("shifted", tune=8), registry()), tmp_path)
-    assert isinstance(tunings(finished)["shifted"], Outcome)
-    assert tunings(finished)["shifted"].chosen == {"width": 4.0, "task.lr": 0.1}

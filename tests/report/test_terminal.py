@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from dataclasses import replace
@@ -11,10 +12,14 @@ import pytest
 import stored
 from printed import show
 from rich.cells import cell_len
+from rich.console import Console
 from stored import read
+from tuned import execute, registry, request
 
 from kexue_bench.analysis import comparison as analysis
 from kexue_bench.api import Instance
+from kexue_bench.plan.plan import build_plan
+from kexue_bench.report.terminal import render
 
 GOLDEN = Path(__file__).with_name("golden")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
@@ -157,3 +162,22 @@ def test_a_table_without_any_number_still_explains_itself():
     text = show(read(book.run()), 100)
     assert text.count("failed in build: tau must be > 0") == 2
     assert "method  " not in text
+
+
+def test_both_rows_are_shown_and_the_edge_is_reported(tmp_path):
+    """`method` and `method (tuned)` with the choice below the table; ratios refer to the untuned baseline."""
+    known = registry()
+    finished = execute(build_plan(request("shifted", "plain", tune=8), known), tmp_path)
+    tabulation = analysis.read([finished], metrics=known.metrics, families=known.families, tasks=known.tasks)
+    (table,) = tabulation.tables
+    rows = {row.label: row for row in table.rows}
+    assert set(rows) == {"shifted", "shifted (tuned)", "plain", "plain (tuned)"}
+    assert table.baseline == "shifted"
+    assert dict(rows["shifted (tuned)"].method.params)["width"] == 4.0
+    assert dict(rows["shifted"].method.params)["width"] == 1.0
+    assert rows["plain (tuned)"].edges == ("task.lr",)
+    console = Console(width=120, file=io.StringIO())
+    console.print(render(tabulation, width=120))
+    text = console.file.getvalue()
+    assert "shifted (tuned): width=4, task.lr=0.1 (edge of the values tried), best of 8 trials" in text
+    assert "plain (tuned): task.lr=0.1 (edge of the values tried), best of 8 trials" in text

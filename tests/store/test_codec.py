@@ -6,8 +6,10 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tuned import execute, registry, request, tunings
 
 from kexue_bench.api import Case, Evidence, Instance, Job, Measurement, Outcome, Plan, Series
+from kexue_bench.plan.plan import build_plan
 from kexue_bench.store.codec import CodecError, decode, dumps, encode, loads, seal, unseal
 
 floats = st.floats(allow_nan=False)
@@ -149,3 +151,10 @@ def test_a_damaged_message_is_known():
         for damaged in (message[:at], message[:at] + ("0" if message[at] != "0" else "1") + message[at + 1 :]):
             with pytest.raises(CodecError):
                 unseal(damaged)
+
+
+def test_an_outcome_with_a_choice_survives_the_journal(tmp_path):
+    """Values keep their types."""
+    finished = execute(build_plan(request("shifted", tune=8), registry()), tmp_path)
+    assert isinstance(tunings(finished)["shifted"], Outcome)
+    assert tunings(finished)["shifted"].chosen == {"width": 4.0, "task.lr": 0.1}

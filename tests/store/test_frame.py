@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tuned import execute, registry, request
 
 from kexue_bench.api import Case, Evidence, Instance, Job, Measurement, Outcome, Plan
+from kexue_bench.plan.plan import build_plan
 from kexue_bench.store.frame import COLUMNS, to_frame
 from kexue_bench.store.results import Run
 
@@ -152,3 +154,10 @@ def test_frames_of_several_runs_stand_below_each_other():
     """The column `run` tells them apart."""
     runs = [make_run((make_case(), {"status": "failed"}), name=name) for name in ("0001-a", "0002-b")]
     assert to_frame(runs)["run"].tolist() == ["0001-a", "0002-b"]
+
+
+def test_the_frame_tells_tuned_rows_apart(tmp_path):
+    """Their method parameters are those they ran with."""
+    frame = execute(build_plan(request("shifted", tune=8), registry()), tmp_path).to_frame()
+    params = frame[(frame["stage"] == "evaluate") & (frame["metric"] == "loss")]["method_params"].unique()
+    assert {json.loads(text).get("tuned"): json.loads(text)["width"] for text in params} == {None: 1.0, True: 4.0}
