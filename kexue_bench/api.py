@@ -83,7 +83,7 @@ STATUSES: Mapping[str, Ending] = {
     ),
     "timeout": Ending(result=False, again="on request", quiet=False, meaning="the case exceeded its time limit"),
     "out-of-memory": Ending(
-        result=False, again="on request", quiet=False, meaning="the case used more memory than it may"
+        result=False, again="on request", quiet=False, meaning="the case exceeded its memory limit"
     ),
     "crashed": Ending(
         result=False, again="on request", quiet=False, meaning="the process of the case ended without an answer"

@@ -26,7 +26,7 @@ class Effect:
         kind: `ratio` (log scale) or `difference` (linear scale).
         value: ratio or difference, method over or minus baseline.
         low: lower end of its 95 % interval.
-        p: p-value before the correction; None where no side has any spread.
+        p: p-value before the correction; None if neither side has any spread.
         adjusted: p-value after it.
         detectable: smallest detectable effect (90 % power): a fraction for ratios (0.04 is 4 %), in the unit of the
             metric for differences; None if it does not exist.

@@ -23,8 +23,8 @@ class Selector:
     """A parsed selector.
 
     Args:
-        text: as it was written.
-        family: the part before `/`; empty where none was written.
+        text: the selector as written.
+        family: the part before `/`; empty if none was written.
         name: a name or a glob (`st-*`).
         params: parameter -> the values written for it; more than one makes a grid.
     """
@@ -41,7 +41,7 @@ class Selector:
 
 
 def read(values: Iterable[str | Selector]) -> tuple[Selector, ...]:
-    """Every selector of texts that may hold several each, `-m rloo,disarm`; what is parsed already stays as it is.
+    """The selectors of texts that may hold several each, `-m rloo,disarm`; parsed selectors are kept.
 
     >>> [selector.text for selector in read(["rloo[n=[2,4]],disarm", "arm"])]
     ['rloo[n=[2,4]]', 'disarm', 'arm']
@@ -54,7 +54,7 @@ def read(values: Iterable[str | Selector]) -> tuple[Selector, ...]:
 
 
 def one(value: str | Selector | None) -> Selector | None:
-    """One selector, or None where nothing is written.
+    """One selector, or None if nothing is written.
 
     Raises:
         UsageError: it cannot be parsed.
@@ -66,7 +66,7 @@ def one(value: str | Selector | None) -> Selector | None:
 
 @lru_cache(maxsize=8192)
 def parse(text: str) -> Selector:
-    """Parse one selector; once a text, however often it is asked for.
+    """Parse one selector; each text is parsed once and cached.
 
     >>> parse("rloo[n=[2,4]]").params
     {'n': ('2', '4')}

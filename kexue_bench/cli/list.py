@@ -19,7 +19,7 @@ from ..store.results import list_runs
 from . import options
 
 NAMES = 2
-EVERY = "every"
+EVERY = "(all)"
 """Stands for the family of the core's metrics, which all families share."""
 KINDS = ("methods", "tasks", "families", "metrics", "published", "runs", "statuses")
 
@@ -42,7 +42,7 @@ def execute(args: argparse.Namespace) -> int:
         )
         return 0
     if args.kind == "statuses":
-        _print(("status", "a result", "run again by --resume", "what it means"), _statuses())
+        _print(("status", "result", "rerun by --resume", "meaning"), _statuses())
         return 0
     registry, _ = options.load(args)
     if args.family:

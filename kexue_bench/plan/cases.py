@@ -63,7 +63,7 @@ class Request:
     tune: int = 0
 
     def __post_init__(self) -> None:
-        """Parse what is text, and refuse values no plan can be made of."""
+        """Parse selectors given as text, and reject values with which no plan can be made."""
         object.__setattr__(self, "methods", selectors.read(self.methods))
         object.__setattr__(self, "tasks", selectors.read(self.tasks))
         object.__setattr__(self, "baseline", selectors.one(self.baseline))

@@ -37,7 +37,7 @@ def search(method: Instance, task: Instance, spec: MethodSpec, task_spec: TaskSp
     learning rate that was not chosen for it. Values that a selector gave to a knob are replaced by the search.
 
     Raises:
-        PluginError: a knob names no numeric field, or a value that its type refuses.
+        PluginError: a knob does not name a numeric field, or has a value of another type.
     """
     grids = {knob.field: _values(knob, spec) for knob in spec.knobs}
     grids |= {TASK + knob.field: _values(knob, task_spec) for knob in task_spec.knobs}

@@ -14,7 +14,7 @@ STYLES = {"reproduced": "green", "not reproduced": "red"}
 
 
 def beside(table: Table, width: int, sign: Callable[[str], str]) -> list[Text]:
-    """Lines of one table's published figures; empty where it has none.
+    """Lines of one table's published figures; empty if it has none.
 
     Args:
         width: columns of the terminal; if they do not suffice, the metric, the accepted range and the published value

@@ -88,7 +88,7 @@ def compare(
         budget: largest number of draws of a case; None leaves it to the task.
         processes: processes of a timing group; None leaves it to the suite.
         rigorous: time in twice the processes and rounds of the suite.
-        tune: trials of each method on each task; tuned methods stand beside the untuned ones.
+        tune: trials of each method on each task; tuned methods are shown beside the untuned ones.
         baseline: selector of the method that ratios refer to; empty means the family's.
         columns: metrics to show, in this order.
         sort: metric that orders the rows and decides which method is best.

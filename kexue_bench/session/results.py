@@ -156,7 +156,7 @@ class Result(ABC):
         return self._text()
 
     def _text(self, *, width: int | None = None) -> str:
-        """What the command line prints, without colours."""
+        """What the command line prints, without colors."""
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace", newline="")
         Console(file=out, width=width, color_system=None, force_jupyter=False).print(self)
