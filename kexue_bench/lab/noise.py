@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Literal, get_args
+from functools import cache, wraps
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import numpy as np
 import torch
@@ -17,6 +17,29 @@ STREAMS: tuple[Stream, ...] = get_args(Stream)
 
 _STATE_OFFSET, _STATE_WORDS = 24, 624  # offset of the words of the Mersenne twister, 64 bits each
 _CPU = torch.device("cpu")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _untraced(function: _F) -> _F:
+    """A function that `torch.compile` calls as it is and never traces: generators and hashes are no tensors.
+
+    The plain function is called outside of a compilation, so that torch's compiler is not imported for every draw.
+    """
+    left_out: Any = torch._disable_dynamo(function)  # noqa: SLF001  # pyright: ignore[reportPrivateImportUsage]
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return left_out(*args, **kwargs) if torch.compiler.is_compiling() else function(*args, **kwargs)
+
+    return cast("_F", call)
+
+
+def working(dtype: torch.dtype) -> torch.dtype:
+    """The dtype in which what is held in `dtype` accumulates, iterates and samples: float32 at least, float64 if given.
+
+    bfloat16 holds 1 - u in steps of 1/256, and 0.999 as 1: no sum, average or draw survives that.
+    """
+    return torch.promote_types(dtype, torch.float32) if dtype.is_floating_point else dtype
 
 
 class Noise:
@@ -27,7 +50,7 @@ class Noise:
 
     Args:
         keys: one key per stream.
-        dtype: dtype of every floating-point draw.
+        dtype: dtype of every floating-point draw; half precision is drawn in float32, then rounded.
         device: where numbers are drawn; the same key gives different numbers on another kind of device.
         axis: axis of the stack, may be negative; None for a single stream.
 
@@ -39,6 +62,7 @@ class Noise:
         if not keys or (axis is None and len(keys) != 1):
             raise ValueError(f"a stream needs one key, or an axis to stack several along, got {len(keys)} keys")
         self.dtype, self.device = dtype, device
+        self._working = working(dtype)
         self._keys, self._axis = tuple(keys), axis
         self._started: list[torch.Generator] = []
 
@@ -47,11 +71,20 @@ class Noise:
         """A single stream from a seed, for use outside the harness; all digits of the integer count."""
         return cls((stream_key("seeded", int(seed)),), dtype=dtype, device=torch.device(device), axis=None)
 
+    @_untraced
     def at(self, step: int) -> Noise:
         """The stream of one step: the numbers at a step do not depend on earlier draws."""
         index = int(step).to_bytes(8, "little", signed=True)
         keys = [hashlib.sha256(key + index).digest() for key in self._keys]
         return Noise(keys, dtype=self.dtype, device=self.device, axis=self._axis)
+
+    def cast(self, dtype: torch.dtype) -> Noise:
+        """The same stream, at the place where it is, with floating draws in another dtype; itself if it is that one."""
+        if dtype == self.dtype:
+            return self
+        other = Noise(self._keys, dtype=dtype, device=self.device, axis=self._axis)
+        other._started = self._generators()
+        return other
 
     @property
     def generator(self) -> torch.Generator:
@@ -64,48 +97,61 @@ class Noise:
             raise ValueError("a stacked stream has no single generator; draw through its methods, or take it unstacked")
         return self._generators()[0]
 
+    @_untraced
     def twister(self) -> Tensor:
         """State of a CPU generator seeded by the first stream, for use in torch's global one."""
         return _twister(self._keys[0])
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform on the open interval (0, 1), so that logarithms are finite; [*shape]."""
-        return self._draw(shape, self._open_uniform)
+        draw = self._floats(shape, self._open_uniform)
+        if self.dtype == self._working:
+            return draw
+        # Rounding takes numbers next to 0 and 1 to the ends.
+        kept = torch.finfo(self.dtype)
+        return draw.clamp_(kept.smallest_normal, 1 - kept.eps / 2)
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal; [*shape]."""
-        return self._draw(shape, lambda g, s: torch.randn(s, generator=g, dtype=self.dtype, device=self.device))
+        return self._floats(shape, self._normal)
 
     def rademacher(self, *shape: int) -> Tensor:
         """-1 or 1 with equal probability; [*shape]."""
-        return self._draw(shape, self._signs)
+        return self._floats(shape, self._signs)
 
     def logistic(self, *shape: int) -> Tensor:
         """Standard logistic, `log u - log(1 - u)`; [*shape]."""
-        return self._draw(shape, lambda g, s: torch.logit(self._open_uniform(g, s)))
+        return self._floats(shape, lambda g, s: torch.logit(self._open_uniform(g, s)))
 
     def exponential(self, *shape: int) -> Tensor:
         """Exponential of rate 1, `-log u`; positive; [*shape]."""
-        return self._draw(shape, lambda g, s: self._open_uniform(g, s).log_().neg_())
+        return self._floats(shape, lambda g, s: self._open_uniform(g, s).log_().neg_())
 
     def gumbel(self, *shape: int) -> Tensor:
         """Standard Gumbel, `-log(-log u)`; [*shape]."""
-        return self._draw(shape, lambda g, s: self._open_uniform(g, s).log_().neg_().log_().neg_())
+        return self._floats(shape, lambda g, s: self._open_uniform(g, s).log_().neg_().log_().neg_())
 
     def integers(self, high: int, *shape: int) -> Tensor:
         """Uniform on 0 .. high - 1, int64; [*shape]."""
         return self._draw(shape, lambda g, s: torch.randint(high, s, generator=g, device=self.device))
 
+    @_untraced
     def permutation(self, n: int) -> Tensor:
         """A uniform permutation of 0 .. n - 1, int64; [n], or [R, n] from a stack of R streams."""
         rows = [torch.randperm(n, generator=g, device=self.device) for g in self._generators()]
         return rows[0] if self._axis is None else torch.stack(rows)
 
+    @_untraced
     def _generators(self) -> list[torch.Generator]:
         if not self._started:
             self._started = [_generator(key, self.device) for key in self._keys]
         return self._started
 
+    def _floats(self, shape: tuple[int, ...], fill: Callable[[torch.Generator, tuple[int, ...]], Tensor]) -> Tensor:
+        draw = self._draw(shape, fill)
+        return draw if self.dtype == self._working else draw.to(self.dtype)
+
+    @_untraced
     def _draw(self, shape: tuple[int, ...], fill: Callable[[torch.Generator, tuple[int, ...]], Tensor]) -> Tensor:
         generators = self._generators()
         if self._axis is None:
@@ -120,18 +166,22 @@ class Noise:
         single[axis] = 1
         return torch.cat([fill(g, tuple(single)) for g in generators], dim=axis)
 
+    def _normal(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=self._working, device=self.device)
+
     def _open_uniform(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
         # torch's grid is k eps / 2 for k = 0 .. 2 / eps - 1; its zero moves to the middle of its cell.
-        eps = torch.finfo(self.dtype).eps
-        draw = torch.rand(shape, generator=generator, dtype=self.dtype, device=self.device)
+        eps = torch.finfo(self._working).eps
+        draw = torch.rand(shape, generator=generator, dtype=self._working, device=self.device)
         return draw.clamp_(eps / 4, 1 - eps / 2)
 
     def _signs(self, generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
         # Not `bernoulli_`: it may pass 32 bits of the stream to another generator.
-        draw = torch.empty(shape, dtype=self.dtype, device=self.device)
+        draw = torch.empty(shape, dtype=self._working, device=self.device)
         return draw.random_(0, 2, generator=generator).mul_(2).sub_(1)
 
 
+@_untraced
 def stream_key(*names: object) -> bytes:
     """The key of the stream with these names, 32 bytes."""
     text = json.dumps(["kexue-bench/streams/1", *names], sort_keys=True, ensure_ascii=True, separators=(",", ":"))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from kexue_bench.lab.noise import Noise, stream_key
+from kexue_bench.lab.noise import Noise, stream_key, working
 
 KINDS = {
     "uniform": stats.uniform(),
@@ -21,6 +21,7 @@ KINDS = {
 
 
 DRAWS = (*KINDS, "rademacher")
+HALF = (torch.float16, torch.bfloat16)
 
 
 def stream(*replicates, axis=None, dtype=torch.float32):
@@ -126,3 +127,65 @@ def test_drawing_leaves_the_global_generators_alone():
     noise.permutation(10)
     assert torch.equal(torch.get_rng_state(), before)
     assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002  # it is what is watched
+
+
+@pytest.mark.parametrize("axis", [None, -2])
+@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("name", DRAWS)
+def test_half_precision_is_drawn_in_float32_and_rounded(name, dtype, axis):
+    """The numbers of the float32 stream, to the last bit that the dtype holds."""
+    keys = (b"a" * 32,) if axis is None else (b"a" * 32, b"b" * 32)
+    low, full = (Noise(keys, dtype=d, device=torch.device("cpu"), axis=axis) for d in (dtype, torch.float32))
+    draw, expected = getattr(low, name)(2, 5000), getattr(full, name)(2, 5000)
+    assert draw.dtype == dtype
+    step = torch.finfo(dtype).eps
+    torch.testing.assert_close(draw.float(), expected, rtol=step, atol=float(torch.finfo(dtype).smallest_normal))
+
+
+@pytest.mark.parametrize("dtype", HALF)
+def test_uniform_excludes_its_ends_after_rounding(dtype):
+    """Of a million numbers some thousands round to 1 in bfloat16."""
+    draw = Noise.seeded(0, dtype=dtype).uniform(1_000_000)
+    assert 0 < draw.min() < draw.max() < 1
+
+
+def test_cast_goes_on_where_the_stream_is():
+    """Both draw from one generator, in turn; a stream of the same dtype is itself."""
+    noise, twin = Noise.seeded(5), Noise.seeded(5)
+    assert noise.cast(torch.float32) is noise
+    first, second = noise.cast(torch.float64), noise
+    assert first.normal(3).dtype == torch.float64
+    twin.cast(torch.float64).normal(3)
+    assert torch.equal(second.normal(3), twin.normal(3))
+    assert not torch.equal(Noise.seeded(5).normal(3), twin.normal(3))
+
+
+def test_working_precision_is_float32_or_better():
+    """Half precision in float32; other dtypes are their own."""
+    assert [working(d) for d in HALF] == [torch.float32, torch.float32]
+    assert [working(d) for d in (torch.float32, torch.float64, torch.int64)] == [
+        torch.float32,
+        torch.float64,
+        torch.int64,
+    ]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("started", [False, True])
+def test_a_compiled_step_draws_the_same_numbers(started):
+    """Streams are forked, started and drawn from inside `torch.compile`; every kind of draw."""
+
+    def step(x, noise, index):
+        stream = noise.at(index)
+        total = x * stream.integers(5, 3) + stream.permutation(3)
+        for name in DRAWS:
+            total = total + x * getattr(stream, name)(3)
+        return total + x * noise.normal(3)
+
+    torch._dynamo.reset()
+    compiled = torch.compile(step, backend="eager")
+    for index in range(2):
+        noises = Noise.seeded(index), Noise.seeded(index)
+        if started:
+            _ = [noise.generator for noise in noises]
+        assert torch.equal(compiled(torch.ones(3), noises[0], index), step(torch.ones(3), noises[1], index))
