@@ -14,6 +14,7 @@ from torch import Tensor
 from kexue_bench.lab.noise import Noise as SeededNoise
 
 from .contract import Distribution, GradSample, Law, Objective
+from .laws import in_dtype
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -84,7 +85,7 @@ def from_sampler(sampler: Sampler, *, temperature: float) -> _SamplerMethod:
 @contextmanager
 def _lent_global_rng(noise: Noise, logits: Tensor) -> Iterator[None]:
     """Seed torch's global generators from `noise` within the block; their state is restored on exit."""
-    draw = noise.uniform(*logits.shape).flatten()[:16].to("cpu", torch.float64)
+    draw = in_dtype(noise, logits.dtype).uniform(*logits.shape).flatten()[:16].to("cpu", torch.float64)
     seed = int.from_bytes(hashlib.sha256(draw.numpy().tobytes()).digest(), "little")
     devices = [logits.device] if logits.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -131,7 +132,9 @@ class _PerSample:
     ) -> GradSample:
         """All repeats in one call if the rule can be batched, one after the other otherwise."""
         shape = distribution.parameters.shape
-        u = noise.uniform(repeats, self.draws, *distribution.batch, *_event(distribution))
+        u = in_dtype(noise, distribution.parameters.dtype).uniform(
+            repeats, self.draws, *distribution.batch, *_event(distribution)
+        )
         if shape not in self.batched:
             self.batched[shape] = self._can_be_batched(distribution, u[:2])
         if self.batched[shape]:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from torch import Tensor
 
-from .laws import Distribution, Gamma, Gaussian, Law
+from .laws import Distribution, Gamma, Gaussian, Law, finite
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -118,6 +118,14 @@ class GradSample:
     gradient: Tensor
     value: Tensor
 
+    def __post_init__(self) -> None:
+        rows = tuple(self.value.shape)
+        if self.gradient.dim() <= len(rows) or tuple(self.gradient.shape[: len(rows)]) != rows:
+            raise ValueError(
+                f"values need the shape [R, *batch] of gradients {list(self.gradient.shape)}, got {list(rows)}; "
+                "let f return one number for each row of x"
+            )
+
     def surrogate(self, parameters: Tensor) -> Tensor:
         """`[R, *batch]`: equal to `value`, with `gradient` as its gradient with respect to `parameters`.
 
@@ -125,6 +133,8 @@ class GradSample:
         pass.
         """
         events = self.gradient.dim() - self.value.dim()
+        # Infinite parameters (masks) have no difference; `finite` is what the law took them for.
+        parameters = finite(parameters)
         path = (parameters - parameters.detach()) * self.gradient
         return self.value + path.flatten(-events).sum(-1)
 

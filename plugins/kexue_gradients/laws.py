@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kexue_bench.lab.noise import working
+
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 Kind = Literal["bernoulli", "categorical"]
+
+_IMPOSSIBLE = 1e9  # a logit as good as infinite whose differences and multiples are numbers
 
 
 def below(u: Tensor, threshold: Tensor) -> Tensor:
@@ -21,6 +26,26 @@ def below(u: Tensor, threshold: Tensor) -> Tensor:
     In one pass, because a pass over booleans and a cast together cost a third of the draw itself.
     """
     return torch.lt(u, threshold, out=torch.empty_like(u, dtype=threshold.dtype))
+
+
+def finite(logits: Tensor) -> Tensor:
+    """Logits with 1e9 for infinity and -1e9 for -infinity (a mask), whose softmax and sigmoid are the same."""
+    return logits.nan_to_num(nan=torch.nan, posinf=_IMPOSSIBLE, neginf=-_IMPOSSIBLE)
+
+
+def in_dtype(noise: Noise, dtype: torch.dtype) -> Noise:
+    """The stream with floating draws in this dtype; what stands in for a stream and has draws alone stays as it is."""
+    cast = getattr(noise, "cast", None)
+    return noise if cast is None else cast(dtype)
+
+
+def _hold(law: object, *names: str) -> None:
+    """Keep these parameters, and the context, off their graphs and in one dtype: float32, or float64 if one has it."""
+    held = {name: getattr(law, name) for name in (*names, "context")}
+    dtypes = (held[name].dtype for name in names)
+    dtype = working(reduce(torch.promote_types, dtypes))
+    for name, value in held.items():
+        object.__setattr__(law, name, None if value is None else value.detach().to(dtype))
 
 
 class Law(Protocol):
@@ -60,7 +85,8 @@ class Distribution:
 
     Args:
         kind: `bernoulli` (logit of the bit being 1) or `categorical` (softmax over the last dimension).
-        logits: `[*batch, L]` or `[*batch, L, K]`; kept detached from its graph, and never written to.
+        logits: `[*batch, L]` or `[*batch, L, K]`; kept detached from its graph, and never written to. Half precision is
+            held in float32, in which everything is computed then, and infinite logits as 1e9 or -1e9.
         context: what the logits were computed from, `[*batch, C]`, detached; None if there is nothing.
     """
 
@@ -77,9 +103,8 @@ class Distribution:
                 f"{self.kind} logits need at least {events[self.kind]} dimensions, got {self.logits.dim()}; "
                 "the last ones are [L] for bits and [L, K] for classes"
             )
-        object.__setattr__(self, "logits", self.logits.detach())
-        if self.context is not None:
-            object.__setattr__(self, "context", self.context.detach())
+        _hold(self, "logits")
+        object.__setattr__(self, "logits", finite(self.logits))
 
     @property
     def parameters(self) -> Tensor:
@@ -115,6 +140,7 @@ class Distribution:
 
         Two-class logits (theta, 0) with Gumbel noise and a bit with logistic noise are equal in distribution.
         """
+        noise = in_dtype(noise, self.logits.dtype)
         draw = noise.logistic if self.kind == "bernoulli" else noise.gumbel
         return draw(*leading, *self.logits.shape)
 
@@ -131,7 +157,7 @@ class Distribution:
     def sample(self, noise: Noise, *leading: int) -> Tensor:
         """Draws `[*leading, *logits.shape]` of x, exactly on the vertices."""
         if self.kind == "bernoulli":
-            return below(noise.uniform(*leading, *self.logits.shape), self.mean)
+            return below(in_dtype(noise, self.logits.dtype).uniform(*leading, *self.logits.shape), self.mean)
         return self.harden(self.perturb(noise, *leading))
 
     def score(self, x: Tensor) -> Tensor:
@@ -172,9 +198,7 @@ class Gaussian:
             raise ValueError(
                 f"mu and sigma need one shape [*batch, L], got {tuple(self.mu.shape)} and {tuple(self.sigma.shape)}"
             )
-        for name in ("mu", "sigma", "context"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else value.detach())
+        _hold(self, "mu", "sigma")
 
     @property
     def parameters(self) -> Tensor:
@@ -188,7 +212,7 @@ class Gaussian:
 
     def sample(self, noise: Noise, *leading: int) -> Tensor:
         """Draws `[*leading, *batch, L]`."""
-        return self.mu + self.sigma * noise.normal(*leading, *self.mu.shape)
+        return self.mu + self.sigma * in_dtype(noise, self.mu.dtype).normal(*leading, *self.mu.shape)
 
     def score(self, x: Tensor) -> Tensor:
         """`(e / sigma, (e^2 - 1) / sigma)` for `e = (x - mu) / sigma`, `[*leading, *batch, L, 2]`."""
@@ -215,9 +239,7 @@ class Gamma:
     def __post_init__(self) -> None:
         if not self.shape.dim():
             raise ValueError("shape needs at least one dimension, [*batch, L], got a scalar")
-        for name in ("shape", "context"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else value.detach())
+        _hold(self, "shape")
 
     @property
     def parameters(self) -> Tensor:

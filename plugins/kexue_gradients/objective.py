@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kexue_bench.lab.noise import working
+
 from .contract import Enumeration
 
 if TYPE_CHECKING:
@@ -20,10 +22,13 @@ class FunctionObjective:
     """f as a torch function, counted.
 
     Args:
-        function: f, `[S, *batch, L(, K)] -> [S, *batch]`; rows are independent of each other.
+        function: f, `[S, *batch, L(, K)] -> [S, *batch]`; rows are independent of each other. Values of another dtype
+            than x (counts, booleans, half precision) are taken in that of x.
         counter: counts evaluations and backward passes; None if they need not be counted.
         table: gives the `Enumeration` of f; None if there are too many states.
         black_box: f has values only; asking for its gradient is an error.
+        takes: dtype of what f is given, such as that of a decoder in half precision; None: as drawn, float32 or
+            float64.
     """
 
     def __init__(
@@ -33,20 +38,40 @@ class FunctionObjective:
         counter: Counter | None = None,
         table: Callable[[], Enumeration] | None = None,
         black_box: bool = False,
+        takes: torch.dtype | None = None,
     ) -> None:
         self._function = function
         self._counter = counter
         self._table = table
         self._black_box = black_box
+        self._takes = takes
 
     def _count(self, *, evaluations: int = 0, backwards: int = 0) -> None:
         if self._counter is not None:
             self._counter.add(evaluations=evaluations, backwards=backwards)
 
     def value(self, x: Tensor) -> Tensor:
-        """The value of f at x; on the graph of its parameters if gradients are enabled."""
+        """The value of f at x; on the graph of its parameters if gradients are enabled.
+
+        Raises:
+            ValueError: f gave another shape than one number a row.
+        """
         self._count(evaluations=len(x))
-        return self._function(x)
+        return self._call(x)
+
+    def _call(self, x: Tensor) -> Tensor:
+        """Evaluate f at x; its values are checked, and in the dtype of x."""
+        value = self._function(x if self._takes is None else x.to(self._takes))
+        if not isinstance(value, torch.Tensor):
+            raise TypeError(f"f must return a tensor [S, *batch], got {type(value).__name__}")
+        # Its own trailing dimensions are all that x has beyond f: one for bits, two for classes.
+        beyond = x.dim() - value.dim()
+        if not (1 <= beyond <= 2 and value.dim() and value.shape == x.shape[: value.dim()]):
+            raise ValueError(
+                f"f must return [S, *batch], one number for each row of x {list(x.shape)}, got {list(value.shape)}; "
+                "sum over the dimensions of one x, and drop those of size 1"
+            )
+        return value if value.dtype == x.dtype else value.to(working(x.dtype))
 
     def value_and_gradient(self, x: Tensor, *, graph: bool = False) -> tuple[Tensor, Tensor]:
         """Value of f and its gradient with respect to x; with `graph`, both on the graph of x.
@@ -54,7 +79,7 @@ class FunctionObjective:
         The gradient of the sum of f holds that of every row, because rows are independent.
 
         Raises:
-            ValueError: f is a black box.
+            ValueError: f is a black box, has no gradient, or gave another shape than one number a row.
         """
         if self._black_box:
             raise ValueError("this objective is a black box without a gradient; use a method that needs values only")
@@ -62,7 +87,11 @@ class FunctionObjective:
         training = torch.is_grad_enabled()
         with torch.enable_grad():
             x = x if graph else x.detach().requires_grad_()
-            value = self._function(x)
+            value = self._call(x)
+            if not value.requires_grad:
+                raise ValueError(
+                    "f has no gradient with respect to x; use a method that needs values only, and black_box=True"
+                )
             (gradient,) = torch.autograd.grad(value.sum(), x, retain_graph=training or graph, create_graph=graph)
         return (value if training or graph else value.detach()), gradient
 

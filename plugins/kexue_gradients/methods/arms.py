@@ -9,7 +9,7 @@ import torch
 
 from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
-from kexue_gradients.laws import below
+from kexue_gradients.laws import below, in_dtype
 
 from .draws import leave_one_out
 
@@ -70,7 +70,7 @@ class Arms:
         if distribution.kind != "bernoulli":
             raise ValueError(f"arms couples bits, got {distribution.kind} variables; use rloo")
         rarer = torch.sigmoid(-distribution.logits.abs())
-        e = noise.exponential(repeats, self.n, *distribution.logits.shape)
+        e = in_dtype(noise, distribution.logits.dtype).exponential(repeats, self.n, *distribution.logits.shape)
         u = (1 - e / e.sum(1, keepdim=True)) ** (self.n - 1)
         # The copula is drawn for the rarer of the two states and flipped where that is 0.
         x = (below(u, rarer) - below(-distribution.logits, torch.zeros_like(rarer))).abs()

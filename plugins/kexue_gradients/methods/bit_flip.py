@@ -9,6 +9,7 @@ import torch
 
 from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.laws import in_dtype
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -68,7 +69,7 @@ class BitFlip:
         if self.coordinates > length:
             raise ValueError(f"coordinates must be <= {length}, the number of bits, got {self.coordinates}")
         x = distribution.sample(noise, repeats)
-        chosen = noise.uniform(*x.shape).topk(self.coordinates, dim=-1).indices.movedim(-1, 0)
+        chosen = in_dtype(noise, x.dtype).uniform(*x.shape).topk(self.coordinates, dim=-1).indices.movedim(-1, 0)
         flips = torch.zeros(self.coordinates, *x.shape, dtype=x.dtype, device=x.device)
         flips.scatter_(-1, chosen.unsqueeze(-1), 1.0)
         states = torch.cat([x.unsqueeze(0), (x - flips).abs()])

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from kexue_gradients.laws import in_dtype
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -32,7 +34,7 @@ def perturbed_given(distribution: Distribution, x: Tensor, noise: Noise, *betwee
     Returns:
         `[R, *between, *logits.shape]`.
     """
-    leading = (len(x), *between)
+    noise, leading = in_dtype(noise, distribution.logits.dtype), (len(x), *between)
     x = x.reshape(len(x), *(1,) * len(between), *x.shape[1:])
     shape = distribution.logits.shape
     if distribution.kind == "bernoulli":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from kexue_gradients.contract import Distribution, GradSample, Objective
-from kexue_gradients.laws import below
+from kexue_gradients.laws import below, in_dtype
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +82,7 @@ def coupled_estimate(
     a = tree.logits(logits)
     p = torch.sigmoid(a)
     # The noise of classes has one number for each of them, one more than there are nodes.
-    u = noise.uniform(repeats, *logits.shape)[..., 1:]
+    u = in_dtype(noise, logits.dtype).uniform(repeats, *logits.shape)[..., 1:]
     bits, other_bits = below(u, p), below(1 - u, p)
     pair = torch.stack([tree.leaf(bits), tree.leaf(other_bits)])
     value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, repeats))
@@ -113,7 +113,7 @@ def weighted_estimate(
     """
     logits = distribution.logits
     p = torch.sigmoid(tree.logits(logits))
-    u = noise.uniform(repeats, *logits.shape)[..., 1:]
+    u = in_dtype(noise, logits.dtype).uniform(repeats, *logits.shape)[..., 1:]
     bits, other_bits = below(u, p), below(1 - u, p)
     pair = torch.stack([tree.leaf(bits), tree.leaf(other_bits)])
     value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, repeats))

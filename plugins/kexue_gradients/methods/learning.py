@@ -71,7 +71,10 @@ def derivatives(values: Mapping[str, Tensor], loss: Callable[[dict[str, Tensor]]
     """Gradients of a scalar loss with respect to the values only; nothing else on its graph is touched."""
     with torch.enable_grad():
         leaves = {name: value.detach().clone().requires_grad_() for name, value in values.items()}
-        found = torch.autograd.grad(loss(leaves), list(leaves.values()), allow_unused=True)
+        total = loss(leaves)
+        # What autocast does to a product it does to its derivative too, where that is taken.
+        with torch.autocast(total.device.type, enabled=False):
+            found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
     return {
         name: torch.zeros_like(value) if gradient is None else gradient
         for (name, value), gradient in zip(values.items(), found, strict=True)

@@ -10,6 +10,7 @@ import torch
 
 from kexue_bench import method
 from kexue_gradients.contract import Gaussian, GradSample, Objective
+from kexue_gradients.laws import in_dtype
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +50,7 @@ class MeasureValued:
         """Four evaluations per variable and repeat; `value` is the mean over those whose point is a draw of x."""
         mu, sigma = distribution.mu, distribution.sigma
         shape = (repeats, *mu.shape)
+        noise = in_dtype(noise, distribution.mu.dtype)
         rayleigh = (2 * noise.exponential(*shape)).sqrt()
         maxwell = noise.rademacher(*shape) * torch.linalg.vector_norm(noise.normal(3, *shape), dim=0)
         points = torch.stack([rayleigh, -rayleigh, maxwell, maxwell * noise.uniform(*shape)])

@@ -9,6 +9,7 @@ import torch
 
 from kexue_bench import Claimed, method
 from kexue_gradients.contract import GradSample, Law, Objective
+from kexue_gradients.laws import in_dtype
 from kexue_gradients.words import PACE
 
 from .learning import Learned, derivatives, descend, learned, per_problem, scalar
@@ -93,7 +94,8 @@ class Nvil:
         new = inputs.new_zeros
         row = (*lead, 1, self.hidden) if distribution.batch else (self.hidden,)
         size = inputs.shape[-1]
-        network = learned(weight=noise.normal(*lead, self.hidden, size) / size**0.5, bias=new(row), output=new(row))
+        weight = in_dtype(noise, inputs.dtype).normal(*lead, self.hidden, size) / size**0.5
+        network = learned(weight=weight, bias=new(row), output=new(row))
         zero = scalar(distribution, 0.0)
         return _Baseline(network=network, mean=zero, square=zero, weight=zero)
 
@@ -154,4 +156,5 @@ def _inputs(distribution: Law) -> Tensor:
 
 def _output(values: dict[str, Tensor], inputs: Tensor) -> Tensor:
     """Output of the network at the inputs, `[*batch]`."""
-    return (torch.tanh(inputs @ values["weight"].mT + values["bias"]) * values["output"]).sum(-1)
+    with torch.autocast(inputs.device.type, enabled=False):
+        return (torch.tanh(inputs @ values["weight"].mT + values["bias"]) * values["output"]).sum(-1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.laws import in_dtype
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +41,7 @@ class AntitheticPairs:
         """
         if distribution.kind != "bernoulli":
             raise ValueError(f"an antithetic pair couples bits, got {distribution.kind} variables; use disarm-tree")
-        u = noise.uniform(repeats * self.pairs, *distribution.logits.shape)
+        u = in_dtype(noise, distribution.logits.dtype).uniform(repeats * self.pairs, *distribution.logits.shape)
         pair = self._pair(u, distribution.mean)
         value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, len(u)))
         first, second = value.detach()

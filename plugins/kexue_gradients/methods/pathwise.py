@@ -9,6 +9,7 @@ import torch
 
 from kexue_bench import method
 from kexue_gradients.contract import Gaussian, GradSample, Objective
+from kexue_gradients.laws import in_dtype
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -44,6 +45,6 @@ class Pathwise:
         self, distribution: Gaussian, objective: Objective, noise: Noise, repeats: int, state: object = None
     ) -> GradSample:
         """One draw, one evaluation and one backward pass per repeat."""
-        e = noise.normal(repeats, *distribution.mu.shape)
+        e = in_dtype(noise, distribution.mu.dtype).normal(repeats, *distribution.mu.shape)
         value, slope = objective.value_and_gradient(distribution.mu + distribution.sigma * e)
         return GradSample(gradient=torch.stack([slope, slope * e], dim=-1), value=value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from kexue_bench import method
+from kexue_gradients.laws import in_dtype
 from kexue_gradients.words import PACE, SOFTNESS
 
 from .learning import Learned, learned, scalar
@@ -86,7 +87,7 @@ class Relax(RelaxedControl):
         return learned(
             eta=scalar(distribution, self.eta),
             log_temperature=scalar(distribution, self.temperature).log(),
-            weight=noise.normal(*lead, self.hidden, inputs) / inputs**0.5,
+            weight=in_dtype(noise, distribution.logits.dtype).normal(*lead, self.hidden, inputs) / inputs**0.5,
             bias=new(*lead, 1, self.hidden) if distribution.batch else new(self.hidden),
             output=new(*lead, 1, self.hidden) if distribution.batch else new(self.hidden),
             level=scalar(distribution, 0.0),
@@ -123,7 +124,8 @@ def _network(
     softness = distribution.expand(temperature)
     y = soften(distribution, z / softness)
     flat = 2 * y.flatten(-distribution.event_dims) - 1
-    units = torch.tanh(flat @ values["weight"].mT + values["bias"])
-    value = (units * values["output"]).sum(-1) + values["level"]
-    pulled = 2 * (values["output"] * (1 - units.square())) @ values["weight"]
+    with torch.autocast(z.device.type, enabled=False):
+        units = torch.tanh(flat @ values["weight"].mT + values["bias"])
+        value = (units * values["output"]).sum(-1) + values["level"]
+        pulled = 2 * (values["output"] * (1 - units.square())) @ values["weight"]
     return value, distribution.jacobian(y, pulled.reshape(y.shape)) / softness

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from kexue_bench import Knob, method
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.laws import in_dtype
 
 from .learning import Learned, learned, scalar, step_on_square
 
@@ -84,7 +85,7 @@ class Rodeo:
     def init(self, distribution: Distribution, noise: Noise) -> Learned:
         """A random network, and alpha and beta of 0, for each problem."""
         lead = distribution.batch[:-1]
-        weights = noise.normal(*lead, 4, self.hidden)
+        weights = in_dtype(noise, distribution.logits.dtype).normal(*lead, 4, self.hidden)
         if distribution.batch:
             # The minibatch and the flips share a network.
             weights = weights.unsqueeze(-3).unsqueeze(-3)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
-from kexue_gradients.laws import below
+from kexue_gradients.laws import below, in_dtype
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,8 +76,8 @@ class Stratified:
     def _uniforms(self, distribution: Distribution, noise: Noise, repeats: int) -> Tensor:
         """Uniforms `[R, n, *batch, L]` in (0, 1), one in each stratum, in random order."""
         shape = distribution.logits.shape
-        strata = noise.uniform(repeats, self.n, *shape).argsort(1)
-        within = noise.uniform(repeats, 1 if self.systematic else self.n, *shape)
+        strata = in_dtype(noise, distribution.logits.dtype).uniform(repeats, self.n, *shape).argsort(1)
+        within = in_dtype(noise, distribution.logits.dtype).uniform(repeats, 1 if self.systematic else self.n, *shape)
         u = (strata + within) / self.n
         # The noise of classes has one number for each of them, of which the first is used.
         return u if distribution.kind == "bernoulli" else u[..., 0]

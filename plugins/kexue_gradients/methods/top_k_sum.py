@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
+from kexue_gradients.laws import in_dtype
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,7 +79,7 @@ class TopKSum:
         classes = _as_classes(distribution)
         chosen, log_p = _likeliest(classes, self.k)
         p = log_p.exp()
-        u = noise.uniform(repeats, *distribution.logits.shape)
+        u = in_dtype(noise, distribution.logits.dtype).uniform(repeats, *distribution.logits.shape)
         rest = _outside(classes, chosen, p, u if distribution.kind == "bernoulli" else u[..., 0])
         both = torch.cat([chosen.expand(repeats, *chosen.shape), rest.unsqueeze(1)], dim=1)
         x = (both[..., 1] if distribution.kind == "bernoulli" else both).to(distribution.logits.dtype)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from kexue_gradients.laws import in_dtype
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -40,6 +42,7 @@ def draw_without_replacement(distribution: Distribution, noise: Noise, repeats: 
     if length * math.log(branches) < math.log(k) - 1e-9:
         raise ValueError(f"k must be at most the number of states, {branches**length}, got {k}")
     log_p = classes.double().log_softmax(-1)
+    noise = in_dtype(noise, logits.dtype)
     gumbel = (
         noise.gumbel(repeats, k, 2, *logits.shape).movedim(2, -1) if bits else noise.gumbel(repeats, k, *logits.shape)
     )

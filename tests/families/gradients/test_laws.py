@@ -107,7 +107,7 @@ def test_what_a_law_refuses():
 def test_bits_are_comparisons_in_the_dtype_of_the_logits(dtype):
     """A draw is `u < p` and a vertex `scores > 0`, both by boolean arithmetic; neither writes to what it was given."""
     law = Distribution(kind="bernoulli", logits=torch.linspace(-4, 4, 7, dtype=dtype))
-    u = Noise.seeded(3).uniform(1000, 7)
+    u = Noise.seeded(3, dtype=dtype).uniform(1000, 7)
     bits = law.sample(Noise.seeded(3), 1000)
     assert bits.dtype == dtype
     assert torch.equal(bits, (u < law.mean).to(dtype))

@@ -1,0 +1,71 @@
+"""What f may return: one number a row, of any dtype; everything else is refused at the door."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from gradient_objects import NAMES, law, numbers, three_steps
+
+from kexue_bench.lab.noise import Noise
+from kexue_gradients import FunctionObjective, GradSample
+
+REWARDS = {
+    "int64": lambda x: (x.sum(-1) > 1).long(),
+    "bool": lambda x: x.sum(-1) > 1,
+    "float16": lambda x: (x.sum(-1) > 1).half(),
+    "float64": lambda x: (x.sum(-1) > 1).double(),
+}
+
+
+@pytest.mark.parametrize("reward", sorted(REWARDS))
+@pytest.mark.parametrize("name", NAMES)
+def test_rewards_of_any_dtype_are_numbers(name, reward):
+    """Counts and booleans give what the same f in the dtype of x gives."""
+    f, distribution = REWARDS[reward], law("bernoulli", numbers("bernoulli", torch.float32))
+    expected = three_steps(name, distribution, lambda x: f(x).to(x.dtype), Noise.seeded(3), black_box=True)
+    found = three_steps(name, distribution, f, Noise.seeded(3), black_box=True)
+    assert (found is None) == (expected is None)
+    if found is not None:
+        assert torch.equal(found.gradient, expected.gradient)
+        assert found.value.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        pytest.param(lambda x: x.sum(-1, keepdim=True), id="last axis kept"),
+        pytest.param(lambda x: x.sum(), id="scalar"),
+        pytest.param(lambda x: x.sum(-1).T, id="transposed"),
+        pytest.param(lambda x: x, id="not summed"),
+        pytest.param(lambda x: x.sum(-1)[:1], id="one row"),
+    ],
+)
+@pytest.mark.parametrize("gradient", [False, True])
+@pytest.mark.parametrize("rows", [1, 2, 6])
+def test_another_shape_than_one_number_a_row_is_refused(f, gradient, rows):
+    """It would broadcast, and the gradient be off by the size of the batch."""
+    if rows == 1 and f(torch.ones(1, 4, 3)).shape == (1, 4):
+        pytest.skip("one row is all there is")
+    objective = FunctionObjective(f)
+    ask = objective.value_and_gradient if gradient else objective.value
+    with pytest.raises(ValueError, match="must return"):
+        ask(torch.ones(rows, 4, 3))
+
+
+def test_a_number_instead_of_a_tensor_is_refused():
+    """`.item()` in f."""
+    with pytest.raises(TypeError, match="got float"):
+        FunctionObjective(lambda x: float(x.sum())).value(torch.ones(2, 4, 3))
+
+
+def test_an_f_without_a_gradient_says_so():
+    """A reward that was cut off its graph, asked for its gradient."""
+    with pytest.raises(ValueError, match="values only"):
+        FunctionObjective(REWARDS["bool"]).value_and_gradient(torch.ones(2, 4, 3))
+
+
+def test_a_sample_needs_values_along_its_gradients():
+    """Gradients [R, B, L] with values [R, B, 1], or of another batch."""
+    for shape in ((5, 4, 1), (5, 3), (4,)):
+        with pytest.raises(ValueError, match="need the shape"):
+            GradSample(gradient=torch.zeros(5, 4, 3), value=torch.zeros(shape))
