@@ -37,8 +37,10 @@ def precise(function: F) -> F:
 
     @wraps(function)
     def inside(*args: Any, **kwargs: Any) -> Any:
-        first = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
-        if first is None:
+        for first in (*args, *kwargs.values()):
+            if isinstance(first, Tensor):
+                break
+        else:
             return function(*args, **kwargs)
         low, device = first.dtype in _LOW, first.device.type
         mixed = torch.is_autocast_enabled(device)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from kexue_bench.lab.counter import Counter
 from kexue_bench.lab.noise import Noise
+from kexue_bench.lab.precision import working
 from kexue_bench.lab.training import Joins
 
 if TYPE_CHECKING:
@@ -62,12 +63,26 @@ class Target(Protocol):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows d and columns k of `matrix()`, d >= k."""
+        """Rows d and columns k of `matrix()`, d >= k; of one block."""
         ...
 
     @property
     def stride(self) -> tuple[int, ...]:
         """Stride of a convolution in each spatial dimension; empty for other weights."""
+        ...
+
+    @property
+    def dilation(self) -> tuple[int, ...]:
+        """Dilation of a convolution in each spatial dimension; empty for other weights."""
+        ...
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Empty, or the number b of matrices in the weight, which are never compared with each other.
+
+        They are the groups of a convolution, or the gates of a recurrent layer. All shapes below then have b behind
+        `*stack`: `matrix()` is `[*stack, b, d, k]`.
+        """
         ...
 
     @property
@@ -168,7 +183,7 @@ class Alone:
     def around(cls, targets: Sequence[Target], seed: int = 0) -> Alone:
         """Surroundings of the dtype, device and replicates of the targets."""
         first = targets[0].parameter
-        return cls(seed, dtype=first.dtype, device=first.device, replicates=(*targets[0].stack, 1)[0])
+        return cls(seed, dtype=working(first.dtype), device=first.device, replicates=(*targets[0].stack, 1)[0])
 
     def noise(self, stream: Stream, *, stack: int | None = None) -> Noise:
         """See `Surroundings.noise`."""
@@ -188,6 +203,11 @@ class Alone:
 class Session(Joins):
     """A method attached to its targets; every hook does nothing by default, see `kexue_bench.lab.training.Joins`.
 
+    Weights without entries are dropped, and a weight that several targets share is one.
+
+    Attributes:
+        attached: all that it is attached to.
+
     Args:
         targets: what it is attached to, at least one.
 
@@ -196,9 +216,26 @@ class Session(Joins):
     """
 
     def __init__(self, targets: Sequence[Target]) -> None:
-        if not targets:
+        given = tuple(targets)
+        if not given:
             raise ValueError("a method needs at least one target, got none; see targets_of(model)")
-        self.targets = tuple(targets)
+        distinct = {id(target.parameter): target for target in reversed(given) if target.parameter.numel()}
+        self.attached = tuple(reversed(distinct.values()))
+        self._first = given[0]
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets that are trained at present: a frozen weight is left alone, whenever it was frozen."""
+        return tuple(target for target in self.attached if target.parameter.requires_grad)
+
+    def total(self, values: Sequence[Tensor], weight: float) -> Tensor:
+        """The weighted sum over targets, `[*stack]`, in the dtype of their weights; 0 if there is none."""
+        first = self._first
+        if not values:
+            return first.parameter.new_zeros(first.stack)
+        total = weight * torch.stack(list(values)).sum(0)
+        dtype = first.parameter.dtype
+        return total if dtype == total.dtype or working(dtype) != total.dtype else total.to(dtype)
 
     def penalty(self, taps: Mapping[str, Tensor] | None = None) -> Tensor | None:
         """What is added to the loss, `[*stack]`; None for nothing.
@@ -212,6 +249,11 @@ class Session(Joins):
         """The parameters that no optimizer of this session updates, for the optimizer of the loop."""
         owned = {id(p) for o in self.optimizers() for group in o.param_groups for p in group["params"]}
         return [p for p in parameters if id(p) not in owned]
+
+
+def over_blocks(value: Tensor, target: Target) -> Tensor:
+    """The sum over the blocks of a target, `[*stack]`, of one number for each, `[*stack, *blocks]`."""
+    return value.sum(-1) if target.blocks else value
 
 
 class OrthogonalityMethod(Protocol):

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
+from kexue_bench.lab.precision import precise, raised
+
 from .contract import Session, Surroundings, Target
 from .polynomials import Polynomial, apply, scaled
 
@@ -39,11 +41,11 @@ class Descending(Session):
 
     def __init__(self, targets: Sequence[Target], rule: Rule, lr: float) -> None:
         super().__init__(targets)
-        self._optimizer = MatrixOptimizer(self.targets, rule, lr)
+        self._optimizers = (MatrixOptimizer(self.attached, rule, lr),) if self.attached else ()
 
     def optimizers(self) -> Sequence[Optimizer]:
         """See `Joins.optimizers`."""
-        return (self._optimizer,)
+        return self._optimizers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +81,11 @@ class MatrixOptimizer(Optimizer):
 
     def __init__(self, targets: Sequence[Target], rule: Rule, lr: float) -> None:
         super().__init__([target.parameter for target in targets], {"lr": lr})
-        self._targets, self._rule = tuple(targets), rule
+        self._targets, self._rule = tuple(targets), precise(rule)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride]  # torch overloads it
-        """Update every matrix that has a gradient."""
+        """Update every matrix that is trained and has a gradient."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -91,8 +93,9 @@ class MatrixOptimizer(Optimizer):
         lr = self.param_groups[0]["lr"]
         for target in self._targets:
             parameter = target.parameter
-            if parameter.grad is not None:
-                target.assign_(self._rule(target.matrix(), target.gradient(), self.state[parameter], lr))
+            if parameter.grad is not None and parameter.requires_grad:
+                matrix, gradient = raised(target.matrix()), raised(target.gradient())
+                target.assign_(self._rule(matrix, gradient, self.state[parameter], lr))
         return loss
 
 
@@ -129,6 +132,7 @@ class Iterated:
             matrix = apply(polynomial, matrix)
             yield matrix
 
+    @precise
     def orthogonalized(self, matrix: Tensor) -> Tensor:
         """The result of `steps` polynomials of a matrix, on the graph, `[*, d, k]`, d >= k."""
         return next(islice(self.iterates(matrix), self.steps, None))

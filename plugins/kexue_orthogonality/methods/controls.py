@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kexue_bench import method
+from kexue_bench.lab.precision import raised
 
 from ..contract import Alone, Session, Surroundings, Target
 from ..words import POLYNOMIALS_ONLY, WEIGHTS, WITHOUT_WEIGHTS
@@ -151,18 +153,20 @@ class SpectralNorm:
 
     def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`."""
+        targets = tuple(targets)
         session = Session(targets)
-        noise = (ctx or Alone.around(session.targets)).noise("method", stack=0)
+        noise = (ctx or Alone.around(targets)).noise("method", stack=0)
         for index, target in enumerate(session.targets):
-            start = noise.at(index).normal(*(target.stack or (1,)), target.shape[1], 1)
-            mapping = _Normalised(start.reshape(*target.stack, *start.shape[1:]), self.iterations)
-            mapping.iterate(target.matrix().detach(), _WARM_UP)
+            size = target.shape[1]
+            start = noise.at(index).normal(*(target.stack or (1,)), size * math.prod(target.blocks), 1)
+            mapping = _Normalised(start.reshape(*target.stack, *target.blocks, size, 1), self.iterations)
+            mapping.iterate(raised(target.matrix().detach()), _WARM_UP)
             target.parametrize_(mapping)
         return session
 
 
 class _Normalised(nn.Module):
-    """X / (u^T X v); the iterations run in training mode only, and no gradient passes through u and v."""
+    """X / (u^T X v); the iterations run in training mode only, and no gradient passes through u and v; 0 stays 0."""
 
     v: Tensor
 
@@ -175,13 +179,15 @@ class _Normalised(nn.Module):
     def iterate(self, matrix: Tensor, count: int) -> None:
         """Take steps of v <- X^T X v, normalized."""
         for _ in range(count):
-            self.v = _unit(matrix.mT @ (matrix @ self.v))
+            self.v = _unit(matrix.mT @ (matrix @ raised(self.v)))
 
     def forward(self, matrix: Tensor) -> Tensor:
         if self.training:
             self.iterate(matrix.detach(), self._iterations)
-        u = _unit((matrix @ self.v).detach())
-        return matrix / (u.mT @ matrix @ self.v)
+        v = raised(self.v)
+        u = _unit((matrix @ v).detach())
+        norm = u.mT @ matrix @ v
+        return matrix / (norm + (norm == 0))
 
     def right_inverse(self, matrix: Tensor) -> Tensor:
         return matrix

@@ -80,4 +80,6 @@ class VonNeumannDivergence(Penalty):
     def value(self, matrix: Tensor) -> Tensor:
         """See `Penalty.value`."""
         values = torch.linalg.svdvals(matrix).square()
-        return (torch.xlogy(values, values) - values + 1).sum(-1)
+        # The slope of the logarithm at 0 is infinite, that of the whole is 0.
+        logs = values.clamp_min(torch.finfo(values.dtype).tiny)
+        return (torch.xlogy(values, logs) - values + 1).sum(-1)

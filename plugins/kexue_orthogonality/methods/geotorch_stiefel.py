@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from kexue_bench import method
+from kexue_bench.lab.precision import raised
 
 from ..contract import Alone, Session, Surroundings, Target
 from ..parametrized import Parametrized
@@ -56,12 +57,13 @@ class GeotorchStiefel:
         """See `OrthogonalityMethod.attach`."""
         import geotorch  # pyright: ignore[reportMissingImports]  # optional
 
+        targets = tuple(targets)
         session = Parametrized(targets)
-        surroundings = ctx or Alone.around(session.targets)
+        surroundings = ctx or Alone.around(targets)
         with surroundings.global_rng("method"):
             for target in session.targets:
                 target.polar_()
-                matrix = target.matrix().detach()
+                matrix = raised(target.matrix().detach())
                 with torch.no_grad():
                     target.parametrize_(geotorch.Stiefel(matrix.shape, self.map).to(matrix))
         return session

@@ -35,7 +35,7 @@ class Muon(Momentum):
 
     An optimizer included for comparison: its *updates* have singular values near 1 (0.68 to 1.20 from inputs above
     1e-2, never 1, however many steps), its weights are not constrained. c = sqrt(max(1, out / in)). Momentum is
-    Nesterov's. Everything is computed in the dtype of the weight, which may be bfloat16 or not.
+    Nesterov's. Half precision is computed in float32, momentum included.
 
     Args:
         lr: learning rate, > 0.
@@ -73,13 +73,13 @@ class Muon(Momentum):
         """See `OrthogonalityMethod.attach`."""
         sessions = Descending(targets, self._step, self.lr)
         for optimizer in sessions.optimizers():
-            for target in sessions.targets:
+            for target in sessions.attached:
                 inputs, outputs = target.columns().shape[-2:]
                 optimizer.state[target.parameter]["factor"] = max(1.0, outputs / inputs) ** 0.5
         return sessions
 
     def _step(self, matrix: Tensor, gradient: Tensor, state: dict[str, Any], lr: float) -> Tensor:
-        before = state.get("momentum", torch.zeros_like(matrix))
+        before = state.get("momentum", torch.zeros_like(matrix)).to(matrix.dtype)
         state["momentum"] = before.lerp(gradient, 1 - self.momentum)
         update = scaled(gradient.lerp(state["momentum"], self.momentum), "frobenius")
         for polynomial in islice(self.polynomials(), self.steps):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kexue_bench import method
+from kexue_bench.lab.precision import precise, raised
 
 from ..contract import Surroundings, Target
 from ..targets import correlate
@@ -66,22 +68,26 @@ class Ocnn(Penalty):
         """The penalty of a linear layer whose neurons are the columns of W, see `Penalty.value`."""
         return self.kernel_value(matrix.mT, ())
 
-    def kernel_value(self, kernel: Tensor, stride: Sequence[int]) -> Tensor:
+    @precise
+    def kernel_value(self, kernel: Tensor, stride: Sequence[int], dilation: Sequence[int] | None = None) -> Tensor:
         """The penalty of a kernel, without its weight.
 
         Args:
             kernel: K, `[*stack, out, in, *size]`, `*stack` of at most one dimension.
             stride: one number for each dimension of `size`.
+            dilation: likewise; 1 if omitted.
 
         Returns:
             `[*stack]`.
         """
         space = len(stride)
         stacked = kernel.ndim - 2 - space
-        sizes = kernel.shape[kernel.ndim - space :]
+        dilation = tuple(dilation or [1] * space)
+        spread = dilated(kernel, dilation)
+        sizes = spread.shape[kernel.ndim - space :]
         one = self.padding == "released"
         padding = tuple(1 if one else (n - 1) // s * s for n, s in zip(sizes, stride, strict=True))
-        overlaps = correlate(kernel, kernel, tuple(stride), padding)
+        overlaps = correlate(spread, kernel, tuple(stride), padding, dilation)
         # The middle of the output is offset 0, where each filter meets itself.
         target = torch.zeros_like(overlaps[0] if stacked else overlaps)
         target[(slice(None), slice(None), *(n // 2 for n in overlaps.shape[overlaps.ndim - space :]))] = torch.eye(
@@ -102,4 +108,20 @@ class _Kernels(PenaltySession):
         self._ocnn = method
 
     def value(self, target: Target) -> Tensor:
-        return self._ocnn.kernel_value(target.weight(), target.stride)
+        weight = raised(target.weight())
+        if not target.blocks:
+            return self._ocnn.kernel_value(weight, target.stride, target.dilation)
+        stack = (*target.stack, *target.blocks)
+        kernels = weight.flatten(0, len(target.stack)).unflatten(0, (math.prod(stack), -1))
+        return self._ocnn.kernel_value(kernels, target.stride, target.dilation).reshape(stack)
+
+
+def dilated(kernel: Tensor, dilation: tuple[int, ...]) -> Tensor:
+    """A kernel `[..., *size]` with its taps `dilation` apart and zeros between them."""
+    if all(step == 1 for step in dilation):
+        return kernel
+    space = kernel.ndim - len(dilation)
+    sizes = [(n - 1) * step + 1 for n, step in zip(kernel.shape[space:], dilation, strict=True)]
+    out = kernel.new_zeros(*kernel.shape[:space], *sizes)
+    out[(..., *(slice(None, None, step) for step in dilation))] = kernel
+    return out

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from kexue_bench import Unless, method
+from kexue_bench.lab.precision import raised
 
 from ..contract import Alone, Session, Surroundings, Target
 from ..parametrized import Parametrized
@@ -54,11 +55,12 @@ class OrthogoniumBjorck:
         """See `OrthogonalityMethod.attach`."""
         from orthogonium import reparametrizers  # pyright: ignore[reportMissingImports]  # optional
 
+        targets = tuple(targets)
         session = Parametrized(targets)
-        surroundings = ctx or Alone.around(session.targets)
+        surroundings = ctx or Alone.around(targets)
         with surroundings.global_rng("method"):
             for target in session.targets:
-                matrix = target.matrix().detach()
+                matrix = raised(target.matrix().detach())
                 normalized = reparametrizers.BatchedPowerIteration(matrix.shape).to(matrix)
                 bjorck = reparametrizers.BatchedBjorckOrthogonalization(matrix.shape, niters=self.steps)
                 target.parametrize_(_Both(normalized, bjorck))

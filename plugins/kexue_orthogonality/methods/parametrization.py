@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from kexue_bench import method
+from kexue_bench.lab.precision import raised
 
 from .. import maps
 from ..contract import Session, Surroundings, Target
@@ -66,7 +67,7 @@ class Parametrization:
         """See `OrthogonalityMethod.attach`."""
         session = Parametrized(targets)
         for target in session.targets:
-            matrix = target.matrix().detach()
+            matrix = raised(target.matrix().detach())
             target.parametrize_(_Reflections(matrix) if self.map == "householder" else _Skew(_SKEW[self.map], matrix))
         return session
 
@@ -82,7 +83,7 @@ class _Skew(nn.Module):
         self.register_buffer("base", torch.zeros_like(like))
 
     def forward(self, free: Tensor) -> Tensor:
-        return self._function(free, self.base)
+        return self._function(free, raised(self.base))
 
     @torch.no_grad()
     def right_inverse(self, matrix: Tensor) -> Tensor:
@@ -100,7 +101,7 @@ class _Reflections(nn.Module):
         self.register_buffer("signs", torch.ones_like(like[..., 0, :]))
 
     def forward(self, free: Tensor) -> Tensor:
-        return maps.householder(free, self.signs)
+        return maps.householder(free, raised(self.signs))
 
     @torch.no_grad()
     def right_inverse(self, matrix: Tensor) -> Tensor:

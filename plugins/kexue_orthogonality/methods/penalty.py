@@ -9,7 +9,9 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from ..contract import Session, Surroundings, Target
+from kexue_bench.lab.precision import precise, raised
+
+from ..contract import Session, Surroundings, Target, over_blocks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,12 @@ class Penalty:
     side: ClassVar[Literal["tall", "columns"]] = "tall"
     """The matrix it is applied to: `tall`, or `columns` if it concerns neurons, as in `Target`."""
     weight: float = 1e-2
+
+    def __init_subclass__(cls) -> None:
+        """Every penalty is computed as `kexue_bench.lab.precision` says."""
+        super().__init_subclass__()
+        if "value" in cls.__dict__:
+            cls.value = precise(cls.value)
 
     def __post_init__(self) -> None:
         if not self.weight >= 0:
@@ -67,11 +75,11 @@ class PenaltySession(Session):
 
     def penalty(self, taps: Mapping[str, Tensor] | None = None) -> Tensor:
         """The weighted sum over the targets, `[*stack]`; see `Session.penalty`."""
-        return self._method.weight * torch.stack([self.value(target) for target in self.targets]).sum(0)
+        return self.total([over_blocks(self.value(target), target) for target in self.targets], self._method.weight)
 
     def value(self, target: Target) -> Tensor:
-        """The penalty of one target, without its weight, `[*stack]`."""
-        return self._method.value(target.matrix() if self._method.side == "tall" else target.columns())
+        """The penalty of one target, without its weight, `[*stack, *blocks]`."""
+        return self._method.value(raised(target.matrix() if self._method.side == "tall" else target.columns()))
 
 
 def gram(matrix: Tensor) -> Tensor:
@@ -90,8 +98,15 @@ def off_diagonal(square: Tensor) -> Tensor:
 
 
 def cosines(matrix: Tensor) -> Tensor:
-    """C, the cosines between the columns of W, `[*stack, k, k]`."""
-    return gram(matrix / torch.linalg.vector_norm(matrix, dim=-2, keepdim=True))
+    """C, the cosines between the columns of W, `[*stack, k, k]`; 0 with a zero column."""
+    return gram(unit(matrix))
+
+
+def unit(matrix: Tensor) -> Tensor:
+    """The columns of W divided by their lengths, `[*stack, d, k]`; a zero column stays zero, without a gradient."""
+    length = torch.linalg.vector_norm(matrix, dim=-2, keepdim=True)
+    # Added, not filled in, so that nothing more is kept for the backward pass.
+    return matrix / (length + torch.where(length == 0, torch.inf, 0.0))
 
 
 def squared_norm(matrix: Tensor) -> Tensor:

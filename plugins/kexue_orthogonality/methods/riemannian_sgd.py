@@ -77,7 +77,7 @@ class RiemannianSGD(Momentum):
         """The next matrix, `[*, d, k]`."""
         direction = tangent(matrix, gradient)
         if self.momentum:
-            before = state.get("momentum", torch.zeros_like(matrix))
+            before = state.get("momentum", torch.zeros_like(matrix)).to(matrix.dtype)
             direction = direction + self.momentum * tangent(matrix, before)
             state["momentum"] = direction
         return _RETRACTIONS[self.retraction](matrix - lr * direction)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from kexue_bench import Claimed, method
+from kexue_bench.lab.precision import precise, raised
 
-from ..contract import Alone, Session, Surroundings, Target
+from ..contract import Alone, Session, Surroundings, Target, over_blocks
 from ..words import WEIGHTS, WITHOUT_WEIGHTS
-from .penalty import cosines, off_diagonal
+from .penalty import cosines, off_diagonal, unit
 
 ESTIMATORS = ("batch", "split", "whitened", "random", "exact")
 _RIDGE = 1e-6
@@ -93,6 +94,7 @@ class SelfOrthogonality:
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
 
+    @precise
     def value(self, matrix: Tensor) -> Tensor:
         """The exact penalty of W `[*stack, d, k]` under rotation-invariant inputs, without its weight, `[*stack]`.
 
@@ -102,6 +104,7 @@ class SelfOrthogonality:
         angles = torch.asin(off_diagonal(cosines(matrix)).clamp(-1, 1)) * (2 / math.pi)
         return self._combined(angles, angles)
 
+    @precise
     def batch_value(self, responses: Tensor) -> Tensor:
         """The penalty of responses y `[*stack, n, k]` as this method estimates it, without its weight, `[*stack]`.
 
@@ -119,7 +122,7 @@ class SelfOrthogonality:
 
     def attach(self, targets: Sequence[Target], ctx: Surroundings | None = None) -> Session:
         """See `OrthogonalityMethod.attach`; outside the harness the session records the inputs of its layers itself."""
-        targets = Session(targets).targets
+        targets = tuple(targets)
         if self.estimator == "exact":
             return _Exact(self, targets)
         if self.estimator == "random":
@@ -129,13 +132,17 @@ class SelfOrthogonality:
     def _correlations(self, responses: Tensor) -> Tensor:
         """Of the smoothed signs, each neuron normalized over the batch, `[*stack, k, k]`."""
         signs = torch.tanh(self.gamma * responses)
-        tiny = torch.finfo(signs.dtype).tiny
-        unit = signs / torch.linalg.vector_norm(signs, dim=-2, keepdim=True).clamp_min(tiny)
-        return unit.mT @ unit
+        units = unit(signs)
+        return units.mT @ units
 
     def _combined(self, first: Tensor, second: Tensor) -> Tensor:
         sums = first.sum((-2, -1)) * second.sum((-2, -1))
         return self.mean * sums + self.pair * (first * second).sum((-2, -1))
+
+
+@precise
+def _product(inputs: Tensor, columns: Tensor) -> Tensor:
+    return inputs @ columns
 
 
 class _Exact(Session):
@@ -146,11 +153,11 @@ class _Exact(Session):
         self._method = method
 
     def penalty(self, taps: Mapping[str, Tensor] | None = None) -> Tensor:
-        values = [self._value(target, (taps or {}).get(target.name)) for target in self.targets]
-        return self._method.weight * torch.stack(values).sum(0)
+        values = [over_blocks(self._value(t, (taps or {}).get(t.name)), t) for t in self.targets]
+        return self.total(values, self._method.weight)
 
     def _value(self, target: Target, inputs: Tensor | None) -> Tensor:
-        return self._method.value(target.columns())
+        return self._method.value(raised(target.columns()))
 
 
 class _Random(_Exact):
@@ -161,10 +168,11 @@ class _Random(_Exact):
         self._noise, self._drawn = ctx.noise("method", stack=0), 0
 
     def _value(self, target: Target, inputs: Tensor | None) -> Tensor:
-        columns = target.columns()
+        columns = raised(target.columns())
         x = self._noise.at(self._drawn).normal(*(target.stack or (1,)), self._method.samples, columns.shape[-2])
         self._drawn += 1
-        return self._method.batch_value(x.reshape(*target.stack, *x.shape[1:]) @ columns)
+        x = x.reshape(*target.stack, *(1 for _ in target.blocks), *x.shape[1:])
+        return self._method.batch_value(_product(x, columns))
 
 
 class _Listening(_Exact):
@@ -174,8 +182,8 @@ class _Listening(_Exact):
         super().__init__(method, targets)
         self._heard: dict[str, Tensor] = {}
         self._covariances: dict[str, Tensor] = {}
-        self.taps = {target.name: target.module for target in self.targets}
-        self._handles = [self._listen(target) for target in self.targets] if alone else []
+        self.taps = {target.name: target.module for target in self.attached}
+        self._handles = [self._listen(target) for target in self.attached] if alone else []
 
     def penalty(self, taps: Mapping[str, Tensor] | None = None) -> Tensor:
         """See `Session.penalty`.
@@ -207,11 +215,15 @@ class _Listening(_Exact):
         assert inputs is not None
         if self._method.estimator != "whitened":
             return self._method.batch_value(target.responses(inputs))
-        samples = target.samples(inputs)
+        return self._method.batch_value(self._whitened(target.samples(inputs), target.columns(), target.name))
+
+    @precise
+    def _whitened(self, samples: Tensor, columns: Tensor, name: str) -> Tensor:
+        """The responses to whitened inputs."""
         samples = samples - samples.mean(-2, keepdim=True)
-        factor = torch.linalg.cholesky(self._covariance(target.name, samples.detach()))
+        factor = torch.linalg.cholesky(self._covariance(name, samples.detach()))
         white = torch.linalg.solve_triangular(factor, samples.mT, upper=False).mT
-        return self._method.batch_value(white @ target.columns())
+        return white @ raised(columns)
 
     def _covariance(self, name: str, samples: Tensor) -> Tensor:
         """The running covariance `[*stack, d, d]`, its start a multiple of the identity, so that it has an inverse."""

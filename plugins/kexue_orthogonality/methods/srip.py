@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ import torch
 from torch import Tensor
 
 from kexue_bench import Claimed, method
+from kexue_bench.lab.precision import raised
 
-from ..contract import Alone, Session, Surroundings, Target
+from ..contract import Alone, Surroundings, Target
 from ..targets import tall
 from ..words import WEIGHTS, WITHOUT_WEIGHTS
 from .penalty import Penalty, PenaltySession, gram_error
@@ -95,7 +97,7 @@ class Srip(Penalty):
         """See `OrthogonalityMethod.attach`."""
         if self.solver == "exact":
             return PenaltySession(self, targets)
-        targets = Session(targets).targets
+        targets = tuple(targets)
         return _Started(self, targets, ctx or Alone.around(targets))
 
 
@@ -107,11 +109,11 @@ class _Started(PenaltySession):
         self._srip, self._noise, self._drawn = method, ctx.noise("method", stack=0), 0
 
     def value(self, target: Target) -> Tensor:
-        stack, size = target.stack or (1,), target.shape[1]
+        stack, size = target.stack or (1,), target.shape[1] * math.prod(target.blocks)
         noise = self._noise.at(self._drawn)
         self._drawn += 1
         start = noise.uniform(*stack, size) if self._srip.solver == "released" else noise.normal(*stack, size)
-        return self._srip.value(target.matrix(), start.reshape(*target.stack, size))
+        return self._srip.value(raised(target.matrix()), start.reshape(*target.stack, *target.blocks, -1))
 
 
 def _top(error: Tensor) -> Tensor:

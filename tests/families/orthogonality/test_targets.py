@@ -102,12 +102,15 @@ def test_answers_of_a_stack_are_those_of_its_layers(kind):
 def test_targets_of_a_model_are_its_matrices():
     """Linear layers, convolutions and plain recurrences, by name; an excluded module is left out with its contents."""
     model = nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU(), nn.Sequential(nn.Linear(4, 4)), nn.RNN(4, 4), nn.LayerNorm(4))
-    assert [(t.name, t.kind) for t in targets_of(model)] == [
+    with pytest.warns(UserWarning, match=r"left out of the targets: 3\.weight_ih_l0;"):
+        targets = targets_of(model)
+    assert [(t.name, t.kind) for t in targets] == [
         ("0.weight", "convolution"),
         ("2.0.weight", "linear"),
         ("3.weight_hh_l0", "recurrent"),
     ]
-    assert [t.name for t in targets_of(model, exclude=("2", "0"))] == ["3.weight_hh_l0"]
+    with pytest.warns(UserWarning, match="weight_ih_l0"):
+        assert [t.name for t in targets_of(model, exclude=("2", "0"))] == ["3.weight_hh_l0"]
     with pytest.raises(ValueError, match="got 'head'"):
         targets_of(model, exclude=("head",))
     with pytest.raises(ValueError, match="no linear"):
