@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from kexue_bench.lab.noise import working
+
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
@@ -59,6 +61,14 @@ class Bounds:
 
 UNBOUNDED = Bounds()
 
+_ROUNDS = "in half precision each of them rounds the vector: cast the operator to float32"
+_REMEDIES = {
+    torch.bfloat16: _ROUNDS,
+    torch.float16: _ROUNDS,
+    torch.complex64: "for a Hermitian matrix H give the real [[Re H, -Im H], [Im H, Re H]] and halve the result",
+    torch.complex128: "for a Hermitian matrix H give the real [[Re H, -Im H], [Im H, Re H]] and halve the result",
+}
+
 
 class Operator:
     """A linear operator, or a batch of them, that is accessed through products only; every product is counted.
@@ -68,7 +78,7 @@ class Operator:
         n: number of rows.
         product: `V [*batch_shape, n, m]` -> A V (J V for `residual`), same shape; must not write to V.
         transposed: the same for the transpose; None if it is not available. An `spd` operator does not need it.
-        dtype: dtype of the products.
+        dtype: dtype of the products, float32 or float64.
         device: where they are computed.
         batch_shape: leading shape of a batch of operators; a block product counts its columns once per batch.
         bounds: known bounds of the spectrum.
@@ -100,6 +110,10 @@ class Operator:
             raise ValueError(f"target must be {known}, got {target!r} of a {kind} one")
         if n < 1:
             raise ValueError(f"n must be >= 1, got {n}")
+        if dtype not in (torch.float32, torch.float64):
+            raise ValueError(
+                f"products must be in float32 or float64, got {dtype}; {_REMEDIES.get(dtype, 'cast the operator')}"
+            )
         self.kind: Kind = kind
         self.n, self.dtype, self.device = n, dtype, torch.device(device)
         self.batch_shape, self.bounds = tuple(batch_shape), bounds
@@ -115,9 +129,13 @@ class Operator:
 
     @classmethod
     def of(cls, matrix: Tensor, kind: Kind, *, bounds: Bounds = UNBOUNDED, target: Target = "logdet") -> Operator:
-        """The operator of a dense matrix `[*batch_shape, n, n]` (A for `spd`, J for `residual`)."""
+        """The operator of a dense matrix `[*batch_shape, n, n]` (A for `spd`, J for `residual`).
+
+        A matrix in half precision is held in float32.
+        """
         if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
             raise ValueError(f"matrix must be [*batch, n, n], got {list(matrix.shape)}")
+        matrix = matrix.to(working(matrix.dtype))
         return cls(
             kind=kind,
             n=matrix.shape[-1],

@@ -50,14 +50,16 @@ def krylov(op: Operator, start: Tensor, steps: int, *, reorthogonalise: bool = T
     off = torch.zeros(*lead, steps - 1, dtype=torch.float64, device=start.device)
     residual = torch.zeros(lead, dtype=torch.float64, device=start.device)
     basis = start.new_empty(*lead, steps if reorthogonalise else 0, n)
-    alive = torch.ones(lead, dtype=torch.bool, device=start.device)
+    alive = (start != 0).any(-1)
     scale = start.new_zeros(lead)
-    floor = 10 * n**0.5 * torch.finfo(start.dtype).eps
+    # Rounding of a product is eps |A q|, whatever n. In float64 there is room for a larger share.
+    floor = 10 * torch.finfo(start.dtype).eps * (n**0.5 if start.dtype == torch.float64 else 1.0)
     q, previous, beta = start, None, scale
     for j in range(steps):
         w = op.mv(q.mT).mT
         alpha = (q * w).sum(-1)
-        diagonal[..., j] = torch.where(alive, alpha, 1.0)
+        # Within the spectrum, so that bounds read off T hold; 1 for a row of zeros, which has no spectrum.
+        diagonal[..., j] = torch.where(alive, alpha.to(torch.float64), diagonal[..., 0])
         if reorthogonalise:
             basis[..., j, :] = q
             known = basis[..., : j + 1, :]

@@ -20,6 +20,9 @@ from ..words import ERROR_BAR, LOGDET_ONLY, OVER_BUDGET
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
+_DEFECT = 1e-3
+"""An inner product with the basis beyond rounding: what was left of a block was rounding alone."""
+
 
 @method(
     "krylov-deflated-slq",
@@ -97,6 +100,13 @@ class KrylovDeflatedSLQ:
         return LogdetSample(value=(known + rest.mean(dim=-1)).movedim(-1, 0), stderr=stderr)
 
 
+def _directions(w: Tensor) -> Tensor:
+    """Columns in general position, `[n, m]`, that depend on nothing."""
+    n, m = w.shape[-2:]
+    rows = torch.arange(1, n + 1, dtype=torch.float64, device=w.device).square().unsqueeze(-1)
+    return torch.cos(rows * torch.arange(1, m + 1, dtype=torch.float64, device=w.device)).to(w.dtype)
+
+
 def _block_krylov(op: Operator, start: Tensor, blocks: int) -> tuple[Tensor, Tensor]:
     """Orthonormal V of the block Krylov space, `[*batch_shape, repeats, n, b * blocks]`, and V^T A V.
 
@@ -110,6 +120,11 @@ def _block_krylov(op: Operator, start: Tensor, blocks: int) -> tuple[Tensor, Ten
         for _ in range(2):
             w = w - basis @ (basis.mT @ w)
             w = torch.linalg.qr(w - basis @ (basis.mT @ w)).Q
+        if bool((basis.mT @ w).abs().amax() > _DEFECT):
+            # The space is exhausted and rounding left nothing new: any other direction will do.
+            w = w + torch.finfo(w.dtype).eps ** 0.5 * _directions(w)
+            for _ in range(3):
+                w = torch.linalg.qr(w - basis @ (basis.mT @ w)).Q
         basis = torch.cat([basis, w], dim=-1)
         mapped = torch.cat([mapped, products(op, w)], dim=-1)
     projected = basis.mT @ mapped

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
 NORMALISATIONS = ("improved", "none")
+_LEAST = 1e-140  # its reciprocal has a square
 
 
 @method(
@@ -92,7 +93,7 @@ class XTrace(Sketching):
 
     def _terms(self, n: int, omega: Tensor, q: Tensor, r: Tensor, z: Tensor) -> Tensor:
         """The s leave-one-out estimates, `[*batch_shape, repeats, s]`."""
-        h, w, t = q.mT @ z, q.mT @ omega, z.mT @ omega
+        h, w, t, r = (part.to(torch.float64) for part in (q.mT @ z, q.mT @ omega, z.mT @ omega, r))
         s = _left_out(r)
         inner = dots(s, w)
         # P_i w_i in coordinates of Q; w_i - P_i w_i is then (w_i - Q w) + s_i (s_i . w).
@@ -110,7 +111,7 @@ def _left_out(r: Tensor) -> Tensor:
     diagonal = r.diagonal(dim1=-2, dim2=-1)
     tiny = torch.finfo(r.dtype).eps * diagonal.abs().amax(-1, keepdim=True) + torch.finfo(r.dtype).tiny
     # An exact zero means an exhausted range; any direction in it is valid.
-    filled = torch.where(diagonal == 0, tiny * torch.finfo(r.dtype).eps, diagonal)
+    filled = torch.where(diagonal == 0, (tiny * torch.finfo(r.dtype).eps).clamp_min(_LEAST), diagonal)
     safe = r + torch.diag_embed(filled - diagonal)
     eye = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device)
     s = torch.linalg.solve_triangular(safe.mT, eye.expand_as(r), upper=False)
