@@ -52,7 +52,11 @@ def test_an_exit_is_told_in_words(code, words):
 
 def test_a_zombie_is_not_alive():
     """It ended, whether or not its parent has asked; a process that is gone takes no memory."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
     assert processes.alive(child.pid)
     assert processes.rss(child.pid) > 1 << 20
     child.kill()
