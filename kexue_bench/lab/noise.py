@@ -21,10 +21,11 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _untraced(function: _F) -> _F:
-    """A function that `torch.compile` calls as it is and never traces: generators and hashes are no tensors.
+    """A function that `torch.compile` calls as it is and never traces: generators and hashes are not tensors.
 
     The plain function is called outside of a compilation, so that torch's compiler is not imported for every draw.
     """
+    # The public `torch.compiler.disable` imports the compiler at once, which costs every worker its start.
     left_out: Any = torch._disable_dynamo(function)  # noqa: SLF001  # pyright: ignore[reportPrivateImportUsage]
 
     @wraps(function)
