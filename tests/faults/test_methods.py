@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from kexue_bench.api import Case, Instance, Job, Outcome, Plan
-from kexue_bench.run.engines import processes, server
+from kexue_bench.run.engines import processes
 from kexue_bench.run.engines.local import LocalEngine
 from kexue_bench.run.runner import run
 from kexue_bench.store.results import RunWriter, load_run
@@ -219,4 +219,3 @@ def test_the_end_of_the_process_that_makes_workers_costs_one_row(go, golden, tmp
         found = go([case_of("KillsServer"), *BYSTANDERS], of=engine, limit=20)
     assert found.outcomes[case_of("KillsServer").key].status in {"crashed", "lost"}
     assert {k: (o.status, o.measurements) for k, o in found.outcomes.items() if k in golden} == golden
-    assert server._keepers

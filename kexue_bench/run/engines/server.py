@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import multiprocessing.forkserver
 import os
+import queue
 import signal
 import sys
 import threading
 import types
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from typing import Any
 
 from . import processes
 
@@ -30,8 +34,27 @@ PRELOAD = (
     "kexue_bench.lab.stages",
     "kexue_bench.lab.training",
 )
+_python: Any = forkserver._forkserver  # noqa: SLF001  # multiprocessing has no public way to know its server
 _lock = threading.Lock()
-_keepers: list[threading.Thread] = []
+_requests: queue.SimpleQueue[tuple[_Setting, Future[int]]] = queue.SimpleQueue()
+
+
+@dataclass(kw_only=True)
+class _State:
+    """What this driver knows of its server: the thread that starts it, how, and its pid."""
+
+    keeper: threading.Thread | None = None
+    setting: _Setting | None = None
+    pid: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Setting:
+    threads: int
+    preload: tuple[str, ...]
+
+
+_state = _State()
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -63,36 +86,77 @@ def ensure(*, threads: int, preload: Sequence[str]) -> None:
 
     The kernel's death signal is tied to the thread that started a process, so the server is started by a thread that
     lives as long as the driver. The environment of the driver is changed only meanwhile.
+
+    Raises:
+        OSError: the process cannot be started.
     """
     with _lock:
-        if not any(keeper.is_alive() for keeper in _keepers):
-            started = threading.Event()
-            keeper = threading.Thread(
-                target=_keep, args=(started, threads, tuple(preload)), name="kexue-bench-server", daemon=True
-            )
-            keeper.start()
-            while keeper.is_alive() and not started.wait(0.01):
-                pass
-            if not keeper.is_alive():
-                raise RuntimeError("the fork server could not be started; see the error printed above")
-            _keepers[:] = [keeper]
+        setting = _Setting(threads=threads, preload=tuple(preload))
+        if not _runs():
+            _start(setting)
+        _state.setting = _state.setting or setting
 
 
-def _keep(started: threading.Event, threads: int, preload: tuple[str, ...]) -> None:
-    values = environment(threads) | {_MARK: str(os.getpid())}
+def revive() -> None:
+    """Start the server again if it has ended, with the setting it had.
+
+    multiprocessing would do so by itself, but from any thread and without the environment by which the new process
+    knows that it is ours: its workers would have other settings, and orphans would escape.
+
+    Raises:
+        OSError: the process cannot be started.
+    """
+    with _lock:
+        if _state.setting is not None and not _runs():
+            _start(_state.setting)
+
+
+def _runs() -> bool:
+    return _state.pid > 0 and _python._forkserver_pid == _state.pid and processes.alive(_state.pid)  # noqa: SLF001  # the same
+
+
+def _start(setting: _Setting) -> None:
+    if _state.keeper is None or not _state.keeper.is_alive():
+        _state.keeper = threading.Thread(target=_keep, name="kexue-bench-server", daemon=True)
+        _state.keeper.start()
+    reply: Future[int] = Future()
+    _requests.put((setting, reply))
+    _state.pid = reply.result()
+
+
+def _keep() -> None:
+    while True:
+        setting, reply = _requests.get()
+        try:
+            reply.set_result(_launch(setting))
+        except BaseException as error:  # noqa: BLE001  # whoever waits gets it, and this thread must not end
+            reply.set_exception(error)
+
+
+def _launch(setting: _Setting) -> int:
+    values = environment(setting.threads) | {_MARK: str(os.getpid())}
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
-        multiprocessing.forkserver.set_forkserver_preload([__name__, "kexue_bench.run.engines.local", *preload])
-        multiprocessing.forkserver.ensure_running()
+        forkserver.set_forkserver_preload([__name__, "kexue_bench.run.engines.local", *setting.preload])
+        _leave_foreign_server()
+        forkserver.ensure_running()
     finally:
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-    started.set()
-    threading.Event().wait()
+    return _python._forkserver_pid  # noqa: SLF001  # the same
+
+
+def _leave_foreign_server() -> None:
+    """Let a server that is not ours go on for those who use it, and ask for a new one.
+
+    A program that compares through Python may have started one, without our imports and settings.
+    """
+    if _python._forkserver_pid not in {None, _state.pid}:  # noqa: SLF001  # the same
+        _python._forkserver_pid = _python._forkserver_address = _python._forkserver_alive_fd = None  # noqa: SLF001  # the same
 
 
 def _become_server(driver: int) -> None:

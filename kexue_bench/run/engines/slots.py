@@ -25,7 +25,7 @@ from pebble.common.types import CONSTS
 
 from ..capture import Tail
 from ..crumb import Crumb
-from . import Delivery, DeliveryStatus, entry, processes
+from . import Delivery, DeliveryStatus, entry, processes, server
 
 # pebble polls its workers ten times per second, which is most of the cost of a fresh process.
 CONSTS.sleep_unit = 0.01
@@ -60,6 +60,7 @@ class WorkerProcess(_BaseProcess):  # pyright: ignore[reportGeneralTypeIssues]  
 
     @staticmethod
     def _Popen(process_obj: multiprocessing.process.BaseProcess) -> object:  # noqa: N802  # multiprocessing's name
+        server.revive()
         with _without_main():
             return _BaseProcess._Popen(process_obj)  # noqa: SLF001  # multiprocessing's own way to start a process
 

@@ -7,14 +7,29 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
 import pytest
+from jobs import gone
 
 from kexue_bench.run.engines import server
 from kexue_bench.run.engines.local import LocalEngine
 
+FOREIGN = """
+import multiprocessing, os, sys, time
+from multiprocessing import forkserver
+from kexue_bench.run.engines.local import LocalEngine
+if __name__ == "__main__":
+    own = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(600,))
+    own.start()
+    with LocalEngine(workers=1, preload=("kexue_bench.lab.stages",)) as engine:
+        delivery = engine.submit(sys.argv[1], limit=20).result(60)
+        pid = forkserver._forkserver._forkserver_pid
+        print(delivery.status, os.getsid(pid) == pid, own.is_alive())
+    own.kill()
+"""
 DRIVER = """
 import sys, time
 from kexue_bench.run.engines.local import LocalEngine
@@ -56,3 +71,40 @@ def test_a_server_has_one_thread_a_case_and_the_driver_keeps_its_own():
     with LocalEngine(workers=1, threads=3, preload=()) as engine:
         engine.start()
     assert dict(os.environ) == before
+
+
+def _server() -> int:
+    return vars(forkserver._forkserver)["_forkserver_pid"]
+
+
+def test_a_server_that_ended_is_started_again_as_ours(chaos, ask, warm):
+    """It adopts the orphans of its workers as the first one did, and gives them the same settings.
+
+    multiprocessing starts a new one by itself, which would be a plain fork server in the session of the driver.
+    """
+    assert ask(chaos.case("Fine"), of=warm).status == "ok"
+    first = _server()
+    os.kill(first, signal.SIGKILL)
+    assert gone(first)
+    assert ask(chaos.case("Fine", replicate=1), of=warm).status == "ok"
+    second = _server()
+    assert second != first
+    assert os.getsid(second) == second
+    threads = f"OMP_NUM_THREADS={server.environment(1)['OMP_NUM_THREADS']}"
+    assert threads in Path(f"/proc/{second}/environ").read_text().split("\0")
+
+
+def test_the_fork_server_of_the_program_around_us_is_left_alone(chaos, tmp_path):
+    """A program that uses multiprocessing's fork server itself gets answers from ours, and keeps its own processes."""
+    script = tmp_path / "program.py"
+    script.write_text(FOREIGN)
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, script, chaos.text(chaos.case("Fine"))],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split() == ["ok", "True", "True"], done.stderr
