@@ -38,6 +38,7 @@ Suite = Literal["quick", "standard", "full"]
 Kind = Literal["sampling", "trained", "subject", "record"]
 """What a task is; `plan.kinds` says for each how it is evaluated, timed, verified and tuned."""
 Of = Literal["draws", "training", "subject"]
+FigureKind = Literal["number", "reading", "order", "vector"]
 """What the check of a claim is given."""
 FITTING = "fitting"
 """In `TaskSpec.methods`: every method whose needs the task meets, third parties' methods included."""
@@ -341,24 +342,32 @@ class PublishedSpec:
     """A published figure, shown beside ours, with the range that counts as reproduced.
 
     Only a figure that was read in its source belongs here, and only under its own protocol: a smaller network on a
-    similar task has no published figure. The range is fixed before ours is measured.
+    similar task has no published figure. The range is derived from the source alone, never from our value. A theorem
+    has nothing to confront: check it in a test.
 
     Args:
         name: in kebab case, unique in its family.
         family: name of its family.
+        kind: what was published: a `number` (printed, or a printed range; two-sided, from its digits or its stated
+            error), a `reading` from a plot (two-sided, from the reading error), an `order` (a one-sided statement), or
+            a `vector` (several printed entries of one object, which count as one figure).
         task: selector of the one instance that is the published protocol.
         method: selector of the one instance whose value was published.
-        metric: the column, with its labels as tables write them (`f1[reading=tuned]`).
-        value: the figure as published; None if only an ordering or a rate was stated.
+        metric: the column, with its labels as tables write them (`f1[reading=tuned]`); of a vector, without them.
+        value: the number or the height; None if a range or an order was stated.
         low: smallest value of ours that reproduces it; None for no limit.
         high: largest such value; None for no limit.
         against: selector of a second method; the figure is then the ratio of the first method's value to this one's.
         source: authors or title, arXiv id or venue, and the place in it.
         statement: what was stated, if it is not a number.
+        blind: False for a reading by someone who knew the exact value: not independent evidence.
+        entries: of a vector, labels -> printed value (`{"entry=0": 0.25}`).
+        within: of a vector, how far each entry of ours may lie from the printed one.
     """
 
     name: str
     family: str
+    kind: FigureKind
     task: str
     method: str
     metric: str
@@ -368,6 +377,9 @@ class PublishedSpec:
     high: float | None = None
     against: str = ""
     statement: str = ""
+    blind: bool = True
+    entries: Mapping[str, float] = field(default_factory=dict)
+    within: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

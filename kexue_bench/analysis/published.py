@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 
-from ..api import Instance, MethodSpec, PublishedSpec, Scale, TaskSpec
+from ..api import FigureKind, Instance, MethodSpec, PublishedSpec, Scale, TaskSpec
 from ..catalog import selectors
 from ..catalog.fields import fields_of
 from ..catalog.registry import Registry
@@ -44,17 +45,51 @@ def resolve(spec: PublishedSpec, registry: Registry) -> Figure:
     """The instances that a figure's selectors select.
 
     Raises:
-        UsageError: a selector selects several instances, or a range is empty.
+        UsageError: a selector selects several instances, or the range is not one of the figure's kind.
         UnknownNameError: a name is not registered.
     """
-    if spec.low is not None and spec.high is not None and not spec.low <= spec.high:
-        raise UsageError("the accepted range is empty", got=f"[{spec.low:g}, {spec.high:g}]")
+    _check(spec)
     against = _one(spec.against, spec.family, registry.methods_of(spec.family), "method", registry)
     task = _one(spec.task, spec.family, registry.tasks_of(spec.family), "task", registry)
     method = _one(spec.method, spec.family, registry.methods_of(spec.family), "method", registry)
     if task is None or method is None:
         raise UsageError("a published figure needs a task and a method", got=repr((spec.task, spec.method)))
     return Figure(spec=spec, task=task, method=method, against=against)
+
+
+def _check(spec: PublishedSpec) -> None:
+    """Refuse a range that its kind does not allow, that is empty, or that excludes the printed value itself."""
+    kinds: tuple[str, ...] = get_args(FigureKind)
+    if spec.kind not in kinds:
+        raise UsageError(f"the kind of a published figure must be one of {', '.join(kinds)}", got=repr(spec.kind))
+    if spec.kind != "vector" and (spec.entries or spec.within is not None):
+        raise UsageError("only a vector has `entries` and `within`", got=f"the kind {spec.kind!r}")
+    if spec.kind != "reading" and not spec.blind:
+        raise UsageError("only a reading has `blind = false`", got=f"the kind {spec.kind!r}")
+    low, value, high = spec.low, spec.value, spec.high
+    match spec.kind:
+        case "number" | "reading":
+            _check_two_sides(spec)
+        case "order":
+            if value is not None or (low is None) == (high is None) or not spec.statement:
+                raise UsageError("an order has a statement and one end of a range, and no value")
+        case "vector":
+            if len(spec.entries) < 2 or spec.within is None or not spec.within > 0:
+                raise UsageError("a vector needs at least two entries and `within` > 0")
+            if spec.against or not (low is value is high is None):
+                raise UsageError("a vector has entries instead of a value, a range and a second method")
+
+
+def _check_two_sides(spec: PublishedSpec) -> None:
+    low, value, high = spec.low, spec.value, spec.high
+    if low is None or high is None:
+        raise UsageError(f"a {spec.kind} needs both ends of its range", do="use the kind 'order' for one side")
+    if not low <= high:
+        raise UsageError("the accepted range is empty", got=f"[{low:g}, {high:g}]")
+    if value is not None and not low <= value <= high:
+        raise UsageError("the accepted range excludes the published value", got=f"{value:g}")
+    if value is None and (spec.kind == "reading" or not spec.statement):
+        raise UsageError(f"a {spec.kind} needs a value")
 
 
 def _one(
@@ -78,7 +113,8 @@ def reproductions(
 ) -> tuple[Reproduction, ...]:
     """The rows of one table compared with the figures of its task, in order of registration.
 
-    A figure whose method has no row was not requested and is left out; one whose row failed is `not measured`.
+    The value of a vector is the largest distance of its entries from the published ones. A figure whose method has no
+    row was not requested and is left out; one whose row failed is `not measured`.
 
     Args:
         table: family and task.
@@ -95,13 +131,14 @@ def reproductions(
 
 
 def _reproduction(figure: Figure, row: Row, rows: Sequence[Row], scale: Scale) -> Reproduction:
-    interval = _ours(figure, row, rows, scale)
-    missing = Reproduction(spec=figure.spec, run=row.run, label=row.label)
+    spec = figure.spec
+    interval = _furthest(spec, row) if spec.kind == "vector" else _ours(figure, row, rows, scale)
+    missing = Reproduction(spec=spec, run=row.run, label=row.label)
     if interval is None or not all(math.isfinite(end) for end in interval):
         return missing
     value, low, high = interval
-    least = -math.inf if figure.spec.low is None else figure.spec.low
-    most = math.inf if figure.spec.high is None else figure.spec.high
+    least = -math.inf if spec.low is None else spec.low
+    most = spec.within if spec.within is not None else math.inf if spec.high is None else spec.high
     if least <= low and high <= most:
         verdict = "reproduced"
     elif high < least or low > most:
@@ -109,6 +146,20 @@ def _reproduction(figure: Figure, row: Row, rows: Sequence[Row], scale: Scale) -
     else:
         verdict = "undecided"
     return replace(missing, value=value, low=low, high=high, verdict=verdict)
+
+
+def _furthest(spec: PublishedSpec, row: Row) -> tuple[float, float, float] | None:
+    """The largest distance of our entries from the published ones, with the interval that those of ours leave it."""
+    found: list[tuple[float, float, float]] = []
+    for labels, printed in spec.entries.items():
+        ours = _interval(row.cells.get(f"{spec.metric}[{labels}]"))
+        if ours is None:
+            return None
+        value, low, high = ours
+        nearest = max(low - printed, printed - high, 0.0)
+        found.append((abs(value - printed), nearest, max(abs(low - printed), abs(high - printed))))
+    values, nearest, furthest = zip(*found, strict=True)
+    return max(values), max(nearest), max(furthest)
 
 
 def _ours(figure: Figure, row: Row, rows: Sequence[Row], scale: Scale) -> tuple[float, float, float] | None:

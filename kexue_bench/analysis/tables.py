@@ -104,7 +104,7 @@ class Reproduction:
 
     Args:
         label: the row it belongs to.
-        value: our value; None if it was not measured.
+        value: our value, of a vector the largest distance of an entry; None if it was not measured.
         low: lower end of its 95 % interval; equal to the value if that is exact.
         verdict: depends on the whole interval: inside the accepted range, outside it, or across its end.
     """
@@ -220,13 +220,15 @@ class Tabulation:
                 "family": table.family,
                 "task": table.task.label or table.task.name,
                 "name": item.spec.name,
+                "kind": item.spec.kind,
+                "blind": item.spec.blind,
                 "method": item.label,
                 "against": item.spec.against,
                 "metric": item.spec.metric,
                 "published": item.spec.value,
                 "statement": item.spec.statement,
                 "accepted_low": item.spec.low,
-                "accepted_high": item.spec.high,
+                "accepted_high": item.spec.high if item.spec.within is None else item.spec.within,
                 "value": _finite(item.value),
                 "ci_low": _finite(item.low),
                 "ci_high": _finite(item.high),

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..api import STATUSES, MethodSpec, TaskSpec
+from ..api import STATUSES, MethodSpec, PublishedSpec, TaskSpec
 from ..catalog.fields import Field, fields_of
 from ..catalog.registry import Registry
 from ..catalog.selectors import text
@@ -55,7 +55,7 @@ def execute(args: argparse.Namespace) -> int:
         "tasks": ("family", "task", "parameters", "what it is"),
         "families": ("family", "baseline", "methods", "tasks", "what it is"),
         "metrics": ("family", "metric", "unit", "better", "what it is"),
-        "published": ("family", "figure", "method", "published", "source"),
+        "published": ("family", "figure", "kind", "method", "published", "source"),
     }[args.kind]
     _print(headings, [row for row in rows if not args.family or row[0] in {args.family, EVERY}])
     return 0
@@ -97,12 +97,19 @@ def _published(registry: Registry) -> list[tuple[str, ...]]:
         (
             spec.family,
             spec.name,
+            spec.kind,
             spec.method + (f" against {spec.against}" if spec.against else ""),
-            f"{spec.metric} {spec.statement if spec.value is None else f'{spec.value:g}'}",
+            f"{spec.metric} {_printed(spec)}",
             spec.source,
         )
         for spec in registry.published.values()
     ]
+
+
+def _printed(spec: PublishedSpec) -> str:
+    if spec.entries:
+        return ", ".join(f"{value:g}" for value in spec.entries.values())
+    return spec.statement if spec.value is None else f"{spec.value:g}"
 
 
 def parameters(spec: MethodSpec | TaskSpec) -> str:

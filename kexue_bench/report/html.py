@@ -18,7 +18,7 @@ from ..api import STATUSES
 from . import numbers
 from .cells import NOTHING, is_truth, value_and_spread, verdict_and_size
 from .remarks import legend, remarks
-from .reproduction import accepted, here, subject, there
+from .reproduction import accepted, count, here, subject, there
 from .text import visible
 
 _WIDTH, _HEIGHT = 220, 20
@@ -145,6 +145,7 @@ def _table(table: Table, tabulation: Tabulation, anchor: str) -> Mapping[str, ob
         "published": [
             {
                 "subject": subject(item),
+                "kind": item.spec.kind,
                 "metric": item.spec.metric,
                 "there": there(item),
                 "accepted": accepted(item),
@@ -154,6 +155,7 @@ def _table(table: Table, tabulation: Tabulation, anchor: str) -> Mapping[str, ob
             }
             for item in table.published
         ],
+        "reproduced": count(table.published),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 from ..analysis.tables import Row, Table, Tabulation
 from ..catalog.selectors import text
@@ -78,9 +79,19 @@ def _power(table: Table, tabulation: Tabulation) -> Iterator[str]:
         yield "A/A control: missing, so no method is called faster or slower"
     paired = [cell for row in table.rows if (cell := row.cells.get(table.primary)) is not None and has_spread(cell)]
     gains = [cell.effect.gain for cell in paired if cell.effect is not None]
-    if gains and max(gains) >= 2:
-        most = f"up to {numbers.factor(max(gains))}" if max(gains) < _ENDLESS else f"over ×{_ENDLESS}"
-        yield f"pairing: {most} fewer draws for the same precision"
+    if gains and (max(gains) >= 2 or min(gains) < 1):
+        yield f"pairing: {_pairing(gains)} fewer draws for the same precision"
+
+
+def _pairing(gains: Sequence[float]) -> str:
+    """The median gain and its range: a paired contrast can also vary more than an unpaired one."""
+    if len(gains) == 1:
+        return _gain(gains[0])
+    return f"median {_gain(median(gains))} ({_gain(min(gains))} to {_gain(max(gains))})"
+
+
+def _gain(gain: float) -> str:
+    return numbers.factor(gain) if gain < _ENDLESS else f"over ×{_ENDLESS}"
 
 
 def _smallest(table: Table, tabulation: Tabulation, key: str) -> str:

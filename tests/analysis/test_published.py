@@ -45,7 +45,7 @@ def only(tabulation):
 )
 def test_a_verdict_is_by_the_whole_interval(low, high, verdict):
     """Inside of the accepted range, outside of it, or across its end: the mse is .25 with about 1 % around it."""
-    item = only(read(figure(low=low, high=high)))
+    item = only(read(figure(value=None, low=low, high=high)))
     assert item.low < 0.25 < item.high
     assert item.verdict == verdict
 
@@ -109,8 +109,22 @@ def registry(*published):
     return Registry([PluginRecord(name="toys", origin="toys", specs=specs)])
 
 
+TWO = {"entry=0": 1.0, "entry=1": 0.0}
+
+
 def spec(**fields):
-    known = {"name": "one", "family": "toys", "task": "toy", "method": "rloo", "metric": "mse", "source": SOURCE}
+    known = {
+        "name": "one",
+        "family": "toys",
+        "kind": "number",
+        "value": 1.0,
+        "low": 0.9,
+        "high": 1.1,
+        "task": "toy",
+        "method": "rloo",
+        "metric": "mse",
+        "source": SOURCE,
+    }
     return PublishedSpec(**{**known, **fields})
 
 
@@ -129,10 +143,23 @@ def test_selectors_resolve_with_their_defaults():
         ({"task": "toi"}, UnknownNameError, "toy"),
         ({"method": "rloo[n=[2,4]]"}, UsageError, "one method"),
         ({"low": 2.0, "high": 1.0}, UsageError, "range is empty"),
+        ({"value": 1.2}, UsageError, "excludes the published value, got 1.2"),
+        ({"kind": "exact"}, UsageError, "must be one of number, reading, order, vector, got 'exact'"),
+        ({"low": None}, UsageError, "needs both ends"),
+        ({"value": None}, UsageError, "needs a value"),
+        ({"kind": "reading", "value": None, "statement": "above"}, UsageError, "a reading needs a value"),
+        ({"kind": "order", "value": None, "low": None}, UsageError, "an order has a statement"),
+        ({"kind": "order", "value": None, "statement": "below"}, UsageError, "one end of a range"),
+        ({"kind": "order", "low": None, "statement": "below"}, UsageError, "and no value"),
+        ({"kind": "vector", "entries": {"entry=0": 1.0}, "within": 0.1}, UsageError, "at least two entries"),
+        ({"kind": "vector", "entries": {"entry=0": 1.0, "entry=1": 0.0}}, UsageError, "`within` > 0"),
+        ({"kind": "vector", "entries": TWO, "within": 0.1}, UsageError, "instead of a value"),
+        ({"entries": TWO}, UsageError, "only a vector has `entries`"),
+        ({"blind": False}, UsageError, "only a reading has `blind = false`"),
     ],
 )
 def test_a_figure_that_names_nothing_is_refused(fields, kind, words):
-    """A name that nobody registered, several instances, an empty range."""
+    """A name that is not registered, several instances, or a range that does not belong to the kind of the figure."""
     with pytest.raises(kind, match=words):
         resolve(spec(**fields), registry())
 
@@ -180,3 +207,29 @@ def test_a_figure_without_a_task_is_refused():
     """It would belong to every task."""
     with pytest.raises(UsageError, match="needs a task and a method"):
         resolve(spec(task=""), registry())
+
+
+@pytest.mark.parametrize(
+    ("second", "within", "expected", "verdict"),
+    [
+        ((0.5, None, None), 0.1, (0.05, 0.05, 0.05), "reproduced"),
+        ((0.5, None, None), 0.04, (0.05, 0.05, 0.05), "not reproduced"),
+        ((0.6, 0.55, 0.65), 0.2, (0.1, 0.05, 0.15), "reproduced"),
+        ((0.6, 0.55, 0.65), 0.12, (0.1, 0.05, 0.15), "undecided"),
+        (None, 0.2, (None, None, None), "not measured"),
+    ],
+)
+def test_a_vector_is_one_figure(second, within, expected, verdict):
+    """Its value is the largest distance of an entry, here of 1.05 from 1 or of the second from 0.5, with the interval
+    of that distance; an entry that was not measured leaves the whole vector open.
+    """
+    cells = [cell("soft[entry=0]", 1.05), *([cell("soft[entry=1]", *second)] if second else [])]
+    rows = (row("a", *cells),)
+    known = figure(
+        kind="vector", value=None, low=None, high=None, metric="soft", within=within,
+        entries={"entry=0": 1.0, "entry=1": 0.5},
+    )  # fmt: skip
+    known = replace(known, task=TASK, method=rows[0].method)
+    (item,) = reproductions([known], ("gradients", TASK), rows, lambda _: "linear")
+    assert (item.value, item.low, item.high) == tuple(v if v is None else pytest.approx(v) for v in expected)
+    assert item.verdict == verdict

@@ -334,7 +334,7 @@ def test_words_hold_values_only(read, words, message):
         read("from .words import A\n" + METHOD.format("cost=A"), {"words.py": words})
 
 
-FIGURE = '[[figure]]\nname = "f"\ntask = "t"\nmethod = "m"\nmetric = "mse"\nsource = "here"\n'
+FIGURE = '[[figure]]\nname = "f"\nkind = "vector"\ntask = "t"\nmethod = "m"\nmetric = "mse"\nsource = "here"\n'
 
 
 def test_data_files_are_specs(read):
@@ -343,12 +343,22 @@ def test_data_files_are_specs(read):
         "",
         {
             "metrics.toml": '[[metric]]\nname = "elbo"\nunit="nats"\ndirection = "higher"\nscale = "linear"\nmargin=1',
-            "published.toml": FIGURE + "value = 1\nlow = 0.5\n",
+            "published.toml": FIGURE + 'within = 1\n[figure.entries]\n"entry=0" = 0.5\n',
         },
     )
     assert found == (
         MetricSpec(name="elbo", family="toy", unit="nats", direction="higher", scale="linear", margin=1),
-        PublishedSpec(name="f", family="toy", task="t", method="m", metric="mse", source="here", value=1, low=0.5),
+        PublishedSpec(
+            name="f",
+            family="toy",
+            kind="vector",
+            task="t",
+            method="m",
+            metric="mse",
+            source="here",
+            within=1,
+            entries={"entry=0": 0.5},
+        ),
     )
 
 
@@ -364,7 +374,8 @@ def test_data_files_are_specs(read):
         ({"metrics.toml": "[[metric\n"}, r"metrics\.toml: cannot be read"),
         ({"published.toml": FIGURE + "valeu = 1\n"}, r"published\.toml, figure 1 \('f'\): unknown key, got 'valeu'"),
         ({"published.toml": FIGURE + 'value = "1"\n'}, r"figure 1 \('f'\): 'value' must be a number"),
-        ({"published.toml": '[[figure]]\nname = "f"\ntask = "t"\n'}, r"the key 'method' and 'metric' and 'source' is"),
+        ({"published.toml": FIGURE.replace("vector", "exact")}, r"'kind' must be one of 'number', 'reading', 'order'"),
+        ({"published.toml": '[[figure]]\nname = "f"\ntask = "t"\n'}, r"the key 'kind' and 'method' and 'metric' and"),
     ],
 )  # fmt: skip
 def test_a_data_file_that_does_not_fit_names_the_entry(read, files, message):

@@ -161,7 +161,15 @@ def test_two_families_may_have_a_metric_of_one_name():
         (
             "published",
             lambda text: PublishedSpec(
-                name="x", family="f", task="t", method="m", metric="mse", source="s", low=0, statement=text
+                name="x",
+                family="f",
+                kind="order",
+                task="t",
+                method="m",
+                metric="mse",
+                source="s",
+                low=0,
+                statement=text,
             ),
             ("f", "x"),
         ),

@@ -67,11 +67,12 @@ def test_published_figures_stand_beside_ours():
     book = stored.Book(baseline=base)
     book.sampled(toy, base, [1.0] * 40 + [1.01] * 24)
     spec = PublishedSpec(
-        name="one", family="gradients", task="toy", method="reinforce", metric="mse", value=1.0, low=0.9, high=1.1,
-        source="A. Author, Table 1",
+        name="one", family="gradients", kind="number", task="toy", method="reinforce", metric="mse", value=1.0, low=0.9,
+        high=1.1, source="A. Author, Table 1",
     )  # fmt: skip
     found = Page(page(read(book.run(), published=[Figure(spec=spec, task=toy, method=base)])))
-    assert {"reproduced", "A. Author, Table 1", "[0.9, 1.1]"} <= set(found.texts)
+    assert {"reproduced", "A. Author, Table 1", "[0.9, 1.1]", "number"} <= set(found.texts)
+    assert "reproduced: numbers 1 of 1" in found.texts
 
 
 def test_a_fragment_is_one_balanced_element_that_can_stand_beside_others(tabulation):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rich.console import Console
 from stored import BASE, RIVAL, SOURCE, TOY, Book, figure, gamma, method, read
 from tabled import table
 
 from kexue_bench.analysis.tables import Reproduction
-from kexue_bench.report.reproduction import accepted, beside, here, subject, there
+from kexue_bench.report.reproduction import accepted, beside, count, here, subject, there
 from kexue_bench.report.terminal import render
 
 
@@ -99,8 +101,30 @@ def test_narrow_terminals_lose_the_metric_first():
         head = beside(found, width, str)[1].plain.split()
         seen += [head] if head not in seen else []
     assert seen == [
-        ["published", "metric", "paper", "accepted", "ours"],
-        ["published", "paper", "accepted", "ours"],
+        ["published", "kind", "metric", "paper", "accepted", "ours"],
+        ["published", "kind", "paper", "accepted", "ours"],
+        ["published", "kind", "paper", "ours"],
         ["published", "paper", "ours"],
         ["published", "ours"],
     ]
+
+
+def test_kinds_are_counted_apart():
+    """Numbers, readings and orders are not added up, and readings that are not independent evidence are told apart."""
+    kinds = [("number", True), ("number", True), ("reading", True), ("reading", False), ("order", True)]
+    items = [
+        replace(item(0.25, 0.25, 0.25, spec={"kind": kind, "blind": blind}), verdict="reproduced")
+        for kind, blind in kinds
+    ]
+    items[0] = replace(items[0], verdict="undecided")
+    assert count(items) == "numbers 1 of 2, readings 2 of 2 (1 read blind), orders 1 of 1"
+    assert count(items[3:4]) == "readings 1 of 1 (none read blind)"
+    lines = [text.plain for text in beside(table(published=tuple(items)), 100, str)]
+    assert f"reproduced: {count(items)}" in map(str.strip, lines)
+
+
+def test_a_vector_shows_its_length_and_its_largest_distance():
+    """Its entries would fill the table; the accepted range is a distance."""
+    known = {"kind": "vector", "value": None, "low": None, "high": None, "within": 5e-5}
+    of = item(2e-6, 2e-6, 2e-6, spec={**known, "entries": {"entry=0": 1.0, "entry=1": 2.0}})
+    assert (there(of), accepted(of), here(of)) == ("2 values", "within 5e-05", "2e-6")

@@ -262,7 +262,15 @@ def timed(seconds: np.ndarray, *, copy=True) -> tuple[Table, dict[str, Row]]:
 
 def figure(of: Instance = RIVAL, task: Instance = TOY, against: Instance | None = None, **fields: object) -> Figure:
     """A published mse of a quarter, unless said otherwise."""
-    known = {"name": "toy-rloo", "metric": "mse", "value": 0.25, "low": 0.24, "high": 0.26, "source": SOURCE}
+    known = {
+        "name": "toy-rloo",
+        "kind": "number",
+        "metric": "mse",
+        "value": 0.25,
+        "low": 0.24,
+        "high": 0.26,
+        "source": SOURCE,
+    }
     known |= {"against": against.label if against else "", **fields}
     spec = PublishedSpec(family="gradients", task=task.label, method=of.label, **known)
     return Figure(spec=spec, task=task, method=of, against=against)

@@ -1,4 +1,4 @@
-"""Published figures that can be reproduced, at the published size and with tolerances fixed before they were run.
+"""Published figures that can be reproduced, at the published size and with the tolerances of their sources.
 
 Heights were read from plots, by eye and on logarithmic axes, unless said otherwise. Each tolerance is that of the
 reading, plus our sampling error.

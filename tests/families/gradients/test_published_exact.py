@@ -132,13 +132,18 @@ def test_top_k_sums_where_no_tie_decides():
         assert accepts(f"liu-logit-minus-4-k={k}", liu_variance(-4.0, order[:k]))
 
 
+PRINTED = [0.007561707, 0.0063339313, 0.0052510267, 0.0036332605, 0.0016138406, 0.001178532]
+"""Liu et al., figure 2, logit 0, k = 1 .. 6 (cell outputs)."""
+
+
 @pytest.mark.parametrize("k", range(1, 7))
-def test_the_range_over_ties_is_that_of_all_choices(k):
-    """At logit 0 every k states are a choice: smallest and largest variance, four digits, widened by 4 %."""
+def test_printed_variances_lie_in_the_range_over_ties(k):
+    """At logit 0 every k states are a choice that the source does not tell, and which moves the variance by up to a
+    factor of 3.7: the printed value of 10,000 draws lies between the ends, widened by its sampling error of 4 %.
+    """
     found = [liu_variance(0.0, top) for top in itertools.combinations(range(8), k)]
-    spec = FIGURES[f"liu-logit-0-k={k}"]
-    assert (spec.low, spec.high) == pytest.approx((0.96 * min(found), 1.04 * max(found)), rel=5e-3)
-    assert spec.low <= spec.value <= spec.high
+    assert 0.96 * min(found) <= PRINTED[k - 1] <= 1.04 * max(found)
+    assert max(found) / min(found) > 1.3
 
 
 def test_at_logit_minus_four_ties_move_two_and_three_states():
