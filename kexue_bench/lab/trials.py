@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from kexue_bench.api import Measurement, Scalar
-from kexue_bench.errors import InvalidResult
+from kexue_bench.errors import InvalidResult, NotOffered
 from kexue_bench.plan.kinds import KINDS, kind_of
 from kexue_bench.plan.tuning import Choice, edges, repetitions
 
@@ -66,12 +66,12 @@ def score(task: object, method: object, ctx: Context) -> float:
     It is the task's `score`, on validation data; without one, the efficiency for a sampling task.
 
     Raises:
-        TypeError: the task has no score.
+        NotOffered: the task has no score, so that its methods have no tuned row.
     """
     own: Callable[..., float] | None = getattr(task, "score", None)
     kind = kind_of(ctx.case, task)
     if own is None and not KINDS[kind].scored:
-        raise TypeError(
+        raise NotOffered(
             f"tuning needs a score, and for a task of kind {kind!r} it is `score(method, ctx)`, which "
             f"{type(task).__name__} lacks; write it"
         )

@@ -50,13 +50,13 @@ def search(method: Instance, task: Instance, spec: MethodSpec, task_spec: TaskSp
 
 
 def spread(grids: Mapping[str, Sequence[Scalar]], trials: int, *, first: Choice) -> tuple[Choice, ...]:
-    """`trials` points of a product grid: `first` if it is on the grid, then evenly spread; a small grid is repeated."""
+    """`trials` points: `first`, then evenly spread ones of a product grid; if all are used up, they are repeated."""
     axes = list(grids.values())
-    found: dict[tuple[Scalar, ...], None] = {}
-    if all(first[name] in grid for name, grid in grids.items()):
-        found[tuple(first[name] for name in grids)] = None
+    start = tuple(first[name] for name in grids)
+    found: dict[tuple[Scalar, ...], None] = {start: None}
+    outside = any(value not in axis for value, axis in zip(start, axes, strict=True))
     step = 0
-    while len(found) < min(trials, math.prod(map(len, axes))):
+    while len(found) < min(trials, outside + math.prod(map(len, axes))):
         found[tuple(axis[i] for axis, i in zip(axes, _cell(step, axes), strict=True))] = None
         step += 1
     points = [dict(zip(grids, values, strict=True)) for values in found][:trials]
@@ -74,8 +74,12 @@ def repetitions(trials: Sequence[Choice]) -> tuple[int, ...]:
 
 
 def edges(trials: Sequence[Choice], chosen: Choice) -> tuple[str, ...]:
-    """Knobs whose chosen value is the smallest or largest of those tried: a better one may lie beyond."""
-    tried = {name: {point[name] for point in trials} for name in chosen}
+    """Knobs whose chosen value is the smallest or largest of those tried: a better one may lie beyond.
+
+    Zero switches a knob off or leaves its value to the method (a smoothing of 0, a weight taken from the data): it is
+    not a point of the scale, so it neither is an edge nor hides one.
+    """
+    tried = {name: {point[name] for point in trials} - {0} for name in chosen}
     return tuple(
         name
         for name, value in chosen.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kexue_bench import Knob
 
-RATES = Knob(field="lr", grid=(0.003, 0.01, 0.03, 0.1, 0.3))
+RATES = Knob(field="lr", grid=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5))
 TUNED = "f1[reading=tuned]"
 SCORES = ("f1", "average-precision", "calibration-error", "time", "memory")
 EXACT_SCORES = ("f1", "collapse", "average-precision", "calibration-error", "zero-gradient", "f1-regret", "time")

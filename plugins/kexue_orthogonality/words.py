@@ -9,6 +9,7 @@ from kexue_bench import Knob, Unless
 # One grid for all: the scale of a weight differs between penalties by powers of ten.
 WEIGHTS = Knob(field="weight", grid=(1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1))
 LEARNING_RATES = Knob(field="lr", grid=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0))
+UPDATE_RATES = Knob(field="lr", grid=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2))
 
 NORM = ("gradient-matches-value", "zero-on-orthogonal", "zero-only-on-orthogonal", "left-invariant")
 ON_MANIFOLD = ("keeps-determinant", "one-lipschitz", "stays-on-manifold", "converges-to-polar")
@@ -22,7 +23,8 @@ WITHOUT_WEIGHTS = (POLYNOMIALS_ONLY, NO_METHOD)
 # -- tasks ------------------------------------------------------------------------------------------------------------
 
 TRAINING_RATES = Knob(field="lr", grid=(1e-3, 3e-3, 1e-2))
-DESCENT_RATES = Knob(field="rate", grid=(0.01, 0.03, 0.1, 0.3, 1.0))
+RECURRENT_RATES = Knob(field="lr", grid=(5e-4, 1e-3, 2e-3, 5e-3, 1e-2))
+DESCENT_RATES = Knob(field="rate", grid=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0))
 SMALL_RATES = Knob(field="rate", grid=(0.003, 0.01, 0.03, 0.1))
 
 WITHOUT_LOSS = {"loss": "'none'"}

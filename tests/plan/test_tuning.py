@@ -29,15 +29,24 @@ def test_exactly_as_many_trials_as_asked_for_and_no_point_twice_before_all_were_
     grids = {f"k{i}": tuple(range(size)) for i, size in enumerate(sizes)}
     points = spread(grids, trials, first=dict.fromkeys(grids, start))
     assert len(points) == trials
-    assert len({tuple(p.values()) for p in points}) == min(trials, math.prod(sizes))
-    assert max(repetitions(points)) == (trials - 1) // math.prod(sizes)
-    assert points[0] == dict.fromkeys(grids, start) or any(start >= size for size in sizes)
+    distinct = math.prod(sizes) + any(start >= size for size in sizes)
+    assert len({tuple(p.values()) for p in points}) == min(trials, distinct)
+    assert max(repetitions(points)) == (trials - 1) // distinct
+    assert points[0] == dict.fromkeys(grids, start)
 
 
 def test_few_trials_spread_over_a_long_axis():
     """Four of twelve values leave no gap of half the axis (a plain prefix of the grid would)."""
     found = sorted(p["k"] for p in spread({"k": tuple(range(12))}, 4, first={"k": 0}))
     assert max(b - a for a, b in zip([0, *found], [*found, 11], strict=True)) < 6
+
+
+def test_zero_is_not_a_point_of_a_scale():
+    """A smoothing of 0, chosen from 0, 0.001 and 1, has nothing below it; of the others the smallest is an edge."""
+    trials = ({"eps": 0.0}, {"eps": 0.001}, {"eps": 1.0})
+    assert edges(trials, {"eps": 0.0}) == ()
+    assert edges(trials, {"eps": 0.001}) == ("eps",)
+    assert edges(trials[:2], {"eps": 0.001}) == ()
 
 
 def test_the_edge_is_that_of_what_was_tried():

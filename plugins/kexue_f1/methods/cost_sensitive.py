@@ -24,7 +24,7 @@ def weighted(z: Tensor, y: Tensor, level: Tensor | float, beta: float) -> Tensor
     "cross-entropy with the error costs that are optimal for F1, at a fixed level",
     references=("Parambath et al., NeurIPS 2014",),
     claims=("gradient-matches-value", "batch-size-invariant"),
-    knobs=(Knob(field="level", grid=(0.1, 0.2, 0.3, 0.4, 0.6, 0.8), scale="linear"),),
+    knobs=(Knob(field="level", grid=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8), scale="linear"),),
     order=50,
 )
 @dataclass(frozen=True, kw_only=True)

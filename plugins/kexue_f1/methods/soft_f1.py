@@ -25,7 +25,7 @@ LINKS = ("sigmoid", "softmax")
         Claimed(name="consistent", when="beta == 1 and link == 'sigmoid'"),
         Claimed(name="neutral-when-empty", when="eps == 0 and link == 'sigmoid'"),
     ),
-    knobs=(Knob(field="eps", grid=(1e-05, 0.001, 0.1, 1.0)),),
+    knobs=(Knob(field="eps", grid=(0.0, 1e-05, 0.001, 0.1, 1.0)),),
     aliases=("dice",),
     variants=("soft-f1", "soft-f1[eps=1.0]"),
     order=70,

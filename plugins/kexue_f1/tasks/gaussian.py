@@ -10,8 +10,18 @@ import torch
 from torch import Tensor
 
 from kexue_bench import task
+from kexue_f1.metrics import best_threshold
 from kexue_f1.populations import Part, Population, best_gaussian_f1, posterior_logit
-from kexue_f1.tasks.linear import FULL, F1Training, check_settings, labelled, repeated, thresholds, training
+from kexue_f1.tasks.linear import (
+    FULL,
+    F1Training,
+    as_labels,
+    check_settings,
+    labelled,
+    repeated,
+    thresholds,
+    training,
+)
 from kexue_f1.words import EXACT_SCORES, FIRST, GRID, RATES, TUNED, WIDER
 
 if TYPE_CHECKING:
@@ -88,13 +98,18 @@ class PopulationTask:
         return measured
 
     def score(self, method: F1Loss, ctx: Context) -> float:
-        """Exact F1 at the threshold tuned on validation data, mean over replicates; NaN if the training diverged."""
+        """Exact F1 at the threshold tuned on validation data, mean over replicates; NaN if the training diverged.
+
+        Always the reading `tuned`, whichever are registered: a trial is no measurement and is given none.
+        """
         training = self.build(method, ctx)
-        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
-        if trained.diverged:
+        if ctx.train(training, steps=self.steps, measure=dict, marks=()).diverged:
             return math.nan
-        tuned = trained.final.get(labelled("f1", "tuned"))
-        return math.nan if tuned is None else float(tuned.mean())
+        model, (held_x, held_y) = training.score, training.held
+        with torch.no_grad():
+            threshold, _ = best_threshold(as_labels(model.scores(held_x)), as_labels(held_y))
+            law = self.population.law(model.weight[:, :, 0], model.bias[:, 0, 0])
+            return float(law.f1(threshold.double()).mean())
 
     def _record_collapse(self, ctx: Context, training: F1Training, share: Tensor, weight: Tensor, bias: Tensor) -> None:
         """Record and explain a collapse: nothing is predicted positive although the loss itself prefers otherwise.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,12 @@ class DoubleCvToy:
             return {"objective": low + (high - low) * p, "coordinate-variance": draws.var(0).mean(-1)}
 
         return found
+
+    def score(self, method: GradientMethod, ctx: Context) -> float:
+        """The exact expectation at the end, mean over replicates; NaN if the training diverged."""
+        training = self.build(method, ctx)
+        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
+        return math.nan if trained.diverged else float(trained.final["objective"].mean())
 
     def objective(self, like: Tensor, counter: Counter | None = None) -> FunctionObjective:
         """Minus the mean distance, and its table: every bit is a block of its own."""

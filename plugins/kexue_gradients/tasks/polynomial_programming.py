@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,12 @@ class PolynomialProgramming:
         model = free_logits(training)
         step = (1 - _TARGET) ** self.power - _TARGET**self.power
         return lambda: {"excess": step * model.logits.softmax(-1)[..., 0].mean(-1)}
+
+    def score(self, method: GradientMethod, ctx: Context) -> float:
+        """Minus the final excess of the exact expectation, mean over replicates; NaN if the training diverged."""
+        training = self.build(method, ctx)
+        trained = ctx.train(training, steps=self.steps, measure=self.measure(training, ctx), marks=())
+        return math.nan if trained.diverged else -float(trained.final["excess"].mean())
 
     def objective(self, like: Tensor, counter: Counter | None = None) -> FunctionObjective:
         """f, and its table: every variable is a block of its own, so two evaluations tabulate it."""

@@ -15,7 +15,7 @@ from kexue_bench import Unless, method
 from ..contract import Session, Surroundings, Target
 from ..parametrized import Descending, Momentum
 from ..polynomials import JORDAN, Polynomial, apply, scaled
-from ..words import LEARNING_RATES, NO_METHOD
+from ..words import NO_METHOD, UPDATE_RATES
 
 
 @method(
@@ -25,7 +25,7 @@ from ..words import LEARNING_RATES, NO_METHOD
         NO_METHOD,
         Unless(when="task.loss == 'none'", because="makes updates orthogonal, and without a loss there are none"),
     ),
-    knobs=(LEARNING_RATES,),
+    knobs=(UPDATE_RATES,),
     references=("repository KellerJordan/Muon",),
     order=290,
 )

@@ -15,7 +15,7 @@ from kexue_bench.lab.training import Training, adam
 
 from ..contract import OrthogonalityMethod
 from ..targets import WeightTarget
-from ..words import RECURRENT, TRAINING_RATES
+from ..words import RECURRENT, RECURRENT_RATES
 from .counted import CountedTraining
 from .layers import StackedLinear
 from .measures import orthogonality, trained_mean
@@ -35,7 +35,7 @@ _BATCH, _TEST = 32, 256
     "a recurrent network repeats ten symbols after a delay; the best without memory is known",
     version=1,
     kind="trained",
-    knobs=(TRAINING_RATES,),
+    knobs=(RECURRENT_RATES,),
     suites={
         "standard": ("copy-memory",),
         "full": ("copy-memory[steps=2000]", "copy-memory[delay=100,units=128,steps=2000]"),
