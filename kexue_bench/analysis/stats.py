@@ -68,6 +68,7 @@ class Contrast:
         paired: whether the units were paired one by one.
         gain: variance of the unpaired contrast over that of this one; 1 if nothing was paired.
         bootstrap: 95 % interval by `bootstrap_t`, for seconds; reported beside the t interval, not used for verdicts.
+        shown: the same comparison on the scale that is printed, to which the margin refers, if it is tested on another.
     """
 
     value: float
@@ -78,11 +79,18 @@ class Contrast:
     paired: bool = False
     gain: float = 1.0
     bootstrap: tuple[float, float] | None = None
+    shown: Contrast | None = None
 
     def reversed(self) -> Contrast:
         """The same comparison from the other side."""
         ends = (-self.bootstrap[1], -self.bootstrap[0]) if self.bootstrap is not None else None
-        return replace(self, value=-self.value, bootstrap=ends)
+        shown = self.shown.reversed() if self.shown is not None else None
+        return replace(self, value=-self.value, bootstrap=ends, shown=shown)
+
+    @property
+    def printed(self) -> Contrast:
+        """The comparison on the scale that is printed."""
+        return self.shown if self.shown is not None else self
 
     @property
     def p(self) -> float:
@@ -336,7 +344,7 @@ def decide(contrast: Contrast | None, adjusted: float, rule: Rule) -> Verdict:
     """
     if contrast is None or math.isnan(contrast.value):
         return "untestable"
-    low, high = contrast.interval()
+    low, high = contrast.printed.interval()
     if -rule.margin <= low and high <= rule.margin:
         return "equivalent"
     if rule.direction == "target" or not adjusted < rule.alpha or abs(contrast.value) <= rule.gate:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from kexue_bench.api import Measurement, Series
+from kexue_bench.api import Measurement, Moments, Series
 
 from . import intervals
 from .intervals import Array, BatchMeans, Interval
@@ -31,7 +31,8 @@ class Estimate:
         stop: why sampling ended.
         batch: draws in one batch.
         looks: number of looks of the dyadic schedule.
-        units: folded units, about a centre near the mean.
+        centre: a point near the mean, `[D]`.
+        units: folded units, about the centre.
         errors: mean of |g - truth|^2 over each unit in the order of the ledger.
         losses: name -> mean over each unit in the order of the ledger.
         eps: spacing of the draws' dtype.
@@ -45,6 +46,7 @@ class Estimate:
     stop: StopReason
     batch: int
     looks: int
+    centre: Array
     units: BatchMeans
     errors: Array
     losses: Mapping[str, Array]
@@ -142,7 +144,8 @@ class Estimate:
 
     def _mse_row(self) -> Measurement:
         flags = (*self._tail("mse"), *(("degenerate",) if self.degenerate else ()))
-        return self._row("mse", self.errors_interval, *flags, series=self._series(self.errors))
+        row = self._row("mse", self.errors_interval, *flags, series=self._series(self.errors))
+        return replace(row, moments=self._moments())
 
     def _variance_row(self) -> Measurement:
         if self.exact:
@@ -165,6 +168,27 @@ class Estimate:
             return self._row("cosine", Interval.pinned(np.asarray(value), 0.0).clipped(-1, 1))
         return self._row("cosine", intervals.cosine(self.units, truth))
 
+    def _moments(self) -> Moments:
+        """Every step is homogeneous in the draws: half of a method has half of its moments, bit for bit."""
+        units, truth = self.units, self.truth.reshape(-1).numpy()
+        norm = float(np.linalg.norm(truth))
+        unit = truth / norm if norm > 0 else truth
+        mean = self.centre + units.mean
+        beside = mean - (mean @ unit) * unit
+        along = self.centre @ unit + units.means @ unit
+        across = (self.centre + units.means - along[:, None] * unit) @ beside
+        spread = np.maximum(units.squares - 2 * units.means @ units.mean + units.mean @ units.mean, 0)
+        return Moments(
+            norm=norm,
+            dimension=self.truth.numel(),
+            freedom=1.0 if self.exact else float(units.freedom),
+            draws=units.draws,
+            along=_floats(along),
+            across=_floats(across),
+            spread=_floats(spread),
+            resolution=intervals.ROUNDING_ULPS * self.eps * float(np.sqrt(mean @ mean + spread.mean())),
+        )
+
     def _estimate_row(self) -> Measurement:
         if self.truth.ndim:
             raise ValueError(
@@ -185,6 +209,10 @@ class Estimate:
         rounding = intervals.ROUNDING_ULPS * self.eps * np.abs(raw.value)
         flags = ("degenerate",) if np.ptp(units) <= 2 * rounding else self._tail(name)
         return self._row(name, raw.at_least(rounding), *flags, series=self._series(units))
+
+
+def _floats(values: Array) -> tuple[float, ...]:
+    return tuple(map(float, values))
 
 
 def fold(units: Array, looks: int) -> Array:

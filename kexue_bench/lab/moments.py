@@ -134,6 +134,7 @@ class _Ledger:
             stop=stop,
             batch=self._problem.batch,
             looks=self._looks,
+            centre=self._middle().numpy(),
             units=units,
             errors=self._plain[:, 0],
             losses={name: self._plain[:, 1 + i] for i, name in enumerate(self._problem.losses)},
@@ -142,9 +143,11 @@ class _Ledger:
             shares=dict(zip(names, map(float, shares), strict=True)),
         )
 
+    def _middle(self) -> Tensor:
+        return self._truth.new_zeros(self._dimension) if self._centre is None else self._centre.cpu()
+
     def _offset(self) -> Array:
-        centre = self._truth.new_zeros(self._dimension) if self._centre is None else self._centre.cpu()
-        return (centre - self._truth.reshape(-1)).numpy()
+        return (self._middle() - self._truth.reshape(-1)).numpy()
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """Means of the deviation `[D]`, of its square and the losses, of their squares; and their largest values."""
@@ -191,6 +194,7 @@ def _exact(problem: Sampling, noise: Noise) -> Estimate:
         stop="exact",
         batch=problem.batch,
         looks=0,
+        centre=value[0].reshape(-1).numpy(),
         units=BatchMeans(squares=np.zeros(1), means=np.zeros_like(gap), offset=gap[0], draws=1),
         errors=np.square(gap).sum(1),
         losses={name: loss(first)[:1].to("cpu", torch.float64).numpy() for name, loss in problem.losses.items()},

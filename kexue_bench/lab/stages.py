@@ -238,6 +238,5 @@ def _times(row: Measurement, factor: float, *, metric: str) -> Measurement:
         return None if value is None else value * factor
 
     series = row.series and replace(row.series, values=tuple(scaled(value) for value in row.series.values))
-    return replace(
-        row, metric=metric, value=scaled(row.value), low=scaled(row.low), high=scaled(row.high), series=series
-    )
+    ends = {"low": scaled(row.low), "high": scaled(row.high)}
+    return replace(row, metric=metric, value=scaled(row.value), **ends, series=series, moments=None)

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 
-from ..api import Case, Evidence, Instance, Job, Measurement, Outcome, Plan, Series
+from ..api import Case, Evidence, Instance, Job, Measurement, Moments, Outcome, Plan, Series
 
 _KINDS: dict[str, type] = {
-    cls.__name__: cls for cls in (Case, Evidence, Instance, Job, Measurement, Outcome, Plan, Series)
+    cls.__name__: cls for cls in (Case, Evidence, Instance, Job, Measurement, Moments, Outcome, Plan, Series)
 }
 T = typing.TypeVar("T")
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}

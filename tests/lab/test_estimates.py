@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -116,3 +118,44 @@ def test_estimates_cover_the_closed_form():
         for m in found.measurements(expected):
             hits[m.metric] += m.low <= expected[m.metric] <= m.high
     assert min(hits.values()) > 178
+
+
+def test_mse_carries_the_moments_of_its_units():
+    """Component along the truth, product with the rest of the mean, and spread of each unit, by numpy."""
+    problem = gaussian(mean=1.5, dimension=3)
+    found = estimate(problem, noise(), precision=None, budget=16 * 256)
+    draws = all_draws(problem, noise(), 256).reshape(64, -1, 3)
+    truth = problem.truth.numpy()
+    e, m = truth / np.linalg.norm(truth), draws.mean((0, 1))
+    moments = row(found, "mse").moments
+    assert (moments.norm, moments.dimension, moments.draws) == (pytest.approx(3**0.5), 3, 64)
+    assert moments.along == pytest.approx(draws.mean(1) @ e, rel=1e-10)
+    assert moments.across == pytest.approx(draws.mean(1) @ (m - (m @ e) * e), abs=1e-12)
+    assert moments.spread == pytest.approx(np.square(draws - m).sum(2).mean(1), rel=1e-10)
+
+
+def test_moments_of_half_a_method_are_half_of_its_moments_bit_for_bit():
+    """Powers of two pass through every step unrounded, those of the ledger included."""
+    whole = gaussian(mean=1.3, dimension=5)
+    half = replace(whole, draw=lambda stream, n: whole.draw(stream, n) / 2)
+    one, other = (
+        row(estimate(problem, noise(), precision=None, budget=4096), "mse").moments for problem in (whole, half)
+    )
+    assert np.array_equal(np.divide(one.along, 2), other.along)
+    assert np.array_equal(np.divide(one.across, 4), other.across)
+    assert np.array_equal(np.divide(one.spread, 4), other.spread)
+    assert (one.freedom, one.resolution / 2) == (other.freedom, other.resolution)
+
+
+def test_moments_of_an_exact_method_are_one_unit():
+    """A deterministic method is one point, without spread."""
+    found = estimate(constant(value=0.5, truth=1.0), noise(), precision=0.05, budget=100, deterministic=True)
+    moments = row(found, "mse").moments
+    assert (moments.along, moments.spread, moments.draws) == ((0.5,), (0.0,), 1)
+
+
+def test_moments_about_a_truth_of_zero_have_no_direction():
+    """Nothing lies along a truth of zero: the mean and its square are in `across`."""
+    moments = row(estimate(gaussian(truth=0.0, dimension=2), noise(), precision=None, budget=4096), "mse").moments
+    assert (moments.norm, set(moments.along)) == (0.0, {0.0})
+    assert np.mean(moments.across) == pytest.approx(2, rel=0.1)
