@@ -1,4 +1,4 @@
-"""A family at a glance: verdicts and geometric means of ratios over its tasks, only over complete sets."""
+"""A family at a glance: verdicts and marks over its tasks, and means of ratios where they can be trusted."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from .stats import Verdict
 from .tables import Aggregate, Summary, Table
 from .verdicts import Policy
 
+FEWEST = 3
+"""Tasks that a mean needs: with two, the t interval is 13 standard errors long on each side."""
+WIDEST = 10.0
+"""Largest ratio of the ends of the interval of a mean: where it is wider the tasks differ, and the range shows how."""
+
 
 def summarize(
     name: str, spec: FamilySpec | None, *, tables: Sequence[Table], outcomes: Sequence[Outcome], policy: Policy
@@ -23,7 +28,12 @@ def summarize(
     """
     verdicts: dict[str, Counter[Verdict]] = {}
     stars: Counter[str] = Counter()
+    unsettled: Counter[str] = Counter()
+    places: dict[str, list[float]] = {}
     for table in tables:
+        valued = [row for row in table.rows if table.primary in row.cells]
+        for place, row in enumerate(valued):
+            places.setdefault(row.label, []).append(place / max(len(valued) - 1, 1))
         for row in table.rows:
             cell = row.cells.get(table.primary)
             said: Verdict = cell.effect.verdict if cell is not None and cell.effect is not None else "untestable"
@@ -31,21 +41,28 @@ def summarize(
                 # What was never meant to run has no verdict.
                 said = ""
             verdicts.setdefault(row.label, Counter())[said] += 1
-            stars[row.label] += row.star
+            stars[row.label] += row.mark == "best"
+            unsettled[row.label] += row.mark == "undecided"
+
+    def position(label: str) -> float:
+        return sum(places[label]) / len(places[label]) if label in places else math.inf
+
     return Summary(
         family=name,
         title=spec.title if spec else name,
         tasks=len(tables),
         planned=len(outcomes),
         statuses=dict(Counter(outcome.status for outcome in outcomes).most_common()),
+        labels=tuple(sorted(verdicts, key=lambda label: (-stars[label], position(label), label))),
         aggregates=tuple(_aggregates(tables, policy)),
         verdicts=verdicts,
         stars=stars,
+        unsettled=unsettled,
     )
 
 
 def _aggregates(tables: Sequence[Table], policy: Policy) -> Iterator[Aggregate]:
-    """Geometric means over complete sets: each primary column on the log scale over its tasks, and seconds."""
+    """Ratios over complete sets: each primary column on the log scale over its tasks, and seconds."""
     primaries = dict.fromkeys(t.primary for t in tables if policy.spec(t.primary).scale == "log")
     sets = {key: [t for t in tables if t.primary == key and t.baseline] for key in primaries}
     sets["time"] = [t for t in tables if t.timed and t.baseline]
@@ -55,9 +72,28 @@ def _aggregates(tables: Sequence[Table], policy: Policy) -> Iterator[Aggregate]:
                 row.cells[key].effect for table in own for row in table.rows if row.label == label and key in row.cells
             ]
             ratios = [
-                e.value for e in effects if e is not None and 0 < e.value < math.inf and e.verdict != "untestable"
+                e.value for e in effects if e is not None and 0 <= e.value < math.inf and e.verdict != "untestable"
             ]
-            mean = stats.geometric_mean(ratios) if ratios and len(ratios) == len(own) else (None, None, None)
+            whole = len(ratios) == len(own)
+            ratio, low, high = _trusted(ratios) if whole else (None, None, None)
             yield Aggregate(
-                label=label, metric=key, ratio=mean[0], low=mean[1], high=mean[2], tasks=len(ratios), of=len(own)
+                label=label,
+                metric=key,
+                ratio=ratio,
+                low=low,
+                high=high,
+                least=min(ratios, default=None) if whole else None,
+                most=max(ratios, default=None) if whole else None,
+                tasks=len(ratios),
+                of=len(own),
             )
+
+
+def _trusted(ratios: Sequence[float]) -> tuple[float | None, float | None, float | None]:
+    """Geometric mean with its interval over tasks, if there are enough tasks and they agree well enough."""
+    if len(ratios) < FEWEST or min(ratios) == 0:
+        return None, None, None
+    mean, low, high = stats.geometric_mean(ratios)
+    if low is None or high is None or not high <= WIDEST * low:
+        return None, None, None
+    return mean, low, high

@@ -57,8 +57,8 @@ def read(
         families: name -> spec.
         tasks: (family, name) -> spec.
         margin: ratios within 1 + margin, either way, do not matter.
-        alpha: level of the corrected tests of one table.
-        correction: correction for multiple tests within one table.
+        alpha: level of each of the two families of tests in a table: the primary column, and all others.
+        correction: correction for multiple tests within a family.
         baseline: label or bare name of a method; None takes the plan's own.
         published: figures to show beside ours, of any family.
 
@@ -234,8 +234,15 @@ class _Reader:
             }
             row = self._row(variant, cells, suffix=several[variant.identity] > 1)
             against = variants[chosen].mark if chosen is not None else variant.mark
+            standing = judged.standings[i]
             rows.append(
-                replace(row, star=judged.stars[i], is_baseline=i == chosen, incomparable=_unlike(variant.mark, against))
+                replace(
+                    row,
+                    mark=standing.mark,
+                    seen=standing.detectable,
+                    is_baseline=i == chosen,
+                    incomparable=_unlike(variant.mark, against),
+                )
             )
         headline = (spec.headline if spec and spec.headline else family.headline if family else ()) or tuple(
             dict.fromkeys(u.metric for row in units for u in row.values())
@@ -255,6 +262,7 @@ class _Reader:
             control=_as_control(control),
             timed=any("time" in row for row in units),
             tests=judged.tests,
+            exploratory=judged.exploratory,
             detectable=_detectable(rows),
             published=reproductions(
                 self.published, (first.family, first.task), rows, lambda name: policy.spec(name).scale

@@ -69,6 +69,7 @@ class Contrast:
         gain: variance of the unpaired contrast over that of this one; 1 if nothing was paired.
         bootstrap: 95 % interval by `bootstrap_t`, for seconds; reported beside the t interval, not used for verdicts.
         shown: the same comparison on the scale that is printed, to which the margin refers, if it is tested on another.
+        ends: the interval itself, where a side is known up to rounding only and has no standard error.
     """
 
     value: float
@@ -80,12 +81,14 @@ class Contrast:
     gain: float = 1.0
     bootstrap: tuple[float, float] | None = None
     shown: Contrast | None = None
+    ends: tuple[float, float] | None = None
 
     def reversed(self) -> Contrast:
         """The same comparison from the other side."""
-        ends = (-self.bootstrap[1], -self.bootstrap[0]) if self.bootstrap is not None else None
         shown = self.shown.reversed() if self.shown is not None else None
-        return replace(self, value=-self.value, bootstrap=ends, shown=shown)
+        return replace(
+            self, value=-self.value, bootstrap=_turned(self.bootstrap), ends=_turned(self.ends), shown=shown
+        )
 
     @property
     def printed(self) -> Contrast:
@@ -95,17 +98,43 @@ class Contrast:
     @property
     def p(self) -> float:
         """Two-sided p-value of no difference; 0 or 1 if neither side has any spread (an identity, not a test)."""
+        if self.ends is not None:
+            return 1.0 if self.ends[0] <= 0 <= self.ends[1] else 0.0
         if abs(self.value) <= self.floor:
             return 1.0
         return t_tail(self.value / self.se, self.df) if self.se > 0 else 0.0
 
+    def equivalence_p(self, margin: float) -> float:
+        """p-value of a difference as large as the margin: 1 minus the confidence of the interval that just fits.
+
+        Twice the larger of the two one-sided p-values (Schuirmann 1987), so that it is below 5 % exactly if the printed
+        95 % interval lies inside the margin; 0 or 1 if neither side has any spread. Differences within rounding are
+        inside any margin.
+        """
+        if self.shown is not None:
+            return self.shown.equivalence_p(margin)
+        low, high = self.interval()
+        if self.se <= 0 or not math.isfinite(self.value):
+            return 0.0 if abs(self.value) <= self.floor or (-margin <= low and high <= margin) else 1.0
+        room = max(margin, self.floor) - abs(self.value)
+        if room <= 0 or self.floor > room:
+            return 1.0
+        return t_tail(room / self.se, self.df)
+
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Two-sided t interval, never narrower than `floor` on either side."""
+        """Two-sided t interval, never narrower than `floor` on either side; `ends` where these are known."""
+        if self.ends is not None:
+            return self.ends
         if not math.isfinite(self.value):
             return self.value, self.value
         half = t_quantile(0.5 + confidence / 2, self.df) * self.se if self.se > 0 else 0.0
         half = max(half, self.floor)
         return self.value - half, self.value + half
+
+
+def _turned(ends: tuple[float, float] | None) -> tuple[float, float] | None:
+    """An interval seen from the other side."""
+    return (-ends[1], -ends[0]) if ends is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,20 +362,21 @@ class Rule:
     gate: float = 0.0
 
 
-def decide(contrast: Contrast | None, adjusted: float, rule: Rule) -> Verdict:
+def decide(contrast: Contrast | None, adjusted: float, equivalence: float, rule: Rule) -> Verdict:
     """The verdict on a contrast, in fixed order: untestable, equivalent, better or worse, undecided.
 
-    Equivalence comes before significance: a difference that is certain but too small to matter is `equivalent`.
+    A difference that is certain but too small to matter is `equivalent`; one whose interval lies inside the margin
+    while the corrected test of equivalence does not reject is `undecided`, and never a win.
 
     Args:
         contrast: None if one side has fewer than two units and is not exact, or the set is incomplete.
         adjusted: its p-value after the correction for many tests.
+        equivalence: p-value of its test of equivalence, corrected among the tests of equivalence.
     """
     if contrast is None or math.isnan(contrast.value):
         return "untestable"
-    low, high = contrast.printed.interval()
-    if -rule.margin <= low and high <= rule.margin:
-        return "equivalent"
+    if contrast.equivalence_p(rule.margin) < 0.05:
+        return "equivalent" if equivalence < rule.alpha else "undecided"
     if rule.direction == "target" or not adjusted < rule.alpha or abs(contrast.value) <= rule.gate:
         return "undecided"
     return "better" if (contrast.value < 0) == (rule.direction == "lower") else "worse"

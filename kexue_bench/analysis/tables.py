@@ -10,7 +10,7 @@ from typing import Literal
 from ..api import SCHEMA, Instance, MetricSpec, PublishedSpec, Scalar
 from ..catalog.metrics import Metrics, lookup
 from .stats import Correction, Verdict
-from .verdicts import Effect
+from .verdicts import Effect, Mark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,9 @@ class Row:
         status: `ok`, or the status of the first case that did not end `ok`.
         reason: its reason.
         key: key of that case, for `kexue-bench show`; of the first case if all are `ok`.
-        star: best in the primary column, or not shown to be worse than the best.
+        mark: `best` in the primary column or equivalent to it; `undecided`; empty: worse, or not in the contest.
+        seen: for an undecided row, the smallest difference from the best that would have been seen (90 % power): a
+            fraction for ratios, in the unit of the metric for differences; None if it does not exist.
         incomparable: why this row cannot be compared with the baseline; empty if it can.
         stops: why sampling stopped.
         chosen: what tuning chose for it: field of the method, or `task.` and a field of the task -> value.
@@ -78,7 +80,8 @@ class Row:
     key: str
     cells: Mapping[str, Cell]
     failures: tuple[Failure, ...] = ()
-    star: bool = False
+    mark: Mark = ""
+    seen: float | None = None
     is_baseline: bool = False
     incomparable: str = ""
     stops: frozenset[str] = frozenset()
@@ -86,6 +89,11 @@ class Row:
     edges: tuple[str, ...] = ()
     trials: int = 0
     search: str = ""
+
+    @property
+    def star(self) -> bool:
+        """Whether it is shown to be the best, or equivalent to it."""
+        return self.mark == "best"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +136,8 @@ class Table:
         baseline: label of the baseline's row; empty if there is none.
         control: the A/A control; None if nothing was timed twice.
         timed: whether any row holds seconds.
-        tests: tests under one correction.
+        tests: tests in the primary column, corrected together.
+        exploratory: tests in the other columns, corrected together.
         detectable: column -> smallest and largest detectable effect over its rows.
         published: published figures of this task, with ours.
     """
@@ -147,6 +156,7 @@ class Table:
     control: Control | None
     timed: bool
     tests: int
+    exploratory: int
     detectable: Mapping[str, tuple[float, float]]
     published: tuple[Reproduction, ...] = ()
 
@@ -156,7 +166,9 @@ class Aggregate:
     """One method over all tasks of a family in one column.
 
     Args:
-        ratio: geometric mean of the ratios to the baseline; None unless every task has one.
+        ratio: geometric mean of the ratios to the baseline; None where it cannot be trusted.
+        least: smallest of the ratios; None unless every task has one.
+        most: largest of them.
         tasks: tasks on which the ratio exists.
         of: tasks on which it should exist.
     """
@@ -166,6 +178,8 @@ class Aggregate:
     ratio: float | None
     low: float | None
     high: float | None
+    least: float | None
+    most: float | None
     tasks: int
     of: int
 
@@ -175,8 +189,11 @@ class Summary:
     """A family at a glance; `statuses` counts every planned case, whatever its stage.
 
     Args:
+        labels: the methods, the best first: by the number of tasks on which they are marked as best, then by their mean
+            position in the tables.
         verdicts: label -> verdicts in the primary columns over all tasks.
-        stars: label -> tasks on which it is among the best.
+        stars: label -> tasks on which it is shown to be the best or equivalent to it.
+        unsettled: label -> tasks on which it may be the best: undecided.
     """
 
     family: str
@@ -184,9 +201,11 @@ class Summary:
     tasks: int
     planned: int
     statuses: Mapping[str, int]
+    labels: tuple[str, ...]
     aggregates: tuple[Aggregate, ...]
     verdicts: Mapping[str, Mapping[Verdict, int]]
     stars: Mapping[str, int]
+    unsettled: Mapping[str, int]
 
     def met(self, label: str) -> int:
         """Tasks that a method was meant to run on."""
@@ -294,10 +313,14 @@ def _lines(table: Table, row: Row) -> Iterable[dict[str, object]]:
             **dict(zip(("bootstrap_low", "bootstrap_high"), _bootstrap(effect), strict=True)),
             "p": effect.p if effect else None,
             "p_adjusted": effect.adjusted if effect else None,
+            "p_equivalence": effect.equivalence if effect else None,
+            "exploratory": cell.key != table.primary,
             "detectable": _finite(effect.detectable) if effect else None,
             "pairing_gain": _finite(effect.gain) if effect and effect.paired else None,
             "rank_group": cell.rank_group,
             "best": row.star and cell.key == table.primary,
+            "mark": row.mark if cell.key == table.primary else "",
+            "seen": _finite(row.seen) if cell.key == table.primary else None,
         }
 
 

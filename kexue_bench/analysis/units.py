@@ -195,7 +195,9 @@ def product(key: str, unit: str, a: Units, b: Units) -> Units:
     value = a.value * b.value
     low = high = None
     one, other = _log_side(a), _log_side(b)
-    if one is not None and other is not None:
+    if is_rounding(a):
+        low, high = 0.0, _top(a) * (b.high if b.high is not None else b.value)
+    elif one is not None and other is not None:
         spread = stats.unpaired(one, Side(value=-other.value, se=other.se, df=other.df, floor=other.floor))
         low, high = (math.exp(end) for end in spread.interval())
     return Units(
@@ -212,7 +214,7 @@ def product(key: str, unit: str, a: Units, b: Units) -> Units:
         stage=b.stage,
         case_key=b.case_key,
         factors=(a, b),
-        exact=a.exact and a.value == 0,
+        exact=a.exact and is_rounding(a),
         partial=a.partial or b.partial,
     )
 
@@ -231,8 +233,11 @@ def contrast(a: Units | None, b: Units | None) -> Contrast | None:
     floor = stats.ROUNDING * max(a.eps, b.eps)
     if a.scale == "linear":
         floor *= max(abs(a.value), abs(b.value))
+    floor = max(floor, _arm(a) + _arm(b))
+    if is_rounding(a) or is_rounding(b):
+        return _with_rounding(a, b)
     if a.scale == "log" and (a.value <= 0 or b.value <= 0):
-        return _with_zero(a, b, floor)
+        return None
     if a.kind == b.kind == "processes":
         return _within_groups(a, b)
     if a.kind == b.kind == "product":
@@ -254,13 +259,40 @@ def contrast(a: Units | None, b: Units | None) -> Contrast | None:
     return replace(stats.unpaired(one, other), floor=floor)
 
 
-def _with_zero(a: Units, b: Units, floor: float) -> Contrast | None:
-    """A value that is exactly zero has no logarithm, but it is below every positive one."""
-    if not (a.value >= 0 and b.value >= 0 and (a.exact or a.value > 0) and (b.exact or b.value > 0)):
+def is_rounding(u: Units) -> bool:
+    """Whether a positive quantity is zero up to rounding: known without sampling error, with 0 in its interval."""
+    return u.scale == "log" and (u.exact or u.degenerate) and (u.value == 0 or (u.low is not None and u.low <= 0))
+
+
+def _top(u: Units) -> float:
+    """Upper end of a value that is zero up to rounding."""
+    return max(u.value, u.high if u.high is not None else 0.0)
+
+
+def _arm(u: Units) -> float:
+    """How far rounding may have moved a value that has no sampling error, on the scale of its contrasts."""
+    if not (u.exact or u.degenerate) or u.low is None or u.high is None or not u.low <= u.value <= u.high:
+        return 0.0
+    if u.scale == "linear":
+        return max(u.high - u.value, u.value - u.low)
+    return math.log(u.high / u.low) if u.low > 0 else 0.0
+
+
+def _with_rounding(a: Units, b: Units) -> Contrast | None:
+    """A ratio of which one side is zero up to rounding: 0 or infinite, with an end from the rounding of that side.
+
+    Two such values are equal: no difference between them can be known.
+    """
+    if is_rounding(a) and is_rounding(b):
+        return Contrast(value=0.0, se=0.0)
+    if is_rounding(b):
+        found = _with_rounding(b, a)
+        return found.reversed() if found is not None else None
+    least = b.value if b.low is None else b.low
+    if b.value <= 0:
         return None
-    if a.value == b.value:
-        return Contrast(value=0.0, se=0.0, floor=floor)
-    return Contrast(value=-math.inf if a.value < b.value else math.inf, se=0.0, floor=floor)
+    end = math.inf if least <= 0 else math.log(_top(a) / least) if _top(a) > 0 else -math.inf
+    return Contrast(value=-math.inf, se=0.0, ends=(-math.inf, end))
 
 
 def _within_groups(a: Units, b: Units) -> Contrast | None:

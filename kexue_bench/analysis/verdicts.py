@@ -1,10 +1,15 @@
-"""The decisions of one table: every column under one correction, as effects, letters and stars."""
+"""The decisions of one table: effects, letters and marks, from two families of tests.
+
+The primary column is one family at the full level: all pairs of its rows, so that verdicts, letters and marks agree.
+The other columns' comparisons with the baseline are a second family, at the full level again, and exploratory: they say
+where to look. In each family the tests of a difference are corrected together, and so are the tests of equivalence.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -14,6 +19,8 @@ from . import stats
 from .stats import Contrast, Correction, Rule, Verdict
 from .units import Units, contrast
 
+Mark = Literal["best", "undecided", ""]
+Place = tuple[str, int, int]
 TIMED = frozenset({"time", "time-variance"})
 """Metrics that hold seconds: their `better` and `worse` must pass the A/A gate."""
 
@@ -28,6 +35,8 @@ class Effect:
         low: lower end of its 95 % interval.
         p: p-value before the correction; None if neither side has any spread.
         adjusted: p-value after it.
+        equivalence: p-value of the test of equivalence after the correction; None like `p`.
+        exploratory: whether the column is a secondary one, whose tests are a family of their own.
         detectable: smallest detectable effect (90 % power): a fraction for ratios (0.04 is 4 %), in the unit of the
             metric for differences; None if it does not exist.
         gain: variance of the unpaired comparison over that of this one.
@@ -42,6 +51,8 @@ class Effect:
     verdict: Verdict
     p: float | None = None
     adjusted: float | None = None
+    equivalence: float | None = None
+    exploratory: bool = False
     detectable: float | None = None
     paired: bool = False
     gain: float = 1.0
@@ -72,51 +83,93 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A row against the best one in the primary column.
+
+    Args:
+        mark: `best`: shown to be the best of the contest, or equivalent to it; `undecided`: neither shown to be
+            that nor shown to be worse; empty: worse, or not in the contest.
+        detectable: for an undecided row, the smallest difference from the leading row (for the leading one, from any
+            undecided row) that would have been seen with 90 % power, as in `Effect`; None if it does not exist.
+    """
+
+    mark: Mark = ""
+    detectable: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """The decisions of one table, row by row: effects, letters and verdicts against the best row."""
+    """The decisions of one table, row by row: effects, letters and standings, and the numbers of tests.
+
+    Args:
+        tests: tests of a difference in the primary column.
+        exploratory: tests of a difference in the other columns.
+    """
 
     effects: tuple[Mapping[str, Effect], ...]
     groups: tuple[Mapping[str, str], ...]
-    stars: tuple[bool, ...]
+    standings: tuple[Standing, ...]
     tests: int
+    exploratory: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tested:
+    """One comparison with its corrected p-values, and the number of tests corrected together."""
+
+    contrast: Contrast | None
+    adjusted: float | None = None
+    equivalence: float | None = None
+    tests: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Bench:
-    """Every contrast of a table with its adjusted p-value."""
+    """Every comparison of a table, seen from the row with the smaller index."""
 
     rows: Sequence[Mapping[str, Units]]
-    pairs: Mapping[tuple[str, int, int], Contrast | None]
-    adjusted: Mapping[tuple[str, int, int], float]
+    marks: Sequence[object]
+    found: Mapping[Place, _Tested]
+    baseline: int | None
+    primary: str
     gate: float
     policy: Policy
-    tests: int
 
-    def pick(self, key: str, i: int, j: int) -> tuple[Contrast | None, float | None]:
-        """Contrast of row `i` against row `j` with its adjusted p-value; None if nothing was tested."""
-        place = (key, min(i, j), max(i, j))
-        found = self.pairs.get(place)
-        if found is not None and i > j:
-            found = found.reversed()
-        return found, self.adjusted.get(place)
+    def pick(self, key: str, i: int, j: int) -> _Tested:
+        """Row `i` against row `j`."""
+        found = self.found.get((key, min(i, j), max(i, j)), _Tested(contrast=None))
+        if found.contrast is not None and i > j:
+            found = replace(found, contrast=found.contrast.reversed())
+        return found
+
+    def rule(self, key: str, i: int) -> Rule:
+        """The rule of a column."""
+        return self.policy.rule(self.rows[i][key], self.gate)
 
     def verdict(self, key: str, i: int, j: int) -> Verdict:
         """Row `i` against row `j`; if neither side has any spread, the comparison is arithmetic."""
-        found, p = self.pick(key, i, j)
-        if p is None:
-            p = found.p if found is not None else 1.0
-        return stats.decide(found, p, self.policy.rule(self.rows[i][key], self.gate))
+        found, rule = self.pick(key, i, j), self.rule(key, i)
+        if found.contrast is None:
+            return "untestable"
+        p = found.contrast.p if found.adjusted is None else found.adjusted
+        equivalence = found.equivalence
+        if equivalence is None:
+            equivalence = found.contrast.equivalence_p(rule.margin)
+        return stats.decide(found.contrast, p, equivalence, rule)
 
     def letters(self, key: str) -> dict[int, str]:
         """Row -> letters of one column."""
         own = [i for i, row in enumerate(self.rows) if key in row and not row[key].partial]
-        duels = [(a, b) for a, b in combinations(range(len(own)), 2) if (key, own[a], own[b]) in self.pairs]
+        duels = [(a, b) for a, b in combinations(range(len(own)), 2) if (key, own[a], own[b]) in self.found]
         apart = [(a, b) for a, b in duels if self.verdict(key, own[a], own[b]) in {"better", "worse"}]
         return dict(zip(own, stats.letters(len(own), apart), strict=True)) if duels else {}
 
-    def effects(self, i: int, baseline: int) -> dict[str, Effect]:
-        """Column -> effect of row `i` against the baseline."""
+    def effects(self, i: int) -> dict[str, Effect]:
+        """Column -> effect of row `i` against the baseline, if there is one."""
         out: dict[str, Effect] = {}
+        baseline = self.baseline
+        if baseline is None:
+            return out
         for key, units in self.rows[i].items():
             if key not in self.rows[baseline] or self.policy.spec(units.metric).direction == "target":
                 continue
@@ -126,22 +179,45 @@ class _Bench:
             said = self.verdict(key, i, baseline)
             if _variance_of_biased(key, self.rows[i], self.rows[baseline]):
                 said = ""
-            out[key] = _effect(
-                units, *self.pick(key, i, baseline), said, self.policy.rule(units, self.gate), self.tests
-            )
+            effect = _effect(units, self.pick(key, i, baseline), said, self.rule(key, i))
+            out[key] = replace(effect, exploratory=key != self.primary)
         return out
 
-    def stars(self, primary: str) -> tuple[bool, ...]:
-        """The best row and those not shown to be worse; exact rows are excluded, because none can beat them."""
-        own = [i for i, row in enumerate(self.rows) if primary in row and not row[primary].partial]
-        contest = [i for i in own if not self.rows[i][primary].exact] or own
-        direction = self.policy.spec(_metric(self.rows, primary)).direction if own else "target"
+    def standings(self) -> tuple[Standing, ...]:
+        """The mark of each row.
+
+        Outside the contest stand exact rows, because none can beat them, and rows that cannot be compared with the
+        baseline. The row with the best value leads. It is marked as best if every other row of the contest is shown to
+        be worse than it or equivalent to it, and so are those equivalent ones. If a row is neither, the two are
+        undecided, since which of them leads is chance. So a mark of `best` is wrong only if a test was.
+        """
+        contest = self.contest()
+        if not contest:
+            return tuple(Standing() for _ in self.rows)
+        direction = self.policy.spec(self.rows[contest[0]][self.primary].metric).direction
         if direction == "target":
-            return tuple(False for _ in self.rows)
+            return tuple(Standing() for _ in self.rows)
         sign = 1 if direction == "lower" else -1
-        best = min(contest, key=lambda i: sign * self.rows[i][primary].value)
-        tied = {i for i in contest if i == best or self.verdict(primary, i, best) in {"equivalent", "undecided"}}
-        return tuple(i in tied for i in range(len(self.rows)))
+        best = min(contest, key=lambda i: sign * self.rows[i][self.primary].value)
+        said = {i: self.verdict(self.primary, i, best) for i in contest if i != best}
+        unsettled = [i for i, verdict in said.items() if verdict in {"undecided", "untestable"}]
+        seen = {i: self.seen(i, best) for i in unsettled}
+        seen[best] = max((v for v in seen.values() if v is not None), default=None)
+        marks: dict[int, Mark] = {i: "best" for i, verdict in said.items() if verdict == "equivalent"}
+        marks |= dict.fromkeys(unsettled, "undecided")
+        marks[best] = "undecided" if unsettled else "best"
+        return tuple(Standing(mark=marks.get(i, ""), detectable=seen.get(i)) for i in range(len(self.rows)))
+
+    def contest(self) -> list[int]:
+        """Rows that can be the best of the primary column; exact ones only if all of them are."""
+        own = [i for i, row in enumerate(self.rows) if self.primary in row and not row[self.primary].partial]
+        mark = self.marks[self.baseline] if self.baseline is not None else self.marks[own[0]] if own else None
+        own = [i for i in own if self.marks[i] == mark]
+        return [i for i in own if not self.rows[i][self.primary].exact] or own
+
+    def seen(self, i: int, j: int) -> float | None:
+        """The smallest difference between two rows of the primary column that would have been seen."""
+        return _smallest(self.pick(self.primary, i, j), self.rule(self.primary, i), self.rows[i][self.primary])
 
 
 def judge(
@@ -153,10 +229,9 @@ def judge(
     gate: float,
     policy: Policy,
 ) -> Judgement:
-    """Decide every column of a table under one correction.
+    """Decide every column of a table.
 
-    The corrected family holds all pairs of the primary column, so that letters, stars and verdicts there agree, and the
-    comparisons of every other column with the baseline. Letters of other columns are corrected within their column.
+    Letters of columns other than the primary one are corrected within their column.
 
     Args:
         rows: column -> units, one mapping a row, in printed order.
@@ -170,38 +245,46 @@ def judge(
         for key in dict.fromkeys(k for row in rows for k in row)
         if policy.spec(_metric(rows, key)).direction != "target"
     ]
-    pairs: dict[tuple[str, int, int], Contrast | None] = {
+    pairs: dict[Place, Contrast | None] = {
         (key, i, j): contrast(rows[i][key], rows[j][key]) if marks[i] == marks[j] else None
         for key in columns
         for i, j in combinations(range(len(rows)), 2)
         if key in rows[i] and key in rows[j]
     }
-    tested = [place for place, found in pairs.items() if found is not None and found.se > 0]
-    family = [place for place in tested if place[0] == primary or baseline in place[1:]]
-    adjusted: dict[tuple[str, int, int], float] = {}
+    tested = {place: pair for place, pair in pairs.items() if pair is not None and pair.se > 0}
+    p = {place: pair.p for place, pair in tested.items()}
+    equal = {
+        (key, i, j): pair.equivalence_p(policy.rule(rows[i][key], gate).margin) for (key, i, j), pair in tested.items()
+    }
+    found = {place: _Tested(contrast=pair) for place, pair in pairs.items()}
+
+    def correct(places: Sequence[Place]) -> int:
+        """Correct these tests together; returns their number."""
+        adjusted = stats.adjust([p[place] for place in places], policy.correction)
+        equivalence = stats.adjust([equal[place] for place in places], policy.correction)
+        for place, one, other in zip(places, adjusted, equivalence, strict=True):
+            found[place] = _Tested(
+                contrast=pairs[place], adjusted=float(one), equivalence=float(other), tests=len(places)
+            )
+        return len(places)
+
     for key in columns:
-        if key != primary:
-            adjusted |= _adjust([place for place in tested if place[0] == key], pairs, policy)
-    adjusted |= _adjust(family, pairs, policy)
-    bench = _Bench(rows=rows, pairs=pairs, adjusted=adjusted, gate=gate, policy=policy, tests=len(family))
+        correct([place for place in tested if place[0] == key])
+    tests = sum(place[0] == primary for place in tested)
+    exploratory = correct([place for place in tested if place[0] != primary and baseline in place[1:]])
+    bench = _Bench(rows=rows, marks=marks, found=found, baseline=baseline, primary=primary, gate=gate, policy=policy)
     groups = {key: bench.letters(key) for key in columns}
     return Judgement(
-        effects=tuple(bench.effects(i, baseline) if baseline is not None else {} for i in range(len(rows))),
+        effects=tuple(bench.effects(i) for i in range(len(rows))),
         groups=tuple({key: groups[key].get(i, "") for key in row if key in groups} for i, row in enumerate(rows)),
-        stars=bench.stars(primary),
-        tests=len(family),
+        standings=bench.standings(),
+        tests=tests,
+        exploratory=exploratory,
     )
 
 
 def _metric(rows: Sequence[Mapping[str, Units]], key: str) -> str:
     return next(row[key].metric for row in rows if key in row)
-
-
-def _adjust(
-    tests: Sequence[tuple[str, int, int]], pairs: Mapping[tuple[str, int, int], Contrast | None], policy: Policy
-) -> dict[tuple[str, int, int], float]:
-    p = [c.p for t in tests if (c := pairs[t]) is not None]
-    return dict(zip(tests, (float(v) for v in stats.adjust(p, policy.correction)), strict=True))
 
 
 def _variance_of_biased(key: str, row: Mapping[str, Units], baseline: Mapping[str, Units]) -> bool:
@@ -216,17 +299,22 @@ def _itself(units: Units) -> Effect:
     return Effect(kind=kind, value=one, low=one, high=one, verdict="baseline", n=units.n)
 
 
-def _effect(
-    units: Units, found: Contrast | None, adjusted: float | None, said: Verdict, rule: Rule, tests: int
-) -> Effect:
+def _smallest(tested: _Tested, rule: Rule, units: Units) -> float | None:
+    """The smallest detectable effect: a fraction for ratios, in the unit of the metric for differences."""
+    found = tested.contrast
+    if found is None or found.se <= 0 or rule.gate == math.inf:
+        return None
+    smallest = stats.detectable(found, rule, tests=tested.tests)
+    return math.expm1(min(smallest, 700.0)) if units.scale == "log" else smallest
+
+
+def _effect(units: Units, tested: _Tested, said: Verdict, rule: Rule) -> Effect:
     log = units.scale == "log"
     kind = "ratio" if log else "difference"
+    found = tested.contrast
     if found is None:
         return Effect(kind=kind, value=math.nan, low=math.nan, high=math.nan, verdict=said)
     low, high = found.interval()
-    smallest = stats.detectable(found, rule, tests=tests) if found.se > 0 and rule.gate < math.inf else None
-    if smallest is not None and log:
-        smallest = math.expm1(min(smallest, 700.0))
     return Effect(
         kind=kind,
         value=_exp(found.value) if log else found.value,
@@ -234,8 +322,9 @@ def _effect(
         high=_exp(high) if log else high,
         verdict=said,
         p=found.p if found.se > 0 else None,
-        adjusted=adjusted,
-        detectable=smallest,
+        adjusted=tested.adjusted,
+        equivalence=tested.equivalence,
+        detectable=_smallest(tested, rule, units),
         paired=found.paired,
         gain=found.gain,
         n=found.n,

@@ -48,7 +48,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         help="ratios between 1/(1+P) and 1+P are equivalent (5%%)",
     )
     reading.add_argument(
-        "--alpha", type=options.share, default=0.05, metavar="P", help="joint level of the tests in one table (5%%)"
+        "--alpha", type=options.share, default=0.05, metavar="P", help="level of each family of tests in a table (5%%)"
     )
     reading.add_argument(
         "--correction",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from ..analysis.tables import Cell
+from ..analysis.tables import Aggregate, Cell, Row
+from ..analysis.verdicts import Mark
+from ..api import Scale
 from . import numbers
 
+MARKS: Mapping[Mark, str] = {"best": "★", "undecided": "·", "": ""}
 NOTHING = 1e-9
 """An error smaller than another method's by this factor counts as zero: averaging would need a billion draws."""
 
@@ -94,3 +97,33 @@ def verdict_and_size(cell: Cell) -> tuple[str, str, str]:
     half = (effect.high - effect.low) / 2
     size = ("+" if effect.value > 0 else "") + numbers.number(effect.value, half / 2)
     return effect.verdict, size, numbers.spread(effect.value, effect.low, effect.high, relative=False)
+
+
+def smallest_seen(row: Row, scale: Scale) -> str:
+    """For an undecided row the smallest difference from the best that would have been seen; else nothing.
+
+    Args:
+        scale: of the primary column.
+    """
+    if row.mark != "undecided" or row.seen is None:
+        return ""
+    return effect_size(row.seen) if scale == "log" else numbers.number(row.seen, row.seen / 4)
+
+
+def over_tasks(found: Aggregate | None) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Ratios over the tasks of a family as two texts with their styles: the mean with its interval, or the range.
+
+    A mean that cannot be trusted is not printed: the smallest and the largest ratio say how the tasks differ.
+    """
+    if found is None:
+        return ("-", "dim"), ("", "")
+    if found.ratio is not None:
+        low, high = (math.nan if end is None else end for end in (found.low, found.high))
+        size = "×1" if found.ratio == 1 and low == high else numbers.factor(found.ratio, low, high)
+        return (size, ""), (numbers.bracket(found.ratio, low, high), "dim")
+    if found.least is None or found.most is None:
+        return (f"{found.tasks} of {found.of} tasks", "dim"), ("", "")
+    if found.most < NOTHING:
+        return ("exact", ""), ("", "")
+    ends = ["×1" if end == 1 else numbers.factor(end) for end in (found.least, found.most)]
+    return (f"{ends[0]} to {ends[1]}" if ends[0] != ends[1] else ends[0], ""), ("", "")

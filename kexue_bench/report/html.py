@@ -16,7 +16,7 @@ import jinja2
 from ..analysis.tables import Cell, Row, Summary, Table, Tabulation
 from ..api import STATUSES
 from . import numbers
-from .cells import NOTHING, is_truth, value_and_spread, verdict_and_size
+from .cells import MARKS, is_truth, over_tasks, smallest_seen, value_and_spread, verdict_and_size
 from .remarks import legend, remarks
 from .reproduction import accepted, count, here, subject, there
 from .text import visible
@@ -136,6 +136,7 @@ def _table(table: Table, tabulation: Tabulation, anchor: str) -> Mapping[str, ob
         "summary": table.summary,
         "facts": _where(table),
         "headings": [_heading(table.family, key, tabulation) for key in table.columns],
+        "seen": any(row.seen is not None for row in shown),
         "against": f"{spec.heading or spec.name} vs {table.baseline}" if table.baseline else "",
         "scale": scale,
         "rows": [_row(row, table, tabulation, scale) for row in shown],
@@ -166,7 +167,8 @@ def _row(row: Row, table: Table, tabulation: Tabulation, scale: _Scale | None) -
     return {
         "label": row.label,
         "star": row.star,
-        "mark": "x" if row.incomparable else "!" if row.failures else "",
+        "mark": " ".join(filter(None, [MARKS[row.mark], "x" if row.incomparable else "!" if row.failures else ""])),
+        "seen": smallest_seen(row, tabulation.spec(table.family, table.primary).scale),
         "letters": primary.rank_group if primary is not None else "",
         "cells": [_texts(row.cells.get(key), table.family, tabulation, truth=truth) for key in table.columns],
         "verdict": "baseline" if row.is_baseline else verdict,
@@ -232,16 +234,7 @@ def _summary(summary: Summary, tabulation: Tabulation) -> Mapping[str, object]:
     names = list(dict.fromkeys(a.metric for a in summary.aggregates))
     found = {(a.label, a.metric): a for a in summary.aggregates}
 
-    def mean(label: str, name: str) -> tuple[str, str]:
-        a = found.get((label, name))
-        if a is None or a.ratio is None:
-            return (f"{a.tasks} of {a.of} tasks" if a is not None else "", "")
-        low, high = (math.nan if end is None else end for end in (a.low, a.high))
-        exact = a.ratio < NOTHING
-        return ("exact", "") if exact else (numbers.factor(a.ratio, low, high), numbers.bracket(a.ratio, low, high))
-
     words = ("better", "worse", "equivalent", "undecided", "untestable")
-    order = sorted(summary.verdicts, key=lambda label: (-summary.stars.get(label, 0), label))
     return {
         "title": summary.title or summary.family,
         "tasks": summary.tasks,
@@ -253,10 +246,11 @@ def _summary(summary: Summary, tabulation: Tabulation) -> Mapping[str, object]:
             {
                 "label": label,
                 "stars": f"{summary.stars.get(label, 0)}/{summary.met(label)}",
-                "means": [mean(label, name) for name in names],
+                "unsettled": summary.unsettled.get(label, 0),
+                "means": [[text for text, _ in over_tasks(found.get((label, name)))] for name in names],
                 "verdicts": [summary.verdicts[label].get(word, 0) for word in words],
             }
-            for label in order
+            for label in summary.labels
         ]
         if summary.tasks > 1
         else [],

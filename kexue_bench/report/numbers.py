@@ -99,22 +99,54 @@ def size(value: float) -> str:
     return f"{text} {_BYTES[power]}"
 
 
-def factor(value: float, low: float = math.nan, high: float = math.nan, *, digits: int = 3) -> str:
-    """A ratio: `×0.22`; between two digits and `digits`, as its interval allows."""
+def factor(value: float, low: float = math.nan, high: float = math.nan) -> str:
+    """A ratio: `×0.22`; two to four digits, so that the last one is no larger than the half-width of its interval.
+
+    Where four do not suffice it has three, and two where there is no interval.
+    """
     if not math.isfinite(value) or value <= 0:
         return "×" + number(value)
-    half = (high - low) / 2 if math.isfinite(high - low) else 0.05 * value
-    first = math.floor(math.log10(value))
-    last = min(max(last_place(value, half or 0.05 * value), first - digits + 1), first - 1)
-    if -3 < first < 4:
-        return f"×{round(value, -last):.{max(-last, 0)}f}"
-    return f"×{value:.1e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    return "×" + _placed(value, _ratio_place(value, low, high), scientific=_is_scientific(value))
 
 
 def bracket(value: float, low: float, high: float) -> str:
-    """The interval of a ratio, `[0.21, 0.23]`, with the digits of the ratio itself; empty if it does not exist."""
+    """The interval of a ratio, `[0.21, 0.23]`, ending at the digit at which `factor` ends.
+
+    Empty if it does not exist, or if both ends would look alike: the interval lies within the last digit of the ratio.
+    An end that would lose its first digit there keeps that one.
+    """
     if not (math.isfinite(low) and math.isfinite(high) and high > low):
         return ""
+    if not (math.isfinite(value) and value > 0):
+        return f"[{number(low)}, {upper(high)}]"
+    last, scientific = _ratio_place(value, low, high), _is_scientific(value)
+    ends = [_placed(end, last, scientific=scientific) for end in (low, high)]
+    return f"[{', '.join(ends)}]" if ends[0] != ends[1] else ""
+
+
+def _is_scientific(value: float) -> bool:
+    return not -3 < math.floor(math.log10(value)) < 4
+
+
+def _ratio_place(value: float, low: float, high: float) -> int:
+    """Power of ten of the last digit of a ratio."""
     half = (high - low) / 2
-    # Half a digit more than the ratio; otherwise both ends would round to it.
-    return f"[{number(low, half / 2)}, {number(high, half / 2)}]" if value > 0 else f"[{number(low)}, {number(high)}]"
+    first = math.floor(math.log10(value))
+    if not math.isfinite(half):
+        return first - 1
+    last = math.floor(math.log10(half) + 1e-9) if half > 0 else first - 4
+    return min(last, first - 1) if last >= first - 3 else first - 2
+
+
+def _placed(value: float, last: int, *, scientific: bool) -> str:
+    """A number that ends at the digit 10^last, or at its own first digit if that is smaller."""
+    if value <= 0:
+        return number(value, 0.0)
+    last = min(last, math.floor(math.log10(value)))
+    # Rounding may carry into a new first digit.
+    first = math.floor(math.log10(max(round(value, -last), 10.0**last)))
+    if not scientific and -4 < first < 5:
+        return f"{round(value, -last):.{max(-last, 0)}f}"
+    # An end that is many orders above the ratio keeps two digits.
+    mantissa, _, power = f"{value:.{first - last if first - last < 5 else 1}e}".partition("e")
+    return f"{mantissa}e{int(power)}"

@@ -58,9 +58,10 @@ def legend(tabulation: Tabulation) -> str:
     alpha, margin = numbers.percent(tabulation.alpha), numbers.percent(tabulation.margin)
     rule = f"{corrections[tabulation.correction]}, alpha {alpha}, margin {margin}"
     return (
-        f"★ best, or not shown to be worse than the best; = exact; same letter: not distinguished ({rule}). "
-        "±: 95 % interval; ×: paired ratio to the baseline (time: ? undecided, = equivalent); "
-        "<: not distinguishable from 0."
+        "★ shown to be best, or equivalent to it; · undecided: a difference from the best as large as `seen` would "
+        f"have been seen; no mark: worse, or exact (=). Same letter: not distinguished ({rule}). ±: 95 % interval; "
+        "×: paired ratio to the baseline (time: ? undecided, = equivalent; exploratory, like every column but the one "
+        "that decides); <: not distinguishable from 0."
     )
 
 
@@ -70,10 +71,11 @@ def _power(table: Table, tabulation: Tabulation) -> Iterator[str]:
         _smallest(table, tabulation, key) for key in dict.fromkeys((table.primary, "time")) if key in table.detectable
     ]
     if found:
-        yield f"smallest detectable effect (90 % power): {', '.join(found)}  ({table.tests} tests)"
+        tests = f"{table.tests} tests" + (f", and {table.exploratory} exploratory ones" if table.exploratory else "")
+        yield f"smallest detectable effect (90 % power): {', '.join(found)}  ({tests})"
     if control := table.control:
         ends = numbers.bracket(control.ratio, control.low, control.high)
-        ratio = numbers.factor(control.ratio, control.low, control.high, digits=4)
+        ratio = numbers.factor(control.ratio, control.low, control.high)
         yield f"A/A control: time {ratio} {ends} over {control.n} processes"
     elif table.timed and table.baseline:
         yield "A/A control: missing, so no method is called faster or slower"

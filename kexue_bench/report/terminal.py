@@ -6,7 +6,6 @@ family's headline and listed; digits are never wrapped. Signs repeat what colors
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,16 @@ from ..analysis.stats import Verdict
 from ..analysis.tables import Cell, Row, Summary, Table, Tabulation
 from ..api import STATUSES
 from . import numbers
-from .cells import NOTHING, is_counted, is_seconds, is_truth, value_and_spread, verdict_and_size
+from .cells import (
+    MARKS,
+    is_counted,
+    is_seconds,
+    is_truth,
+    over_tasks,
+    smallest_seen,
+    value_and_spread,
+    verdict_and_size,
+)
 from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap
 from .remarks import legend, remarks
 from .reproduction import beside
@@ -92,6 +100,8 @@ class _Page:
         fixed = [self.labels(shown, label_width)]
         if any(row.cells[table.primary].rank_group for row in shown if table.primary in row.cells):
             fixed.append(self.letters(table, shown))
+        if any(row.seen is not None for row in shown):
+            fixed.append(self.seen(table, shown))
         for ends in (True, False):
             verdicts = self.against(table, shown, ends=ends)
             columns, dropped = self.fit(table, shown, fixed, verdicts)
@@ -141,8 +151,8 @@ class _Page:
             return "x", "yellow"
         if row.failures and any(f.status == "diverged" for f in row.failures):
             return "!", "red"
-        if row.star:
-            return self.sign("★"), "green"
+        if row.mark:
+            return self.sign(MARKS[row.mark]), "green" if row.star else "yellow"
         exact = any(cell.exact for cell in row.cells.values() if cell.metric in {"mse", "error"})
         return ("=", "cyan") if exact else (" ", "")
 
@@ -150,6 +160,13 @@ class _Page:
         """Rank groups of the primary column."""
         groups = [row.cells[table.primary].rank_group if table.primary in row.cells else "" for row in rows]
         return Column(header="", align="l", cells=[(Part(clip(g, 6, "+") or "-", "dim"),) for g in groups])
+
+    def seen(self, table: Table, rows: Sequence[Row]) -> Column:
+        """For undecided rows, the smallest difference from the best that would have been seen."""
+        scale = self.tabulation.spec(table.family, table.primary).scale
+        return Column(
+            header="seen", align="r", cells=[(Part(self.sign(smallest_seen(row, scale)), "dim"),) for row in rows]
+        )
 
     def fit(
         self, table: Table, rows: Sequence[Row], fixed: Sequence[Column], verdicts: Column | None
@@ -285,22 +302,17 @@ class _Page:
         if summary.tasks < 2:
             return out
         columns = self.over_tasks(summary)
-        while total_width(columns) > self.width and len(columns) > 2:
+        while total_width(columns) > self.width and len(columns) > 3:
             columns.pop()
         out.append(line([c.heading() for c in columns]))
         return out + [line([c.render(i) for c in columns]) for i in range(len(columns[0].cells))]
 
     def over_tasks(self, summary: Summary) -> list[Column]:
-        """Method, tasks on which it is among the best, geometric means, verdicts."""
+        """Method, tasks on which it is the best or may be, verdicts, and ratios over the tasks."""
         names = list(dict.fromkeys(a.metric for a in summary.aggregates))
         found = {(a.label, a.metric): a for a in summary.aggregates}
-
-        def order(label: str) -> tuple[float, int, str]:
-            first = found.get((label, names[0])) if names else None
-            ratio = first.ratio if first is not None and first.ratio is not None else math.inf
-            return ratio, -summary.stars.get(label, 0), label
-
-        labels = sorted(summary.verdicts, key=order)
+        labels = summary.labels
+        open_tasks = [summary.unsettled.get(label, 0) for label in labels]
         columns = [
             Column(
                 header="  method",
@@ -312,27 +324,24 @@ class _Page:
                 align="r",
                 cells=[(Part(f"{summary.stars.get(label, 0)}/{summary.met(label)}"),) for label in labels],
             ),
+            Column(
+                header=self.sign(f"{MARKS['undecided']} on"),
+                align="r",
+                cells=[(Part(str(n) if n else "-", "yellow" if n else "dim"),) for n in open_tasks],
+            ),
         ]
         for name in names:
-            cells = []
-            for label in labels:
-                a = found.get((label, name))
-                if a is None or a.ratio is None:
-                    cells.append((Part(f"{a.tasks} of {a.of} tasks" if a else "-", "dim"), Part()))
-                    continue
-                low, high = (math.nan if end is None else end for end in (a.low, a.high))
-                size = "×1" if a.ratio == 1 and low == high else numbers.factor(a.ratio, low, high)
-                ends = numbers.bracket(a.ratio, low, high)
-                if a.ratio < NOTHING:
-                    size, ends = "exact", ""
-                cells.append((Part(self.sign(size)), Part(ends, "dim")))
+            cells = [
+                tuple(Part(self.sign(text), style) for text, style in over_tasks(found.get((label, name))))
+                for label in labels
+            ]
             spec = self.tabulation.spec(summary.family, name)
             columns.append(Column(header=self.sign(f"{spec.heading or spec.name} ×"), align="rl", cells=cells))
         words: tuple[Verdict, ...] = ("better", "worse", "equivalent", "undecided", "untestable")
         for word in words:
             counted = [summary.verdicts[label].get(word, 0) for label in labels]
             if any(counted):
-                shown = [(Part(str(n) if n else self.sign("·"), STYLES.get(word, "")),) for n in counted]
+                shown = [(Part(str(n) if n else "-", STYLES.get(word, "") if n else "dim"),) for n in counted]
                 columns.append(Column(header=word, align="r", cells=shown))
         return columns
 

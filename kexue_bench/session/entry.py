@@ -93,7 +93,7 @@ def compare(
         columns: metrics to show, in this order.
         sort: metric that orders the rows and decides which method is best.
         margin: ratios within 1 + margin, either way, are equivalent.
-        alpha: level of the tests of one table together.
+        alpha: level of each of the two families of tests in a table: the primary column, and all others.
         correction: correction for multiple tests within one table.
         plugins: modules or `.py` files to load besides the installed plugins; `"no:NAME"` blocks an installed one.
         output: results folder. None stores nothing: a temporary folder lives as long as the comparison.

@@ -73,7 +73,7 @@ class ReadOptions:
             which none applies keeps the columns of its task and family.
         sort: metric that orders the rows and decides which method is best, in the same form; empty means the task's.
         margin: ratios between 1 / (1 + margin) and 1 + margin are equivalent.
-        alpha: joint level of the tests in one table.
+        alpha: level of each of the two families of tests in a table: the primary column, and all others.
         correction: correction for multiple tests.
         baseline: label or bare name of the method that ratios refer to; empty means the run's own.
     """

@@ -25,17 +25,17 @@ def test_every_planned_case_is_counted_once():
 
 
 def test_aggregates_exist_over_complete_sets_only(study):
-    """A method that crashed on a task has no geometric mean; the others agree with the product of their ratios."""
+    """A method that crashed on a task has neither mean nor range; the others have the range of their ratios."""
     (summary,) = study.summaries
     found = {a.label: a for a in summary.aggregates if a.metric == "mse"}
-    assert found["my-estimator"].ratio is None
+    assert (found["my-estimator"].ratio, found["my-estimator"].least) == (None, None)
     ratios = [
         row.cells["mse"].effect.value
         for table in study.tables
         for row in table.rows
         if row.method.name == "rloo" and "mse" in row.cells
     ]
-    assert found["rloo[n=2]"].ratio == pytest.approx(math.prod(ratios) ** (1 / len(ratios)))
+    assert (found["rloo[n=2]"].least, found["rloo[n=2]"].most) == (min(ratios), max(ratios))
     assert (found["rloo[n=2]"].tasks, found["rloo[n=2]"].of) == (2, 2)
 
 
@@ -63,7 +63,7 @@ def against(*ratios, **fields):
             rows.append(row("rival", status="unsupported"))
         else:
             effect = Effect(kind="ratio", value=ratio, low=ratio, high=ratio, verdict="better", **fields)
-            rows.append(row("rival", cell("mse", ratio, effect=effect), star=True))
+            rows.insert(0, row("rival", cell("mse", ratio, effect=effect), mark="best"))
         tables.append(table(*rows, baseline="base"))
     policy = Policy(margin=0.05, alpha=0.05, correction="holm", metrics=keyed(CORE_METRICS))
     summary = summarize("toy", None, tables=tables, outcomes=[], policy=policy)
@@ -72,18 +72,26 @@ def against(*ratios, **fields):
 
 
 def test_the_mean_over_tasks_is_geometric_with_its_t_interval():
-    """1/2, 1/4 and 1/8 have the mean 1/4; three logs that are one log 2 apart, over sqrt(3), by Student's t."""
-    _, found = against(0.5, 0.25, 0.125)
-    half = 4.3026527 * math.log(2) / math.sqrt(3)
+    """Logs that are 0.2 apart around log(1/4); their standard error over sqrt(3), by Student's t."""
+    _, found = against(0.25 * math.exp(-0.2), 0.25, 0.25 * math.exp(0.2))
+    half = 4.3026527 * 0.2 / math.sqrt(3)
     assert found.ratio == pytest.approx(0.25)
     assert (found.low, found.high) == pytest.approx((0.25 * math.exp(-half), 0.25 * math.exp(half)))
     assert (found.tasks, found.of) == (3, 3)
 
 
+@pytest.mark.parametrize("ratios", [(0.5, 0.25), (1e-9, 1.0, 3.0, 1e3), (0.5, 0.25, 0.125)])
+def test_a_mean_that_cannot_be_trusted_is_replaced_by_the_range(ratios):
+    """Two tasks, or tasks that disagree so much that the ends of the interval differ by more than tenfold."""
+    _, found = against(*ratios)
+    assert (found.ratio, found.low, found.high) == (None, None, None)
+    assert (found.least, found.most) == (min(ratios), max(ratios))
+
+
 def test_an_exact_method_has_no_geometric_mean():
-    """A ratio of 0 would make it 0 whatever the other tasks say."""
-    _, found = against(0.5, 0.0)
-    assert (found.ratio, found.tasks, found.of) == (None, 1, 2)
+    """A ratio of 0 would make it 0 whatever the other tasks say; the range says what they are."""
+    _, found = against(0.5, 0.0, 0.4, 0.6)
+    assert (found.ratio, found.least, found.most, found.tasks) == (None, 0.0, 0.6, 4)
 
 
 def test_verdicts_and_stars_count_tasks():
@@ -91,7 +99,19 @@ def test_verdicts_and_stars_count_tasks():
     summary, _ = against(0.5, 0.25, None)
     assert summary.verdicts["rival"] == {"better": 2, "": 1}
     assert summary.stars == {"base": 0, "rival": 2}
+    assert summary.labels == ("rival", "base")
     assert summary.tasks == 3
+
+
+def test_a_summary_never_counts_undecided_as_a_win():
+    """Open contests are counted apart, and methods without a mark stand in order of their positions."""
+    policy = Policy(margin=0.05, alpha=0.05, correction="holm", metrics=keyed(CORE_METRICS))
+    order = ("c", "b", "a")
+    rows = [row(label, cell("mse", float(i)), mark="undecided" if i < 2 else "") for i, label in enumerate(order)]
+    summary = summarize("toy", None, tables=[table(*rows), table(*rows)], outcomes=[], policy=policy)
+    assert summary.stars == {"a": 0, "b": 0, "c": 0}
+    assert summary.unsettled == {"a": 0, "b": 2, "c": 2}
+    assert summary.labels == order
 
 
 def test_a_primary_column_of_differences_has_no_mean_of_ratios():

@@ -1,5 +1,6 @@
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,24 +158,58 @@ def ratio(value, se, df=63.0, **more):
 
 
 @pytest.mark.parametrize(
-    ("contrast", "p", "rule", "expected"),
+    ("contrast", "p", "equivalence", "rule", "expected"),
     [
-        (None, 0.0, Rule(margin=LOG_MARGIN), "untestable"),
-        (ratio(1.001, 1e-6), 0.0, Rule(margin=LOG_MARGIN), "equivalent"),
-        (ratio(1.04, 0.02), 0.001, Rule(margin=LOG_MARGIN), "worse"),
-        (ratio(0.5, 0.02), 0.001, Rule(margin=LOG_MARGIN), "better"),
-        (ratio(0.5, 0.02), 0.001, Rule(margin=LOG_MARGIN, direction="higher"), "worse"),
-        (ratio(0.5, 0.02), 0.051, Rule(margin=LOG_MARGIN), "undecided"),
-        (ratio(0.9, 0.01), 0.001, Rule(margin=LOG_MARGIN, gate=0.2), "undecided"),
-        (ratio(1.01, 0.001), 0.001, Rule(margin=LOG_MARGIN, gate=math.inf), "equivalent"),
-        (ratio(0.5, 0.02), 0.001, Rule(margin=LOG_MARGIN, direction="target"), "undecided"),
-        (Contrast(value=-math.inf, se=0.0), 0.0, Rule(margin=LOG_MARGIN), "better"),
-        (Contrast(value=0.0, se=0.0), 1.0, Rule(margin=0.0), "equivalent"),
+        (None, 0.0, 0.0, Rule(margin=LOG_MARGIN), "untestable"),
+        (ratio(1.001, 1e-6), 0.0, 0.0, Rule(margin=LOG_MARGIN), "equivalent"),
+        (ratio(1.001, 1e-6), 0.0, 0.051, Rule(margin=LOG_MARGIN), "undecided"),
+        (ratio(1.04, 0.02), 0.001, 0.0, Rule(margin=LOG_MARGIN), "worse"),
+        (ratio(0.5, 0.02), 0.001, 1.0, Rule(margin=LOG_MARGIN), "better"),
+        (ratio(0.5, 0.02), 0.001, 1.0, Rule(margin=LOG_MARGIN, direction="higher"), "worse"),
+        (ratio(0.5, 0.02), 0.051, 1.0, Rule(margin=LOG_MARGIN), "undecided"),
+        (ratio(0.9, 0.01), 0.001, 1.0, Rule(margin=LOG_MARGIN, gate=0.2), "undecided"),
+        (ratio(1.01, 0.001), 0.001, 0.0, Rule(margin=LOG_MARGIN, gate=math.inf), "equivalent"),
+        (ratio(0.5, 0.02), 0.001, 1.0, Rule(margin=LOG_MARGIN, direction="target"), "undecided"),
+        (Contrast(value=-math.inf, se=0.0), 0.0, 1.0, Rule(margin=LOG_MARGIN), "better"),
+        (Contrast(value=0.0, se=0.0), 1.0, 0.0, Rule(margin=0.0), "equivalent"),
     ],
 )
-def test_verdicts_come_in_their_fixed_order(contrast, p, rule, expected):
-    """Untestable; equivalent even where the interval excludes 1; better or worse unless gated; else undecided."""
-    assert stats.decide(contrast, p, rule) == expected
+def test_verdicts_come_in_their_fixed_order(contrast, p, equivalence, rule, expected):
+    """Untestable; equivalent even where the interval excludes 1; better or worse unless gated; else undecided.
+
+    A difference whose interval lies inside the margin, uncorrected, is never better or worse.
+    """
+    assert stats.decide(contrast, p, equivalence, rule) == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.floats(-0.1, 0.1), st.floats(1e-4, 0.1), st.floats(0, 0.1), st.floats(0, 0.05), st.sampled_from([4, 63]))
+def test_the_test_of_equivalence_rejects_where_the_printed_interval_lies_inside_the_margin(
+    value, se, margin, floor, df
+):
+    """At 5 % and at 1 %: below the level exactly if the two-sided interval fits, which is what the report prints."""
+    contrast = Contrast(value=value, se=se, df=df, floor=floor)
+    wide = max(margin, floor)
+    for level in (0.05, 0.01):
+        low, high = contrast.interval(1 - level)
+        gap = min(wide - high, low + wide)
+        if abs(gap) > 1e-9:
+            assert (contrast.equivalence_p(margin) < level) == (gap > 0)
+
+
+def test_values_that_differ_by_rounding_are_equivalent_under_any_margin():
+    """Without spread the comparison is arithmetic: inside the floor equal, outside not; no margin is needed."""
+    assert Contrast(value=1e-16, se=0.0, floor=1e-15).equivalence_p(0.0) == 0.0
+    assert Contrast(value=1e-14, se=0.0, floor=1e-15).equivalence_p(0.0) == 1.0
+
+
+def test_a_ratio_that_is_zero_up_to_rounding_has_one_end():
+    """Below 1 for certain where that end is, and unknown where rounding could exceed the other side."""
+    small = Contrast(value=-math.inf, se=0.0, ends=(-math.inf, math.log(1e-14)))
+    assert small.interval() == (-math.inf, math.log(1e-14))
+    assert small.p == 0.0
+    assert small.reversed().interval() == (-math.log(1e-14), math.inf)
+    assert replace(small, ends=(-math.inf, 0.1)).p == 1.0
 
 
 @settings(max_examples=200, deadline=None)
@@ -183,8 +218,8 @@ def test_exchanging_the_sides_exchanges_better_and_worse(value, se, gate, p):
     """A verdict is antisymmetric."""
     rule = Rule(margin=LOG_MARGIN, gate=gate)
     mirror = {"better": "worse", "worse": "better"}
-    one = stats.decide(Contrast(value=value, se=se, df=9), p, rule)
-    other = stats.decide(Contrast(value=-value, se=se, df=9), p, rule)
+    one = stats.decide(Contrast(value=value, se=se, df=9), p, p, rule)
+    other = stats.decide(Contrast(value=-value, se=se, df=9), p, p, rule)
     assert other == mirror.get(one, one)
 
 
@@ -299,7 +334,10 @@ def false_alarms(make):
     for table in range(TABLES):
         contrasts = make(np.random.default_rng([11, table]))
         adjusted = stats.holm([c.p for c in contrasts])
-        alarms += any(stats.decide(c, p, rule) in {"better", "worse"} for c, p in zip(contrasts, adjusted, strict=True))
+        alarms += any(
+            stats.decide(c, p, c.equivalence_p(rule.margin), rule) in {"better", "worse"}
+            for c, p in zip(contrasts, adjusted, strict=True)
+        )
     return alarms / TABLES
 
 
@@ -351,7 +389,7 @@ def test_an_effect_of_the_printed_size_is_found_with_ninety_per_cent(units, test
         x = rng.normal(0, spread, units)
         effect = stats.detectable(stats.mean_contrast(x), rule, tests=tests)
         shifted = stats.mean_contrast(x + effect)
-        found += stats.decide(shifted, min(tests * shifted.p, 1.0), rule) == "worse"
+        found += stats.decide(shifted, min(tests * shifted.p, 1.0), 1.0, rule) == "worse"
     assert abs(found / 2000 - 0.9) <= binomial_band(2000, 0.9)
 
 

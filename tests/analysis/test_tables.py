@@ -62,7 +62,7 @@ def test_a_method_without_a_result_is_one_row_with_its_reason():
 def test_tasks_that_a_method_was_never_meant_for_do_not_count():
     """An empty verdict is that of a task where the method was left out."""
     summary = Summary(
-        family="f", title="", tasks=3, planned=3, statuses={}, aggregates=(), stars={},
+        family="f", title="", tasks=3, planned=3, statuses={}, labels=("a",), aggregates=(), stars={}, unsettled={},
         verdicts={"a": {"better": 1, "untestable": 1, "": 1}},
     )  # fmt: skip
     assert summary.met("a") == 2

@@ -220,6 +220,40 @@ def test_zero_is_below_everything_only_where_it_is_exact():
     assert contrast(units(0.0, 0.0, 0.0), one) is None
 
 
+def test_a_ratio_of_rounding_holds_the_interval_of_its_numerator():
+    """An error of 3e-17, known to lie in [0, 2e-16], has the ratio 0 in [0, 1.25e-14] to 0.016, from either side."""
+    for known in ({"exact": True}, {"degenerate": True}):
+        nothing = units(3.6e-17, 0.0, 2e-16, **known)
+        found = contrast(nothing, units(0.016, 0.016, 0.016, degenerate=True))
+        assert (found.value, found.interval()[0]) == (-math.inf, -math.inf)
+        assert math.exp(found.interval()[1]) == pytest.approx(1.25e-14)
+        assert contrast(units(0.016, 0.016, 0.016, degenerate=True), nothing).interval()[1] == math.inf
+        assert contrast(nothing, units(0.0, 0.0, 0.0, exact=True)).value == 0.0
+    assert contrast(units(3.6e-17, 0.0, 2e-16), units(0.016, 0.015, 0.017)) is None
+
+
+def test_a_sampled_error_below_the_rounding_of_another_is_not_told_apart_from_it():
+    """What may be 2e-16 is not shown to be below 1e-16."""
+    assert contrast(units(0.0, 0.0, 2e-16, exact=True), units(1e-16, 0.9e-16, 1.1e-16)).p == 1.0
+
+
+def test_the_product_of_a_rounding_error_is_one():
+    """Seconds times an error that is zero up to rounding is zero up to rounding."""
+    both = product("y", "s", units(1e-15, 0.0, 2e-15, exact=True), units(2.0, 1.9, 2.1))
+    assert (both.low, both.high, both.exact) == (0.0, pytest.approx(4.2e-15), True)
+
+
+def test_exact_differences_within_their_rounding_are_equal():
+    """A bias of 1e-8 known to 3e-8 and one of 0 known to 2e-8 differ by nothing; one of 1e-7 is another number."""
+
+    def bias(value, high):
+        return replace(units(value, 0.0, high, exact=True), scale="linear", key="bias", metric="bias")
+
+    assert contrast(bias(1e-8, 3e-8), bias(0.0, 2e-8)).equivalence_p(0.0) == 0.0
+    assert contrast(bias(1e-6, 1.1e-6), bias(0.0, 2e-8)).equivalence_p(0.0) == 0.0
+    assert contrast(replace(bias(1e-6, 1.1e-6), low=0.9e-6), bias(0.0, 2e-8)).equivalence_p(0.0) == 1.0
+
+
 def test_a_contrast_turns_round_with_its_sides():
     """log(a / b) = -log(b / a), with one standard error."""
     a, b = units(1.0, 0.9, 1.1), units(3.0, 2.8, 3.2)

@@ -6,8 +6,9 @@ import math
 from dataclasses import replace
 
 import pytest
-from tabled import cell
+from tabled import cell, row
 
+from kexue_bench.analysis.tables import Aggregate
 from kexue_bench.analysis.verdicts import Effect
 from kexue_bench.report.cells import (
     effect_size,
@@ -16,6 +17,8 @@ from kexue_bench.report.cells import (
     is_seconds,
     is_truth,
     is_zero,
+    over_tasks,
+    smallest_seen,
     value_and_spread,
     verdict_and_size,
 )
@@ -107,3 +110,30 @@ def test_a_column_of_counts_is_one_without_any_sampled_value():
     """A missing cell decides nothing."""
     assert is_counted([cell("evaluations", 2.0, exact=True), None])
     assert not is_counted([cell("evaluations", 2.0, exact=True), cell("evaluations", 2.5)])
+
+
+def test_an_undecided_row_says_what_would_have_been_seen():
+    """In per cent for ratios, in the unit of the metric for differences; other rows say nothing."""
+    known = cell("mse", 1.0)
+    assert smallest_seen(row("a", known, mark="undecided", seen=0.041), "log") == "4 %"
+    assert smallest_seen(row("a", known, mark="undecided", seen=0.041), "linear") == "0.04"
+    assert smallest_seen(row("a", known, mark="undecided"), "log") == ""
+    assert smallest_seen(row("a", known, mark="best"), "log") == ""
+
+
+@pytest.mark.parametrize(
+    ("ratio", "least", "most", "text"),
+    [
+        (0.25, 0.2, 0.3, ("×0.25", "[0.22, 0.28]")),
+        (None, 1.1e-8, 2e3, ("×1.1e-8 to ×2000", "")),
+        (None, 0.0, 1e-14, ("exact", "")),
+        (None, 1.0, 1.0, ("×1", "")),
+        (None, None, None, ("2 of 3 tasks", "")),
+    ],
+)
+def test_a_summary_shows_a_mean_or_else_the_range_of_its_ratios(ratio, least, most, text):
+    """Never `×1.1e-8 [7e-90, 2e73]`: the two ratios at the ends say how the tasks differ."""
+    low, high = (0.22, 0.28) if ratio else (None, None)
+    found = Aggregate(label="a", metric="mse", ratio=ratio, low=low, high=high, least=least, most=most, tasks=2, of=3)
+    assert tuple(text for text, _ in over_tasks(found)) == text
+    assert over_tasks(None)[0][0] == "-"

@@ -92,7 +92,7 @@ def test_a_spread_wider_than_its_value_shows_its_ends():
         (1.0012, 0.99, 1.012, "×1.00"),
         (290.0, 280.0, 300.0, "×290"),
         (0.0, 0.0, 0.0, "×0"),
-        (1e-9, 0.99e-9, 1.01e-9, "×1.0e-9"),
+        (1e-9, 0.99e-9, 1.01e-9, "×1.00e-9"),
         (math.inf, math.inf, math.inf, "×∞"),
     ],
 )
@@ -108,13 +108,35 @@ def test_the_ends_of_an_interval_are_told_apart():
     assert numbers.bracket(1.0, math.nan, 2.0) == ""
 
 
-@given(st.floats(0.01, 1e6), st.floats(1e-3, 0.5))
-def test_both_ends_of_an_interval_differ_in_print(value, relative):
-    """An interval that is printed as `[1.0, 1.0]` would claim to be exact."""
-    low, high = (
-        text for text in numbers.bracket(value, value * (1 - relative), value * (1 + relative))[1:-1].split(", ")
+@given(st.floats(1e-9, 1e9), st.floats(1e-6, 0.5))
+def test_a_ratio_and_its_interval_end_at_the_same_digit(value, relative):
+    """Ends that would look alike are left out; the others round what they stand for to the last place of the ratio."""
+    low, high = value * (1 - relative), value * (1 + relative)
+    shown, ends = numbers.factor(value, low, high)[1:], numbers.bracket(value, low, high)
+    printed = ends[1:-1].split(", ") if ends else []
+    for text, end in zip(printed, (low, high), strict=False):
+        assert abs(float(text) - end) <= 0.51 * max(place(shown), value * relative)
+        assert place(text) == pytest.approx(place(shown))
+    assert len(set(map(float, printed))) == len(printed)
+
+
+def place(text):
+    """The power of ten of the last decimal of a printed number."""
+    mantissa, _, power = text.partition("e")
+    return 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
+
+
+def test_an_interval_inside_the_last_digit_is_left_out():
+    """`×1.65e-3 [0.00164553, 0.00164553]` would give two precisions for one number."""
+    assert (
+        numbers.factor(1.64553e-3, 1.64553e-3, 1.645531e-3),
+        numbers.bracket(1.64553e-3, 1.64553e-3, 1.645531e-3),
+    ) == (
+        "×1.65e-3",
+        "",
     )
-    assert float(low) < float(high)
+    assert numbers.bracket(0.0, 0.0, 2.3e-14) == "[0, 3e-14]"
+    assert numbers.bracket(1.1, 0.04, 3.0) == "[0.04, 3.0]"
 
 
 def test_what_has_no_digits_is_a_sign():

@@ -39,7 +39,16 @@ def row(label: str, *cells: Cell, **fields: object) -> Row:
 
 def table(*rows: Row, **fields: object) -> Table:
     """One task with these rows, without a baseline."""
-    known = {"primary": "mse", "baseline": "", "control": None, "timed": False, "tests": 0, "detectable": {}, **fields}
+    known = {
+        "primary": "mse",
+        "baseline": "",
+        "control": None,
+        "timed": False,
+        "tests": 0,
+        "exploratory": 0,
+        "detectable": {},
+        **fields,
+    }
     return Table(
         family="toy", task=TASK, summary="", device="cpu", dtype="float32", threads=(1,), seeds=(0,), columns=(),
         rows=rows, **known,
