@@ -97,7 +97,7 @@ def test_half_of_an_estimator_equals_it_bit_for_bit():
     found = difference(one, half)
     assert found.value == 0
     assert found.p == 1
-    assert stats.decide(found, 1.0, stats.Rule(margin=0.05)) == "equivalent"
+    assert stats.decide(found, 1.0, found.equivalence_p(0.05), stats.Rule(margin=0.05)) == "equivalent"
 
 
 def test_influences_are_the_derivatives_of_the_scores():
