@@ -30,6 +30,8 @@ class AntitheticScore:
     For mu this is `(f(x) - f(x')) e / (2 sigma)`, the antithetic step of evolution strategies: the even part of f about
     mu cancels. For sigma it is not a difference, and the mean of f remains.
 
+    One estimate takes time O(B L) and memory O(B L), f apart.
+
     Examples:
         >>> import torch
         >>> from kexue_bench.lab import Noise

@@ -34,6 +34,8 @@ class Arm(AntitheticPairs):
     Unbiased, bits only. With independent uniforms in the two evaluations the formula does not hold: the terms cancel
     only within the pair. DisARM is its conditional expectation given the pair.
 
+    One estimate takes time O(pairs B L) and memory O(pairs B L), f apart.
+
     Examples:
         >>> import torch
         >>> from kexue_bench.lab import Noise

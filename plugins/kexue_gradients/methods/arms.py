@@ -35,6 +35,8 @@ class Arms:
     `u_i = (1 - d_i)^(n-1)` with d uniform on the simplex decides bit i, and P11 is the probability that two of them are
     both 1. Unbiased, bits only. With n = 2 it is DisARM.
 
+    One estimate takes time O(n B L) and memory O(n B L), f apart.
+
     Args:
         n: draws and evaluations of f for one estimate, at least 2.
 

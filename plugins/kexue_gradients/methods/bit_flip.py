@@ -30,6 +30,8 @@ class BitFlip:
 
     Unbiased, bits only, and without noise if f is separable.
 
+    One estimate takes time O(coordinates B L) and memory O(coordinates B L), f apart.
+
     Args:
         coordinates: bits flipped for one estimate, chosen without replacement; at least 1, at most L.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -20,46 +19,27 @@ if TYPE_CHECKING:
 _LEAST_LEFT = 0.3
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Tree:
-    """K - 1 inner nodes over K leaves, each a bit that is 1 to the right.
+class Tree(Protocol):
+    """K - 1 inner nodes over K leaves, each a bit that is 1 to the right; one tree for all variables, or one for each.
 
-    Args:
-        left: `[..., K - 1, K]`, 1 where a leaf lies to the left of a node; one tree, or one per variable `[*batch, L]`.
-        right: `[..., K - 1, K]`, the same to the right.
+    Nothing here is larger than the nodes: a matrix of nodes by leaves would cost K^2 in time and memory.
     """
 
-    left: Tensor
-    right: Tensor
-
     def logits(self, logits: Tensor) -> Tensor:
-        """Logit of going right at each node, `[..., K - 1]`."""
-        return self._mass(logits, self.right) - self._mass(logits, self.left)
+        """Logit of going right at each node, `[..., K - 1]`, from those of the leaves, `[..., K]`."""
+        ...
 
-    def leaf(self, bits: Tensor) -> Tensor:
-        """The leaf that node bits `[..., K - 1]` lead to, one-hot `[..., K]`."""
-        # Steps in the wrong direction on the way to each leaf: none on the way to the one that is reached.
-        wrong = _times(bits, self.left) + _times(1 - bits, self.right)
-        return (wrong == 0).to(bits.dtype)
+    def descend(self, bits: Tensor) -> tuple[Tensor, Tensor]:
+        """The leaf that node bits `[..., K - 1]` lead to, one-hot `[..., K]`, and the nodes on the way, 1 at each."""
+        ...
 
-    def passed(self, leaf: Tensor) -> Tensor:
-        """Which nodes lie on the way to a leaf, `[..., K - 1]`."""
-        return _times(leaf, (self.left + self.right).mT)
+    def onto_logits(self, a: Tensor, gradient: Tensor) -> Tensor:
+        """A gradient with respect to the node logits a, `[..., K - 1]`, as one with respect to those of the leaves.
 
-    def onto_logits(self, logits: Tensor, gradient: Tensor) -> Tensor:
-        """Gradient with respect to the node logits, converted to one with respect to the logits of the leaves."""
-        return (gradient.unsqueeze(-1) * (self._shares(logits, self.right) - self._shares(logits, self.left))).sum(-2)
-
-    def _mass(self, logits: Tensor, side: Tensor) -> Tensor:
-        return logits.unsqueeze(-2).masked_fill(side == 0, -torch.inf).logsumexp(-1)
-
-    def _shares(self, logits: Tensor, side: Tensor) -> Tensor:
-        return logits.unsqueeze(-2).masked_fill(side == 0, -torch.inf).softmax(-1)
-
-
-def _times(rows: Tensor, matrices: Tensor) -> Tensor:
-    """Each row `[..., N]` times its matrix `[..., N, M]`."""
-    return (rows.unsqueeze(-2) @ matrices).squeeze(-2) if matrices.dim() > 2 else rows @ matrices
+        From the root down, `T' = (1 - p) T - g` to the left and `T' = p T + g` to the right; a leaf's T is its
+        gradient.
+        """
+        ...
 
 
 def coupled_estimate(
@@ -84,14 +64,13 @@ def coupled_estimate(
     # The noise of classes has one number for each of them, one more than there are nodes.
     u = in_dtype(noise, logits.dtype).uniform(repeats, *logits.shape)[..., 1:]
     bits, other_bits = below(u, p), below(1 - u, p)
-    pair = torch.stack([tree.leaf(bits), tree.leaf(other_bits)])
+    pair, (passed, other_passed) = tree.descend(torch.stack([bits, other_bits]))
     value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, repeats))
     f, f_antithetic = value.detach()
-    passed, other_passed = tree.passed(pair)
     both = passed * other_passed
     weights = both * (bits - other_bits) * torch.sigmoid(a.abs())
     weights = weights + (passed - both) * (bits - p) - (other_passed - both) * (other_bits - p)
-    gradient = tree.onto_logits(logits, distribution.expand((f - f_antithetic) / 2) * weights)
+    gradient = tree.onto_logits(a, distribution.expand((f - f_antithetic) / 2) * weights)
     return GradSample(gradient=gradient, value=value.mean(0))
 
 
@@ -115,10 +94,9 @@ def weighted_estimate(
     p = torch.sigmoid(tree.logits(logits))
     u = in_dtype(noise, logits.dtype).uniform(repeats, *logits.shape)[..., 1:]
     bits, other_bits = below(u, p), below(1 - u, p)
-    pair = torch.stack([tree.leaf(bits), tree.leaf(other_bits)])
+    pair, (passed, other_passed) = tree.descend(torch.stack([bits, other_bits]))
     value = objective.value(pair.flatten(0, 1)).unflatten(0, (2, repeats))
     f, f_antithetic = value.detach()
-    passed, other_passed = tree.passed(pair)
     parting = torch.where(bits == other_bits, (1 - p).square() / (1 - 2 * p).clamp_min(_LEAST_LEFT), 1 - p)
     weight = torch.where(passed * other_passed > 0, parting, 1.0).prod(-1, keepdim=True)
     gradient = distribution.expand((f - f_antithetic) / 2) * weight * (pair[0] - pair[1])

@@ -27,6 +27,8 @@ class Darn:
 
     Biased unless f is linear in each variable; its average with straight-through is ReinMax at temperature 1.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Examples:
         >>> import torch
         >>> from kexue_bench.lab import Noise

@@ -29,6 +29,8 @@ class DecoupledSt:
     measured against the gradient of E f under `softmax(l / forward)`. A temperature inside the argmax of Gumbel noise
     would not change the sample. With both equal to 1 it is straight-through. Biased.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Args:
         forward: temperature of the distribution that is sampled, > 0.
         backward: softness of the backward pass, > 0.

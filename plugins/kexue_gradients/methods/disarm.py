@@ -34,6 +34,8 @@ class Disarm(AntitheticPairs):
     The conditional expectation of ARM given the pair, also published as U2G: unbiased, bits only, and on one bit never
     of higher variance than RLOO with two draws.
 
+    One estimate takes time O(pairs B L) and memory O(pairs B L), f apart.
+
     Examples:
         >>> import torch
         >>> from kexue_bench.lab import Noise

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional
 
 from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
-from .coupled import Tree, coupled_estimate, require_classes, weighted_estimate
+from .coupled import coupled_estimate, require_classes, weighted_estimate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,6 +41,8 @@ class DisarmStickBreaking:
 
     With importance weights it is `1/2 (f(x) - f(x')) w (x - x')` instead: RLOO on the coupled pair, w the product of
     both classes' probabilities over that of the pair. The paper has such a version; w was derived independently here.
+
+    One estimate takes time O(B L K log K) and memory O(B L K), f apart.
 
     Args:
         order: `ascending` or `descending` in the logits, or `none` for the given order.
@@ -81,17 +84,57 @@ class DisarmStickBreaking:
             ValueError: the distribution is not over classes.
         """
         require_classes("disarm-stick-breaking", distribution)
-        rank = self._rank(distribution.logits)
-        # Node i takes the class of rank i, to its right; all later ones lie to its left.
-        node = torch.arange(rank.shape[-1] - 1, device=rank.device).unsqueeze(-1)
-        dtype = distribution.logits.dtype
-        tree = Tree(left=(rank > node).to(dtype), right=(rank == node).to(dtype))
         estimated = weighted_estimate if self.weighted else coupled_estimate
-        return estimated(tree, distribution, objective, noise, repeats)
+        return estimated(self._stick(distribution.logits), distribution, objective, noise, repeats)
 
-    def _rank(self, logits: Tensor) -> Tensor:
-        """Position of each class on the stick, `[*batch, L, 1, K]`."""
+    def _stick(self, logits: Tensor) -> Stick:
         if self.order == "none":
-            return torch.arange(logits.shape[-1], device=logits.device).unsqueeze(0)
+            return Stick(classes=None)
         order = torch.sort(logits, dim=-1, descending=self.order == "descending", stable=True).indices
-        return order.argsort(-1).unsqueeze(-2)
+        return Stick(classes=order)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stick:
+    """A tree whose node i has one leaf to its right, the class of rank i, and all later ones to its left.
+
+    Time K log K and memory K.
+
+    Args:
+        classes: the class at each rank, `[*batch, L, K]`; None for the given order.
+    """
+
+    classes: Tensor | None
+
+    def logits(self, logits: Tensor) -> Tensor:
+        """Logit of taking the class of a node rather than a later one; see `Tree`."""
+        ranked = logits if self.classes is None else logits.gather(-1, self.classes)
+        later = ranked.flip(-1).logcumsumexp(-1).flip(-1)
+        return ranked[..., :-1] - later[..., 1:]
+
+    def descend(self, bits: Tensor) -> tuple[Tensor, Tensor]:
+        """The first class whose bit is 1, or else the last, and the nodes up to it; see `Tree`."""
+        taken = bits.cumsum(-1)
+        passed = (taken == bits).to(bits.dtype)  # no bit before this one
+        last = (bits.sum(-1, keepdim=True) == 0).to(bits.dtype)
+        return self._by_class(torch.cat([passed * bits, last], dim=-1)), passed
+
+    def onto_logits(self, a: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient with respect to the logits of the classes; see `Tree`."""
+        later = torch.sigmoid(-a)
+        total = -gradient
+        # All T' = later T - g in log2 K passes over factors of at most 1; a cumulative sum of g over products of
+        # `later` would overflow.
+        step = 1
+        while step < a.shape[-1]:
+            total = torch.cat([total[..., :step], total[..., step:] + later[..., step:] * total[..., :-step]], dim=-1)
+            later = torch.cat([later[..., :step], later[..., step:] * later[..., :-step]], dim=-1)
+            step *= 2
+        before = functional.pad(total, (1, 0))
+        taken = functional.pad(torch.sigmoid(a), (0, 1), value=1.0)
+        return self._by_class(taken * before + functional.pad(gradient, (0, 1)))
+
+    def _by_class(self, ranked: Tensor) -> Tensor:
+        if self.classes is None:
+            return ranked
+        return torch.empty_like(ranked).scatter_(-1, self.classes.expand_as(ranked), ranked)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
 
 from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
-from .coupled import Tree, coupled_estimate, require_classes
+from .coupled import coupled_estimate, require_classes
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from kexue_bench.lab.noise import Noise
 
 
@@ -29,6 +35,8 @@ class DisarmTree:
 
     What the leaves do not reveal about the bits is integrated out. Unbiased, classes only; the version without
     importance weights. With two classes it is DisARM.
+
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
 
     Examples:
         >>> import torch
@@ -52,16 +60,89 @@ class DisarmTree:
             ValueError: the distribution is not over classes.
         """
         require_classes("disarm-tree", distribution)
-        classes = distribution.logits.shape[-1]
-        left, right = distribution.logits.new_zeros(2, classes - 1, classes)
-        for node, (low, middle, high) in enumerate(_splits(0, classes)):
-            left[node, low:middle], right[node, middle:high] = 1.0, 1.0
-        return coupled_estimate(Tree(left=left, right=right), distribution, objective, noise, repeats)
+        tree = BalancedTree.of(distribution.logits.shape[-1], distribution.logits.device)
+        return coupled_estimate(tree, distribution, objective, noise, repeats)
 
 
-def _splits(low: int, high: int) -> list[tuple[int, int, int]]:
-    """The nodes of a balanced tree over the leaves low .. high - 1: where each begins, splits and ends."""
-    if high - low < 2:
-        return []
-    middle = (low + high) // 2
-    return [(low, middle, high), *_splits(low, middle), *_splits(middle, high)]
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BalancedTree:
+    """A tree that halves its leaves at every node, the right half the larger one; time and memory are linear in K.
+
+    The first D = floor(log2 K) levels are full. At the last one each of 2^D places has one leaf, or a node and two.
+
+    Args:
+        nodes: for each of the first D levels, the numbers of its nodes from left to right; nodes are numbered in the
+            order root, left subtree, right subtree.
+        last: the same for the last level, `[2^D]`; K - 1, one past the nodes, where a place has one leaf.
+        double: whether a place has two leaves, `[2^D]`.
+        leaves: where the K leaves lie among two slots for each place, `[K]`.
+        order: where each node lies when all levels are written one after another, `[K - 1]`.
+    """
+
+    nodes: tuple[Tensor, ...]
+    last: Tensor
+    double: Tensor
+    leaves: Tensor
+    order: Tensor
+
+    @staticmethod
+    @lru_cache(maxsize=16)
+    def of(classes: int, device: torch.device) -> BalancedTree:
+        """The tree over this many leaves, at least one."""
+        number, size = torch.zeros(1, dtype=torch.long), torch.tensor([classes])
+        nodes: list[Tensor] = []
+        while int(size.min()) > 1:
+            nodes.append(number)
+            left = size // 2
+            # A subtree of m leaves has m - 1 nodes, which are numbered after their root.
+            number = torch.stack([number + 1, number + left], dim=-1).flatten()
+            size = torch.stack([left, size - left], dim=-1).flatten()
+        double = size == 2
+        written = torch.cat([*nodes, number[double]])
+        slots = torch.stack([torch.ones_like(double), double], dim=-1).flatten()
+        return BalancedTree(
+            nodes=tuple(level.to(device) for level in nodes),
+            last=torch.where(double, number, classes - 1).to(device),
+            double=double.to(device),
+            leaves=slots.nonzero().squeeze(-1).to(device),
+            order=written.argsort().to(device),
+        )
+
+    def logits(self, logits: Tensor) -> Tensor:
+        """Logit of going right at each node; see `Tree`."""
+        slots = logits.new_zeros(*logits.shape[:-1], 2 * len(self.double))
+        slots[..., self.leaves] = logits
+        low, high = slots.unflatten(-1, (-1, 2)).unbind(-1)
+        levels = [(high - low)[..., self.double]]
+        mass = torch.where(self.double, torch.logaddexp(low, high), low)
+        for _ in self.nodes:
+            low, high = mass.unflatten(-1, (-1, 2)).unbind(-1)
+            levels.append(high - low)
+            mass = torch.logaddexp(low, high)
+        return torch.cat(levels[::-1], dim=-1)[..., self.order]
+
+    def descend(self, bits: Tensor) -> tuple[Tensor, Tensor]:
+        """The leaf that bits lead to, and the nodes on the way; see `Tree`."""
+        reached = bits.new_ones(*bits.shape[:-1], 1)
+        bits = functional.pad(bits, (0, 1))
+        passed: list[Tensor] = []
+        for nodes in self.nodes:
+            passed.append(reached)
+            bit = bits[..., nodes]
+            reached = torch.stack([reached * (1 - bit), reached * bit], dim=-1).flatten(-2)
+        passed.append(reached[..., self.double])
+        bit = bits[..., self.last]
+        leaf = torch.stack([reached * (1 - bit), reached * bit], dim=-1).flatten(-2)
+        return leaf[..., self.leaves], torch.cat(passed, dim=-1)[..., self.order]
+
+    def onto_logits(self, a: Tensor, gradient: Tensor) -> Tensor:
+        """The gradient with respect to the logits of the leaves; see `Tree`."""
+        right = functional.pad(torch.sigmoid(a), (0, 1))
+        left = functional.pad(torch.sigmoid(-a), (0, 1), value=1.0)
+        gradient = functional.pad(gradient, (0, 1))
+        total = gradient.new_zeros(*gradient.shape[:-1], 1)
+        for nodes in (*self.nodes, self.last):
+            g = gradient[..., nodes]
+            sides = [total * left[..., nodes] - g, total * right[..., nodes] + g]
+            total = torch.stack(sides, dim=-1).flatten(-2)
+        return total[..., self.leaves]

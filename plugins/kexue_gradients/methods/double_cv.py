@@ -36,6 +36,8 @@ class DoubleCv:
     the same term in the leave-one-out baseline has expectation zero. Unbiased for every alpha, which is learned by
     descent on the mean squared estimate unless the rate is 0; with alpha = 0 it is RLOO.
 
+    One estimate takes time O(n B L K) and memory O(n B L K), f apart.
+
     Args:
         n: draws, evaluations and backward passes for one estimate, at least 2.
         alpha: initial weight of the control variate.

@@ -30,6 +30,8 @@ class Exact:
     The reference that every estimator is measured against, if f can be tabulated. Its value is E f, so that a decoder
     learns from the exact expectation too. Costs one evaluation for each state of a block.
 
+    One result takes time and memory O(M B L K) for M states of a block, f apart.
+
     Examples:
         >>> import torch
         >>> from kexue_bench.lab import Noise

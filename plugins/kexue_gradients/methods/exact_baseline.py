@@ -29,6 +29,8 @@ class ExactBaseline:
     What leave-one-out baselines estimate, for problems whose E f is known (R* of the paper). Unbiased. Not the best
     baseline: that one is `E[f s^2] / E[s^2]` for a score s, which `reinforce[baseline=optimal]` learns.
 
+    One estimate takes time O(n B L K) and memory O(n B L K), f apart.
+
     Args:
         n: draws that one estimate averages, at least 1.
 

@@ -36,6 +36,8 @@ class GappedStraightThrough:
     m are the shifted logits: `m_x = max l`, every other `m_j = min(l_j, max l - gap)`; the shift is not differentiated.
     Bits are two classes with logits (l, 0). Biased.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Args:
         gap: lead of the class drawn, in logits, >= 0; used only by the rule `constant`.
         rule: `constant`, or `probability` for a gap of `-log(1 - p_x) / p_x`.

@@ -35,6 +35,8 @@ class GumbelRao:
     st-gumbel-softmax in distribution; as the temperature falls and the draws grow it tends to ReinMax at temperature 1.
     Biased.
 
+    One estimate takes time O(draws B L K) and memory O(draws B L K), f apart.
+
     Args:
         temperature: softness of the backward pass, > 0.
         draws: draws of the noise given the sample, at least 1.

@@ -30,6 +30,8 @@ class GumbelSoftmax:
     For bits y = sigmoid((l + logistic noise) / temperature). f is evaluated off the vertices, so the result depends on
     how the task extends it there. Biased; the bias falls and the variance grows as the temperature falls.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Args:
         temperature: softness of the sample, > 0.
 

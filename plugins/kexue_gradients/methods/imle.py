@@ -29,6 +29,8 @@ class Imle:
     Jacobian. Biased; as the strength tends to 0 almost every estimate is 0 and the mean tends to straight-through with
     the derivative of E x.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Args:
         strength: how far the logits are moved against the gradient of f, > 0.
 

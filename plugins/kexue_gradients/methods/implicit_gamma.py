@@ -29,6 +29,8 @@ class ImplicitGamma:
 
     F is the distribution function and p the density. Unbiased if f is differentiable.
 
+    One estimate takes time O(B L) and memory O(B L), f apart.
+
     Examples:
         >>> import torch
         >>> from kexue_bench.lab import Noise

@@ -34,6 +34,8 @@ class MeasureValued:
     uniform. The two points of a difference share their noise, which keeps its variance small. Unbiased, without the
     gradient of f, at 4 evaluations per variable.
 
+    One estimate takes time O(B L^2) and memory O(B L^2), f apart.
+
     Examples:
         >>> import torch
         >>> from kexue_bench.lab import Noise

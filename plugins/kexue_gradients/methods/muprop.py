@@ -28,6 +28,8 @@ class MuProp:
     Unbiased for any f: what the expansion about m subtracts from the score term is added back in closed form. f must be
     defined at m, off the vertices.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Examples:
         >>> import torch
         >>> from kexue_bench.lab import Noise

@@ -49,6 +49,8 @@ class Nvil:
     logits. The division makes learning rates comparable between problems and scales the estimate: unbiased without it,
     or if sd is below 1. All of these are read before the draw updates them.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Args:
         hidden: units of the hidden layer, at least 1.
         normalise: divide by max(1, sd).

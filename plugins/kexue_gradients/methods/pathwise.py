@@ -31,6 +31,8 @@ class Pathwise:
 
     Unbiased if f is differentiable. Its variance grows with the slope of f, not with its size.
 
+    One estimate takes time O(B L) and memory O(B L), f apart.
+
     Examples:
         >>> import torch
         >>> from kexue_bench.lab import Noise

@@ -36,6 +36,8 @@ class Rebar(RelaxedControl):
     Unbiased for every eta and temperature. Both are learned, by descent on the mean squared estimate, unless the rate
     is 0.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Args:
         eta: initial weight of the control variate.
         temperature: initial softness of the relaxation, > 0.

@@ -44,6 +44,8 @@ class Reinforce:
     baseline c that does not depend on x, which may differ between parameters. The best one is `E[f s^2] / E[s^2]` for
     the score s of that parameter; for one bit it is `(1-p) f(1) + p f(0)`, not E f.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Args:
         baseline: `none` (c = 0), `constant` (c = value), `ema` (moving average of f over earlier draws only) or
             `optimal` (ratio of the moving averages of f s^2 and s^2 over earlier draws, for each parameter).

@@ -33,6 +33,8 @@ class ReinMax:
     Heun's method instead of Euler's along the path from E x to x. At temperature 1 it is unbiased if f is quadratic in
     each variable, and equals ZGR; at any other temperature it is biased even then.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Args:
         temperature: softness of the midpoint, >= 1.
 

@@ -39,6 +39,8 @@ class Relax(RelaxedControl):
     temperature; all of them are learned, by descent on the mean squared estimate. With eta = 0, f is evaluated only at
     the sample (the method called LAX) and eta stays 0.
 
+    One estimate takes time O(hidden B L K) and memory O(B L K), f apart.
+
     Args:
         hidden: units of the hidden layer, at least 1.
         eta: initial weight of the relaxed f; 0 removes it.

@@ -30,6 +30,8 @@ class Rloo:
     Each draw's baseline is the mean of the others, so the estimate is unbiased and adding a constant to f changes no
     estimate.
 
+    One estimate takes time O(n B L K) and memory O(n B L K), f apart.
+
     Args:
         n: draws and evaluations of f for one estimate, at least 2.
 

@@ -45,6 +45,8 @@ class Rodeo:
     Of the variants in the authors' code this is the one with the averages of the other draws as inputs; there the
     network has 100 units and the rate is 0.001. Operators other than Gibbs are left out.
 
+    One estimate takes time O(n hidden B L) and memory O(n hidden B L), f apart.
+
     Args:
         n: draws, evaluations and backward passes for one estimate, at least 2.
         hidden: units of the network's one leaky-ReLU layer, at least 1.

@@ -28,6 +28,8 @@ class StGumbelSoftmax:
 
     x is the vertex nearest to the relaxed sample y. Equal to `torch.nn.functional.gumbel_softmax(hard=True)`. Biased.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Args:
         temperature: softness of the backward pass, > 0.
 

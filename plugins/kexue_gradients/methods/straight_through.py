@@ -28,6 +28,8 @@ class StraightThrough:
     Unbiased if f is multilinear, otherwise biased; the division by the temperature, which some implementations leave
     out, belongs to the derivative of the tempered probability.
 
+    One estimate takes time O(B L K) and memory O(B L K), f apart.
+
     Args:
         temperature: softness of the backward pass, > 0; the draw is from the distribution itself.
 

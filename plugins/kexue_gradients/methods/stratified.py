@@ -35,6 +35,8 @@ class Stratified:
     that a leave-one-out mean would be correlated with the draw it is subtracted from. Systematic sampling, one u for
     all strata, is the version of the paper.
 
+    One estimate takes time O(n B L K) and memory O(n B L K), f apart.
+
     Args:
         n: draws and evaluations of f for one estimate, at least 2.
         baseline: constant subtracted from f.

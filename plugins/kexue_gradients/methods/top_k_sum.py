@@ -39,6 +39,8 @@ class TopKSum:
     one state; C is found variable by variable, which needs no list of the states. Among equally likely states the first
     are taken, class 0 before class 1: with ties the choice changes the variance. Unbiased.
 
+    One estimate takes time O(k B L K) and memory O(k B L K), f apart.
+
     Args:
         k: states that are summed; 0 is REINFORCE.
         baseline: `sampled` (one more evaluation for each of the k + 1) or `none`.

@@ -44,6 +44,8 @@ class UnorderedSet:
     Both are unbiased. All variables of x together are one state; the draws need no list of the states, but are made one
     variable after the other.
 
+    One estimate takes time O(k B L K) and memory O(k B L K), f apart.
+
     Args:
         k: states drawn and evaluations of f, 1 to 8 and at most the number of states.
         estimator: `unordered-set` or `sum-and-sample`.

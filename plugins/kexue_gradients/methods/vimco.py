@@ -36,6 +36,8 @@ class Vimco:
     the estimate is unbiased for the gradient of the n-sample bound. The second sum is the direct dependence of the
     weights on the parameters.
 
+    One estimate takes time O(n B L K) and memory O(n B L K), f apart.
+
     Args:
         baseline: the mean of the other weights: `geometric` as published, or `arithmetic`; `none` for L_-i = 0.
 

@@ -1,0 +1,76 @@
+"""How the time of an estimate grows with B, L and K, beside what its docstring states: `pytest tests/bench`.
+
+The slope is taken between a size at which an estimate costs milliseconds, or calls alone would be timed, and 32 times
+that size. An element costs up to five times as much once tensors leave the caches, which is half a power over this
+range; a second power fails on any machine.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from time import process_time
+
+import gradient_objects
+import pytest
+import torch
+from gradient_objects import NAMES, stated, workload
+
+GROWTH = 32
+ENOUGH = 0.003  # seconds of one call, many times what a call costs at size 1
+LIMIT = 2**13
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Figures of one thread, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def seconds(call) -> float:
+    """The shortest of three calls, in processor time."""
+    times = []
+    for _ in range(3):
+        start = process_time()
+        call()
+        times.append(process_time() - start)
+    return min(times)
+
+
+def slope(name, kind, axis) -> float | None:
+    """The exponent of time along an axis; None where the method is for other laws."""
+    sizes = {"B": 2, "L": 4, "K": 4}
+    while True:
+        call = workload(name, kind, **sizes)
+        if call is None:
+            return None
+        took = seconds(call)
+        if took > ENOUGH or sizes[axis] >= LIMIT:
+            break
+        sizes[axis] *= 2
+    larger = workload(name, kind, **{**sizes, axis: GROWTH * sizes[axis]})
+    assert larger is not None
+    return math.log(seconds(larger) / took, GROWTH)
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"exact"}))
+def test_time_grows_as_a_docstring_states(name, capsys):
+    """Time grows with the stated power of every size, and three quarters of a power more are not reached."""
+    with torch.no_grad():
+        found = {
+            (kind, axis): slope(name, kind, axis)
+            for kind in gradient_objects.KINDS
+            for axis in "BLK"
+            if axis != "K" or kind == "categorical"
+        }
+    found = {key: value for key, value in found.items() if value is not None}
+    with capsys.disabled():
+        for (kind, axis), value in found.items():
+            target = stated(name)["time"][axis]
+            sys.stdout.write(f"\n  {name}, {kind}, {axis}: exponent {value:.2f}   (stated {target})")
+        sys.stdout.write("\n")
+    for (kind, axis), value in found.items():
+        assert value < stated(name)["time"][axis] + 0.75, (kind, axis)
