@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from pathlib import Path
 
 try:
@@ -61,6 +63,25 @@ class Files:
 
 
 OS_FILES = Files()
+
+
+def open_plain(path: Path, flags: int = os.O_RDONLY, *, files: Files = OS_FILES) -> int:
+    """Open a plain file, without following a link at `path` and without waiting for a pipe or a device.
+
+    Raises:
+        FileNotFoundError: nothing is there, and `flags` creates nothing.
+        OSError: it cannot be opened, or is a link, a folder, a pipe or a device.
+    """
+    try:
+        fd = files.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+    except OSError as error:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link, and links are not followed") from error
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is not a plain file")
+    return fd
 
 
 def write_all(files: Files, fd: int, data: bytes) -> None:

@@ -15,6 +15,7 @@ from ..errors import UnknownNameError, UsageError
 from .fields import Field, fixed_of
 
 _PLAIN = re.compile(r"[^,\[\]'\"]*")
+_INTEGERS = 2**63
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -180,8 +181,10 @@ def coerce(value: str, field: Field, *, where: str) -> Scalar:
             return value
         if field.type == "bool":
             return _BOOLEANS[value.lower()]
+        if field.type == "int" and abs(number := int(value)) < _INTEGERS:
+            return number
         if field.type == "int":
-            return int(value)
+            raise UsageError(f"parameter {field.name!r} of {where} must fit into 64 bits", got=value)
         number = float(value)
         if not math.isnan(number):
             return number

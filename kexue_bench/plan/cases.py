@@ -75,6 +75,9 @@ class Request:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name} must be at least 1", got=str(value))
+        for name in ("seed", "replicates", "budget", "processes", "threads", "tune"):
+            if abs(getattr(self, name) or 0) >= 2**63:
+                raise UsageError(f"--{name} must fit into 64 bits", got=str(getattr(self, name)))
         if self.tune < 0 or (self.tune == 0 and "tune" in self.stages):
             raise UsageError("tuning needs a number of trials, at least 1", got=str(self.tune), do="write --tune 6")
         if self.budget is not None and self.budget < 2:

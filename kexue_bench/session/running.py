@@ -20,7 +20,8 @@ from ..report.progress import progress_display
 from ..report.text import visible
 from ..run.signals import Stop, stop_on_interrupt
 from ..store.environment import capture, fingerprints
-from ..store.results import Run, RunWriter, list_runs, load_run
+from ..store.folder import Head, read_head
+from ..store.results import Run, RunWriter, find_run, list_runs, load_run
 from .options import RunOptions
 
 if TYPE_CHECKING:
@@ -114,41 +115,43 @@ def run_session(
 
     plan = plan_of(request, registry, hooks, case=options.case)
     environment, prints = _environment(hooks), fingerprints(plan.cases)
-    earlier = _earlier(options)
-    previous = earlier.outcomes if earlier is not None else {}
-    existing = earlier.path if earlier is not None and _goes_on(earlier, plan, environment) else None
-    if earlier is not None:
-        again = Counter(
-            why_again(previous.get(key), print_, retry_failed=options.retry_failed) for key, print_ in prints.items()
-        )
-        say(_resume_note(earlier, again, existing))
+    place = _place(options)
     writer: RunWriter | None = None
+    if place is not None and _goes_on(read_head(place), plan, environment):
+        # Locked before it is read, so that no other process adds outcomes in between.
+        writer = RunWriter(place)
+    existing = writer is not None
 
     def open_writer() -> RunWriter:
         nonlocal writer
-        writer = (
-            RunWriter.open(existing)
-            if existing is not None
-            else RunWriter.create(
+        if writer is None:
+            writer = RunWriter.create(
                 options.output, name=_name(plan), plan=plan, environment=environment, command=options.command
             )
-        )
         for note in writer.notes:
             say(note)
         return writer
 
-    with (
-        stopping() as stop,
-        make_engine(options, threads=request.threads) as engine,
-        progress_display(verbose=options.verbose, quiet=options.quiet) as display,
-    ):
-        try:
+    try:
+        earlier = load_run(place) if place is not None else None
+        previous = earlier.outcomes if earlier is not None else {}
+        if earlier is not None:
+            again = Counter(
+                why_again(previous.get(key), print_, retry_failed=options.retry_failed)
+                for key, print_ in prints.items()
+            )
+            say(_resume_note(earlier, again, in_place=existing))
+        with (
+            stopping() as stop,
+            make_engine(options, threads=request.threads) as engine,
+            progress_display(verbose=options.verbose, quiet=options.quiet) as display,
+        ):
             run(
                 plan,
                 engine=engine,
                 open_writer=open_writer,
                 previous=previous,
-                carry=existing is None,
+                carry=not existing,
                 timeout=options.timeout,
                 fingerprints=prints,
                 plugins=_worker_plugins(registry),
@@ -158,9 +161,9 @@ def run_session(
                 retry_failed=options.retry_failed,
                 grace=options.grace,
             )
-        finally:
-            if writer is not None:
-                writer.close()
+    finally:
+        if writer is not None:
+            writer.close()
     if writer is None:
         raise UsageError("nothing was run")
     for error in hooks.errors:
@@ -190,25 +193,25 @@ def make_engine(options: RunOptions, *, threads: int) -> LocalEngine | RayEngine
     )
 
 
-def _earlier(options: RunOptions) -> Run | None:
-    """The run to resume; None without one, and for `latest` if there is no run yet."""
+def _place(options: RunOptions) -> Path | None:
+    """The folder of the run to resume; None without one, and for `latest` if there is no run yet."""
     if options.resume is None or (options.resume == "latest" and not list_runs(options.output)):
         return None
-    return load_run(options.resume, options.output)
+    return find_run(options.resume, options.output)
 
 
-def _goes_on(earlier: Run, plan: Plan, environment: Mapping[str, object]) -> bool:
+def _goes_on(earlier: Head, plan: Plan, environment: Mapping[str, object]) -> bool:
     """Whether the folder of an earlier run can take the new outcomes: same cases, software and machine."""
     same_place = all(earlier.environment.get(name) == environment.get(name) for name in SAME)
     return set(earlier.plan.by_key) == set(plan.by_key) and same_place
 
 
-def _resume_note(earlier: Run, again: Counter[str], existing: Path | None) -> str:
+def _resume_note(earlier: Run, again: Counter[str], *, in_place: bool) -> str:
     """`resuming 0003: 80 replayed, 4 run again (3 code or libraries changed, 1 cancelled)`."""
     reasons = ", ".join(f"{count} {why}" for why, count in again.most_common() if why)
     runs = sum(count for why, count in again.items() if why)
     todo = f"{runs} to run ({reasons})" if runs else "nothing to run"
-    return f"resuming {earlier.path.name}: {again['']} replayed, {todo}{'' if existing else ', in a new folder'}"
+    return f"resuming {earlier.path.name}: {again['']} replayed, {todo}{'' if in_place else ', in a new folder'}"
 
 
 def _environment(hooks: Hooks) -> dict[str, object]:

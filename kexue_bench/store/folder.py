@@ -11,13 +11,14 @@ import re
 import secrets
 import shutil
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..api import SCHEMA, Plan
 from ..errors import ResultsError
-from ..files import Files, reason_of, write_atomic
+from ..files import Files, open_plain, reason_of, write_atomic
 from . import codec
 
 RUN_FILE = "run.json"
@@ -25,6 +26,8 @@ JOURNAL_FILE = "outcomes.jsonl"
 MAX_RUN_FILE = 256 << 20
 
 _NAME = re.compile(r"([0-9]{4,9})-([0-9]{8}T[0-9]{6}Z)-([a-z0-9][a-z0-9-]*)")
+_BOM = b"\xef\xbb\xbf"
+_SEAL = re.compile(rb'\{"crc":"([0-9a-f]{8})",')
 _SCHEMA = re.compile(r"kexue-bench/([1-9][0-9]{0,8})")
 
 
@@ -68,7 +71,7 @@ def make_folder(root: Path, head: Head, files: Files) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
         draft.mkdir()
-        write_atomic(draft / RUN_FILE, codec.dumps(document).encode("ascii") + b"\n", files=files)
+        write_atomic(draft / RUN_FILE, _sealed(codec.dumps(document).encode("ascii")) + b"\n", files=files)
         path = _claim(draft, root, f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{_slug(head.name)}")
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -89,10 +92,10 @@ def read_head(path: Path) -> Head:
     """
     file = path / RUN_FILE
     try:
-        size = file.stat().st_size
-        if size > MAX_RUN_FILE:
-            raise ResultsError(f"{str(file)!r} is too large for a run", got=f"{size} bytes")
-        data = codec.loads(file.read_bytes())
+        with os.fdopen(open_plain(file), "rb") as stream:
+            if (size := os.fstat(stream.fileno()).st_size) > MAX_RUN_FILE:
+                raise ResultsError(f"{str(file)!r} is too large for a run", got=f"{size} bytes")
+            data = codec.loads(_unsealed(stream.read(size)))
         if not isinstance(data, dict) or not (version := _SCHEMA.fullmatch(str(data.get("schema")))):
             raise ResultsError(f"{str(file)!r} was not written by kexue-bench")
         if int(version[1]) > int(SCHEMA.rpartition("/")[2]):
@@ -101,11 +104,37 @@ def read_head(path: Path) -> Head:
                 got=f"schema {version[0]}, this program reads {SCHEMA}",
                 do="upgrade kexue-bench to read it",
             )
-        return codec.decode(Head, {key: value for key, value in data.items() if key != "schema"}, where="run")
+        return codec.decode(
+            Head, {key: value for key, value in data.items() if key not in {"schema", "crc"}}, where="run"
+        )
     except OSError as error:
         raise ResultsError(f"{str(file)!r} cannot be read", got=reason_of(error)) from error
     except ValueError as error:
         raise ResultsError(f"{str(file)!r} is damaged", got=str(error)) from error
+
+
+def _sealed(document: bytes) -> bytes:
+    """A JSON object with its CRC-32 in front, over everything after its own comma, as in a line of the journal."""
+    body = document[1:]
+    return b'{"crc":"%08x",%s' % (zlib.crc32(body), body)
+
+
+def _unsealed(content: bytes) -> bytes:
+    """The document in ASCII, checked; a file of an earlier version has no checksum.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    document = content.removeprefix(_BOM).rstrip(b" \t\r\n")
+    if not document.isascii():
+        raise ValueError("it has bytes that are not ASCII")
+    seal = _SEAL.match(document)
+    if seal is None and b'"crc":' in document[:80]:
+        raise ValueError("the checksum is damaged")
+    if seal is not None and zlib.crc32(memoryview(document)[seal.end() :]) != int(seal[1], 16):
+        raise ValueError("the checksum does not match the content")
+    codec.check_weight(document)
+    return document
 
 
 def _claim(draft: Path, root: Path, suffix: str) -> Path:

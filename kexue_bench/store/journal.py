@@ -15,24 +15,28 @@ import re
 import socket
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal, NoReturn, Self, cast
+from typing import Any, BinaryIO, Literal, NoReturn, Self, cast
 
 from ..errors import ResultsError
-from ..files import OS_FILES, Files, reason_of, write_all
+from ..files import OS_FILES, Files, open_plain, reason_of, write_all
 from . import codec
 
 VERSION = 1
 MAX_LINE = 4 << 20
 MAX_PAYLOAD = MAX_LINE - 256
+MAX_NOTES = 100
+"""Notes of one kind that a reading holds; further ones are only counted."""
 LOCK_NAME = "run.lock"
 
 _MARK = b'{"crc":"'
 _HEAD = re.compile(rb'\{"crc":"([0-9a-f]{8})",')
 _ENVELOPE = re.compile(rb'"v":([1-9][0-9]{0,8}),"seq":([1-9][0-9]{0,14}),')
 _SKIP = 1 << 20
+_LARGE = 1 << 17
 _BLANK = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 
@@ -62,48 +66,88 @@ class Note:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """Content of a journal: its good records in the order of the file, and notes on all other lines."""
+    """Content of a journal.
 
-    records: tuple[Record, ...] = ()
+    Args:
+        records: what was kept of each good record, in the order of the file.
+        notes: on the other lines: the first `MAX_NOTES` of each kind.
+        counts: how many notes of each kind there are.
+    """
+
+    records: tuple[Any, ...] = ()
     notes: tuple[Note, ...] = ()
+    counts: Mapping[NoteKind, int] = field(default_factory=dict)
 
 
-def read(path: Path) -> Reading:
+def read(path: Path, *, keep: Callable[[Record], object] = lambda record: record) -> Reading:
     """Read a journal, whatever its content; a file that does not exist is an empty journal.
+
+    The memory in use is that of one line, of what `keep` returns, and of 100 bytes for each good record.
+
+    Args:
+        path: the file.
+        keep: what to keep of a record; None drops it.
 
     Raises:
         ResultsError: the file cannot be opened or read at all, or is not a plain file.
     """
-    records: list[Record] = []
-    notes: list[Note] = []
-    seen: set[bytes] = set()
+    intake = _Intake(keep)
     try:
-        if not path.exists():
-            return Reading()
-        if not path.is_file():
-            raise ResultsError("a journal must be a plain file", got=repr(str(path)))
-        with path.open("rb") as stream:
-            for number, raw, ended in _lines(stream):
-                line = raw.rstrip(_BLANK) if ended else raw
-                line = line.removeprefix(_BOM) if number == 1 else line
-                if not line:
-                    continue
-                if ended and len(raw) - len(line) > 1:
-                    notes.append(Note(kind="converted", line=number, text="blanks around the record"))
-                if len(line) > MAX_LINE:
-                    notes.append(Note(kind="damaged", line=number, text=f"longer than {MAX_LINE} bytes"))
-                    continue
-                good, found = _classify(line, number, ended)
-                notes.extend(found)
-                for record, digest in good:
-                    if digest in seen:
-                        notes.append(Note(kind="duplicate", line=number, text=f"repeats record {record.seq}"))
-                    else:
-                        seen.add(digest)
-                        records.append(record)
+        stream = os.fdopen(open_plain(path), "rb")
+    except FileNotFoundError:
+        return Reading()
     except OSError as error:
-        raise ResultsError(f"the journal {str(path)!r} cannot be read", got=reason_of(error)) from error
-    return Reading(records=tuple(records), notes=tuple(notes))
+        raise _unreadable(path, error) from error
+    try:
+        with stream:
+            for number, raw, ended in _lines(stream):
+                intake.take(number, raw, ended=ended)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return Reading(records=tuple(intake.records), notes=tuple(intake.notes), counts=intake.counts)
+
+
+class _Intake:
+    """What is kept of the lines read so far."""
+
+    def __init__(self, keep: Callable[[Record], object]) -> None:
+        self._keep = keep
+        self._seen: set[bytes] = set()
+        self.records: list[object] = []
+        self.notes: list[Note] = []
+        self.counts: Counter[NoteKind] = Counter()
+
+    def take(self, number: int, raw: bytes, *, ended: bool) -> None:
+        """A line, its number in the file, and whether a newline ended it."""
+        line = raw.rstrip(_BLANK) if ended else raw
+        line = line.removeprefix(_BOM) if number == 1 else line
+        if not line:
+            return
+        if ended and len(raw) - len(line) > 1:
+            self._remark(Note(kind="converted", line=number, text="blanks around the record"))
+        if len(line) > MAX_LINE:
+            self._remark(Note(kind="damaged", line=number, text=f"longer than {MAX_LINE} bytes"))
+            return
+        for found in _classify(line, number, ended):
+            if isinstance(found, Note):
+                self._remark(found)
+                continue
+            record, digest = found
+            if digest in self._seen:
+                self._remark(Note(kind="duplicate", line=number, text=f"repeats record {record.seq}"))
+                continue
+            self._seen.add(digest)
+            if (kept := self._keep(record)) is not None:
+                self.records.append(kept)
+
+    def _remark(self, note: Note) -> None:
+        self.counts[note.kind] += 1
+        if self.counts[note.kind] <= MAX_NOTES:
+            self.notes.append(note)
+
+
+def _unreadable(path: Path, error: OSError) -> ResultsError:
+    return ResultsError(f"the journal {str(path)!r} cannot be read", got=reason_of(error))
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
@@ -119,23 +163,20 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
         yield number, raw, ended
 
 
-def _classify(line: bytes, number: int, ended: bool) -> tuple[list[tuple[Record, bytes]], list[Note]]:
+def _classify(line: bytes, number: int, ended: bool) -> Iterator[tuple[Record, bytes] | Note]:
     """Good records of one line, with their digests, and notes on the rest of it."""
-    good: list[tuple[Record, bytes]] = []
-    notes: list[Note] = []
     # Inside a record every quote of a text is escaped, so the mark occurs only at the start of a record.
     pieces = [line] if line.startswith(_MARK) and line.find(_MARK, 1) < 0 else _split(line)
     for piece in pieces:
         record = _parse(piece, number)
         if isinstance(record, Record):
-            good.append((record, hashlib.blake2b(piece, digest_size=16).digest()))
+            yield record, hashlib.blake2b(piece, digest_size=16).digest()
         elif isinstance(record, Note):
-            notes.append(record)
+            yield record
         elif not ended and piece is pieces[-1]:
-            notes.append(Note(kind="torn tail", line=number, text=f"{len(piece)} bytes of an unfinished record"))
+            yield Note(kind="torn tail", line=number, text=f"{len(piece)} bytes of an unfinished record")
         else:
-            notes.append(Note(kind="damaged", line=number, text=record))
-    return good, notes
+            yield Note(kind="damaged", line=number, text=record)
 
 
 def _split(line: bytes) -> list[bytes]:
@@ -164,10 +205,12 @@ def _parse(piece: bytes, number: int) -> Record | Note | str:
     if version > VERSION:
         return Note(kind="newer schema", line=number, text=f"version {version}, this program reads {VERSION}")
     try:
+        if len(piece) > _LARGE:
+            codec.check_weight(piece)
         text = piece.decode("ascii")
         data = cast("dict[str, object]", codec.loads(text) if '"$f"' in text else _DECODER.decode(text))
     except (ValueError, RecursionError):
-        return "the checksum is right but the text is not strict JSON"
+        return "the checksum is right but the text is not strict JSON of a record"
     return Record(line=number, seq=seq, data=data.get("outcome"))
 
 
@@ -207,7 +250,7 @@ class Journal:
         try:
             with contextlib.ExitStack() as stack:
                 self._take_lock(stack)
-                self._fd = files.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+                self._fd = open_plain(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, files=files)
                 stack.callback(os.close, self._fd)
                 files.fsync_dir(path.parent)
                 self.durable = self._seq = _last_seq(path)
@@ -270,12 +313,12 @@ class Journal:
         self._stack.close()
 
     def _check_place(self) -> None:
-        here, there = os.fstat(self._fd), self.path.stat()
+        here, there = os.fstat(self._fd), self.path.lstat()
         if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
             raise OSError("the file was replaced while it was being written")
 
     def _take_lock(self, stack: contextlib.ExitStack) -> None:
-        fd = self._files.open(self.path.parent / LOCK_NAME, os.O_RDWR | os.O_CREAT)
+        fd = open_plain(self.path.parent / LOCK_NAME, os.O_RDWR | os.O_CREAT, files=self._files)
         stack.callback(os.close, fd)
         try:
             locked = self._files.lock(fd)
@@ -324,7 +367,7 @@ class Journal:
 def _last_seq(path: Path) -> int:
     """The highest sequence number among intact lines, found without reading their JSON."""
     last = 0
-    with path.open("rb") as stream:
+    with os.fdopen(open_plain(path), "rb") as stream:
         for number, raw, _ in _lines(stream):
             for piece in _split(raw.rstrip(_BLANK)):
                 checked = _check(piece)

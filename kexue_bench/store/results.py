@@ -10,11 +10,12 @@ import gc
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
@@ -122,7 +123,8 @@ def list_runs(root: Path = DEFAULT_ROOT) -> tuple[RunInfo, ...]:
     found: list[RunInfo] = []
     try:
         for path in root.iterdir():
-            if (parsed := parse_name(path)) and (path / RUN_FILE).is_file():
+            # A link would show, and `--resume` would continue, a run somewhere else.
+            if (parsed := parse_name(path)) and not path.is_symlink() and (path / RUN_FILE).is_file():
                 number, created, name = parsed
                 found.append(RunInfo(path=path, number=number, name=name, created=created))
     except FileNotFoundError:
@@ -181,19 +183,20 @@ def load_run(ref: str | Path, root: Path = DEFAULT_ROOT) -> Run:
     parsed = parse_name(path.absolute())
     with _collection_paused():
         head = read_head(path)
-        stored = journal.read(path / JOURNAL_FILE)
-        decoded, unfit = _decode(stored.records)
-        winners, ledger, conflicts = _settle(decoded)
         known = head.plan.by_key
+        intake = _Intake(known)
+        stored = journal.read(path / JOURNAL_FILE, keep=intake)
+        winners, ledger, conflicts = _settle(sorted(stored.records, key=itemgetter(0)))
     found = {outcome.key: outcome for outcome in head.plan.settled} | winners
     outcomes = {key: found[key] for key in known if key in found}
-    notes = _journal_notes(stored.notes)
-    if unfit:
-        notes.append(f"{JOURNAL_FILE}: {_lines(unfit)} intact but not an outcome of this version")
+    notes = _journal_notes(stored)
+    if intake.unfit:
+        what = "intact but not an outcome of this version"
+        notes.append(f"{JOURNAL_FILE}: {_lines(intake.unfit, intake.first_unfit)} {what}")
     if conflicts:
         notes.append(f"{conflicts} cases have different outcomes for one attempt; the first counts")
-    if len(found) > len(outcomes):
-        notes.append(f"{len(found) - len(outcomes)} outcomes do not belong to a planned case and are left out")
+    if intake.unplanned:
+        notes.append(f"{intake.unplanned} outcomes do not belong to a planned case and are left out")
     if len(outcomes) < len(known):
         notes.append(f"{len(known) - len(outcomes)} of {len(known)} planned cases have no outcome")
     return Run(
@@ -234,16 +237,32 @@ def _collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _decode(records: Iterable[journal.Record]) -> tuple[list[tuple[int, Outcome]], list[int]]:
-    """Outcomes with their sequence numbers, in the order of writing, and the lines that are not outcomes."""
-    decoded: list[tuple[int, Outcome]] = []
-    unfit: list[int] = []
-    for record in sorted(records, key=lambda record: record.seq):
+class _Intake:
+    """Turns records into outcomes with their sequence numbers, and counts what it leaves out.
+
+    Attributes:
+        unfit: number of records that are not outcomes of this version.
+        first_unfit: the lines of the first of them.
+        unplanned: number of outcomes of cases that are not planned.
+    """
+
+    def __init__(self, planned: Container[str]) -> None:
+        self._planned = planned
+        self.unfit, self.unplanned = 0, 0
+        self.first_unfit: list[int] = []
+
+    def __call__(self, record: journal.Record) -> tuple[int, Outcome] | None:
         try:
-            decoded.append((record.seq, codec.decode(Outcome, record.data)))
+            outcome = codec.decode(Outcome, record.data)
         except codec.CodecError:
-            unfit.append(record.line)
-    return decoded, unfit
+            self.unfit += 1
+            if self.unfit <= journal.MAX_NOTES:
+                self.first_unfit.append(record.line)
+            return None
+        if outcome.key not in self._planned:
+            self.unplanned += 1
+            return None
+        return record.seq, outcome
 
 
 def _settle(decoded: Iterable[tuple[int, Outcome]]) -> tuple[dict[str, Outcome], tuple[Outcome, ...], int]:
@@ -268,23 +287,26 @@ def _settle(decoded: Iterable[tuple[int, Outcome]]) -> tuple[dict[str, Outcome],
     return winners, tuple(outcome for _, outcome in kept), len(conflicts)
 
 
-def _journal_notes(notes: Sequence[journal.Note]) -> list[str]:
+def _journal_notes(stored: journal.Reading) -> list[str]:
     lines: dict[str, list[int]] = {}
-    for note in notes:
+    for note in stored.notes:
         lines.setdefault(note.kind, []).append(note.line)
-    reading = {
+    reading: dict[journal.NoteKind, str] = {
         "torn tail": "{} unfinished (a writer is running, or was killed) and ignored",
         "damaged": "{} damaged and ignored",
         "duplicate": "{} repeated",
         "newer schema": "{} written by a newer kexue-bench and ignored",
         "converted": "{} changed by an editor or a transfer, content intact",
     }
-    return [f"{JOURNAL_FILE}: {reading[kind].format(_lines(numbers))}" for kind, numbers in sorted(lines.items())]
+    return [
+        f"{JOURNAL_FILE}: {reading[kind].format(_lines(count, lines[kind]))}"
+        for kind, count in sorted(stored.counts.items())
+    ]
 
 
-def _lines(numbers: Sequence[int]) -> str:
-    shown = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
-    return f"{len(numbers)} line{'s' if len(numbers) > 1 else ''} ({shown})"
+def _lines(count: int, first: Sequence[int]) -> str:
+    shown = ", ".join(map(str, first[:5])) + (", ..." if count > 5 else "")
+    return f"{count} line{'s' if count > 1 else ''} ({shown})"
 
 
 def _unknown(ref: str, runs: Sequence[RunInfo], root: Path) -> UsageError:

@@ -105,6 +105,13 @@ def test_floats_survive_being_written(value):
     assert coerce(text(value), FIELDS[1], where="m") == value
 
 
+def test_an_integer_must_fit_into_64_bits():
+    """A larger one could be planned and run, but no reader of the stored run would accept it."""
+    assert instances("m[n=9223372036854775807]")[0].params["n"] == 2**63 - 1
+    with pytest.raises(UsageError, match="64 bits"):
+        instances("m[n=-9223372036854775808]")
+
+
 def test_a_text_may_hold_several_selectors_and_each_keeps_what_was_written():
     """Commas inside brackets belong to their selector; what is parsed already passes."""
     found = read(["rloo[n=[2,4]], st-*", "arm"])

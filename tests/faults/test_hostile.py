@@ -280,6 +280,11 @@ def line_of(seq: int, outcome: Any) -> bytes:
     return b'{"crc":"%08x",%s\n' % (zlib.crc32(body), body)
 
 
+def sealed(document: bytes) -> bytes:
+    """A `run.json` with a right checksum."""
+    return b'{"crc":"%08x",%s' % (zlib.crc32(document[1:]), document[1:])
+
+
 def test_a_forged_run_is_read_or_refused(tmp_path, soak, book):
     """Checksums are right, the structure is not: every reader answers or says what is wrong in words of ours."""
     rng = random.Random(7)
@@ -287,16 +292,17 @@ def test_a_forged_run_is_read_or_refused(tmp_path, soak, book):
     with RunWriter.create(tmp_path, name="x", plan=plan, environment={"cpu": "c"}, command=("kexue-bench", "run")) as w:
         w.append(outcomes)
         path = w.path
-    head = (path / "run.json").read_bytes()
+    head = json.loads((path / "run.json").read_bytes())
+    del head["crc"]
     lines = [codec.encode(outcome) for outcome in outcomes]
     trials = 400 * soak
     refused = 0
     for trial in range(trials):
-        document, forged = json.loads(head), json.loads(json.dumps(lines))
+        document, forged = json.loads(json.dumps(head)), json.loads(json.dumps(lines))
         if trial % 2:
             mutate(document, rng)
         mutate(forged if trial % 3 else document, rng)
-        (path / "run.json").write_text(json.dumps(document))
+        (path / "run.json").write_bytes(sealed(json.dumps(document).encode()))
         (path / "outcomes.jsonl").write_bytes(b"".join(line_of(i + 1, line) for i, line in enumerate(forged)))
         try:
             use(load_run(path))

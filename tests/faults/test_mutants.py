@@ -58,7 +58,7 @@ MUTANTS = {
     ),
     "a strict reader": Mutant(
         file="store/journal.py",
-        old='            notes.append(Note(kind="damaged", line=number, text=record))',
+        old='            yield Note(kind="damaged", line=number, text=record)',
         new="            raise ResultsError(record)",
         caught="store/test_journal.py::test_runs_of_nul_cost_only_the_line_they_hit",
     ),

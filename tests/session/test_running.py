@@ -13,10 +13,11 @@ from tuned import registry, request
 from kexue_bench.api import Case, Instance, Job, Plan
 from kexue_bench.catalog.plugins import Hooks, PluginRecord
 from kexue_bench.catalog.registry import Registry
-from kexue_bench.errors import PluginError, UsageError
+from kexue_bench.errors import PluginError, ResultsError, UsageError
 from kexue_bench.session import running
 from kexue_bench.session.options import RunOptions
-from kexue_bench.session.running import load, make_engine, plan_of
+from kexue_bench.session.running import load, make_engine, plan_of, run_session
+from kexue_bench.store.folder import Head
 from kexue_bench.store.results import Run, RunWriter
 
 
@@ -85,7 +86,7 @@ FACTS = {"machine": "x", "cpu": "c", "python": "3.11", "packages": {"torch": "2"
 )
 def test_a_folder_takes_outcomes_of_the_same_cases_and_software(methods, facts, goes_on):
     """Another torch or processor gives other numbers and gets a folder of its own; fingerprints tell of code."""
-    earlier = Run(path=Path("0001-f"), plan=plan("a", "b"), environment=FACTS, outcomes={})
+    earlier = Head(name="f", plan=plan("a", "b"), environment=FACTS)
     assert running._goes_on(earlier, plan(*methods), facts) is goes_on
 
 
@@ -93,24 +94,48 @@ def test_what_a_resume_replays_and_why_the_rest_runs_is_told():
     """Counts that add up, the most frequent reason first, and the folder if it is new."""
     earlier = Run(path=Path("0003-f"), plan=plan("a"), environment={}, outcomes={})
     again = Counter({"": 80, "cancelled": 1, "code or libraries changed": 3})
-    assert running._resume_note(earlier, again, earlier.path) == (
+    assert running._resume_note(earlier, again, in_place=True) == (
         "resuming 0003-f: 80 replayed, 4 to run (3 code or libraries changed, 1 cancelled)"
     )
-    assert running._resume_note(earlier, Counter({"": 2}), None) == (
+    assert running._resume_note(earlier, Counter({"": 2}), in_place=False) == (
         "resuming 0003-f: 2 replayed, nothing to run, in a new folder"
     )
 
 
 def test_the_latest_run_of_a_new_folder_is_none(tmp_path):
     """`--resume` may stand in a command from its first use on; another name must exist."""
-    assert running._earlier(RunOptions(output=tmp_path)) is None
-    assert running._earlier(RunOptions(output=tmp_path, resume="latest")) is None
+    assert running._place(RunOptions(output=tmp_path)) is None
+    assert running._place(RunOptions(output=tmp_path, resume="latest")) is None
     with pytest.raises(UsageError, match="0007"):
-        running._earlier(RunOptions(output=tmp_path, resume="0007"))
+        running._place(RunOptions(output=tmp_path, resume="0007"))
     with RunWriter.create(tmp_path, name="f", plan=plan("a"), environment={}) as writer:
         pass
-    assert running._earlier(RunOptions(output=tmp_path, resume="latest")).path == writer.path
-    assert running._earlier(RunOptions(output=tmp_path)) is None
+    assert running._place(RunOptions(output=tmp_path, resume="latest")) == writer.path
+    assert running._place(RunOptions(output=tmp_path)) is None
+
+
+def test_a_resume_locks_a_run_before_it_reads_it(tmp_path, monkeypatch):
+    """Otherwise the driver that is about to finish stores outcomes after they were read, and they run a second time."""
+    asked, known, hooks = request("shifted", "plain"), registry(), Hooks([])
+    facts = running._environment(hooks)
+    with RunWriter.create(tmp_path, name="f", plan=plan_of(asked, known, hooks), environment=facts) as other:
+        with pytest.raises(ResultsError, match="another process is writing"):
+            run_session(asked, RunOptions(output=tmp_path, resume="latest", quiet=True), known, hooks)
+        path = other.path
+
+    class ReadError(Exception):
+        """The moment at which the folder is read."""
+
+    def read(place: Path) -> Run:
+        with pytest.raises(ResultsError, match="another process is writing"):
+            RunWriter.open(place)
+        raise ReadError
+
+    monkeypatch.setattr(running, "load_run", read)
+    with pytest.raises(ReadError):
+        run_session(asked, RunOptions(output=tmp_path, resume="latest", quiet=True), known, hooks)
+    RunWriter.open(path).close()
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
 def test_workers_import_what_is_not_installed_wherever_they_run(monkeypatch, tmp_path):

@@ -29,7 +29,7 @@ cases = st.builds(
     method=instances,
     stage=st.sampled_from(["evaluate", "time"]),
     replicates=st.lists(st.integers(0, 9), min_size=1, max_size=3).map(tuple),
-    seed=st.integers(0, 2**63),
+    seed=st.integers(0, 2**63 - 1),
     options=st.dictionaries(st.text(max_size=4), scalars, max_size=2),
 )
 series = st.builds(
@@ -99,6 +99,8 @@ def test_evidence_stays_evidence():
     [
         ('{"a": NaN}', "token NaN"),
         ('{"a": 1e999}', "out of range"),
+        ('{"a": 9223372036854775808}', "64 bits"),
+        ('{"a": -1' + "0" * 5000 + "}", "64 bits"),
         ('{"a": 1, "a": 2}', "twice"),
         ('{"a": {"$f": "eval"}}', "number tag"),
         ("[" * 100_000, "not JSON"),
@@ -124,6 +126,8 @@ def test_hostile_json_is_refused(text, message):
             r"^Outcome.measurements\[1\].n: expected int",
         ),
         ({"key": "k", "status": "ok", "cost": {"evaluations": 10**400}}, "Outcome.cost.evaluations: .* out of range"),
+        ({"key": "k", "status": "ok", "attempt": 2**63}, "Outcome.attempt: .* 64 bits"),
+        ({"key": "k", "status": "ok", "chosen": {"n": -(2**63) - 1}}, "Outcome.chosen.n: .* 64 bits"),
         ({"key": "k", "status": "ok", "$kind": []}, "unknown kind"),
         ({"key": "k", "status": [], "attempt": 1}, "Outcome.status"),
         ({"key": "k", "status": "ok", "attempt": True}, "Outcome.attempt"),
@@ -137,10 +141,24 @@ def test_wrong_documents_name_the_place(data, message):
         decode(Outcome, data)
 
 
+EXAMPLE = Case(
+    family="f",
+    task=Instance(name="t", target="a:B"),
+    task_version=1,
+    method=Instance(name="m", target="a:B"),
+    stage="evaluate",
+)
+
+
 def test_encode_refuses_what_json_cannot_hold():
     """Only plain data and values of the api are stored."""
     with pytest.raises(CodecError, match="object"):
         encode(object())
+    assert encode([2**63 - 1, -(2**63)]) == [2**63 - 1, -(2**63)]
+    with pytest.raises(CodecError, match="integer of 64 bits"):
+        encode(2**63)
+    with pytest.raises(CodecError, match=r"replicates\[1\]: .* 64 bits"):
+        decode(Case, encode(EXAMPLE) | {"replicates": [0, 2**64]})
 
 
 def test_a_damaged_message_is_known():

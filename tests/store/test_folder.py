@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ from kexue_bench.store.results import RunWriter, list_runs, load_run
         ('{"schema": "kexue-bench/1"}', "damaged"),
         ('{"schema": "kexue-bench/99", "plan": {}}', "newer kexue-bench"),
         ('{"schema": "kexue-bench/1", "name": NaN}', "damaged"),
+        ('{"schema": "kexue-bench/1", "name": "é", "plan": {}}', "not ASCII"),
+        ('{"crc":"00000000","schema": "kexue-bench/1"}', "checksum does not match"),
+        ('{"schema": "kexue-bench/1", "crc":"00000000"}', "checksum is damaged"),
+        ('{"schema": "kexue-bench/1", "name": ' + "[" * 900 + "[]," * 400_000, "could take"),
         ('{"schema": "kexue-bench/1", "name": ' + "[" * 50_000, "damaged"),
     ],
 )
@@ -44,6 +49,55 @@ def test_a_foreign_or_damaged_folder_is_an_error_of_results(root, content, messa
         with pytest.raises(ResultsError):
             RunWriter.open(path)
     assert sorted(path.iterdir()) == before
+
+
+def test_every_flipped_bit_of_the_request_is_an_error(root, plan):
+    """None shows the label of another method: the checksum covers the file, as that of a line covers the line."""
+    with RunWriter.create(root, name="x", plan=plan, environment={}) as writer:
+        file = writer.path / "run.json"
+    content = file.read_bytes()
+    read_head(writer.path)
+    for bit in range(0, 8 * len(content), 7):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(flipped)
+        with pytest.raises(ResultsError):
+            read_head(writer.path)
+    # A transfer that changes the ends of lines is no damage, nor is a file from before there was a checksum.
+    for kept in (content.rstrip() + b"\r\n", b"\xef\xbb\xbf" + content, b"{" + content[len('{"crc":"00000000",') :]):
+        file.write_bytes(kept)
+        assert read_head(writer.path).plan == plan
+
+
+def test_links_are_neither_read_nor_listed(root, tmp_path, plan):
+    """A request that is a link is refused, whatever is behind it; a linked folder is no run of this results folder."""
+    with RunWriter.create(root, name="x", plan=plan, environment={}) as writer:
+        pass
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "run.json").write_bytes((writer.path / "run.json").read_bytes())
+    (root / "0002-20991231T000000Z-x").symlink_to(elsewhere)
+    assert [info.path for info in list_runs(root)] == [writer.path]
+    for target in (elsewhere / "run.json", "/dev/zero"):
+        (writer.path / "run.json").unlink()
+        (writer.path / "run.json").symlink_to(target)
+        with pytest.raises(ResultsError, match="links are not followed"):
+            read_head(writer.path)
+
+
+def test_a_request_takes_memory_in_proportion_to_its_size(root, plan):
+    """The densest JSON that is accepted takes 16 times its size; what this program writes takes 5 times."""
+    with RunWriter.create(root, name="x", plan=plan, environment={}) as writer:
+        file = writer.path / "run.json"
+    for piece in (b"[],", b'{"a":[]},', b"[" * 30 + b"]" * 30 + b",", b'"ab",', b"123456789,"):
+        document = b'{"schema":"kexue-bench/1","environment":[%s0]}' % (piece * (2_000_000 // len(piece)))
+        file.write_bytes(document)
+        tracemalloc.start()
+        with pytest.raises(ResultsError):
+            read_head(writer.path)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 18 * len(document) + (16 << 20), piece
 
 
 @pytest.mark.parametrize("name", ["../../etc", "/abs", "a\0b", "", "CON", ".", "x" * 400, "ß\u202e", "a b/c"])

@@ -268,14 +268,55 @@ def test_random_bytes_never_raise(path):
         assert found <= truth
 
 
+def test_a_million_bad_lines_take_the_memory_of_a_few(path):
+    """Notes are counted, and the first of each kind are kept: 4 MB of two-byte lines once took 220 MB."""
+    path.write_bytes(b"x\n" * 2_000_000)
+    tracemalloc.start()
+    found = read(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.counts == {"damaged": 2_000_000}
+    assert len(found.notes) == journal.MAX_NOTES
+    assert peak < 1 << 20
+
+
+def test_a_dense_line_is_refused_before_it_is_parsed(path):
+    """A right checksum over a million empty lists, which as objects would take 20 times the line."""
+    body = b'"v":1,"seq":1,"outcome":[' + b"[]," * 1_000_000 + b"[]]}"
+    path.write_bytes(b'{"crc":"%08x",%s\n' % (zlib.crc32(body), body))
+    tracemalloc.start()
+    assert kinds(path) == ["damaged"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * len(body)
+
+
+def test_what_is_not_kept_takes_no_memory(path):
+    """The caller turns each record into what it needs, or drops it, before the next is read."""
+    write(path, 3, files=NoSync())
+    assert read(path, keep=lambda record: record.seq if record.seq != 2 else None).records == (1, 3)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_or_a_folder_in_place_of_the_journal_is_an_error(tmp_path):
-    """A stranger's folder cannot make a reader wait for ever."""
+    """A third party's folder cannot make a reader or a writer wait for ever."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     for name in ("pipe", "folder"):
-        with pytest.raises(ResultsError, match="plain file"):
+        with pytest.raises(ResultsError, match=r"plain file|Is a directory"):
             read(tmp_path / name)
+        with pytest.raises(ResultsError, match=r"plain file|Is a directory"):
+            Journal(tmp_path / name)
+
+
+def test_links_are_not_read(tmp_path):
+    """To an endless device, to a file elsewhere, to nothing: an error that says so, and not a missing journal."""
+    (tmp_path / "elsewhere").write_bytes(b"secret")
+    for number, target in enumerate(("/dev/zero", tmp_path / "elsewhere", "nowhere")):
+        link = tmp_path / f"link{number}"
+        link.symlink_to(target)
+        with pytest.raises(ResultsError, match="links are not followed"):
+            read(link)
 
 
 # -- the disk refuses -------------------------------------------------------------------------------------------------

@@ -266,6 +266,16 @@ def test_schemas_name_every_field(name, part, cls):
     ("name", "document"),
     [
         ("outcome", {"crc": "0" * 8, "v": 1, "seq": 1, "outcome": {"key": "k", "status": "fine"}}),
+        ("outcome", {"crc": "0" * 8, "v": 1, "seq": 1, "outcome": {"key": "k", "status": "ok", "attempt": 2**63}}),
+        (
+            "outcome",
+            {
+                "crc": "0" * 8,
+                "v": 1,
+                "seq": 1,
+                "outcome": {"key": "k", "status": "ok", "measurements": [{"metric": "m", "value": 1, "n": 2**63}]},
+            },
+        ),
         ("outcome", {"crc": "0" * 8, "v": 1, "seq": 1, "outcome": {"key": "k", "status": "ok", "surprise": 1}}),
         ("run", {"schema": "kexue-bench/2", "name": "", "command": [], "environment": {}, "plan": {}}),
         ("run", {"schema": "kexue-bench/1", "name": "", "command": [], "environment": {}, "plan": {"jobs": [{}]}}),
