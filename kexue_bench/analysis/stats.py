@@ -86,9 +86,7 @@ class Contrast:
     def reversed(self) -> Contrast:
         """The same comparison from the other side."""
         shown = self.shown.reversed() if self.shown is not None else None
-        return replace(
-            self, value=-self.value, bootstrap=_turned(self.bootstrap), ends=_turned(self.ends), shown=shown
-        )
+        return replace(self, value=-self.value, bootstrap=_turned(self.bootstrap), ends=_turned(self.ends), shown=shown)
 
     @property
     def printed(self) -> Contrast:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +32,10 @@ class Writer(Protocol):
 
     def append(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Store with one write and one fsync; the observer may then be told."""
+        ...
+
+    def keep(self, kind: str, texts: Iterable[str]) -> None:
+        """Store side files in the folder `kind`, before the outcomes that name them."""
         ...
 
 

@@ -16,6 +16,7 @@ from typing import cast
 from ..api import STATUSES, Case, Instance, Job, Outcome, Plan, Status
 from ..errors import UsageError
 from ..store import codec
+from ..store.details import DETAILS
 from .engines import Delivery, Engine
 from .listeners import Observer, StopToken, Writer
 
@@ -133,8 +134,6 @@ class _Run:
             self._engine.start()
             broken = self._resolve(works)
         self._writer = open_writer()
-        # Absolute: a worker may run in any folder.
-        self._common["details"] = str((self._writer.path / "details").absolute())
         if self._observer is not None:
             self._observer.started(self._plan)
         self._tell(replayed if not carry else self._writer.append(replayed))
@@ -323,9 +322,12 @@ class _Run:
         cases = work.job.cases
         if delivery.status == "ok":
             try:
-                return self._decode(work, delivery.text), None
+                outcomes, texts = self._decode(work, delivery.text)
             except codec.CodecError as error:
                 delivery = replace(delivery, status="lost", reason=f"the worker's answer cannot be read: {error}")
+            else:
+                self._writer.keep(DETAILS, texts)
+                return outcomes, None
 
         def end(case: Case) -> Outcome:
             return self._outcome(
@@ -350,7 +352,8 @@ class _Run:
         guilty = end(cases[member])
         return [guilty], self._without(again, {guilty.key: guilty})
 
-    def _decode(self, work: _Work, text: str) -> list[Outcome]:
+    def _decode(self, work: _Work, text: str) -> tuple[list[Outcome], list[str]]:
+        """The outcomes of an answer, and the side files that they name."""
         answer = codec.unseal(text)
         if not isinstance(answer, dict) or not isinstance(answer.get("outcomes"), list):
             raise codec.CodecError("no outcomes")
@@ -359,7 +362,10 @@ class _Run:
             raise codec.CodecError("outcomes of other cases")
         if any(o.attempt != work.attempt for o in outcomes):
             raise codec.CodecError("outcomes of another attempt")
-        return outcomes
+        texts = answer.get("details", [])
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise codec.CodecError("side files that are not texts")
+        return outcomes, texts
 
     def _outcome(
         self,

@@ -20,7 +20,7 @@ from ..api import Case, Instance, Job, Outcome, Status
 from ..plan.kinds import refusal
 from ..plan.tuning import Choice, apply
 from ..store import codec
-from ..store.details import write_details
+from ..store.details import digest_of, pack
 from .capture import Capture, bounded
 from .crumb import Crumb
 from .failures import classify, describe, trace_of
@@ -40,12 +40,14 @@ class _Station:
         crumb: tells the driver what is running; None in process.
         capture: captured output; None in process.
         changed: settings that a case left changed.
+        side: digest -> text of the side files that the outcomes name.
     """
 
     request: Mapping[str, Any]
     crumb: Crumb | None = None
     capture: Capture | None = None
     changed: list[str] = field(default_factory=list)
+    side: dict[str, str] = field(default_factory=dict)
 
     def enter(self, member: int) -> None:
         if self.crumb is not None:
@@ -64,12 +66,13 @@ def run_job(text: str) -> str:
 
     Args:
         text: JSON of `{"kind": "run"|"resolve", "job": Job, "instances": [Instance], "plugins": [...], "sys_path":
-            [...], "attempt": int, "fingerprints": {key: text}, "chosen": {key: what its tuning chose}, "details":
-            folder}`; `job` for `run`, `instances` for `resolve`.
+            [...], "attempt": int, "fingerprints": {key: text}, "chosen": {key: what its tuning chose}}`; `job` for
+            `run`, `instances` for `resolve`.
 
     Returns:
-        A sealed message: `{"outcomes": [Outcome]}` in the order of the job's cases, or `{"refused": [...], "broken":
-            [...]}` with the index, label and message of each instance that cannot be built.
+        A sealed message: `{"outcomes": [Outcome], "details": [text]}`, outcomes in the order of the job's cases and the
+            side files that they name, or `{"refused": [...], "broken": [...]}` with the index, label and message of
+            each instance that cannot be built.
     """
     return run_watched(text)[0]
 
@@ -89,7 +92,8 @@ def run_watched(
         answer: dict[str, object] = _resolve(station)
     else:
         job = codec.decode(Job, request["job"])
-        answer = {"outcomes": _run_group(job, station) if job.cases[0].stage == "time" else _run_cases(job, station)}
+        outcomes = _run_group(job, station) if job.cases[0].stage == "time" else _run_cases(job, station)
+        answer = {"outcomes": outcomes, "details": list(station.side.values())}
     station.phase("report")
     return codec.seal(answer), tuple(dict.fromkeys(station.changed))
 
@@ -251,7 +255,9 @@ class _Attempt:
         if self.ctx is not None:
             measurements = (*self.ctx.measurements, *self.extra)
             cost = {name: float(value) for name, value in self.ctx.costs.items()}
-            details = write_details(self.ctx.details, request.get("details", ""))
+            texts = pack(self.ctx.details)
+            details = {name: digest_of(text) for name, text in texts.items()}
+            self.station.side |= {details[name]: text for name, text in texts.items()}
         return Outcome(
             key=self.case.key,
             status=self.status,

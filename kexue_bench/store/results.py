@@ -24,6 +24,7 @@ from ..api import STATUSES, Case, Outcome, Plan
 from ..errors import ResultsError, UnknownNameError, UsageError
 from ..files import OS_FILES, Files, reason_of
 from . import codec, journal
+from .details import write_once
 from .folder import JOURNAL_FILE, RUN_FILE, Head, make_folder, parse_name, read_head
 
 if TYPE_CHECKING:
@@ -333,6 +334,7 @@ class RunWriter:
         self.path = path
         parsed = parse_name(path.absolute())
         self.number = parsed[0] if parsed else 0
+        self._files = files
         self._journal = journal.Journal(path / JOURNAL_FILE, files=files)
         self.notes = self._journal.notes
 
@@ -403,6 +405,21 @@ class RunWriter:
             payloads.append(payload)
         self._journal.append(payloads)
         return tuple(stored)
+
+    def keep(self, kind: str, texts: Iterable[str]) -> None:
+        """Store side files in the folder `kind` of the run; on return they are on disk.
+
+        Raises:
+            ResultsError: the disk refused, or a link is in place of the folder.
+        """
+        try:
+            write_once(self.path / kind, texts, files=self._files)
+        except OSError as error:
+            raise ResultsError(
+                f"a file in {str(self.path / kind)!r} cannot be written",
+                got=reason_of(error),
+                do="free disk space and start again with --resume",
+            ) from error
 
     def close(self) -> None:
         """Release the lock, so that other processes may write."""

@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CATALOGUE = tomllib.loads((HERE / "faults.toml").read_text(encoding="utf-8"))
-GROUPS = {"P": 36, "W": 15, "D": 28, "S": 11, "G": 8, "E": 10, "I": 21, "R": 7}
+GROUPS = {"P": 36, "W": 15, "D": 29, "S": 11, "G": 8, "E": 10, "I": 21, "R": 7}
 
 
 def test_the_catalogue_is_whole():

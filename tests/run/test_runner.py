@@ -14,7 +14,7 @@ import pytest
 from tuned import HOME, Inline, execute, registry, request, tunings
 
 from kexue_bench.api import Job, Outcome, Plan
-from kexue_bench.errors import UsageError
+from kexue_bench.errors import ResultsError, UsageError
 from kexue_bench.plan.plan import build_plan
 from kexue_bench.run.engines import Delivery
 from kexue_bench.run.engines.local import LocalEngine
@@ -92,6 +92,9 @@ class Log:
         self.events.append(("stored", tuple(o.key for o in outcomes)))
         return tuple(outcomes)
 
+    def keep(self, kind, texts):
+        self.events.extend(("kept", (kind, text)) for text in texts)
+
     def started(self, plan) -> None:
         self.events.append(("started", len(plan.cases)))
 
@@ -133,6 +136,30 @@ def go(log):
 
 
 # -- storing and telling ----------------------------------------------------------------------------------------------
+
+
+def test_a_side_file_is_stored_before_the_outcome_that_names_it(chaos, go, log):
+    """An outcome on disk never names a file that is not."""
+    go(FakeEngine(detailed), chaos.job(chaos.case("Fine")))
+    kept, stored = log.events.index(("kept", ("details", "text"))), [name for name, _ in log.events].index("stored")
+    assert kept < stored
+
+
+def test_a_disk_without_space_for_a_side_file_ends_the_run(chaos, go, log, monkeypatch):
+    """It is no fault of the case: the outcome is neither stored nor told, and runs again on a freed disk."""
+
+    def full(kind, texts):
+        raise ResultsError("the disk is full")
+
+    monkeypatch.setattr(log, "keep", full)
+    with pytest.raises(ResultsError):
+        go(FakeEngine(detailed), chaos.job(chaos.case("Fine")))
+    assert {name for name, _ in log.events} == {"started"}
+
+
+def detailed(job: Job, attempt: int) -> Delivery:
+    """Every case is ok, and there is a side file."""
+    return reply({"outcomes": [ok(case, attempt) for case in job.cases], "details": ["text"]})
 
 
 def test_an_outcome_is_told_after_it_is_stored(chaos, go, log):

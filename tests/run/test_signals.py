@@ -30,6 +30,8 @@ class Writer:
         for outcome in outcomes:
             print(outcome.status, flush=True)
         return outcomes
+    def keep(self, kind, texts):
+        pass
 
 with stop_on_signals() as stop, LocalEngine(workers=2, preload=("kexue_bench.lab.stages",)) as engine:
     plan = decode(Plan, loads(sys.argv[1]))

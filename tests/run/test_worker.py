@@ -118,12 +118,12 @@ def test_methods_share_their_task_stream_and_replicates_do_not(chaos):
     assert same == other != next_one
 
 
-def test_a_detail_is_a_file_named_by_its_hash(chaos, tmp_path):
-    """The row holds the digest; the file holds little-endian float64 in base64."""
-    (outcome,) = chaos.outcomes(run_job(chaos.text(chaos.case("Detail"), details=str(tmp_path / "details"))))
-    data = (tmp_path / "details" / f"{outcome.details['curve']}.json").read_bytes()
-    assert hashlib.sha256(data).hexdigest() == outcome.details["curve"]
-    document = json.loads(data)
+def test_a_detail_travels_with_its_outcome(chaos):
+    """The row holds the digest of its text, which holds little-endian float64 in base64; the worker writes no file."""
+    answer = run_job(chaos.text(chaos.case("Detail")))
+    (outcome,), (text,) = chaos.outcomes(answer), codec.unseal(answer)["details"]
+    assert hashlib.sha256(text.encode()).hexdigest() == outcome.details["curve"]
+    document = json.loads(text)
     assert document["shape"] == [3]
     assert struct.unpack("<3d", base64.b64decode(document["data"])) == (1.0, 2.0, 0.5)
 
@@ -207,12 +207,13 @@ def test_a_timing_group_shares_rounds_and_a_name(chaos):
     assert again.measurements[0].series.group != a.series.group
 
 
-def test_the_schedule_of_a_group_is_published(chaos, tmp_path):
+def test_the_schedule_of_a_group_is_published(chaos):
     """One side file for the process: each round a permutation of the positions in the job; and what a sample was."""
     cases = [chaos.case("Fine", stage="time", value=float(value)) for value in range(3)]
-    outcomes = chaos.outcomes(run_job(chaos.text(*cases, details=str(tmp_path))))
-    (digest,) = {outcome.details["schedule"] for outcome in outcomes}
-    document = json.loads((tmp_path / f"{digest}.json").read_text())
+    answer = run_job(chaos.text(*cases))
+    outcomes, (text,) = chaos.outcomes(answer), codec.unseal(answer)["details"]
+    assert {outcome.details["schedule"] for outcome in outcomes} == {hashlib.sha256(text.encode()).hexdigest()}
+    document = json.loads(text)
     rounds = struct.unpack("<12d", base64.b64decode(document["data"]))
     assert document["shape"] == [4, 3]
     assert [sorted(rounds[3 * i : 3 * i + 3]) for i in range(4)] == [[0, 1, 2]] * 4

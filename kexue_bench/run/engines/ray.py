@@ -10,15 +10,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ...api import Job
@@ -42,7 +39,6 @@ class _Flight:
     """A job on the cluster."""
 
     future: Future[Delivery]
-    details: str
     deadline: float
 
 
@@ -99,14 +95,14 @@ class RayEngine:
         """Queue a job; see `Engine.submit`."""
         connection = self._connected()
         request = json.loads(text)
-        details, options = request.get("details", ""), self._options(request, exclusive=exclusive)
+        options = self._options(request, exclusive=exclusive)
         settings = {"isolation": self._isolation, "threads": self._threads, "memory_limit": self._memory_limit}
         reference = connection.run.options(**options).remote(text, limit, members, exclusive, settings, wheels())
         future: Future[Delivery] = Future()
         # One job more than can run is in flight, so that a job waits for at most one other.
         patience = 2 * (limit or float("inf")) * members + START_LIMIT
         with self._lock:
-            connection.flights[reference] = _Flight(future, details, time.monotonic() + patience)
+            connection.flights[reference] = _Flight(future, time.monotonic() + patience)
         return future
 
     def stop(self) -> None:
@@ -223,7 +219,7 @@ class RayEngine:
                 late = flight is not None and now > flight.deadline
                 if flight is None or not (reference in ready or late):
                     continue
-                delivery = self._fetch(connection, reference, flight) if reference in ready else _late()
+                delivery = self._fetch(connection, reference) if reference in ready else _late()
                 with self._lock:
                     connection.flights.pop(reference, None)
                 if late and reference not in ready:
@@ -231,7 +227,7 @@ class RayEngine:
                         connection.library.cancel(reference, force=True)
                 _deliver(flight.future, delivery)
 
-    def _fetch(self, connection: _Ray, reference: object, flight: _Flight) -> Delivery:
+    def _fetch(self, connection: _Ray, reference: object) -> Delivery:
         errors = connection.library.exceptions
         try:
             answer = connection.library.get(reference, timeout=START_LIMIT)
@@ -241,12 +237,7 @@ class RayEngine:
             return Delivery(status="lost", reason=f"the node could not run the job: {_line(error)}")
         except errors.RayError as error:
             return Delivery(status="lost", reason=f"Ray lost the job ({type(error).__name__}): {_line(error)}")
-        if flight.details:
-            folder = Path(flight.details)
-            for name, content in answer["details"].items():
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / Path(name).name).write_bytes(content)
-        return Delivery(**answer["delivery"])
+        return Delivery(**answer)
 
 
 # -- on a node --------------------------------------------------------------------------------------------------------
@@ -265,26 +256,20 @@ def run_on_node(
     """Run a job in a guarded process of this node; called by Ray in one of its workers.
 
     Returns:
-        The delivery as plain data, and the side files that the job wrote.
+        The delivery as plain data.
     """
     if difference(expected, wheels()):
         reason = f"this node has different libraries from the driver: {difference(expected, wheels())}"
-        return {"delivery": asdict(Delivery(status="lost", reason=reason)), "details": {}}
+        return asdict(Delivery(status="lost", reason=reason))
     request = json.loads(text)
     if "job" in request:
         # Every result carries the fingerprint of the machine that made it.
         request["fingerprints"] = dict(fingerprints(decode(Job, request["job"]).cases))
-    details = Path(tempfile.mkdtemp(prefix="kexue-bench-details-"))
-    try:
-        request["details"] = str(details)
-        name = json.dumps(settings, sort_keys=True)
-        if name not in _local:
-            _local[name] = LocalEngine(workers=1, **settings)
-        delivery = _local[name].submit(json.dumps(request), limit=limit, members=members, exclusive=exclusive).result()
-        files = {path.name: path.read_bytes() for path in details.iterdir() if path.is_file()}
-    finally:
-        shutil.rmtree(details, ignore_errors=True)
-    return {"delivery": asdict(delivery), "details": files}
+    name = json.dumps(settings, sort_keys=True)
+    if name not in _local:
+        _local[name] = LocalEngine(workers=1, **settings)
+    delivery = _local[name].submit(json.dumps(request), limit=limit, members=members, exclusive=exclusive).result()
+    return asdict(delivery)
 
 
 def wheels() -> dict[str, str]:
