@@ -132,11 +132,17 @@ class FamilySpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Knob:
-    """A field that tuning may change, with its grid; every method gets the same number of trials."""
+    """A field that tuning may change, with its grid; every method gets the same number of trials.
+
+    Args:
+        when: condition over the method's fields and the task under which the field matters; empty means always. Where
+            it does not hold, no trial is spent on the field.
+    """
 
     field: str
     grid: tuple[float, ...]
     scale: Scale = "log"
+    when: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -234,6 +234,8 @@ def check_spec(spec: MethodSpec | TaskSpec) -> None:
         who, names = f"task {spec.name!r}", RESERVED
         for name, text in spec.facts.items():
             check(text, what=f"the fact {name!r} of {who}")
+    for knob in spec.knobs:
+        check(knob.when, what=f"the condition of knob {knob.field!r} of {who}")
     for rule in spec.unless:
         if not rule.when:
             raise PluginError(f"a rule of {who} has no condition, so that nothing would run", got=repr(rule.because))

@@ -11,7 +11,7 @@ import re
 from rich.console import Console
 from rich.text import Text
 
-from ..api import MethodSpec, TaskSpec
+from ..api import Knob, MethodSpec, TaskSpec
 from ..catalog.fields import fields_of, fixed_of
 from ..catalog.registry import Registry
 from ..catalog.selectors import text
@@ -124,7 +124,7 @@ def _method_lines(spec: MethodSpec, example: str) -> list[str]:
         *(f"skipped if {rule.when}: {rule.because}" for rule in spec.unless),
         *([f"needs the package {spec.requires}: {spec.install or 'install it yourself'}"] if spec.requires else []),
         *([f"cost of a call: {spec.cost}"] if spec.cost else []),
-        *(f"knob of --tune: {knob.field} in {', '.join(f'{value:g}' for value in knob.grid)}" for knob in spec.knobs),
+        *map(_knob_line, spec.knobs),
         *(f"reference: {reference}" for reference in spec.references),
         "",
         f"compare it:  kexue-bench compare {spec.family} -m {spec.name}",
@@ -133,6 +133,11 @@ def _method_lines(spec: MethodSpec, example: str) -> list[str]:
         *(f"  {line}" for line in example.splitlines()),
         "",
     ]
+
+
+def _knob_line(knob: Knob) -> str:
+    condition = f" if {knob.when}" if knob.when else ""
+    return f"knob of --tune: {knob.field} in {', '.join(f'{value:g}' for value in knob.grid)}{condition}"
 
 
 def _imports(example: str, name: str) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..api import Instance, Knob, MethodSpec, Scalar, TaskSpec
-from ..catalog import selectors
+from ..catalog import conditions, selectors
+from ..catalog.conditions import Scope
 from ..catalog.fields import fields_of
 from ..errors import PluginError
 
@@ -33,19 +34,24 @@ class Search:
 def search(method: Instance, task: Instance, spec: MethodSpec, task_spec: TaskSpec, trials: int) -> Search | None:
     """The trials of a method, over its own knobs and the task's together; None if there are none.
 
-    The task's knobs (a learning rate) are tuned for every method; otherwise a method with knobs would have to use a
-    learning rate that was not chosen for it. Values that a selector gave to a knob are replaced by the search.
+    A knob takes part if its `when` holds. The task's knobs (a learning rate) are tuned for every method; otherwise a
+    method with knobs would have to use a learning rate that was not chosen for it. Values that a selector gave to a
+    knob are replaced by the search.
 
     Raises:
-        PluginError: a knob does not name a numeric field, or has a value of another type.
+        PluginError: a knob does not name a numeric field, has a value of another type, or a condition that reads
+            something unknown.
     """
-    grids = {knob.field: _values(knob, spec) for knob in spec.knobs}
-    grids |= {TASK + knob.field: _values(knob, task_spec) for knob in task_spec.knobs}
+    scope = conditions.scope_of(spec, method, task_spec, task)
+    names = frozenset({*scope.fields, *conditions.RESERVED})
+    own, its = ([knob for knob in owner.knobs if _matters(knob, owner, scope, names)] for owner in (spec, task_spec))
+    grids = {knob.field: _values(knob, spec) for knob in own}
+    grids |= {TASK + knob.field: _values(knob, task_spec) for knob in its}
     if not grids:
         return None
-    start = _defaults(method, spec)
+    start = _defaults(method, spec, own)
     # A task's own fields make its table, so that what was asked for stays the first trial.
-    first = start | {TASK + knob.field: task.params[knob.field] for knob in task_spec.knobs}
+    first = start | {TASK + knob.field: task.params[knob.field] for knob in its}
     return Search(method=_tuned(method, spec, start), trials=spread(grids, trials, first=first))
 
 
@@ -107,6 +113,11 @@ def _cell(step: int, axes: Sequence[Sequence[Scalar]]) -> list[int]:
     return [int(len(axis) * ((0.5 + step * ratio ** -(j + 1)) % 1)) for j, axis in enumerate(axes)]
 
 
+def _matters(knob: Knob, owner: MethodSpec | TaskSpec, scope: Scope, names: frozenset[str]) -> bool:
+    conditions.check(knob.when, what=f"the condition of knob {knob.field!r} of {owner.name!r}", names=names)
+    return conditions.holds(knob.when, scope)
+
+
 def _values(knob: Knob, owner: MethodSpec | TaskSpec) -> tuple[Scalar, ...]:
     kind = next((field.type for field in fields_of(owner) if field.name == knob.field), "")
     if kind == "float":
@@ -119,10 +130,10 @@ def _values(knob: Knob, owner: MethodSpec | TaskSpec) -> tuple[Scalar, ...]:
     )
 
 
-def _defaults(instance: Instance, spec: MethodSpec) -> dict[str, Scalar]:
+def _defaults(instance: Instance, spec: MethodSpec, knobs: Sequence[Knob]) -> dict[str, Scalar]:
     """Declared defaults of the knobs; the instance's own value if there is none."""
     declared = {field.name: field.default for field in fields_of(spec)}
-    found = {knob.field: declared.get(knob.field) for knob in spec.knobs}
+    found = {knob.field: declared.get(knob.field) for knob in knobs}
     return {name: instance.params[name] if value is None else value for name, value in found.items()}
 
 

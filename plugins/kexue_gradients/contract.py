@@ -175,8 +175,9 @@ class DeterministicMethod(GradientMethod, Protocol):
 class AdaptiveMethod(GradientMethod, Protocol):
     """A method with learned state, which is explicit and frozen while it is measured.
 
-    `warmup` calls of `adapt` prepare the state for a measurement; in training every step is such a call. The state
-    consists of tensors in containers of any kind, and is never written to.
+    `warmup` calls of `adapt` prepare the state for a measurement, each with `warmup_batch` repeats if the method has
+    that field, as a method that learns by descent should; in training every step is such a call, without a warm-up. The
+    state consists of tensors in containers of any kind, and is never written to.
     """
 
     warmup: int

@@ -15,6 +15,8 @@ SMOOTH = ("expectation", "discrete", "enumerable", "differentiable", "relaxable"
 SOFTNESS = Knob(field="temperature", grid=(0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.5, 2.0))
 PACE = Knob(field="rate", grid=(0.002, 0.005, 0.02, 0.05, 0.2))
 """How fast a control variate or a baseline learns, in its warm-up and in training."""
+WARMUP = Knob(field="warmup", grid=(100, 200, 400, 800), when="not task.steps > 0")
+"""Only problems with frozen parameters have a warm-up; all that train have a number of steps."""
 LEARNING_RATES = Knob(field="lr", grid=(3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1))
 
 TOY_BUDGETS = {"quick": 262_144, "standard": 1_048_576, "full": 16_777_216}

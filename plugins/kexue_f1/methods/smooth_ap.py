@@ -14,7 +14,7 @@ from kexue_f1.counts import check_positive
 
 @method(
     "smooth-ap",
-    "one minus average precision with smooth comparisons",
+    "one minus average precision with smooth comparisons, the paper's 0.01 on raw logits",
     references=("Brown et al., arXiv:2007.12163",),
     claims=("gradient-matches-value", "neutral-when-empty"),
     knobs=(Knob(field="temperature", grid=(0.01, 0.1, 1.0)),),
@@ -35,7 +35,7 @@ class SmoothAp(BatchLoss):
     of 1 and no gradient. With several labels: the mean over labels (equation 8). Targets are 0 or 1.
 
     Args:
-        temperature: softness of a comparison, > 0.
+        temperature: softness of a comparison, > 0; 0.01 is the paper's, for cosine similarities in [-1, 1].
 
     Raises:
         ValueError: the temperature is not positive.

@@ -23,7 +23,7 @@ _ORDERS = ("ascending", "descending", "none")
 
 @method(
     "disarm-stick-breaking",
-    "antithetic pair of classes, coupled along a broken stick of bits",
+    "antithetic pair of classes along a broken stick of bits, without the paper's importance weights",
     needs="categorical",
     claims=("unbiased",),
     cost="2",

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from kexue_bench import method
 from kexue_gradients.contract import Distribution, GradSample, Objective
-from kexue_gradients.words import PACE
+from kexue_gradients.words import PACE, WARMUP
 
 from .draws import leave_one_out
-from .learning import Learned, descend, learned, scalar
+from .learning import Learned, check_warmup, descend, learned, scalar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     needs={"discrete", "differentiable"},
     claims=("unbiased",),
     cost="n",
-    knobs=(PACE,),
+    knobs=(PACE, WARMUP),
     references=("arXiv:2111.05300",),
     order=230,
 )
@@ -42,7 +42,8 @@ class DoubleCv:
         n: draws, evaluations and backward passes for one estimate, at least 2.
         alpha: initial weight of the control variate.
         rate: learning rate of alpha; 0 keeps it fixed.
-        warmup: estimates it learns from before it is frozen for a measurement.
+        warmup: steps of learning before it is frozen for a measurement; training starts without them.
+        warmup_batch: estimates that each of these steps averages, as a step of training averages a minibatch.
 
     Raises:
         ValueError: an argument is out of range.
@@ -63,15 +64,15 @@ class DoubleCv:
     n: int = 2
     alpha: float = 0.0
     rate: float = 0.02
-    warmup: int = 50
+    warmup: int = 200
+    warmup_batch: int = 16
 
     def __post_init__(self) -> None:
         if self.n < 2:
             raise ValueError(f"n must be >= 2, got {self.n}; for a single draw use muprop")
         if not self.rate >= 0:
             raise ValueError(f"rate must be >= 0, got {self.rate}")
-        if self.warmup < 0:
-            raise ValueError(f"warmup must be >= 0, got {self.warmup}")
+        check_warmup(self)
 
     def init(self, distribution: Distribution, noise: Noise) -> Learned | None:
         """Alpha for each problem; None if it is not learned."""

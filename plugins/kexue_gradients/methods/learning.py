@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 
@@ -30,6 +30,28 @@ class Learned(NamedTuple):
     first: dict[str, Tensor]
     second: dict[str, Tensor]
     steps: Tensor
+
+
+class Warming(Protocol):
+    """A method that learns in `warmup` steps of `warmup_batch` estimates before it is frozen."""
+
+    @property
+    def warmup(self) -> int:
+        """Steps of learning, >= 0."""
+        ...
+
+    @property
+    def warmup_batch(self) -> int:
+        """Estimates of a step, >= 1."""
+        ...
+
+
+def check_warmup(method: Warming) -> None:
+    """Raise ValueError for a negative number of steps, or steps that learn from nothing."""
+    if method.warmup < 0:
+        raise ValueError(f"warmup must be >= 0, got {method.warmup}")
+    if method.warmup_batch < 1:
+        raise ValueError(f"warmup_batch must be >= 1, got {method.warmup_batch}; for no warm-up set warmup=0")
 
 
 def learned(**values: Tensor) -> Learned:

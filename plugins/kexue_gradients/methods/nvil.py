@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from kexue_bench import Claimed, method
+from kexue_bench import Claimed, Knob, method
 from kexue_gradients.contract import GradSample, Law, Objective
 from kexue_gradients.laws import in_dtype
-from kexue_gradients.words import PACE
+from kexue_gradients.words import PACE, WARMUP
 
-from .learning import Learned, derivatives, descend, learned, per_problem, scalar
+from .learning import Learned, check_warmup, derivatives, descend, learned, per_problem, scalar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ class _Baseline(NamedTuple):
     needs="discrete",
     claims=(Claimed(name="unbiased", when="not normalise"),),
     cost="1",
-    knobs=(PACE,),
+    knobs=(PACE, WARMUP, Knob(field="hidden", grid=(5, 10, 30))),
     variants=("nvil", "nvil[normalise=false]"),
     references=("arXiv:1402.0030",),
     order=180,
@@ -56,7 +56,8 @@ class Nvil:
         normalise: divide by max(1, sd).
         decay: weight that the moving averages keep at each draw, in [0, 1).
         rate: learning rate of c, > 0.
-        warmup: estimates it learns from before it is frozen for a measurement.
+        warmup: steps of learning before it is frozen for a measurement; training starts without them.
+        warmup_batch: estimates that each of these steps averages, as a step of training averages a minibatch.
 
     Raises:
         ValueError: an argument is out of range.
@@ -78,7 +79,8 @@ class Nvil:
     normalise: bool = True
     decay: float = 0.9
     rate: float = 0.02
-    warmup: int = 50
+    warmup: int = 200
+    warmup_batch: int = 16
 
     def __post_init__(self) -> None:
         if self.hidden < 1:
@@ -87,8 +89,7 @@ class Nvil:
             raise ValueError(f"decay must be in [0, 1), got {self.decay}")
         if not self.rate > 0:
             raise ValueError(f"rate must be > 0, got {self.rate}")
-        if self.warmup < 0:
-            raise ValueError(f"warmup must be >= 0, got {self.warmup}")
+        check_warmup(self)
 
     def init(self, distribution: Law, noise: Noise) -> _Baseline:
         """A network whose output is 0, and empty averages."""

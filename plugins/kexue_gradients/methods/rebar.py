@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kexue_bench import Knob, method
-from kexue_gradients.words import PACE, SOFTNESS
+from kexue_gradients.words import PACE, SOFTNESS, WARMUP
 
-from .learning import Learned, learned, scalar
+from .learning import Learned, check_warmup, learned, scalar
 from .relaxed_control import RelaxedControl, relaxed_objective
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     needs={"discrete", "differentiable", "relaxable"},
     claims=("unbiased",),
     cost="3",
-    knobs=(SOFTNESS, Knob(field="eta", grid=(0.25, 0.5, 1.0, 1.5), scale="linear"), PACE),
+    knobs=(SOFTNESS, Knob(field="eta", grid=(0.25, 0.5, 1.0, 1.5), scale="linear"), PACE, WARMUP),
     references=("arXiv:1703.07370",),
     order=210,
 )
@@ -43,7 +43,8 @@ class Rebar(RelaxedControl):
         temperature: initial softness of the relaxation, > 0.
         coupled: z' shares the noise of z; otherwise its noise is independent given x.
         rate: learning rate of eta and the logarithm of the temperature; 0 keeps them fixed.
-        warmup: estimates it learns from before it is frozen for a measurement.
+        warmup: steps of learning before it is frozen for a measurement; training starts without them.
+        warmup_batch: estimates that each of these steps averages, as a step of training averages a minibatch.
 
     Raises:
         ValueError: an argument is out of range.
@@ -65,15 +66,15 @@ class Rebar(RelaxedControl):
     temperature: float = 0.5
     coupled: bool = True
     rate: float = 0.02
-    warmup: int = 50
+    warmup: int = 200
+    warmup_batch: int = 16
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
             raise ValueError(f"temperature must be > 0, got {self.temperature}")
         if not self.rate >= 0:
             raise ValueError(f"rate must be >= 0, got {self.rate}")
-        if self.warmup < 0:
-            raise ValueError(f"warmup must be >= 0, got {self.warmup}")
+        check_warmup(self)
 
     def init(self, distribution: Distribution, noise: Noise) -> Learned | None:
         """Eta and the logarithm of the temperature for each problem; None if nothing is learned."""

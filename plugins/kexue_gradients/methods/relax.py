@@ -9,9 +9,9 @@ import torch
 
 from kexue_bench import method
 from kexue_gradients.laws import in_dtype
-from kexue_gradients.words import PACE, SOFTNESS
+from kexue_gradients.words import PACE, SOFTNESS, WARMUP
 
-from .learning import Learned, learned, scalar
+from .learning import Learned, check_warmup, learned, scalar
 from .relaxed_control import RelaxedControl, relaxed_objective, soften
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     needs={"discrete", "differentiable", "relaxable"},
     claims=("unbiased",),
     cost="3 if eta else 1",
-    knobs=(SOFTNESS, PACE),
+    knobs=(SOFTNESS, PACE, WARMUP),
     references=("arXiv:1711.00123",),
     order=220,
 )
@@ -47,7 +47,8 @@ class Relax(RelaxedControl):
         temperature: initial softness of the relaxation, > 0.
         coupled: z' shares the noise of z; otherwise its noise is independent given x.
         rate: learning rate, > 0.
-        warmup: estimates it learns from before it is frozen for a measurement.
+        warmup: steps of learning before it is frozen for a measurement; training starts without them.
+        warmup_batch: estimates that each of these steps averages, as a step of training averages a minibatch.
 
     Raises:
         ValueError: an argument is out of range.
@@ -70,7 +71,8 @@ class Relax(RelaxedControl):
     temperature: float = 0.5
     coupled: bool = True
     rate: float = 0.02
-    warmup: int = 50
+    warmup: int = 400
+    warmup_batch: int = 16
 
     def __post_init__(self) -> None:
         if self.hidden < 1:
@@ -78,8 +80,7 @@ class Relax(RelaxedControl):
         for name in ("temperature", "rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
-        if self.warmup < 0:
-            raise ValueError(f"warmup must be >= 0, got {self.warmup}")
+        check_warmup(self)
 
     def init(self, distribution: Distribution, noise: Noise) -> Learned:
         """Weights, eta and the logarithm of the temperature, for each problem."""

@@ -11,8 +11,9 @@ from torch.nn import functional
 from kexue_bench import Knob, method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 from kexue_gradients.laws import in_dtype
+from kexue_gradients.words import WARMUP
 
-from .learning import Learned, learned, scalar, step_on_square
+from .learning import Learned, check_warmup, learned, scalar, step_on_square
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,11 +25,11 @@ _LEAK = 0.3
 
 @method(
     "rodeo",
-    "RLOO with learned control variates from a Stein operator over single flips",
+    "RLOO with learned Stein control variates over single flips, a network of 20 units (the authors': 100)",
     needs={"bernoulli", "differentiable"},
     claims=("unbiased",),
     cost="n",
-    knobs=(Knob(field="rate", grid=(0.001, 0.003, 0.01, 0.03, 0.1)),),
+    knobs=(Knob(field="rate", grid=(0.001, 0.003, 0.01, 0.03, 0.1)), WARMUP),
     references=("arXiv:2202.09497",),
     order=240,
 )
@@ -51,7 +52,8 @@ class Rodeo:
         n: draws, evaluations and backward passes for one estimate, at least 2.
         hidden: units of the network's one leaky-ReLU layer, at least 1.
         rate: learning rate, > 0.
-        warmup: estimates it learns from before it is frozen for a measurement.
+        warmup: steps of learning before it is frozen for a measurement; training starts without them.
+        warmup_batch: estimates that each of these steps averages, as a step of training averages a minibatch.
 
     Raises:
         ValueError: an argument is out of range.
@@ -72,7 +74,8 @@ class Rodeo:
     n: int = 2
     hidden: int = 20
     rate: float = 0.01
-    warmup: int = 50
+    warmup: int = 200
+    warmup_batch: int = 16
 
     def __post_init__(self) -> None:
         if self.n < 2:
@@ -81,8 +84,7 @@ class Rodeo:
             raise ValueError(f"hidden must be >= 1, got {self.hidden}; without a network use rloo")
         if not self.rate > 0:
             raise ValueError(f"rate must be > 0, got {self.rate}; without learning use rloo")
-        if self.warmup < 0:
-            raise ValueError(f"warmup must be >= 0, got {self.warmup}")
+        check_warmup(self)
 
     def init(self, distribution: Distribution, noise: Noise) -> Learned:
         """A random network, and alpha and beta of 0, for each problem."""

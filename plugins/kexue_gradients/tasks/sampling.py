@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     )
 
 
+STILL_LEARNING = 7 / 6
+"""Factor between the errors halfway through a warm-up and at its end that means no convergence."""
+_BLOCKS, _DRAWS = 16, 256
+_T = 2.131449545559323
+"""97.5 % quantile of Student's t with 15 degrees of freedom."""
+
+
 def initial_state(method: GradientMethod, law: Law, noise: Noise) -> Any:
     """The method's learned state before its first sample; None for a method that learns nothing."""
     return cast("AdaptiveMethod", method).init(law, noise) if hasattr(method, "init") else None
@@ -43,14 +50,18 @@ def adapted(
     return method.estimate(law, objective, noise, repeats, state), state
 
 
-def warm_state(method: GradientMethod, law: Law, objective: Objective | MultiSampleObjective, noise: Noise) -> Any:
-    """The state after the method's own `warmup` estimates, to be frozen while it is measured."""
-    state = initial_state(method, law, noise)
+def warm_states(
+    method: GradientMethod, law: Law, objective: Objective | MultiSampleObjective, noise: Noise
+) -> tuple[Any, Any]:
+    """The states after half of the method's own `warmup` steps and after all; the second is frozen and measured."""
+    state = half = initial_state(method, law, noise)
     if state is not None:
-        adaptive = cast("AdaptiveMethod", method)
-        for _ in range(adaptive.warmup):
-            _, state = adaptive.adapt(law, objective, noise, 1, state)
-    return state
+        adaptive, batch = cast("AdaptiveMethod", method), getattr(method, "warmup_batch", 1)
+        for step in range(1, adaptive.warmup + 1):
+            _, state = adaptive.adapt(law, objective, noise, batch, state)
+            if step == adaptive.warmup // 2:
+                half = state
+    return half, state
 
 
 def frozen_problem(
@@ -77,24 +88,72 @@ def frozen_problem(
         contract: linear map from gradients `[R, *parameters.shape]` to those of the task's own parameters, for logits
             that share them; None if the logits are the parameters.
     """
-    state = warm_state(method, law, objective, ctx.noise("method"))
+    half, state = warm_states(method, law, objective, ctx.noise("method"))
 
-    def draw(noise: Noise, n: int) -> Tensor:
-        estimated = method.estimate(law, objective, noise, n, state).gradient
-        return estimated if contract is None else contract(estimated)
+    def draws_of(state: Any) -> Callable[[Noise, int], Tensor]:
+        def draw(noise: Noise, n: int) -> Tensor:
+            estimated = method.estimate(law, objective, noise, n, state).gradient
+            return estimated if contract is None else contract(estimated)
+
+        return draw
 
     truth = aimed_gradient(method, double, gradient)
     if contract is not None:
         truth = contract(truth.unsqueeze(0)).squeeze(0)
+    # Moving averages fluctuate, whatever their warm-up; only descent has a way to go.
+    learns = state is not None and hasattr(method, "warmup_batch")
     # A truth of zero (f equal at both states) has no direction and no relative error.
     relative = ("relative-bias", "cosine") if truth.any() else ()
     return Sampling(
-        draw=draw,
+        draw=draws_of(state),
         truth=truth,
         batch=1 if getattr(method, "deterministic", False) else batch,
         inputs=(law.parameters,),
         metrics=("bias", "variance", "mse", *relative),
         exact_variance=lambda: enumerated_variance(method, law, objective, state, contract=contract),
+        after=(lambda _: record_progress(ctx, draws_of(half), draws_of(state), truth)) if learns else None,
+    )
+
+
+def record_progress(
+    ctx: Context, before: Callable[[Noise, int], Tensor], after: Callable[[Noise, int], Tensor], truth: Tensor
+) -> None:
+    """Record `learning-gain`: the mse halfway through the warm-up over that at its end, on the same draws.
+
+    An excess over the converged mse that falls as 1 / steps halves in the second half of the warm-up. So a gain of at
+    most 7 / 6 means an excess of at most a sixth of the mse, an mse within 1.2 of the converged one. A gain beyond
+    7 / 6 or below 6 / 7 by more than its error is flagged `still learning`: the state has not settled.
+
+    Args:
+        ctx: gives the draws (fork `learning`) and takes the row.
+        before: draws of the method halfway, `draw(noise, n)`.
+        after: draws of the method as it is measured.
+        truth: what both estimate.
+    """
+    noise = ctx.fork("learning", 0).noise("noise")
+    errors = torch.tensor(
+        [
+            [
+                float((draw(noise.at(block), _DRAWS).double() - truth).square().sum() / _DRAWS)
+                for draw in (before, after)
+            ]
+            for block in range(_BLOCKS)
+        ],
+        dtype=torch.float64,
+    )
+    first, second = errors.mean(0).tolist()
+    if not first > 0 or not second > 0:
+        return
+    # Linearized: the error of a ratio of means is that of the mean of the residuals.
+    gain = first / second
+    error = float((errors[:, 0] - gain * errors[:, 1]).std()) / _BLOCKS**0.5 / second
+    low, high = max(0.0, gain - _T * error), gain + _T * error
+    ctx.record(
+        "learning-gain",
+        gain,
+        interval=(low, high),
+        n=_BLOCKS * _DRAWS,
+        flags=("still learning",) if low > STILL_LEARNING or high < 1 / STILL_LEARNING else (),
     )
 
 

@@ -22,7 +22,7 @@ SOLVERS = ("exact", "two-step", "power", "released")
 
 @method(
     "srip",
-    "spectral norm of W'W - I, exact or by two power steps",
+    "spectral norm of W'W - I, exact (the paper takes two power steps: solver=two-step)",
     unless=WITHOUT_WEIGHTS,
     claims=(
         Claimed(name="gradient-matches-value", when="solver != 'power'"),

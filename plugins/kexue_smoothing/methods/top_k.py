@@ -251,7 +251,7 @@ class IterativeTopK(TopKOperator):
 
 @method(
     "sinkhorn-top-k",
-    "entropic optimal transport to 0 and 1, by Sinkhorn iterations",
+    "entropic optimal transport to 0 and 1, by 20 Sinkhorn iterations, not to convergence",
     needs="top-k",
     claims=("hard-limit", "gradient-matches-value", "unit-interval", "symmetric"),
     references=("Xie et al. 2020, arXiv:2002.06504",),

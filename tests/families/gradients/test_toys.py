@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 
 from kexue_bench.lab.noise import Noise
+from kexue_gradients.contract import Distribution, GradSample
+from kexue_gradients.tasks.sampling import frozen_problem
 
 
 @pytest.mark.parametrize("bits", [1, 200])
@@ -51,6 +54,80 @@ def test_learned_state_is_warmed_and_then_frozen(build, context):
     first = problem.draw(Noise.seeded(1), 1000)
     problem.draw(Noise.seeded(2), 1000)
     assert torch.equal(first, problem.draw(Noise.seeded(1), 1000))
+
+
+def test_a_method_that_descends_is_warmed_on_batches_of_estimates(build, context):
+    """Ten steps of 16 estimates, three evaluations each; a warm-up of none leaves no count."""
+    for steps in (10, 0):
+        ctx = context()
+        build("bernoulli-toy").problem(build("rebar", warmup=steps), ctx)
+        assert ctx.counter.units.get("evaluations", 0) == steps * 16 * 3
+
+
+@dataclass(frozen=True)
+class _Halving:
+    """Learns nothing but its age t; its error is `1 + excess / t` times a standard normal."""
+
+    excess: float
+    warmup: int = 40
+    warmup_batch: int = 1
+
+    def init(self, law, noise):
+        return torch.zeros(())
+
+    def estimate(self, law, objective, noise, repeats, state):
+        spread = (1 + self.excess / float(state)) ** 0.5
+        error = spread * noise.normal(repeats, *law.parameters.shape)
+        return GradSample(gradient=error, value=error.sum(-1))
+
+    def adapt(self, law, objective, noise, repeats, state):
+        return None, state + 1
+
+
+@pytest.mark.parametrize("excess", [0.0, 4.0, 20.0])
+def test_the_gain_of_the_second_half_of_the_warm_up_tells_who_is_still_learning(context, excess):
+    """An mse of `1 + excess / t`: the gain is exact on common draws, and flagged above 7/6, at an excess of 1/6 or so.
+
+    With excess 4 after 40 steps the mse is within 1.1 of its limit, with 20 it is 1.5 times that.
+    """
+    law = Distribution(kind="bernoulli", logits=torch.zeros(3))
+    truth = torch.zeros(3, dtype=torch.float64)
+    ctx = context()
+    problem = frozen_problem(
+        _Halving(excess), ctx, law=law, double=law, objective=None, gradient=lambda _: truth, batch=8
+    )
+    problem.after(ctx)
+    (row,) = ctx.measurements
+    assert row.metric == "learning-gain"
+    assert row.value == pytest.approx((1 + excess / 20) / (1 + excess / 40), rel=1e-6)
+    assert row.low <= row.value <= row.high
+    assert row.flags == (frozenset({"still learning"}) if excess == 20 else frozenset())
+
+
+def test_a_moving_average_does_not_learn_and_nothing_learned_has_no_gain(build, context):
+    """Averages fluctuate whatever their warm-up; at rate 0 there is no state."""
+    for name, fields in (("reinforce", {"baseline": "ema"}), ("rebar", {"rate": 0.0}), ("rloo", {})):
+        assert build("bernoulli-toy").problem(build(name, **fields), context()).after is None
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+@pytest.mark.parametrize("task", ["bernoulli-toy", "categorical-toy", "qubo", "parity", "simplex-quadratic"])
+@pytest.mark.parametrize("name", ["rebar", "relax", "double-cv", "rodeo", "nvil"])
+def test_the_default_warm_up_is_within_a_factor_of_the_converged_error_or_says_so(build, context, name, task):
+    """Mse at the default over that after five times the warm-up, on the same draws: at most 1.2, or flagged."""
+    if name == "rodeo" and task in {"categorical-toy", "simplex-quadratic"}:
+        pytest.skip("rodeo flips bits")
+    errors, default = [], build(name)
+    for method in (default, replace(default, warmup=5 * default.warmup)):
+        ctx = context(task)
+        problem = build(task).problem(method, ctx)
+        draws = [problem.draw(Noise.seeded(seed), 4096).double() - problem.truth for seed in range(16)]
+        errors.append(float(torch.stack([d.flatten(1).square().sum(1).mean() for d in draws]).mean()))
+        if method == default:
+            problem.after(ctx)
+            flagged = "still learning" in ctx.measurements[-1].flags
+    assert flagged or errors[0] < 1.2 * errors[1]
 
 
 def test_a_truth_of_zero_has_no_direction(build, context):
