@@ -97,6 +97,7 @@ def time_group(
     sample: float = 2e-3,
     seconds: float = math.inf,
     mark: Callable[[int], None] = lambda _: None,
+    leave: Callable[[int], None] = lambda _: None,
     clock: Clock | None = None,
 ) -> GroupTimes:
     """Time every workload once per round, in an order drawn from `seed` for each round.
@@ -113,6 +114,8 @@ def time_group(
             depends on the duration of the group alone, never on a difference within it.
         mark: called with the position of a member before any of its code runs: the breadcrumb that identifies the
             member if the process dies.
+        leave: called with the position of a member after each of its turns, outside of every sample: what the member
+            left changed is restored there. An exception from it ends the group.
         clock: where durations come from; None: `HostClock()`.
 
     Raises:
@@ -127,6 +130,7 @@ def time_group(
     members = [_Member(index=i, workload=w, clock=clock, mark=mark) for i, w in enumerate(workloads.values())]
     for member in members:
         member.prepare(sample)
+        leave(member.index)
     names = list(workloads)
     rng = random.Random(seed)  # noqa: S311  # orders, not secrets
     order = []
@@ -135,7 +139,11 @@ def time_group(
             break
         due = rng.sample(range(len(members)), len(members))
         for index in due:
-            members[index].sample()
+            if members[index].error is None:
+                members[index].sample()
+                leave(index)
+            else:
+                members[index].blocks.append(None)
         order.append(tuple(names[index] for index in due))
     times = {name: member.times() for name, member in zip(names, members, strict=True)}
     return GroupTimes(members=times, order=tuple(order), sample=sample)
@@ -203,11 +211,10 @@ class _Member:
             self.peak = self.clock.peak(self.workload.call)
 
     def sample(self) -> None:
-        """One sample, or None if it was pre-empted."""
+        """One sample; None if it raised."""
         block = None
-        if self.error is None:
-            with self._guarded():
-                block = self._block(self.inner)
+        with self._guarded():
+            block = self._block(self.inner)
         self.blocks.append(block)
 
     @property

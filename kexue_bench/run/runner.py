@@ -19,11 +19,14 @@ from ..store import codec
 from ..store.details import DETAILS
 from .engines import Delivery, Engine
 from .listeners import Observer, StopToken, Writer
+from .trials import Step, Trial, accuse, judge
 
 GRACE = 10.0
 """Seconds that running jobs get after a stop was requested."""
 TICK = 0.1
 """Seconds between two checks of the stop token."""
+_DOUBTFUL = frozenset({"crashed", "out-of-memory"})
+"""How a process may end through another member than the one that is running."""
 
 
 def why_again(outcome: Outcome | None, fingerprint: str, *, retry_failed: bool = False) -> str:
@@ -43,12 +46,18 @@ class _Work:
     Args:
         restarts: how often the death of a member made the others start again.
         losses: how often the engine lost it, which no member caused.
+        trial: its one member is timed alone because a group died.
+        alone: outcomes of its members that hold if it dies.
+        left: what its one member had left in the process of its group.
     """
 
     job: Job
     attempt: int
     restarts: int = 0
     losses: int = 0
+    trial: Trial | None = None
+    alone: tuple[Outcome, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def run(
@@ -177,7 +186,7 @@ class _Run:
         return replayed, works
 
     @staticmethod
-    def _without(work: _Work, outcomes: Mapping[str, Outcome]) -> _Work:
+    def _without(work: _Work, outcomes: Mapping[str, object]) -> _Work:
         cases = tuple(case for case in work.job.cases if case.key not in outcomes)
         return replace(work, job=replace(work.job, cases=cases))
 
@@ -255,8 +264,8 @@ class _Run:
             for future in ready:
                 outcomes, rest = self._read(flight.pop(future), future.result())
                 ended.extend(outcomes)
-                if rest is not None and not self._stopping():
-                    waiting.appendleft(rest)
+                if not self._stopping():
+                    waiting.extendleft(reversed(rest))
             self._store(ended)
 
     def _search(self, case: Case) -> Outcome | None:
@@ -285,6 +294,7 @@ class _Run:
 
     def _submit(self, work: _Work) -> Future[Delivery]:
         keys = [case.key for case in work.job.cases]
+        linger = work.trial.linger if work.trial is not None else 0.0
         text = codec.dumps(
             {
                 "kind": "run",
@@ -292,10 +302,13 @@ class _Run:
                 "attempt": work.attempt,
                 "chosen": {case.key: search.chosen for case in work.job.cases if (search := self._search(case))},
                 "fingerprints": {key: self._fingerprints[key] for key in keys if key in self._fingerprints},
+                "left": work.left,
+                "linger": linger,
                 **self._common,
             }
         )
-        return self._engine.submit(text, limit=self._timeout, members=len(keys), exclusive=work.job.exclusive)
+        limit = None if self._timeout is None else self._timeout + linger
+        return self._engine.submit(text, limit=limit, members=len(keys), exclusive=work.job.exclusive)
 
     def _await(self, future: Future[Delivery]) -> Delivery:
         while not wait([future], timeout=TICK).done:
@@ -314,20 +327,24 @@ class _Run:
             self._engine.stop()
         return True
 
-    def _read(self, work: _Work, delivery: Delivery) -> tuple[list[Outcome], _Work | None]:
-        """The outcomes of a delivery, and what must run again because another member died.
+    def _read(self, work: _Work, delivery: Delivery) -> tuple[Sequence[Outcome], Sequence[_Work]]:
+        """The outcomes of a delivery, and what must run again because of another member.
 
         A timing that lost a member starts again: the rounds of the dead process cannot be paired with later ones.
         """
         cases = work.job.cases
         if delivery.status == "ok":
             try:
-                outcomes, texts = self._decode(work, delivery.text)
+                outcomes, texts, apart = self._decode(work, delivery.text)
             except codec.CodecError as error:
                 delivery = replace(delivery, status="lost", reason=f"the worker's answer cannot be read: {error}")
             else:
+                if apart is not None:
+                    return [], self._set_apart(work, *apart)
                 self._writer.keep(DETAILS, texts)
-                return outcomes, None
+                if work.trial is not None:
+                    return self._follow(work, judge(work.trial, outcomes[0], survived=True, cases=self._plan.cases))
+                return outcomes, []
 
         def end(case: Case) -> Outcome:
             return self._outcome(
@@ -342,21 +359,44 @@ class _Run:
 
         if delivery.status == "lost" and not work.losses:
             # An attempt for the ledger: the next attempt has a higher number and counts.
-            return [end(case) for case in cases], replace(work, attempt=work.attempt + 1, losses=1)
+            return [end(case) for case in cases], [replace(work, attempt=work.attempt + 1, losses=1)]
+        if work.trial is not None:
+            return self._follow(work, judge(work.trial, end(cases[0]), survived=False, cases=self._plan.cases))
         member = delivery.member
         if len(cases) == 1 or STATUSES[delivery.status].again == "always" or (member is None and work.restarts):
-            return [end(case) for case in cases], None
+            return [end(case) for case in cases], []
         again = replace(work, restarts=work.restarts + 1)
         if member is None:
-            return [], again
+            return [], [again]
+        if work.job.exclusive and delivery.status in _DOUBTFUL:
+            return (work.alone, []) if work.alone else self._follow(again, accuse(work.job, delivery, member))
         guilty = end(cases[member])
-        return [guilty], self._without(again, {guilty.key: guilty})
+        return [guilty], [self._without(again, {guilty.key: guilty})]
 
-    def _decode(self, work: _Work, text: str) -> tuple[list[Outcome], list[str]]:
-        """The outcomes of an answer, and the side files that they name."""
+    @staticmethod
+    def _follow(work: _Work, step: Step) -> tuple[Sequence[Outcome], Sequence[_Work]]:
+        """The outcomes that a step of a trial settles, and the process that follows."""
+        cases = step.group if step.solo is None else (step.solo,)
+        job = replace(work.job, cases=cases)
+        return step.ended, [replace(work, job=job, trial=step.trial, alone=step.alone)] if cases else []
+
+    def _set_apart(self, work: _Work, member: int, left: str) -> list[_Work]:
+        """A member that disturbs its group is timed alone, with a flag; the others start again."""
+        case = work.job.cases[member]
+        group = replace(self._without(work, {case.key: None}), alone=())
+        solo = replace(work, job=replace(work.job, cases=(case,)), alone=(), left=(left,))
+        return [group, solo]
+
+    def _decode(self, work: _Work, text: str) -> tuple[list[Outcome], list[str], tuple[int, str] | None]:
+        """The outcomes of an answer and the side files that they name, or who must be timed apart and what it left."""
         answer = codec.unseal(text)
         if not isinstance(answer, dict) or not isinstance(answer.get("outcomes"), list):
             raise codec.CodecError("no outcomes")
+        if "apart" in answer:
+            member = answer["apart"]
+            if type(member) is not int or not 0 <= member < len(work.job.cases) > 1:
+                raise codec.CodecError("no such member")
+            return [], [], (member, str(answer.get("left", "")))
         outcomes = [codec.decode(Outcome, data) for data in answer["outcomes"]]
         if [o.key for o in outcomes] != [case.key for case in work.job.cases]:
             raise codec.CodecError("outcomes of other cases")
@@ -365,7 +405,7 @@ class _Run:
         texts = answer.get("details", [])
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise codec.CodecError("side files that are not texts")
-        return outcomes, texts
+        return outcomes, texts, None
 
     def _outcome(
         self,

@@ -10,9 +10,12 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
     from ..lab.context import Context
     from ..lab.problems import Workload
 
-_broken_plugins: dict[str, str] = {}
-
 
 @dataclass(kw_only=True)
 class _Station:
@@ -39,13 +40,15 @@ class _Station:
     Args:
         crumb: tells the driver what is running; None in process.
         capture: captured output; None in process.
-        changed: settings that a case left changed.
+        shared: other jobs will run in this process, so functions that a case replaced are looked for.
+        changed: what a case left changed.
         side: digest -> text of the side files that the outcomes name.
     """
 
     request: Mapping[str, Any]
     crumb: Crumb | None = None
     capture: Capture | None = None
+    shared: bool = False
     changed: list[str] = field(default_factory=list)
     side: dict[str, str] = field(default_factory=dict)
 
@@ -66,34 +69,48 @@ def run_job(text: str) -> str:
 
     Args:
         text: JSON of `{"kind": "run"|"resolve", "job": Job, "instances": [Instance], "plugins": [...], "sys_path":
-            [...], "attempt": int, "fingerprints": {key: text}, "chosen": {key: what its tuning chose}}`; `job` for
-            `run`, `instances` for `resolve`.
+            [...], "attempt": int, "fingerprints": {key: text}, "chosen": {key: what its tuning chose}, "left": [what
+            its member left in a group], "linger": seconds}`; `job` for `run`, `instances` for `resolve`.
 
     Returns:
         A sealed message: `{"outcomes": [Outcome], "details": [text]}`, outcomes in the order of the job's cases and the
-            side files that they name, or `{"refused": [...], "broken": [...]}` with the index, label and message of
-            each instance that cannot be built.
+            side files that they name; `{"outcomes": [], "apart": index, "left": text}` if a member of a timing group
+            must be timed alone; or `{"refused": [...], "broken": [...]}` with the index, label and message of each
+            instance that cannot be built.
     """
     return run_watched(text)[0]
 
 
 def run_watched(
-    text: str, *, crumb: Crumb | None = None, capture: Capture | None = None
+    text: str, *, crumb: Crumb | None = None, capture: Capture | None = None, shared: bool = False
 ) -> tuple[str, tuple[str, ...]]:
-    """`run_job`, with a breadcrumb and captured output; also names the settings that the job left changed."""
+    """`run_job`, with a breadcrumb and captured output; also names what the job left changed.
+
+    Args:
+        text: the job.
+        crumb: where the driver reads what is running.
+        capture: where output goes.
+        shared: other jobs will run in this process.
+    """
     request = json.loads(text)
-    station = _Station(request=request, crumb=crumb, capture=capture)
+    station = _Station(request=request, crumb=crumb, capture=capture, shared=shared)
     for path in request.get("sys_path", ()):
         if path not in sys.path:
             sys.path.append(path)
-    _load_plugin_files(request.get("plugins", ()))
+    _know_plugin_files(request.get("plugins", ()))
     if request["kind"] == "resolve":
         station.phase("resolve")
         answer: dict[str, object] = _resolve(station)
     else:
         job = codec.decode(Job, request["job"])
-        outcomes = _run_group(job, station) if job.cases[0].stage == "time" else _run_cases(job, station)
-        answer = {"outcomes": outcomes, "details": list(station.side.values())}
+        import torch
+
+        with torch.no_grad():
+            if job.cases[0].stage == "time":
+                answer = _run_group(job, station)
+            else:
+                answer = {"outcomes": _run_cases(job, station)}
+        answer["details"] = list(station.side.values())
     station.phase("report")
     return codec.seal(answer), tuple(dict.fromkeys(station.changed))
 
@@ -112,29 +129,36 @@ def build(instance: Instance) -> object:
 
 def _import_target(target: str) -> Any:  # a third-party class
     module_name, _, attribute = target.partition(":")
-    try:
-        value: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name == module_name and module_name in _broken_plugins:
-            raise ImportError(_broken_plugins[module_name]) from None
-        raise
+    value: Any = importlib.import_module(module_name)
     for part in attribute.split("."):
         value = getattr(value, part)
     return value
 
 
-def _load_plugin_files(names: Sequence[str]) -> None:
-    """Import the plugins that are single files, which no import by name finds; a broken one fails with its target."""
-    for name in names:
-        stem = Path(name).stem
-        if not name.endswith(".py") or stem in sys.modules or stem in _broken_plugins:
-            continue
-        from ..catalog.plugins import import_module_or_file
+class _PluginFiles(MetaPathFinder):
+    """Finds the plugins that are single files, by their stem.
 
-        try:
-            import_module_or_file(name)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # only the cases with targets in this file fail
-            _broken_plugins[stem] = f"{name} cannot be imported: {describe(error)}"
+    They are loaded when a target in them is imported, so that a file which changes the process as it is loaded changes
+    only the processes of its own cases.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002  # the protocol of importlib
+        """The file of that stem, if there is one."""
+        name = self.files.get(fullname)
+        return spec_from_file_location(fullname, name) if name else None
+
+
+_plugin_files = _PluginFiles()
+
+
+def _know_plugin_files(names: Sequence[str]) -> None:
+    _plugin_files.files.update({Path(name).stem: name for name in names if name.endswith(".py")})
+    if _plugin_files not in sys.meta_path:
+        # Before the others: the desk has loaded the file under this name.
+        sys.meta_path.insert(0, _plugin_files)
 
 
 def _resolve(station: _Station) -> dict[str, object]:
@@ -226,8 +250,9 @@ class _Attempt:
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Turn any exception raised inside into the status; restore the settings that were changed."""
-        from ..lab import state
+        from ..lab import patches, state
 
+        surface = patches.surface() if self.station.shared else None
         state.prepare(self.case)
         before, begun = state.snapshot(), time.perf_counter()
         try:
@@ -242,6 +267,8 @@ class _Attempt:
         finally:
             self.seconds += time.perf_counter() - begun
             changed = state.restore(before)
+            if surface is not None and (replaced := surface.changed()):
+                changed = (*changed, patches.told(replaced))
             self.leaks.extend(changed)
             self.add_trace(self.station.printed())
             self.station.changed.extend(changed)
@@ -281,8 +308,6 @@ def _attempt(case: Case, station: _Station) -> _Attempt:
 
 
 def _run_cases(job: Job, station: _Station) -> list[Outcome]:
-    import torch
-
     from ..lab import stages
     from ..lab.context import Context
 
@@ -290,7 +315,7 @@ def _run_cases(job: Job, station: _Station) -> list[Outcome]:
     for index, case in enumerate(job.cases):
         attempt = _attempt(case, station)
         station.enter(index)
-        with attempt.guarded(), torch.no_grad():
+        with attempt.guarded():
             attempt.reach("build")
             task, method = attempt.build()
             attempt.ctx = Context(case)
@@ -305,32 +330,68 @@ def _run_cases(job: Job, station: _Station) -> list[Outcome]:
     return outcomes
 
 
-def _run_group(job: Job, station: _Station) -> list[Outcome]:
-    """Time all cases of a job in common rounds; a member that raises is dropped; the others continue."""
-    import torch
+class _ApartError(Exception):
+    """A member left what cannot be restored in the process that the group shares."""
 
-    from ..lab import stages
+    def __init__(self, member: int, left: str) -> None:
+        super().__init__(f"member {member} left {left}")
+        self.member, self.left = member, left
+
+
+def _run_group(job: Job, station: _Station) -> dict[str, object]:
+    """Time all cases of a job in common rounds; a member that raises is dropped; the others continue.
+
+    A member that leaves what cannot be restored ends the process: the answer names it, and nothing was measured. Alone,
+    it is timed with a flag.
+    """
+    from ..lab import stages, state
     from ..lab.context import Context
+    from ..lab.turns import Turns
 
+    begun = time.perf_counter()
+    state.prepare(job.cases[0])
     attempts = [_attempt(case, station) for case in job.cases]
+    turns = Turns(pools=job.cases[0].threads > 1 or job.cases[0].device != "cpu")
+
+    def leave(member: int | None) -> None:
+        found = turns.end() if member is None else turns.settle(member)
+        if member is not None:
+            attempts[member].leaks.extend(found.changed)
+        if found.guilty is not None:
+            attempts[found.guilty].leaks.append(found.left)
+            if len(attempts) > 1:
+                raise _ApartError(found.guilty, found.left)
+
     workloads: dict[int, Workload] = {}
-    for index, attempt in enumerate(attempts):
-        station.enter(index)
-        with attempt.guarded(), torch.no_grad():
-            attempt.reach("build")
-            task, method = attempt.build()
-            attempt.ctx = Context(attempt.case)
-            workloads[index] = stages.workload(task, method, attempt.ctx)
-    while workloads and not _time(attempts, workloads, station):
-        pass
-    return [_finish(attempt) for attempt in attempts]
+    try:
+        for index, attempt in enumerate(attempts):
+            station.enter(index)
+            with attempt.guarded():
+                attempt.reach("build")
+                task, method = attempt.build()
+                attempt.ctx = Context(attempt.case)
+                workloads[index] = stages.workload(task, method, attempt.ctx)
+            leave(index)
+        while workloads and not _time(attempts, workloads, station, leave):
+            pass
+        leave(None)
+    except _ApartError as error:
+        return {"outcomes": [], "apart": error.member, "left": error.left}
+    attempts[0].leaks.extend(station.request.get("left", ()))
+    # A group died: its member on trial is watched for as long as the group had lived.
+    time.sleep(max(0.0, station.request.get("linger", 0.0) - (time.perf_counter() - begun)))
+    return {"outcomes": [_finish(attempt) for attempt in attempts]}
 
 
-def _time(attempts: Sequence[_Attempt], workloads: dict[int, Workload], station: _Station) -> bool:
+def _time(
+    attempts: Sequence[_Attempt],
+    workloads: dict[int, Workload],
+    station: _Station,
+    leave: Callable[[int], None],
+) -> bool:
     """Time the members once; False if one ended the whole group and was removed from `workloads`."""
     import torch
 
-    from ..lab import state
     from ..lab.clocks import clock_for
     from ..lab.timing import measurements, time_group
 
@@ -346,18 +407,20 @@ def _time(attempts: Sequence[_Attempt], workloads: dict[int, Workload], station:
     station.phase("time")
     keys = "".join(sorted(attempts[index].case.key for index in members))
     group = hashlib.sha256(f"{keys}/{station.request.get('attempt', 1)}".encode()).hexdigest()[:16]
-    before, begun = state.snapshot(), time.perf_counter()
+    begun = time.perf_counter()
     try:
-        with torch.no_grad():
-            times = time_group(
-                {str(index): workload for index, workload in workloads.items()},
-                rounds=int(first.options.get("rounds", 60)),
-                seconds=float(first.options.get("seconds", float("inf"))),
-                seed=int(group, 16),
-                sample=float(first.options.get("sample", 2e-3)),
-                mark=mark,
-                clock=clock_for(first.device),
-            )
+        times = time_group(
+            {str(index): workload for index, workload in workloads.items()},
+            rounds=int(first.options.get("rounds", 60)),
+            seconds=float(first.options.get("seconds", float("inf"))),
+            seed=int(group, 16),
+            sample=float(first.options.get("sample", 2e-3)),
+            mark=mark,
+            leave=lambda position: leave(members[position]),
+            clock=clock_for(first.device),
+        )
+    except _ApartError:
+        raise
     except BaseException as error:  # SystemExit and the like in a timed call end that member only
         if station.crumb is None and isinstance(error, KeyboardInterrupt):
             raise
@@ -365,9 +428,8 @@ def _time(attempts: Sequence[_Attempt], workloads: dict[int, Workload], station:
         attempts[running].fail(error)
         attempts[running].add_trace(station.printed())
         del workloads[running]
+        leave(running)
         return False
-    finally:
-        station.changed.extend(state.restore(before))
     share = (time.perf_counter() - begun) / len(members)
     schedule = torch.tensor([[int(name) for name in due] for due in times.order])
     for index in members:

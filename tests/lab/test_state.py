@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
 import sys
 import threading
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 
@@ -59,6 +61,14 @@ CHANGES = {
     "uncaught exceptions": lambda: setattr(sys, "excepthook", print),
     "signal handlers": lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
     "file mask": lambda: os.umask(0o777),
+    "flushed denormals": lambda: torch.set_flush_denormal(True),
+    "numpy errors": lambda: np.seterr(all="raise"),
+    "warnings as errors": lambda: warnings.simplefilter("error", FutureWarning),
+    "garbage collection": gc.disable,
+    "tracing": lambda: sys.setprofile(lambda *_: None),
+    "recursion limit": lambda: sys.setrecursionlimit(12_345),
+    "thread switches": lambda: sys.setswitchinterval(0.5),
+    "cores": lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
 }
 
 

@@ -36,6 +36,7 @@ class FakeEngine:
         self.stopped = False
         self.jobs: list[Job] = []
         self.attempts: list[int] = []
+        self.requests: list[dict[str, Any]] = []
         self.held: list[Future[Delivery]] = []
 
     @staticmethod
@@ -57,6 +58,7 @@ class FakeEngine:
         job = codec.decode(Job, request["job"])
         assert (members, exclusive) == (len(job.cases), job.exclusive)
         self.jobs.append(job)
+        self.requests.append(request)
         self.attempts.append(request["attempt"])
         future.set_running_or_notify_cancel()
         delivery = self.answer(job, request["attempt"])
@@ -304,7 +306,7 @@ def test_a_timing_group_does_not_invite_who_crashed_before(chaos, go):
 
 
 def test_a_death_in_a_group_costs_one_member_and_a_new_start(chaos, go):
-    """The guilty one is recorded; the others are timed anew without it, in the same attempt."""
+    """The guilty one dies alone too and is recorded; the others are timed anew without it, in the same attempt."""
     cases = [chaos.case("Fine", stage="time", value=i) for i in range(4)]
     bad = {cases[1].key, cases[3].key}
 
@@ -317,8 +319,57 @@ def test_a_death_in_a_group_costs_one_member_and_a_new_start(chaos, go):
     engine = FakeEngine(answer)
     out = go(engine, chaos.job(*cases))
     assert {key for key, o in out.items() if o.status == "crashed"} == bad
-    assert [len(job.cases) for job in engine.jobs] == [4, 3, 2]
+    assert [len(job.cases) for job in engine.jobs] == [4, 1, 3, 1, 2]
     assert {o.attempt for o in out.values()} == {1}
+
+
+@pytest.mark.parametrize("guilty", [{1}, {1, 3}, set()], ids=["one", "two", "no-one-alone"])
+def test_whoever_dies_alone_is_to_blame_for_the_death_of_a_group(chaos, go, guilty):
+    """The breadcrumb names an innocent member each time; it survives alone, and so the others are tried.
+
+    If every member survives alone and the group dies again, the times taken alone are the result.
+    """
+    cases = [chaos.case("Fine", stage="time", value=i) for i in range(5)]
+    bad = {cases[i].key for i in guilty}
+
+    def answer(job, attempt):
+        fatal = bad & {case.key for case in job.cases} or (not bad and len(job.cases) > 1)
+        if not fatal:
+            return FakeEngine.fine(job, attempt)
+        innocent = next((i for i, c in enumerate(job.cases) if c.key not in bad), 0)
+        return Delivery(status="crashed", reason="exited with code 3", member=innocent, phase="time", seconds=2.0)
+
+    engine = FakeEngine(answer)
+    out = go(engine, chaos.job(*cases))
+    assert {key for key, o in out.items() if o.status == "crashed"} == bad
+    assert {key for key, o in out.items() if o.status == "ok"} == {case.key for case in cases} - bad
+    assert [len(job.cases) for job in engine.jobs] == [5, 1, 1, 1, 1, 1, 5 - len(bad)]
+    # A process on trial lives longer than the group had lived.
+    assert [engine.requests[i]["linger"] for i in (0, 1, 5)] == [0.0, 2.75, 2.75]
+
+
+def test_a_member_that_disturbs_its_group_is_timed_alone(chaos, go):
+    """The worker names it, nothing that was measured beside it counts, and its own request says what it left."""
+    cases = [chaos.case("Fine", stage="time", value=i) for i in range(4)]
+
+    def answer(job, attempt):
+        if cases[2] in job.cases and len(job.cases) > 1:
+            return reply({"outcomes": [], "apart": job.cases.index(cases[2]), "left": "a thread"})
+        return FakeEngine.fine(job, attempt)
+
+    engine = FakeEngine(answer)
+    out = go(engine, chaos.job(*cases))
+    assert {o.status for o in out.values()} == {"ok"}
+    assert [len(job.cases) for job in engine.jobs] == [4, 3, 1]
+    assert [request["left"] for request in engine.requests] == [[], [], ["a thread"]]
+
+
+def test_a_worker_that_names_no_member_is_not_believed(chaos, go):
+    """A forged answer sets nobody apart."""
+    cases = [chaos.case("Fine", stage="time", value=i) for i in range(2)]
+    engine = FakeEngine(lambda *_: reply({"outcomes": [], "apart": 7, "left": ""}))
+    out = go(engine, chaos.job(*cases))
+    assert [o.status for o in out.values()] == ["lost", "lost"]
 
 
 def test_a_group_whose_process_dies_before_anybody_ran_is_tried_once_more(chaos, go):

@@ -228,3 +228,12 @@ def test_a_member_that_raises_costs_only_itself(chaos, name):
     assert (good.status, bad.status) == ("ok", "failed")
     assert [row.metric for row in good.measurements] == ["time", "first-call"]
     assert bad.measurements == ()
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+def test_a_setting_that_a_member_leaves_changed_is_its_own(chaos):
+    """It is restored before the next turn, and the outcome of that member alone names it."""
+    cases = [chaos.case(name, stage="time") for name in ("Fine", "Anomalous", "GlobalNoise")]
+    outcomes = chaos.outcomes(run_job(chaos.text(*cases)))
+    assert [outcome.state_leak for outcome in outcomes] == [(), ("anomaly mode",), ()]
+    assert not torch.is_anomaly_enabled()

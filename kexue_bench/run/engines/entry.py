@@ -18,15 +18,16 @@ from ..crumb import Crumb
 from . import processes
 
 CRUMB, OUTPUT, WORKERS = "crumb", "output", "workers"
-_station: list[tuple[Crumb, Capture]] = []
+_station: list[tuple[Crumb, Capture, bool]] = []
 
 
-def initialize(slot: str, memory: int = 0) -> None:
+def initialize(slot: str, memory: int = 0, shared: bool = False) -> None:
     """Set up a fresh worker of a slot: registered, in a new session, silent, tied to its parent, with bounded memory.
 
     Args:
         slot: the slot's folder.
         memory: bytes that it may allocate beyond those at its start; 0 for no such bound.
+        shared: it runs several jobs.
     """
     folder = Path(slot)
     register = folder.parent / WORKERS
@@ -44,7 +45,7 @@ def initialize(slot: str, memory: int = 0) -> None:
         processes.bound_memory(memory)
     capture = Capture(folder / OUTPUT)
     capture.redirect()
-    _station.append((Crumb(folder / CRUMB), capture))
+    _station.append((Crumb(folder / CRUMB), capture, shared))
 
 
 def _forget_server() -> None:
@@ -69,10 +70,10 @@ def enter(text: str) -> tuple[str, str, tuple[str, ...]]:
     Never raises: an exception is an object made by the method, and would have to cross the pipe.
     """
     try:
-        crumb, capture = _station[-1]
+        crumb, capture, shared = _station[-1]
         crumb.begin()
         worker = importlib.import_module("kexue_bench.run.worker")
-        answer, changed = worker.run_watched(text, crumb=crumb, capture=capture)
+        answer, changed = worker.run_watched(text, crumb=crumb, capture=capture, shared=shared)
         if processes.has_children():
             processes.sweep()
     except BaseException as error:  # noqa: BLE001  # the driver gets the name of any exception, never the object

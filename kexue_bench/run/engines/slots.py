@@ -124,7 +124,7 @@ class Slot:
             max_workers=1,
             max_tasks=1 if fresh else 0,
             initializer=entry.initialize,
-            initargs=(str(folder), memory),
+            initargs=(str(folder), memory, not fresh),
             context=_WorkerContext(),
         )
 

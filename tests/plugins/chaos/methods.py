@@ -454,3 +454,51 @@ class KillsServer(Fine):
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(600)
         return 0.0
+
+
+class Anomalous(Fine):
+    """Leaves a setting of torch changed that makes everybody slow."""
+
+    def run(self) -> float:
+        import torch
+
+        torch.autograd.set_detect_anomaly(True)
+        return 1.0
+
+
+_threads: list[threading.Thread] = []
+
+
+class SpinsBehind(Fine):
+    """Leaves a thread that computes for ever."""
+
+    def run(self) -> float:
+        if not _threads:
+            _threads.append(threading.Thread(target=_spin, daemon=True))
+            _threads[0].start()
+        return 1.0
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+class QuitsLater(Fine):
+    """Ends its process from a thread, while others run."""
+
+    def run(self) -> float:
+        if not _threads:
+            _threads.append(threading.Timer(0.3, os._exit, [3]))
+            _threads[0].start()
+        return 1.0
+
+
+class Patches(Fine):
+    """Replaces a function that others call."""
+
+    def run(self) -> float:
+        import torch
+
+        torch.rand = torch.zeros
+        return 1.0

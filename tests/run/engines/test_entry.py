@@ -15,7 +15,7 @@ def station(monkeypatch):
     """A worker that is set up without being one; what it was asked to do."""
     begun = []
     crumb = SimpleNamespace(begin=lambda: begun.append("begin"))
-    monkeypatch.setattr(entry, "_station", [(crumb, SimpleNamespace())])
+    monkeypatch.setattr(entry, "_station", [(crumb, SimpleNamespace(), False)])
     monkeypatch.setattr(processes, "has_children", lambda: False)
     return begun
 
@@ -36,7 +36,7 @@ class Unpicklable(BaseException):
 def test_whatever_is_raised_is_a_name_for_the_driver(station, monkeypatch, error):
     """The object would have to cross the pipe, and is of the method's making."""
 
-    def run_watched(text, *, crumb, capture):
+    def run_watched(text, *, crumb, capture, shared):
         raise error
 
     monkeypatch.setattr(worker, "run_watched", run_watched)
@@ -46,7 +46,7 @@ def test_whatever_is_raised_is_a_name_for_the_driver(station, monkeypatch, error
 
 def test_an_answer_comes_back_with_the_settings_that_changed(station, monkeypatch):
     """A worker that a job left changed is not used again."""
-    monkeypatch.setattr(worker, "run_watched", lambda text, *, crumb, capture: (text.upper(), ("threads",)))
+    monkeypatch.setattr(worker, "run_watched", lambda text, *, crumb, capture, shared: (text.upper(), ("threads",)))
     assert entry.enter("job") == ("JOB", "", ("threads",))
 
 
@@ -59,7 +59,7 @@ def test_a_worker_that_was_not_set_up_answers_too(monkeypatch):
 def test_what_a_job_left_running_is_ended_before_its_answer_is_sent(station, monkeypatch):
     """Only where there is something: one system call is all that an orderly job pays."""
     swept = []
-    monkeypatch.setattr(worker, "run_watched", lambda text, *, crumb, capture: (text, ()))
+    monkeypatch.setattr(worker, "run_watched", lambda text, *, crumb, capture, shared: (text, ()))
     monkeypatch.setattr(processes, "sweep", lambda: swept.append(1))
     entry.enter("job")
     assert swept == []

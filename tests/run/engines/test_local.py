@@ -8,9 +8,11 @@ import threading
 import time
 
 import psutil
+import pytest
 from jobs import PRELOAD, gone, score
 
 from kexue_bench.run.engines.local import LocalEngine
+from kexue_bench.store import codec
 
 
 def test_much_output_is_kept_short_and_the_result_survives(chaos, ask):
@@ -48,6 +50,29 @@ def test_a_warm_worker_is_replaced_after_a_job_changed_a_setting_or_died(chaos, 
         ask(chaos.case(name), of=warm)
         pids.append(score(chaos, ask(chaos.case("Process"), of=warm)))
     assert len(set(pids)) == 4
+
+
+def test_a_warm_worker_is_replaced_after_a_job_replaced_a_function(chaos, ask, warm, engine):
+    """The next job draws the numbers that it draws anywhere; the outcome of the job names the function."""
+    case = chaos.case("GlobalNoise")
+    (patched,) = chaos.outcomes(ask(chaos.case("Patches"), of=warm).text)
+    assert patched.state_leak == ("replaced torch.rand",)
+    answers = [chaos.outcomes(ask(case, of=of).text)[0].measurements for of in (engine, warm)]
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("Patches", "replaced torch.rand"), ("SpinsBehind", "a thread that went on computing during the turns of others")],
+)
+def test_a_member_that_others_cannot_be_timed_beside_is_named(chaos, ask, name, left):
+    """The process answers with its position and measures nothing; alone, it is measured and says what it left."""
+    cases = [chaos.case(n, stage="time", value=i) for i, n in enumerate(["Fine", name, "Fine"])]
+    answer = codec.unseal(ask(*cases).text)
+    assert answer == {"outcomes": [], "apart": 1, "left": left}
+    (outcome,) = chaos.outcomes(ask(cases[1], left=[left]).text)
+    assert outcome.status == "ok"
+    assert left in outcome.state_leak
 
 
 def test_a_worker_killed_while_idle_is_replaced(chaos, ask, warm):
