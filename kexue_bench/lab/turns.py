@@ -19,10 +19,12 @@ from . import patches, state
 
 _TASKS = Path("/proc/self/task")
 _NOBODY = -1
-SHARE = 0.2
-"""A thread of one member that gets more than this share of a core during turns of others disturbs them."""
+SHARE = 0.1
+"""Threads of one member that get more than this share of the CPU time during turns of others disturb them."""
 LEAST = 5e-3
-"""Seconds of turns of others after which this is judged."""
+"""CPU seconds of turns of others after which this is judged."""
+PATIENCE = 0.1
+"""Seconds for which threads are watched after the last turn."""
 
 
 @dataclass(kw_only=True)
@@ -33,13 +35,13 @@ class _Thread:
         owner: position of the member.
         seen: its CPU seconds at the last look.
         busy: its CPU seconds during turns of others since the last judgement.
-        wall: the seconds of those turns.
+        total: the CPU seconds of the process during those turns, or the seconds in which it was asked for nothing.
     """
 
     owner: int
     seen: float
     busy: float = 0.0
-    wall: float = 0.0
+    total: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,7 @@ class Turns:
     Args:
         pools: numerical libraries have threads here that all members use, so only those of Python are watched.
         wall: seconds of a clock.
+        cpu: CPU seconds of the process.
         threads: the CPU seconds of each thread that is watched, by its number.
         count: number of threads; they are looked at one by one when it changes, or a member left one.
     """
@@ -72,17 +75,18 @@ class Turns:
         *,
         pools: bool = False,
         wall: Callable[[], float] = time.perf_counter,
+        cpu: Callable[[], float] = time.process_time,
         threads: Callable[[bool], dict[int, float]] | None = None,
         count: Callable[[], int] | None = None,
     ) -> None:
-        self._pools, self._wall = pools, wall
+        self._pools, self._wall, self._cpu = pools, wall, cpu
         self._read, self._tasks = threads or cpu_of_threads, count or number_of_threads
         self._settings = state.snapshot()
         self._surface = patches.surface()
         self._ours = set(self._read(pools))
         self._left: dict[int, _Thread] = {}
         self._count = self._tasks()
-        self._since = wall()
+        self._since = wall(), cpu()
 
     def settle(self, member: int) -> Findings:
         """Restore the settings after a turn, and see what else it left.
@@ -100,9 +104,11 @@ class Turns:
 
     def end(self) -> Findings:
         """A last look after all turns: threads that are left are watched for a moment in which nobody has a turn."""
-        if self._left:
-            time.sleep(2 * LEAST)
-        return self._judged((), self._disturber(_NOBODY))
+        owner, end = None, self._wall() + PATIENCE
+        while self._left and owner is None and self._wall() < end:
+            time.sleep(PATIENCE / 5)
+            owner = self._disturber(_NOBODY)
+        return self._judged((), owner)
 
     @staticmethod
     def _judged(changed: tuple[str, ...], owner: int | None) -> Findings:
@@ -110,8 +116,9 @@ class Turns:
         return Findings(changed=changed, guilty=owner, left=left)
 
     def _disturber(self, member: int) -> int | None:
-        now = self._wall()
-        spent, self._since = now - self._since, now
+        (wall, cpu), self._since = self._since, (self._wall(), self._cpu())
+        # On a crowded machine all threads get less than they ask for, so what they got is compared.
+        spent = self._since[0] - wall if member == _NOBODY else self._since[1] - cpu
         count, self._count = self._count, self._tasks()
         if not self._left and count == self._count:
             return None
@@ -123,17 +130,17 @@ class Turns:
             thread = self._left.setdefault(number, _Thread(owner=member, seen=seconds))
             if thread.owner != member:
                 thread.busy += seconds - thread.seen
-                thread.wall += spent
+                thread.total += spent
             thread.seen = seconds
         for owner in {thread.owner for thread in self._left.values()}:
             mine = [thread for thread in self._left.values() if thread.owner == owner]
-            wall = max(thread.wall for thread in mine)
-            if wall < LEAST:
+            total = max(thread.total for thread in mine)
+            if total < LEAST:
                 continue
-            if sum(thread.busy for thread in mine) > SHARE * wall:
+            if sum(thread.busy for thread in mine) > SHARE * total:
                 return owner
             for thread in mine:
-                thread.busy = thread.wall = 0.0
+                thread.busy = thread.total = 0.0
         return None
 
 

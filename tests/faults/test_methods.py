@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -211,6 +211,23 @@ def test_a_crowd_with_five_guilty_costs_five_rows(go, golden, book):
         orphans=orphans(),
         detect=max(hangs) - limit,
     )
+
+
+def test_a_timing_group_loses_the_guilty_alone(engine, tmp_path, book):
+    """A thread ends the process 0.3 s after its method was first called, in whoever's turn.
+
+    The three rivals are timed in common rounds; nothing else of theirs differs.
+    """
+    options = {"rounds": 60, "sample": 2e-3}
+    names = {"Fine": {}, "QuitsLater": {}, "Process": {}, "GlobalNoise": {}}
+    cases = [replace(case_of(name, **params), stage="time", options=options) for name, params in names.items()]
+    plan = Plan(jobs=(Job(cases=tuple(cases), exclusive=True),))
+    with RunWriter.create(tmp_path, name="faults", plan=plan, environment={}) as writer:
+        out = run(plan, engine=engine, open_writer=lambda: writer, timeout=30, sys_path=[str(PLUGINS)])
+    rivals = [out[case.key] for case in cases if case.method.label != "QuitsLater"]
+    assert out[cases[1].key].status == "crashed"
+    assert len({outcome.measurements[0].series.group for outcome in rivals}) == 1
+    book.add("P39", collateral=sum(outcome.status != "ok" for outcome in rivals), unaccounted=4 - len(out))
 
 
 def test_the_end_of_the_process_that_makes_workers_costs_one_row(go, golden, tmp_path):

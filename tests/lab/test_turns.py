@@ -22,10 +22,17 @@ class Process:
         self.rates: dict[int, float] = {}
 
     def turns(self) -> Turns:
-        return Turns(wall=lambda: self.now, threads=lambda _: dict(self.cpu), count=lambda: len(self.cpu))
+        return Turns(
+            wall=lambda: self.now,
+            cpu=lambda: sum(self.cpu.values()),
+            threads=lambda _: dict(self.cpu),
+            count=lambda: len(self.cpu),
+        )
 
-    def spend(self, seconds: float) -> None:
-        self.now += seconds
+    def spend(self, seconds: float, *, crowd: float = 1.0) -> None:
+        """A turn of so many CPU seconds of the member; everybody waits `crowd` times as long."""
+        self.now += seconds * crowd
+        self.cpu[1] += seconds
         for number, rate in self.rates.items():
             self.cpu[number] += rate * seconds
 
@@ -38,15 +45,16 @@ def process():
     return Process()
 
 
-@pytest.mark.parametrize(("rate", "guilty"), [(0.0, None), (0.1, None), (0.5, 1), (1.0, 1)])
-def test_a_thread_is_judged_by_what_it_does_during_the_turns_of_others(process, rate, guilty):
-    """A fifth of a core is the limit; whoever has its turn when this shows is not to blame."""
+@pytest.mark.parametrize("crowd", [1.0, 8.0])
+@pytest.mark.parametrize(("rate", "guilty"), [(0.0, None), (0.05, None), (0.2, 1), (1.0, 1)])
+def test_a_thread_is_judged_by_what_it_does_during_the_turns_of_others(process, rate, guilty, crowd):
+    """A tenth of the CPU time is the limit, however crowded the machine; whoever has its turn then is not to blame."""
     look = process.turns()
     assert look.settle(0) == Findings()
     process.start(7, rate)
-    process.spend(0.01)
+    process.spend(0.01, crowd=crowd)
     assert look.settle(1).guilty is None
-    process.spend(0.01)
+    process.spend(0.01, crowd=crowd)
     assert look.settle(2).guilty == guilty
 
 

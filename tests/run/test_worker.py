@@ -174,6 +174,21 @@ def test_a_broken_plugin_file_costs_only_its_own_cases(chaos, tmp_path):
     assert "broken on purpose" in bad.reason
 
 
+def test_a_plugin_file_is_loaded_by_its_own_cases_alone(chaos, tmp_path):
+    """A file that changes the process as it is loaded does so after its neighbours, and the change is its leak."""
+    path = tmp_path / "loud_plugin.py"
+    path.write_text(
+        "import torch\nfrom dataclasses import dataclass\ntorch.set_default_dtype(torch.float64)\n"
+        "@dataclass(frozen=True)\nclass Loud:\n    def run(self): return 1.0\n"
+    )
+    case = chaos.case("GlobalNoise")
+    loud = type(case)(**{**_fields(case), "method": Instance(name="loud", target="loud_plugin:Loud", label="loud")})
+    (alone,) = chaos.outcomes(run_job(chaos.text(case)))
+    before, guilty, after = chaos.outcomes(run_job(chaos.text(case, loud, case, plugins=[str(path)])))
+    assert guilty.state_leak == ("default dtype",)
+    assert [(o.state_leak, o.measurements) for o in (before, after)] == [((), alone.measurements)] * 2
+
+
 def _fields(case):
     return {name: getattr(case, name) for name in case.__dataclass_fields__}
 
