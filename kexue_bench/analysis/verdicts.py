@@ -89,8 +89,9 @@ class Standing:
     Args:
         mark: `best`: shown to be the best of the contest, or equivalent to it; `undecided`: neither shown to be
             that nor shown to be worse; empty: worse, or not in the contest.
-        detectable: for an undecided row, the smallest difference from the leading row (for the leading one, from any
-            undecided row) that would have been seen with 90 % power, as in `Effect`; None if it does not exist.
+        detectable: for an undecided row, the smallest difference from the leading row (for the leading ones, from the
+            rows that were not told apart from them) that would have been seen with 90 % power, as in `Effect`; None
+            if it does not exist.
     """
 
     mark: Mark = ""
@@ -188,8 +189,9 @@ class _Bench:
 
         Outside the contest stand exact rows, because none can beat them, and rows that cannot be compared with the
         baseline. The row with the best value leads. It is marked as best if every other row of the contest is shown to
-        be worse than it or equivalent to it, and so are those equivalent ones. If a row is neither, the two are
-        undecided, since which of them leads is chance. So a mark of `best` is wrong only if a test was.
+        be worse than it or equivalent to it, and so are those equivalent ones. If a row is neither, which of the two
+        leads is chance: both are undecided, and so is every row equivalent to the leader. So a mark of `best` is wrong
+        only if a test was.
         """
         contest = self.contest()
         if not contest:
@@ -201,11 +203,12 @@ class _Bench:
         best = min(contest, key=lambda i: sign * self.rows[i][self.primary].value)
         said = {i: self.verdict(self.primary, i, best) for i in contest if i != best}
         unsettled = [i for i, verdict in said.items() if verdict in {"undecided", "untestable"}]
+        leaders = [best, *(i for i, verdict in said.items() if verdict == "equivalent")]
         seen = {i: self.seen(i, best) for i in unsettled}
-        seen[best] = max((v for v in seen.values() if v is not None), default=None)
-        marks: dict[int, Mark] = {i: "best" for i, verdict in said.items() if verdict == "equivalent"}
+        for i in leaders if unsettled else ():
+            seen[i] = max((v for j in unsettled if (v := self.seen(i, j)) is not None), default=None)
+        marks: dict[int, Mark] = dict.fromkeys(leaders, "undecided" if unsettled else "best")
         marks |= dict.fromkeys(unsettled, "undecided")
-        marks[best] = "undecided" if unsettled else "best"
         return tuple(Standing(mark=marks.get(i, ""), detectable=seen.get(i)) for i in range(len(self.rows)))
 
     def contest(self) -> list[int]:

@@ -28,7 +28,11 @@ CORE_METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(name="estimate", direction="target", scale="linear", summary="mean of the draws of a scalar estimator"),
     MetricSpec(name="bias", scale="linear", summary="norm of (mean - truth), debiased for the noise of the mean"),
     MetricSpec(
-        name="relative-bias", heading="rel. bias", scale="linear", summary="bias divided by the norm of the truth"
+        name="relative-bias",
+        heading="rel. bias",
+        scale="linear",
+        margin=0.05,
+        summary="bias divided by the norm of the truth",
     ),
     MetricSpec(name="variance", summary="trace of the covariance of one draw"),
     MetricSpec(name="mse", summary="mean of |draw - truth|^2: variance plus squared bias"),

@@ -252,6 +252,14 @@ def test_a_leader_that_was_not_told_apart_is_undecided_like_its_rival():
     assert last is None
 
 
+def test_no_row_has_a_star_while_the_leader_may_not_be_the_best():
+    """1 and 1 are equivalent, and 1.1 with a wide interval may be better than both: all three are undecided."""
+    found = judged([[sampled(1.0)], [sampled(1.0)], [sampled(1.1, half=0.2)], [sampled(9.0)]])
+    assert [effects["mse"].verdict for effects in found.effects][1:] == ["equivalent", "undecided", "worse"]
+    assert marks(found) == ["undecided", "undecided", "undecided", ""]
+    assert found.standings[1].detectable == pytest.approx(found.standings[2].detectable, rel=0.01)
+
+
 def test_a_best_row_is_better_than_or_equivalent_to_every_other():
     """The star of a leader alone: every other row is shown to be worse; nothing is printed as the size it missed."""
     found = judged([[sampled(1.0)], [sampled(2.0)], [sampled(3.0)]])

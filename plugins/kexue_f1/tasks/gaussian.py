@@ -22,7 +22,7 @@ from kexue_f1.tasks.linear import (
     thresholds,
     training,
 )
-from kexue_f1.words import EXACT_SCORES, FIRST, GRID, RATES, TUNED, WIDER
+from kexue_f1.words import CHOSEN, EXACT_SCORES, GRID, RATES, TUNED, WIDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,7 +156,7 @@ def _mean_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object, size: i
     offers={"one-label"},
     knobs=(RATES,),
     suites={
-        "quick": ("gaussian-f1[prior=[0.1,0.01],steps=200]", "gaussian-f1[prior=0.01,batch=0,steps=60,lr=0.15]"),
+        "quick": ("gaussian-f1[prior=[0.1,0.01],steps=200]",),
         "standard": (
             "gaussian-f1[d=[1.0,2.0,3.0],prior=[0.5,0.1,0.01],steps=1000]",
             "gaussian-f1[prior=0.01,batch=[4,16,256],steps=1000]",
@@ -170,9 +170,9 @@ def _mean_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object, size: i
         ),
         "verify": ("gaussian-f1[prior=0.1,steps=3]",),
     },
-    methods={"quick": FIRST, "standard": GRID},
+    methods={"quick": CHOSEN, "standard": GRID},
     timed={"full"},
-    replicates={"quick": 10, "standard": 20, "full": 50},
+    replicates={"quick": 40, "standard": 40, "full": 100},
     stack=20,
     primary=TUNED,
     headline=EXACT_SCORES,

@@ -14,6 +14,7 @@ from kexue_bench.lab.problems import Sampling
 from kexue_f1.metrics import f1
 from kexue_f1.populations import best_minibatch_f1, searched_gaussian_f1
 from kexue_f1.tasks.linear import repeated
+from kexue_f1.words import FIRST
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -47,6 +48,7 @@ _CERTAIN = 50.0
             "minibatch-f1[d=0.0,prior=[0.5,0.1,0.01]]",
         ),
     },
+    methods={"quick": FIRST},
     timed={"full"},
     budgets={"quick": 16384, "standard": 65536, "full": 1048576},
     primary="relative-bias",

@@ -10,7 +10,7 @@ from torch import Tensor
 from kexue_bench import task
 
 from ..contract import fitting
-from ..words import AT_ERROR, AT_GRADIENT, BUDGETS, FITTING
+from ..words import AT_ERROR, AT_GRADIENT, BUDGETS, FINE_BUDGETS, FITTING
 from .matching import Bench, Setting, timed
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
     },
     methods=FITTING,
     timed={"full"},
-    budgets=BUDGETS,
+    budgets=FINE_BUDGETS,
     dtype="float64",
     primary="gradient-gap",
     headline=AT_ERROR,
@@ -118,7 +118,7 @@ _SPANS = {"uniform": (1, 0), "symmetric": (2, -1), "wide": (6, -3)}
     },
     methods=FITTING,
     timed={"full"},
-    budgets=BUDGETS,
+    budgets=FINE_BUDGETS,
     dtype="float64",
     primary="gradient-gap",
     headline=AT_ERROR,
