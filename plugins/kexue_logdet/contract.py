@@ -240,12 +240,18 @@ class LogdetSample:
 
     Args:
         value: the estimates `[R, *batch_shape]`, float64, detached.
-        stderr: the method's standard error of each value, same shape; None if it has none.
+        stderr: the method's standard error of each value, same shape: that of its probes and, if it truncates a series
+            or a Krylov space, that of the truncation, as the root of the sum of squares; inf where the truncation
+            is unknown, None if the method has none.
         surrogate: one scalar per repeat, `[R, *batch_shape]`, whose backward pass is that repeat's gradient estimate in
             `op.params`; None if the method has none or `op.params` is empty. It need not equal `value`.
         bracket: lower and upper end for each value's error other than that of its probes, each of the shape of
             `value`; None if the method has none.
         products: products of each repeat `[R]`, int64, if the cost is random; None if all repeats cost the same.
+        spread: the standard error of the probes alone, same shape; None if there is no other.
+        truncation: an estimate of the truncation error, same shape, that covers it as a standard error; inf where it is
+            unknown, None if nothing is truncated.
+        note: says that a truncation has not converged, and what to do; empty otherwise.
     """
 
     value: Tensor
@@ -253,6 +259,9 @@ class LogdetSample:
     surrogate: Tensor | None = None
     bracket: tuple[Tensor, Tensor] | None = None
     products: Tensor | None = None
+    spread: Tensor | None = None
+    truncation: Tensor | None = None
+    note: str = ""
 
 
 @runtime_checkable

@@ -24,6 +24,12 @@ class Bidiagonal:
     off: Tensor
     left: Tensor
 
+    def leading(self, steps: int) -> Bidiagonal:
+        """The same after fewer steps."""
+        return Bidiagonal(
+            diagonal=self.diagonal[..., :steps], off=self.off[..., : steps - 1], left=self.left[..., :steps, :]
+        )
+
     def matrix(self) -> Tensor:
         """B, `[*batch, k, k]`."""
         return torch.diag_embed(self.diagonal) + torch.diag_embed(self.off, 1)

@@ -78,12 +78,6 @@ def krylov(op: Operator, start: Tensor, steps: int, *, reorthogonalise: bool = T
     return Krylov(diagonal=diagonal, off=off, residual=residual, basis=basis)
 
 
-def lanczos(op: Operator, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """The diagonals and off-diagonals from `krylov`, with full reorthogonalization."""
-    found = krylov(op, start, steps)
-    return found.diagonal, found.off
-
-
 def quadrature(diagonal: Tensor, off: Tensor, function: Function = torch.log) -> Tensor:
     """e_1^T f(T) e_1 for symmetric tridiagonal T: the k-point Gauss rule for v^T f(A) v with |v| = 1.
 
@@ -127,7 +121,7 @@ def radau_quadrature(space: Krylov, node: float, function: Function = torch.log)
     return quadrature(diagonal, off, function)
 
 
-def apply(op: Operator, rows: Tensor, steps: int, function: Function = torch.log) -> Tensor:
+def apply(op: Operator, rows: Tensor, steps: int, function: Function = torch.log) -> tuple[Tensor, Krylov]:
     """f(A) v for each row v, by min(k, n) Lanczos steps each: |v| Q f(T) e_1; exact at k = n.
 
     Args:
@@ -137,11 +131,11 @@ def apply(op: Operator, rows: Tensor, steps: int, function: Function = torch.log
         function: f, applied to the eigenvalues.
 
     Returns:
-        `[*batch_shape, m, n]`, of the operator's dtype.
+        `[*batch_shape, m, n]`, of the operator's dtype, and the Krylov spaces of the normalized rows.
     """
     norm = rows.norm(dim=-1, keepdim=True)
     space = krylov(op, torch.where(norm > 0, rows / norm, 0.0), steps)
-    return torch.where(norm > 0, norm * _on_basis(space, function), 0.0)
+    return torch.where(norm > 0, norm * _on_basis(space, function), 0.0), space
 
 
 def solve(space: Krylov, norm: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .contract import Operator
 from .probes import draw, validate
+from .truncation import disproved
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -177,7 +178,9 @@ def powers(op: Operator, v: Tensor, terms: Tensor) -> Iterator[tuple[int, Tensor
     """
     power = v
     for k in range(1, int(terms.max()) + 1):
-        power = op.mv(power[..., : int((terms >= k).sum())])
+        before = power[..., : int((terms >= k).sum())]
+        power = op.mv(before)
+        disproved(op, before, power)
         yield k, power
 
 

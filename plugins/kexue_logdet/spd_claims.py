@@ -30,6 +30,8 @@ POWER = 0.9
 def error_bar(problem: Sampling, method: object, ctx: Context) -> Evidence:
     """A t test, over batches of 32 independent repeats, of the difference between variance and squared standard error.
 
+    Of the probes alone: the truncation, which the method's `stderr` also holds, does not vary.
+
     Their sample variance and their mean squared standard error have the same expectation if the probes are
     independent, as the error bar of a mean assumes. Probes that are copies of each other leave the mean unbiased and
     make this bar too small.
@@ -39,7 +41,8 @@ def error_bar(problem: Sampling, method: object, ctx: Context) -> Evidence:
     noise, spreads, bars = ctx.noise("noise"), [], []
     for step in range(BATCHES):
         values = problem.draw(noise.at(step), ROWS)
-        stderr = problem.draw.last.stderr if problem.draw.last is not None else None
+        last = problem.draw.last
+        stderr = None if last is None else last.stderr if last.spread is None else last.spread
         if stderr is None:
             return Evidence(
                 claim="error-bar", metric="violation", value=None, note="the samples carry no standard error"

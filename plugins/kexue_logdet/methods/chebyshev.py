@@ -15,6 +15,7 @@ from ..blocks import dots, need_logdet
 from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold, population, validate
 from ..spectrum import interval
+from ..truncation import ALLOWANCE, barred
 from ..words import ERROR_BAR, LOGDET_ONLY, OVER_BUDGET, SIGN
 
 if TYPE_CHECKING:
@@ -79,8 +80,26 @@ class Chebyshev:
         )
         v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes).mT
         moments = _moments(op, v, low, high, self.degree)
-        values = (_coefficients(low, high, self.degree) * moments).sum(0)
-        return fold(values, repeats, population=population(op, self.distribution))
+        coefficients = _coefficients(low, high, self.degree)
+        sample = fold((coefficients * moments).sum(0), repeats, population=population(op, self.distribution))
+        # A Chebyshev polynomial is at most 1 on its interval: a larger moment lies outside.
+        if known and bool((moments.abs() > (1 + ALLOWANCE) * moments[0]).any()):
+            raise ValueError(
+                f"the declared bounds {op.bounds.low:g} and {op.bounds.high:g} of the eigenvalues are false: a "
+                "Chebyshev polynomial exceeds 1; correct `bounds`, or leave them out"
+            )
+        truncation = op.n * _distance(low[:: self.probes], high[:: self.probes], coefficients[:, :: self.probes])
+        return barred(sample, truncation, remedy=f"take degree={2 * self.degree}")
+
+
+def _distance(low: Tensor, high: Tensor, coefficients: Tensor) -> Tensor:
+    """Max |log - p| on each interval, `[columns]`, between the nodes of p: times n it bounds the truncation."""
+    degree = len(coefficients) - 1
+    angles = math.pi * torch.arange(4 * degree + 1, dtype=torch.float64, device=low.device) / (4 * degree)
+    orders = torch.arange(degree + 1, dtype=torch.float64, device=low.device)
+    interpolant = torch.cos(angles.unsqueeze(-1) * orders) @ coefficients
+    logarithm = torch.log((low + high) / 2 + (high - low) / 2 * torch.cos(angles).unsqueeze(-1))
+    return (interpolant - logarithm).abs().amax(0)
 
 
 def _coefficients(low: Tensor, high: Tensor, degree: int) -> Tensor:

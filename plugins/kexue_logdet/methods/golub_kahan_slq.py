@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +12,7 @@ from kexue_bench import method
 from ..contract import LogdetSample, Operator, afford
 from ..golub_kahan import Bidiagonal, bidiagonalise
 from ..probes import draw, fold, validate
+from ..truncation import barred, earlier, means, remaining
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -74,10 +75,13 @@ class GolubKahanSLQ:
         with torch.no_grad():
             found = bidiagonalise(op, v / squared.sqrt().to(v.dtype).unsqueeze(-1), self.steps)
         sample = fold(squared * found.log_quadrature(), repeats)
-        if not op.params:
-            return sample
-        surrogate = self._surrogate(op, v, squared, found)
-        return LogdetSample(value=sample.value, stderr=sample.stderr, surrogate=fold(surrogate, repeats).value)
+        steps = min(self.steps, op.n)
+        fewer = earlier(steps) if steps < op.n else (steps, steps)
+        history = [means(squared * found.leading(k).log_quadrature(), repeats) for k in fewer]
+        truncation = remaining([*history, sample.value], sample.stderr)
+        if op.params:
+            sample = replace(sample, surrogate=means(self._surrogate(op, v, squared, found), repeats))
+        return barred(sample, truncation, remedy=f"take steps={2 * self.steps}")
 
     @staticmethod
     def _surrogate(op: Operator, v: torch.Tensor, squared: torch.Tensor, found: Bidiagonal) -> torch.Tensor:

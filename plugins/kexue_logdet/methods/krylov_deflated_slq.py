@@ -13,8 +13,9 @@ from kexue_bench import method
 
 from ..blocks import need_logdet, probe_blocks, products
 from ..contract import LogdetSample, Operator, afford
-from ..lanczos import lanczos, quadrature
+from ..lanczos import krylov
 from ..probes import INDEPENDENT, validate
+from ..truncation import barred, gauss, remaining
 from ..words import ERROR_BAR, LOGDET_ONLY, OVER_BUDGET
 
 if TYPE_CHECKING:
@@ -86,18 +87,31 @@ class KrylovDeflatedSLQ:
         both = probe_blocks(op, noise, self.distribution, repeats=repeats, probes=self.block + self.probes)
         with op.billing("setup"):
             basis, projected = _block_krylov(op, both[..., : self.block], blocks)
-        theta, vectors = torch.linalg.eigh(projected.to(torch.float64))
         size = self.block * self.depth
-        known = (vectors[..., :size, :].square().sum(-2) * theta.log()).sum(-1)
+        # The trace of the corner with fewer blocks beyond it, for the truncation of the first part.
+        widths = [self.block * k for k in (blocks - 2, blocks - 1, blocks) if k >= self.depth]
+        corners = [_corner(projected[..., :width, :width], size) for width in widths]
+        known = corners[-1]
         q, g = basis[..., :size], both[..., self.block :]
         for _ in range(2):
             g = g - q @ (q.mT @ g)
         squared = g.square().sum(-2, dtype=torch.float64)
         start = torch.where(squared.unsqueeze(-2) > 0, g / squared.sqrt().to(g.dtype).unsqueeze(-2), 0.0)
-        values = quadrature(*lanczos(op, start.mT.flatten(-3, -2), self.steps))
-        rest = squared * values.unflatten(-1, (repeats, self.probes))
+        space = krylov(op, start.mT.flatten(-3, -2), self.steps)
+        values, history = gauss(space, squared.flatten(-2), torch.log, repeats)
+        rest = values.unflatten(-1, (repeats, self.probes))
         stderr = (rest.std(dim=-1) / math.sqrt(self.probes)).movedim(-1, 0) if self.probes > 1 else None
-        return LogdetSample(value=(known + rest.mean(dim=-1)).movedim(-1, 0), stderr=stderr)
+        sample = LogdetSample(value=(known + rest.mean(dim=-1)).movedim(-1, 0), stderr=stderr)
+        truncation = remaining(history, sample.stderr)
+        if blocks * self.block < op.n:
+            truncation = truncation + remaining([corner.movedim(-1, 0) for corner in corners], sample.stderr)
+        return barred(sample, truncation, remedy=f"take steps={2 * self.steps}, extra={2 * self.extra}")
+
+
+def _corner(projected: Tensor, size: int) -> Tensor:
+    """The trace of the leading corner of log(V^T A V)."""
+    theta, vectors = torch.linalg.eigh(projected.to(torch.float64))
+    return (vectors[..., :size, :].square().sum(-2) * theta.log()).sum(-1)
 
 
 def _directions(w: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from kexue_bench import method
 from ..blocks import dots, image, need_spd, price, probe_blocks, trace
 from ..contract import LogdetSample, Operator, afford
 from ..sketching import Sketching
+from ..truncation import barred, remaining
 from ..words import IMAGES, NO_GRADIENT, OVER_BUDGET, UNBIASED_TRACE
 
 if TYPE_CHECKING:
@@ -61,11 +62,13 @@ class NAHutchPP(Sketching):
         narrow = self.vectors // 6
         left = self.vectors - 3 * narrow
         block = probe_blocks(op, noise, self.distribution, repeats=repeats, probes=self.vectors)
-        mapped = image(op, block, self.steps)
+        mapped, history = image(op, block, self.steps)
         sizes = (narrow, 2 * narrow, left)
         (s, _, g), (w, z, bg) = block.split(sizes, dim=-1), mapped.split(sizes, dim=-1)
-        core = torch.linalg.pinv(s.mT @ z)
+        # Directions that are rounding next to the largest one would be divided by rounding, and only cost variance.
+        core = torch.linalg.pinv(s.mT @ z, rtol=torch.finfo(z.dtype).eps ** 0.5)
         first = trace(core @ (w.mT @ z))
         rest = dots(g, bg) - dots(z.mT @ g, core @ (w.mT @ g))
         stderr = (rest.std(dim=-1) / math.sqrt(left)).movedim(-1, 0)
-        return LogdetSample(value=(first + rest.mean(dim=-1)).movedim(-1, 0), stderr=stderr)
+        sample = LogdetSample(value=(first + rest.mean(dim=-1)).movedim(-1, 0), stderr=stderr)
+        return barred(sample, remaining(history, sample.stderr), remedy=f"take steps={2 * self.steps}")

@@ -12,9 +12,10 @@ from kexue_bench import Unless, method
 
 from ..blocks import need_logdet
 from ..contract import LogdetSample, Operator, afford
-from ..lanczos import lanczos, quadrature
+from ..lanczos import krylov, quadrature
 from ..nystrom import Preconditioner, precondition
 from ..probes import draw
+from ..truncation import barred, gauss, remaining
 from ..words import LOGDET_ONLY, NO_BOUND, SIGN
 
 if TYPE_CHECKING:
@@ -85,26 +86,28 @@ class OneProbeSLQ:
         steps = min(self.steps, op.n)
         afford(self.rank + steps * self.most, budget)
         known = precondition(op, noise, rank=self.rank, repeats=repeats, name="one-probe-slq")
-        total, squares = self._probe(known, noise, repeats)
+        total, squares, left = self._probe(known, noise, repeats)
         wanted = torch.ceil(2 * squares / self.tolerance**2).clamp(1, self.most)
         # Operators of a batch share the number of probes.
         wanted = wanted.flatten(0, -2).amax(0) if op.batch_shape else wanted
         for number in range(1, self.most):
             chosen = torch.nonzero(wanted > number).flatten()
             if len(chosen):
-                more, spread = self._probe(known.of(chosen), noise, len(chosen))
+                more, spread, _ = self._probe(known.of(chosen), noise, len(chosen))
                 total, squares = total.index_add(-1, chosen, more), squares.index_add(-1, chosen, spread)
         value = known.logdet + total / wanted
         stderr = torch.sqrt(2 * squares) / wanted
         products = self.rank + steps * wanted.to(torch.int64)
-        return LogdetSample(value=value.movedim(-1, 0), stderr=stderr.movedim(-1, 0), products=products)
+        sample = LogdetSample(value=value.movedim(-1, 0), stderr=stderr.movedim(-1, 0), products=products)
+        # The first probe of each repeat stands for the others.
+        return barred(sample, left, remedy=f"take steps={2 * self.steps} or a larger rank")
 
-    def _probe(self, known: Preconditioner, noise: Noise, repeats: int) -> tuple[Tensor, Tensor]:
-        """v^T log(B) v and v^T log(B)^2 v of one probe per repeat, `[*batch_shape, repeats]` each."""
+    def _probe(self, known: Preconditioner, noise: Noise, repeats: int) -> tuple[Tensor, Tensor, Tensor]:
+        """v^T log(B) v and v^T log(B)^2 v of one probe per repeat, `[*batch_shape, repeats]` each; its truncation."""
         v = draw(known.op, noise, "gaussian", repeats=repeats, probes=1)
         squared = v.square().sum(-1, dtype=torch.float64)
         unit = v / squared.sqrt().to(v.dtype).unsqueeze(-1)
-        diagonal, off = lanczos(known.remainder(), unit, self.steps)
-        first = quadrature(diagonal, off)
-        second = quadrature(diagonal, off, lambda theta: theta.log().square())
-        return squared * first, squared * second
+        space = krylov(known.remainder(), unit, self.steps)
+        first, history = gauss(space, squared, torch.log, repeats)
+        second = squared * quadrature(space.diagonal, space.off, lambda theta: theta.log().square())
+        return first, second, remaining(history, torch.sqrt(2 * second).movedim(-1, 0))

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from kexue_bench import Claimed, Unless, method
 
 from ..blocks import need_logdet
 from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold, population, validate
+from ..truncation import ALLOWANCE, barred, disproved, means
 from ..words import ERROR_BAR, LOGDET_ONLY, NO_BOUND, OVER_BUDGET
 
 if TYPE_CHECKING:
@@ -81,11 +83,52 @@ class PowerSeries:
         scale = _scale(op)
         v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes).mT
         power, total = v, torch.zeros((), dtype=torch.float64, device=v.device)
+        before = inner = power
         for k in range(1, self.degree + 1):
+            before = power
             power = op.mv(power) if scale is None else op.mv(power) / scale - power
-            total = total + (v * power).sum(-2, dtype=torch.float64) * ((-1) ** (k + 1) / k)
+            inner = (v * power).sum(-2, dtype=torch.float64)
+            total = total + inner * ((-1) ** (k + 1) / k)
         values = total if scale is None else total + op.n * math.log(scale)
-        return fold(values, repeats, population=population(op, self.distribution))
+        sample = fold(values, repeats, population=population(op, self.distribution))
+        truncation = self._truncation(op, v, before, power, inner)
+        return barred(
+            sample, means(truncation, repeats), remedy=f"take degree={2 * self.degree}, slq or golub-kahan-slq"
+        )
+
+    def _truncation(self, op: Operator, v: Tensor, before: Tensor, power: Tensor, inner: Tensor) -> Tensor:
+        """What later terms may add for each probe: at most `size sum_{j>=1} c^j / (K + j)`, c a bound of ||J||.
+
+        `size` is |v| |J^K v|, and for an SPD operator, whose J has one sign, |v^T J^K v|. Without a bound c is the
+        growth of the last product; a series whose terms do not shrink leaves an unknown rest.
+        """
+        if op.kind == "residual":
+            disproved(op, before, power)
+        grown = power.norm(dim=-2).double() / before.norm(dim=-2).double().clamp_min(torch.finfo(torch.float64).tiny)
+        if op.kind == "spd":
+            if bool((grown > 1 + ALLOWANCE).any()) and op.bounds.provenance != "estimated":
+                raise ValueError(
+                    f"the declared upper bound {op.bounds.high:g} of the eigenvalues is false: the series diverges; "
+                    "correct `bounds`, or use slq"
+                )
+            size = inner.abs()
+            low, high = op.bounds.low, op.bounds.high
+            norm = None if low is None or high is None else 1 - low / high
+        else:
+            size = v.norm(dim=-2).double() * power.norm(dim=-2).double()
+            norm = op.bounds.norm
+        c = torch.maximum(grown, torch.full_like(grown, norm)) if norm is not None else grown
+        rest = size * _tail(c.clamp_max(1 - torch.finfo(c.dtype).eps), self.degree)
+        return torch.where((c < 1) | (size == 0), rest, torch.inf)
+
+
+def _tail(c: Tensor, degree: int) -> Tensor:
+    """`sum_{j>=1} c^j / (degree + j)` for 0 <= c < 1: what the logarithm has beyond its terms, over c^degree."""
+    k = torch.arange(1, degree + 1, dtype=c.dtype, device=c.device)
+    whole, power = -torch.log1p(-c), c**degree
+    beyond = (whole - (c.unsqueeze(-1) ** k / k).sum(-1)) / power
+    # The difference is rounding where the power is small; there the geometric series is a close bound.
+    return torch.where(power > 1e-4, beyond, c / ((degree + 1) * (1 - c)))
 
 
 def _scale(op: Operator) -> float | None:

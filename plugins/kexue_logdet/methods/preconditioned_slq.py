@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,9 +11,10 @@ from kexue_bench import method
 
 from ..blocks import need_logdet
 from ..contract import LogdetSample, Operator, afford
-from ..lanczos import lanczos, quadrature
+from ..lanczos import krylov
 from ..nystrom import precondition
 from ..probes import draw, fold, population, validate
+from ..truncation import barred, gauss, remaining
 from ..words import ERROR_BAR, LOGDET_ONLY, NO_BOUND, OVER_BUDGET
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class PreconditionedSLQ:
         v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes)
         squared = v.square().sum(-1, dtype=torch.float64)
         unit = v / squared.sqrt().to(v.dtype).unsqueeze(-1)
-        rest = squared * quadrature(*lanczos(known.remainder(), unit, self.steps))
+        rest, history = gauss(krylov(known.remainder(), unit, self.steps), squared, torch.log, repeats)
         sample = fold(rest, repeats, population=population(op, self.distribution))
-        return LogdetSample(value=sample.value + known.logdet.movedim(-1, 0), stderr=sample.stderr)
+        sample = replace(sample, value=sample.value + known.logdet.movedim(-1, 0))
+        return barred(sample, remaining(history, sample.stderr), remedy=f"take steps={2 * self.steps} or a larger rank")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,8 +13,9 @@ from kexue_bench import Claimed, method
 
 from ..blocks import function, need_spd
 from ..contract import LogdetSample, Operator, afford
-from ..lanczos import Krylov, krylov, quadrature, radau_quadrature, solve
+from ..lanczos import Krylov, krylov, radau_quadrature, solve
 from ..probes import INDEPENDENT, draw, fold, population, validate
+from ..truncation import barred, gauss, means, remaining
 from ..words import ERROR_BAR, NO_TRACE, OVER_BUDGET, SIGN
 
 if TYPE_CHECKING:
@@ -103,15 +104,23 @@ class SLQ:
         parts = [self._part(op, noise, repeats, size) for size in self._blocks(op, repeats)]
         # Concatenating surrogates is an operation of their graph.
         with torch.enable_grad():
-            gauss, radau, surrogate = (_together(part, repeats) for part in zip(*parts, strict=True))
-            terms = None if surrogate is None else surrogate.unflatten(-1, (repeats, -1)).mean(-1).movedim(-1, 0)
-        assert gauss is not None
-        sample = fold(gauss, repeats, population=population(op, self.distribution))
-        bracket = None
+            rules, radaus, surrogates, histories = zip(*parts, strict=True)
+            rule, radau, surrogate = (_together(part, repeats) for part in (rules, radaus, surrogates))
+            terms = None if surrogate is None else means(surrogate, repeats)
+        assert rule is not None
+        sample = fold(rule, repeats, population=population(op, self.distribution))
+        shares = [one.shape[-1] / rule.shape[-1] for one in rules]
+        history = [
+            torch.stack([share * one for share, one in zip(shares, ones, strict=True)]).sum(0)
+            for ones in zip(*histories, strict=True)
+        ]
+        truncation, bracket = remaining(history, sample.stderr), None
         if radau is not None:
-            other = fold(radau, repeats).value
+            other = means(radau, repeats)
             bracket = (other, sample.value) if op.target == "logdet" else (sample.value, other)
-        return LogdetSample(value=sample.value, stderr=sample.stderr, bracket=bracket, surrogate=terms)
+            truncation = torch.minimum(truncation, (sample.value - other).abs())
+        sample = replace(sample, bracket=bracket, surrogate=terms)
+        return barred(sample, truncation, remedy=f"take steps={2 * self.steps}")
 
     def _blocks(self, op: Operator, repeats: int) -> list[int]:
         """Probes of each block; orthogonal ones must stay together."""
@@ -123,16 +132,19 @@ class SLQ:
 
     def _part(
         self, op: Operator, noise: Noise, repeats: int, probes: int
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Gauss rules, Radau rules and surrogates of some probes of every repeat, `[*batch_shape, repeats * m]`."""
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, list[Tensor]]:
+        """Gauss rules, Radau rules and surrogates of some probes of every repeat, `[*batch_shape, repeats * m]`.
+
+        And the means of the Gauss rules after fewer and after all steps, for the truncation.
+        """
         v = draw(op, noise, self.distribution, repeats=repeats, probes=probes)
         squared = v.square().sum(-1, dtype=torch.float64)
         unit = v / squared.sqrt().to(v.dtype).unsqueeze(-1)
         space = krylov(op, unit, min(self.steps, op.n), reorthogonalise=self.orthogonalisation == "full")
-        gauss = squared * quadrature(space.diagonal, space.off, function(op))
+        rule, history = gauss(space, squared, function(op), repeats)
         low = op.bounds.low
         radau = squared * radau_quadrature(space, low, function(op)) if low is not None and low > 0 else None
-        return gauss, radau, _surrogates(op, space, v)
+        return rule, radau, _surrogates(op, space, v), history
 
 
 def _together(parts: tuple[Tensor | None, ...], repeats: int) -> Tensor | None:

@@ -57,9 +57,13 @@ class Draws:
         if sample.products is not None:
             self._largest = max(self._largest, int(sample.products.max()))
         if sample.stderr is not None or sample.bracket is not None:
-            self._barred += n
+            # An infinite bar says that nothing is known; it covers nothing.
+            known = torch.ones_like(sample.value, dtype=torch.bool)
+            if sample.stderr is not None and sample.bracket is None:
+                known = sample.stderr.isfinite()
+            self._barred += int(known.sum())
             for name, bars in BARS.items():
-                self._covered[name] += int(covers(sample, self._truth, bars=bars).sum())
+                self._covered[name] += int((covers(sample, self._truth, bars=bars) & known).sum())
         return sample.value
 
     def record(self, ctx: Recorder) -> None:
@@ -75,9 +79,10 @@ class Draws:
 
 
 def covers(sample: LogdetSample, truth: Tensor | float, *, bars: float = NORMAL_95) -> Tensor:
-    """Whether the bracket (or the value, if there is none), widened by `bars` standard errors, contains the truth."""
+    """Whether the value widened by `bars` standard errors, or a bracket by those of the probes, contains the truth."""
     low, high = sample.bracket or (sample.value, sample.value)
-    half = 0.0 if sample.stderr is None else bars * sample.stderr
+    stderr = sample.stderr if sample.bracket is None or sample.spread is None else sample.spread
+    half = 0.0 if stderr is None else bars * stderr
     return (low - half <= truth) & (truth <= high + half)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from kexue_logdet.blocks import dots, image, probe_blocks, trace
 from kexue_logdet.contract import LogdetSample, Operator
-from kexue_logdet.lanczos import lanczos, quadrature
+from kexue_logdet.lanczos import krylov, quadrature
 from kexue_logdet.methods.hutchinson import Hutchinson
 from kexue_logdet.methods.preconditioned_slq import PreconditionedSLQ
 from kexue_logdet.methods.slq import SLQ
@@ -38,9 +38,9 @@ class OverspendingHutchPP:
     def estimate(self, op, budget, noise, repeats):
         sketch = self.vectors // 3
         both = probe_blocks(op, noise, "rademacher", repeats=repeats, probes=self.vectors)
-        q = torch.linalg.qr(image(op, both[..., :sketch], 1)).Q
+        q = torch.linalg.qr(image(op, both[..., :sketch], 1)[0]).Q
         g = both[..., sketch:] - q @ (q.mT @ both[..., sketch:])
-        return LogdetSample(value=trace(q.mT @ image(op, q, 1)) + dots(g, image(op, g, 1)).mean(-1))
+        return LogdetSample(value=trace(q.mT @ image(op, q, 1)[0]) + dots(g, image(op, g, 1)[0]).mean(-1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,8 @@ class ForgetfulPreconditionedSLQ(PreconditionedSLQ):
         known = precondition(op, noise, rank=self.rank, repeats=repeats, name="mutant")
         inner = known.remainder()
         v = draw(op, noise, "rademacher", repeats=repeats, probes=self.probes) / op.n**0.5
-        return fold(op.n * quadrature(*lanczos(inner, v, self.steps)), repeats)
+        space = krylov(inner, v, self.steps)
+        return fold(op.n * quadrature(space.diagonal, space.off), repeats)
 
 
 @dataclass(frozen=True, kw_only=True)
