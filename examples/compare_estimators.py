@@ -21,7 +21,7 @@ found = kexue_bench.compare(
 print(found)
 for table in found.tables:
     best = [row.label for row in table.rows if row.star]
-    print(f"\nbest in {table.primary} on {table.task.label}: {', '.join(best)}")
+    print(f"\nbest in {table.primary} on {table.task.label}: {', '.join(best) or 'undecided'}")
 
 frame = found.to_frame()
 bias = frame[(frame["metric"] == "bias") & (frame["method"] == "gumbel-softmax")].iloc[0]

@@ -34,7 +34,7 @@ def table(*rows, control=None):
     return Table(
         family="selfcheck", task=Instance(name="known", target="m:T"), summary="", device="cpu", dtype="float32",
         threads=(1,), seeds=(0,), primary="mse", columns=("time",), baseline="spin", rows=rows, control=control,
-        timed=True, tests=1, detectable={},
+        timed=True, tests=1, exploratory=0, detectable={},
     )  # fmt: skip
 
 

@@ -43,6 +43,8 @@ FACTS = {
             "grid-laplacian[side=20,dim=3,tau=[1.0,0.01]]",
         ),
     },
+    # One probe is far off here, at three times the seconds of the others; `rbf-kernel` shows where it leads.
+    methods={"quick": ("exact", "power-series", "chebyshev", "slq", "krylov-deflated-slq", "preconditioned-slq")},
     timed={"full"},
     budgets=SPD_BUDGETS,
     dtype="float64",
