@@ -512,7 +512,7 @@ class Plan:
     Args:
         jobs: what will be dispatched.
         settled: outcomes known without running (`unsupported`, `skipped`), with their cases in `settled_cases`.
-        baselines: family -> the instance that its ratios refer to.
+        baselines: family -> the instance that its ratios refer to; `family/task` -> that of a task with another one.
         added: labels of baselines that were added although `-m` left them out.
         request: the options that made this plan, as plain data.
     """

@@ -215,7 +215,7 @@ class _Reader:
         order = sorted(range(len(variants)), key=lambda i: _rank(variants[i], units[i].get(primary), direction))
         variants, units = [variants[i] for i in order], [units[i] for i in order]
         measured = [variant for variant, row in zip(variants, units, strict=True) if row]
-        chosen = self._find_baseline(first.family, self._own_baseline(spec, measured), variants)
+        chosen = self._find_baseline(first, self._own_baseline(spec, measured), variants)
         control = self._control(place)
         judged = judge(
             units,
@@ -305,9 +305,12 @@ class _Reader:
             return None
         return spec.baseline if any(spec.baseline in {v.method.label, v.method.name} for v in measured) else None
 
-    def _find_baseline(self, family: str, own: str | None, variants: Sequence[_Variant]) -> int | None:
-        """The row that ratios refer to, in the first run that has it."""
-        named = self.baseline if self.baseline is not None else own
+    def _find_baseline(self, place: Case, own: str | None, variants: Sequence[_Variant]) -> int | None:
+        """The row that ratios refer to, in the first run that has it: as named, planned for the task, declared by the
+        task, or planned for the family.
+        """
+        planned = [b for run in self.runs if (b := run.plan.baselines.get(f"{place.family}/{place.task.label}"))]
+        named = self.baseline if self.baseline is not None or planned else own
         if named is not None:
             found = [i for i, v in enumerate(variants) if named == v.method.label]
             found = found or [i for i, v in enumerate(variants) if named == v.method.name]
@@ -316,7 +319,8 @@ class _Reader:
                 labels = " or ".join(sorted(variants[i].method.label for i in found))
                 raise UsageError("the baseline names several methods", got=repr(named), do=f"write {labels}")
         else:
-            wanted = [_identity(b) for run in self.runs if (b := run.plan.baselines.get(family)) is not None]
+            planned += [b for run in self.runs if (b := run.plan.baselines.get(place.family))]
+            wanted = [_identity(b) for b in planned]
             found = [i for w in wanted[:1] for i, v in enumerate(variants) if v.identity == w]
         return min(found, key=lambda i: variants[i].run, default=None)
 

@@ -174,7 +174,7 @@ def coerce(value: str, field: Field, *, where: str) -> Scalar:
     """A written value as the field's declared type; `1` for a float is 1.0.
 
     Raises:
-        UsageError: it is not a value of that type.
+        UsageError: it is not a value of that type, or infinite although the field's default is finite.
     """
     try:
         if field.type == "str":
@@ -186,11 +186,18 @@ def coerce(value: str, field: Field, *, where: str) -> Scalar:
         if field.type == "int":
             raise UsageError(f"parameter {field.name!r} of {where} must fit into 64 bits", got=value)
         number = float(value)
-        if not math.isnan(number):
+        if math.isfinite(number) or (math.isinf(number) and _unbounded(field)):
             return number
+        if math.isinf(number):
+            raise UsageError(f"parameter {field.name!r} of {where} must be finite", got=repr(value))
     except (KeyError, ValueError):
         pass
     raise UsageError(f"parameter {field.name!r} of {where} must be of type {field.type}", got=repr(value))
+
+
+def _unbounded(field: Field) -> bool:
+    """Whether a field may be infinite: it says so by a default that is."""
+    return isinstance(field.default, float) and math.isinf(field.default)
 
 
 def text(value: Scalar | None) -> str:

@@ -36,6 +36,6 @@ def print_plan(plan: Plan) -> None:
             str(sum(case.key in settled for case in cases) or ""),
         )
     console.print(table)
-    for family, baseline in plan.baselines.items():
+    for place, baseline in plan.baselines.items():
         note = " (added)" if baseline.label in plan.added else ""
-        console.print(Text(visible(f"baseline of {family}: {baseline.label}{note}")))
+        console.print(Text(visible(f"baseline of {place}: {baseline.label}{note}")))

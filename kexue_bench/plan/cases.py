@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import get_args
+from typing import Any, cast, get_args
 
 from ..api import STAGES, SUITES, Case, ClaimSpec, FamilySpec, Instance, MethodSpec, Of, Scalar, Stage, TaskSpec
 from ..catalog import conditions, selectors
@@ -13,7 +13,7 @@ from ..catalog.registry import Registry
 from ..catalog.selectors import Selector
 from ..errors import UsageError
 from . import tuning
-from .kinds import KINDS, Treatment, budget_of
+from .kinds import KINDS, Treatment, budget_of, replicates_of
 
 PRECISION = {"quick": 0.05, "standard": 0.02, "full": 0.01}
 PROCESSES = {"quick": 5, "standard": 10, "full": 20}
@@ -21,6 +21,16 @@ ROUNDS = {"quick": 60, "standard": 100, "full": 100}
 SAMPLE_SECONDS = 0.002
 GROUP_SECONDS = {"quick": 1.5, "standard": 6.0, "full": 30.0}
 """Seconds of samples after which a process of a timing group starts no further round."""
+
+
+_RECORDED: Mapping[str, type] = {
+    **dict.fromkeys(("families", "methods", "tasks", "stages"), tuple),
+    **dict.fromkeys(("suite", "device", "dtype", "baseline"), str),
+    **dict.fromkeys(("replicates", "seed", "threads", "budget", "processes", "tune"), int),
+    "precision": float,
+    "rigorous": bool,
+}
+"""Option of a stored request -> type of its value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +102,27 @@ class Request:
         plain["baseline"] = self.baseline.text if self.baseline is not None else ""
         return {name: value for name, value in plain.items() if value not in (None, (), "", False)}
 
+    @classmethod
+    def of(cls, record: Mapping[str, object]) -> Request:
+        """The request of a stored record.
+
+        Raises:
+            UsageError: an option is unknown or invalid, as in a run of another version.
+        """
+        given: dict[str, Any] = {}
+        for name, value in record.items():
+            found = tuple(cast("list[object]", value)) if isinstance(value, (list, tuple)) else value
+            # A bool is an int to Python, and JSON writes 1.0 for a float.
+            fits = type(found) is _RECORDED.get(name) and (
+                not isinstance(found, tuple) or set(map(type, found)) <= {str}
+            )
+            if not fits or (name == "stages" and not set(cast("tuple[str, ...]", found)) <= set(get_args(Stage))):
+                raise UsageError(
+                    "the stored request cannot be taken over", got=f"{name}={value!r}", do="write its options again"
+                )
+            given[name] = found
+        return cls(**given)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contest:
@@ -115,7 +146,7 @@ def evaluate_cases(cell: Contest, request: Request, registry: Registry) -> list[
     """One case for each method, tuned ones too, and block of replicates."""
     if "evaluate" not in request.stages:
         return []
-    replicates = request.replicates or cell.spec.replicates.get(request.suite, 1)
+    replicates = request.replicates or replicates_of(cell.spec, request.suite)
     blocks = [
         tuple(range(start, min(start + cell.spec.stack, replicates))) for start in range(0, replicates, cell.spec.stack)
     ]

@@ -97,14 +97,28 @@ def kind_of(case: Case, task: object) -> Kind:
     raise TypeError(f"a task has the functions of its kind ({known}), got {type(task).__name__}")
 
 
+def suite_of(spec: TaskSpec, suite: str) -> str:
+    """The suite whose defaults a task has: the requested one if it runs the task, or else the smallest that does."""
+    return next((name for name in (suite, *SUITES) if name in spec.suites), suite)
+
+
 def budget_of(spec: TaskSpec, suite: str) -> int:
     """The largest number of draws of a sampled case.
 
     A task that declares budgets only for other suites gets that of the smallest of them; a task that declares none gets
-    the default of the suite.
+    the default of its suite.
     """
     declared = [spec.budgets[name] for name in (suite, *SUITES) if name in spec.budgets]
-    return declared[0] if declared else BUDGETS[suite]
+    return declared[0] if declared else BUDGETS[suite_of(spec, suite)]
+
+
+def replicates_of(spec: TaskSpec, suite: str) -> int:
+    """The number of replicates, 1 if a suite that runs the task declares none.
+
+    A task that the suite does not run, and that declares replicates only for others, has those of the smallest of them.
+    """
+    names = (suite,) if suite in spec.suites else (suite, *SUITES)
+    return next((spec.replicates[name] for name in names if name in spec.replicates), 1)
 
 
 def refusal(kind: Kind, task: object) -> str:

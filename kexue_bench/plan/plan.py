@@ -29,9 +29,12 @@ from .cases import (
     tune_cases,
 )
 from .checks import nothing_to_verify, one_place_is_enough, place_texts, verify_jobs
-from .screen import absent, screen
+from .screen import absent, refusal, screen
 
 __all__ = ["PRECISION", "PROCESSES", "ROUNDS", "Request", "build_plan"]
+
+_NOISELESS = {"deterministic", "exact"}
+"""Claims of methods whose error may be 0."""
 
 
 def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None) -> Plan:
@@ -88,7 +91,7 @@ class _Meetings:
     Args:
         cells: tasks of the request.
         places: further tasks where trainings and subjects may be checked.
-        baselines: family -> its baseline.
+        baselines: family -> its baseline, and `family/task` -> that of a task that has another one.
         added: labels of baselines that `-m` left out.
     """
 
@@ -109,12 +112,12 @@ def _meetings(request: Request, registry: Registry) -> _Meetings:
         if methods and tasks:
             found.baselines[family.name] = baseline
         for task in tasks if methods else ():
-            reference = _own_baseline(request, registry, family, task) or baseline
-            here = methods
-            if compared and not any(selectors.same(reference, method) for method in methods):
-                here = (reference, *methods)
-                found.added.append(reference.label)
-            cell = _cell(request, registry, family, task, here, reference)
+            declared = _own_baseline(request, registry, family, task) or baseline
+            if compared and not any(selectors.same(declared, method) for method in methods):
+                found.added.append(declared.label)
+            cell = _cell(request, registry, family, task, methods, declared, compared=compared)
+            if compared and cell.baseline is not None and not selectors.same(cell.baseline, baseline):
+                found.baselines[f"{family.name}/{task.label}"] = cell.baseline
             found.cells.append(replace(cell, tunings=tune_cases(cell, request, registry)))
         if "verify" in request.stages and one_place_is_enough(request):
             found.places.extend(_places(registry, family, methods))
@@ -222,6 +225,24 @@ def _baseline(request: Request, registry: Registry, family: FamilySpec) -> Insta
     return _one(found, f"family {family.name!r}", selector)
 
 
+def _reference(
+    registry: Registry, spec: TaskSpec, task: Instance, methods: tuple[Instance, ...], *, dtype: str
+) -> Instance:
+    """The method that ratios refer to on one task: the first that fits it.
+
+    If the first of all, the declared baseline, does not, those that answer without noise come last, because no ratio to
+    an error of 0 exists. If none fits, the first is kept: its row says why.
+    """
+
+    def fits(method: Instance) -> bool:
+        return not any(refusal(registry.methods[spec.family, method.name], method, spec, task, dtype=dtype))
+
+    def noiseless(method: Instance) -> bool:
+        return any(claim.name in _NOISELESS for claim in registry.methods[spec.family, method.name].claims)
+
+    return next(filter(fits, (methods[0], *sorted(methods[1:], key=noiseless))), methods[0])
+
+
 def _own_baseline(request: Request, registry: Registry, family: FamilySpec, task: Instance) -> Instance | None:
     """The baseline that a task declares for itself, unless the user names one."""
     text = registry.tasks[family.name, task.name].baseline
@@ -249,6 +270,8 @@ def _cell(
     task: Instance,
     methods: tuple[Instance, ...],
     baseline: Instance,
+    *,
+    compared: bool,
 ) -> Contest:
     spec = registry.tasks[family.name, task.name]
     # Methods that a suite leaves out to save time are still verified.
@@ -256,7 +279,11 @@ def _cell(
     named = (texts,) if isinstance(texts, str) else texts
     if named:
         parts = (_listed(text, request, registry, family, spec) for text in named)
-        methods = selectors.unique((baseline, *chain.from_iterable(parts)))
+        methods = selectors.unique(chain.from_iterable(parts))
+    if named or (compared and not any(selectors.same(baseline, method) for method in methods)):
+        methods = selectors.unique((baseline, *methods))
+    if compared and not request.baseline:
+        baseline = _reference(registry, spec, task, (baseline, *methods), dtype=request.dtype or spec.dtype)
     return Contest(
         family=family,
         spec=spec,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 
-from ..api import Case, MethodSpec, Outcome, TaskSpec
+from ..api import Case, Instance, MethodSpec, Outcome, TaskSpec
 from ..catalog import conditions
 from ..catalog.conditions import RESERVED, Scope
 from ..catalog.plugins import Hooks
@@ -33,7 +33,7 @@ def screen(
         # Processes and replicates of one method share the answer.
         place = (id(case.method), case.dtype, case.claim)
         if place not in said:
-            said[place] = _said(spec, cell, case)
+            said[place] = refusal(spec, case.method, cell.spec, cell.task, dtype=case.dtype, claim=case.claim)
         unsupported, skipped = said[place]
         if not (unsupported or skipped) and hooks is not None:
             answers = hooks.call("kexue_skip", case=case)
@@ -47,14 +47,20 @@ def screen(
     return tuple(run), settled
 
 
-def _said(spec: MethodSpec, cell: Contest, case: Case) -> tuple[str, str]:
-    """Why the case is unsupported, and why it is skipped; empty if it is not."""
-    unsupported = unfit(spec, cell.spec) or absent(spec)
-    if unsupported or not (spec.when or spec.unless or cell.spec.unless):
+def refusal(
+    spec: MethodSpec, method: Instance, task_spec: TaskSpec, task: Instance, *, dtype: str, claim: str = ""
+) -> tuple[str, str]:
+    """Why a method is unsupported on a task, and why it is skipped there; empty if it is not.
+
+    Raises:
+        PluginError: a condition or rule reads something unknown.
+    """
+    unsupported = unfit(spec, task_spec) or absent(spec)
+    if unsupported or not (spec.when or spec.unless or task_spec.unless):
         return unsupported, ""
-    scope = conditions.scope_of(spec, case.method, cell.spec, cell.task, dtype=case.dtype, claim=case.claim)
+    scope = conditions.scope_of(spec, method, task_spec, task, dtype=dtype, claim=claim)
     unsupported = unmet(spec, scope)
-    return unsupported, "" if unsupported else forbidden(spec, cell.spec, scope)
+    return unsupported, "" if unsupported else forbidden(spec, task_spec, scope)
 
 
 def unfit(spec: MethodSpec, task: TaskSpec) -> str:

@@ -47,6 +47,10 @@ def remarks(table: Table, tabulation: Tabulation, *, dropped: Sequence[str], wid
         out += [f"x {visible(row.label)}: not comparable, {row.incomparable}"] if row.incomparable else []
     if not table.baseline:
         out.append("no ratios: the table has no baseline row")
+    for row in table.rows:
+        if row.is_baseline and not row.cells:
+            why = f" ({visible(row.reason)})" if row.reason else ""
+            out.append(f"no ratios: the baseline {visible(row.label)} is {row.status}{why}")
     if dropped:
         out.append(f"not shown at {width} columns: {', '.join(dropped)}")
     return out

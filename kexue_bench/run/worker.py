@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..api import Case, Instance, Job, Outcome, Status
 from ..plan.kinds import refusal
@@ -92,7 +91,7 @@ def run_watched(
         capture: where output goes.
         shared: other jobs will run in this process.
     """
-    request = json.loads(text)
+    request = cast("dict[str, Any]", codec.loads(text))
     station = _Station(request=request, crumb=crumb, capture=capture, shared=shared)
     for path in request.get("sys_path", ()):
         if path not in sys.path:

@@ -1,8 +1,8 @@
 """Words and rules used by the declarations of several files.
 
 Facts of a task: `wanted` is the target of an SPD operator (`logdet`, `trace`, `inverse`, `gradient`), `rows` its size,
-`allowed` the products of one estimate, `training` the steps of a training. A rule applies only if the task declares all
-facts that it compares: third-party tasks without facts are not affected.
+`allowed` the products of one estimate, `norm` the bound of ||J|| that it provides, `training` the steps of a training.
+A rule applies only if the task declares all facts that it compares: third-party tasks without facts are not affected.
 """
 
 from __future__ import annotations
@@ -52,6 +52,21 @@ NO_BOUND = Unless(
 OVER_BUDGET = Unless(
     when="cost > task.allowed and claim not in ('small-determinant', 'exact-at(steps=n)', 'exact-at(probes=n)')",
     because="an estimate costs {cost} products; the task allows {task.allowed}",
+)
+# The mean of a random cost; under `norm` it is known before a run only if the task provides the norm.
+ROULETTE_OVER_BUDGET = (
+    Unless(
+        when="stopping != 'norm' and "
+        "probes * (certain + (rate if stopping == 'poisson' else 1 / probability)) > task.allowed",
+        because="an estimate costs {probes * (certain + (rate if stopping == 'poisson' else 1 / probability))} "
+        "products on average; the task allows {task.allowed}",
+    ),
+    Unless(
+        when="stopping == 'norm' and not ('bounds' in offers and task.bounds == 'none') "
+        "and probes * (certain + 1 / (1 - task.norm)) > task.allowed",
+        because="an estimate costs {probes * (certain + 1 / (1 - task.norm))} products on average; the task allows "
+        "{task.allowed}",
+    ),
 )
 
 # -- tasks ------------------------------------------------------------------------------------------------------------

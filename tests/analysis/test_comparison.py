@@ -32,6 +32,17 @@ def test_ratios_refer_to_the_baseline_of_the_task_where_it_has_one():
     assert against("rloo", baseline="disarm") == "disarm"
 
 
+def test_ratios_refer_to_the_baseline_that_the_plan_chose_for_the_task():
+    """Where the declared one does not fit; the user's choice comes first."""
+    book = Book(baseline=BASE)
+    for of in (BASE, RIVAL):
+        book.sampled(TOY, of, [1.0, 1.1])
+    run = book.run()
+    run = replace(run, plan=replace(run.plan, baselines={**run.plan.baselines, f"gradients/{TOY.label}": RIVAL}))
+    assert read(run).tables[0].baseline == RIVAL.label
+    assert read(run, baseline=BASE.label).tables[0].baseline == BASE.label
+
+
 def test_the_control_is_the_method_timed_twice_whoever_the_baseline_of_the_report_is():
     """Read against a rival of half the speed, the offset of the copy is still 1.1, not 1.1 over 2."""
     book = Book(baseline=BASE)

@@ -1,5 +1,7 @@
 """selectors: `name[param=value]` -> instances."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +58,8 @@ def test_default_written_out_is_the_same_instance():
         ("m[n=two]", UsageError, "type int"),
         ("m[n=2.5]", UsageError, "type int"),
         ("m[t=nan]", UsageError, "type float"),
+        ("m[t=inf]", UsageError, "must be finite, got 'inf'"),
+        ("m[t=-1e999]", UsageError, "must be finite, got '-1e999'"),
         ("m[exact=maybe]", UsageError, "type bool"),
         ("m[k=1]", UnknownNameError, "unknown parameter"),
         ("m[n=1,n=2]", UsageError, "given twice"),
@@ -99,7 +103,15 @@ def test_globs_match_in_order():
     assert parse("gradients/rloo").family == "gradients"
 
 
-@given(st.floats(allow_nan=False))
+def test_a_field_is_unbounded_if_its_default_is():
+    """Either infinity is then a value; nan is none."""
+    limit = Field(name="limit", type="float", default=math.inf)
+    assert [coerce(value, limit, where="m") for value in ("inf", "-inf", "1")] == [math.inf, -math.inf, 1.0]
+    with pytest.raises(UsageError, match="type float"):
+        coerce("nan", limit, where="m")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
 def test_floats_survive_being_written(value):
     """What `text` writes, `coerce` reads back exactly."""
     assert coerce(text(value), FIELDS[1], where="m") == value

@@ -1,11 +1,12 @@
 """plan: every planned cell has its case, identity is content, and order never matters."""
 
 import importlib.util
+import json
 from collections import Counter
 
 import pytest
 
-from kexue_bench.api import MethodSpec
+from kexue_bench.api import Claimed, FamilySpec, MethodSpec, TaskSpec
 from kexue_bench.catalog.plugins import PluginRecord
 from kexue_bench.catalog.registry import Registry
 from kexue_bench.errors import UnknownNameError, UsageError
@@ -100,6 +101,68 @@ def test_a_task_may_name_its_own_baseline(registry):
     assert twice(baseline="good") == (("good",), {"good"})
 
 
+def _late(*methods):
+    """A family whose baseline needs what its task lacks, beside these methods."""
+    family = FamilySpec(
+        name="late", title="", summary="", contract="", precision_metric="mse", baseline="needy", headline=("mse",)
+    )
+    needy = MethodSpec(name="needy", family="late", target="plan_targets:M", summary="", needs=frozenset({"gradient"}))
+    bare = TaskSpec(name="bare", family="late", target="plan_targets:T", summary="", version=1)
+    rest = tuple(
+        MethodSpec(name=name, family="late", target="plan_targets:M", summary="", claims=claims)
+        for name, claims in methods
+    )
+    specs = {FamilySpec: (family,), MethodSpec: (needy, *rest), TaskSpec: (bare,)}
+    return Registry([PluginRecord(name="late", origin="late", specs=specs)])
+
+
+SURE = ("sure", (Claimed(name="deterministic"),))
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(("methods", "chosen"), [((SURE, ("fair", ())), "fair"), ((SURE,), "sure")])
+def test_a_baseline_that_does_not_fit_is_replaced(methods, chosen):
+    """By the first method that does, one with noise if there is one; it is timed against its copy, and the declared
+    baseline keeps its row with the reason.
+    """
+    plan = build_plan(Request(tasks=("bare",)), _late(*methods))
+    assert {place: method.label for place, method in plan.baselines.items()} == {"late": "needy", "late/bare": chosen}
+    assert {case.method.label for case in plan.cases if case.copy} == {chosen}
+    assert {case.method.label for case in plan.settled_cases} == {"needy"}
+    assert {outcome.reason for outcome in plan.settled} == {"needs a task that offers: gradient"}
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_baseline_that_is_named_is_not_replaced():
+    """What the user names stands, and its row says why there are no ratios; nor is one if nothing fits."""
+    named = build_plan(Request(tasks=("bare",), baseline="needy"), _late(SURE))
+    alone = build_plan(Request(tasks=("bare",)), _late())
+    for plan in (named, alone):
+        assert [method.label for method in plan.baselines.values()] == ["needy"]
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_named_task_has_the_budgets_of_its_own_suite():
+    """In a suite that does not run it: replicates and draws of the smallest suite that does."""
+    registry = _late(("fair", ()))
+    common = {"family": "late", "target": "plan_targets:T", "summary": "", "version": 1, "timed": frozenset()}
+    tasks = (
+        TaskSpec(name="seeds", kind="trained", suites={"full": ("seeds",)}, replicates={"full": 4}, **common),
+        TaskSpec(name="one", kind="trained", suites={"quick": ("one",)}, replicates={"full": 4}, **common),
+        TaskSpec(name="draws", suites={"standard": ("draws",)}, **common),
+        TaskSpec(name="loose", **common),
+    )
+    more = Registry([*registry.records, PluginRecord(name="q", origin="q", specs={TaskSpec: tasks})])
+    cases = build_plan(
+        Request(tasks=[task.name for task in tasks], stages=("evaluate",), methods=("fair",)), more
+    ).cases
+    mine = [case for case in cases if case.method.name == "fair"]
+    seeds = Counter(case.task.name for case in mine)
+    assert seeds == {"seeds": 4, "one": 1, "draws": 1, "loose": 1}
+    budgets = {case.task.name: case.options.get("budget") for case in mine}
+    assert budgets == {"seeds": None, "one": None, "draws": 2**16, "loose": 2**14}
+
+
 def test_keys_do_not_depend_on_order_or_labels(registry):
     """`-m a -m b[n=2]` and `-m b -m a` are the same cases."""
     one = build_plan(Request(methods=("base", "good[n=2]"), tasks=("sample",)), registry)
@@ -180,6 +243,26 @@ def test_a_request_parses_its_selectors_once_and_records_them_as_they_were_writt
         "threads": 1,
         "baseline": "base",
     }
+
+
+def test_a_stored_request_is_the_request():
+    """Through JSON and back, with every option given and with none."""
+    whole = Request(
+        families=("toy",), methods=("good[n=[2,4]]",), tasks=("sample",), suite="full", stages=("evaluate",),
+        replicates=3, seed=7, device="cuda:0", dtype="float64", threads=2, precision=0.5, budget=10, processes=3,
+        rigorous=True, baseline="base", tune=4,
+    )  # fmt: skip
+    for request in (whole, Request()):
+        assert Request.of(json.loads(json.dumps(request.record()))) == request
+
+
+@pytest.mark.parametrize(
+    "record", [{"new": 1}, {"seed": "1"}, {"seed": True}, {"methods": "rloo"}, {"tasks": [1]}, {"stages": ["mine"]}]
+)
+def test_a_stored_request_of_another_version_is_refused(record):
+    """An unknown option, a value of another type, an unknown stage: named, with what to do."""
+    with pytest.raises(UsageError, match="the stored request cannot be taken over"):
+        Request.of(record)
 
 
 def test_a_selector_that_cannot_be_parsed_is_refused_at_the_door():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import stored
 from printed import show
@@ -61,6 +62,14 @@ def test_a_clock_without_a_control_is_remarked_on_where_something_was_timed():
     """Then no method may be called faster; a table without seconds needs no control."""
     assert any("A/A" in text for text in said(timed=True, baseline="a"))
     assert not any("A/A" in text for text in said(timed=False, baseline="a"))
+
+
+def test_a_baseline_without_a_result_is_the_reason_for_missing_ratios():
+    """Named with its status and its reason; nothing is said where it was measured."""
+    failed = replace(row("a"), is_baseline=True, status="failed", reason="BudgetError: a repeat may spend 50 products")
+    said_ = said(failed, row("b", cell("mse", 1.0)), baseline="a")
+    assert "no ratios: the baseline a is failed (BudgetError: a repeat may spend 50 products)" in said_
+    assert not any("no ratios" in text for text in said(row("b", cell("mse", 1.0)), baseline="b"))
 
 
 def test_what_pairing_gained_is_the_median_with_its_range():

@@ -13,6 +13,7 @@ from ..contract import LogdetSample, Operator, afford
 from ..golub_kahan import Bidiagonal, bidiagonalise
 from ..probes import draw, fold, validate
 from ..truncation import barred, earlier, means, remaining
+from ..words import OVER_BUDGET
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     references=("Golub and Kahan 1965, doi:10.1137/0702016", "Ubaru, Chen and Saad 2017, doi:10.1137/16M1104974"),
     cost="(2 * (6 if steps > 6 and 'six' in offers else steps) - (0 if 'gradient' in offers else 1)) * probes",
     needs="residual",
+    unless=(OVER_BUDGET,),
     order=150,
 )
 @dataclass(frozen=True, kw_only=True)

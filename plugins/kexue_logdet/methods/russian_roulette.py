@@ -13,7 +13,7 @@ from kexue_bench import method
 from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold
 from ..roulette import Columns, Roulette, added, powers, settled, validate_kind
-from ..words import ROULETTE_CLAIMS
+from ..words import ROULETTE_CLAIMS, ROULETTE_OVER_BUDGET
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     references=("arXiv:1906.02735",),
     claims=ROULETTE_CLAIMS,
     needs="residual",
+    unless=ROULETTE_OVER_BUDGET,
     variants=("russian-roulette", "russian-roulette[stopping=norm,probes=1]"),
     order=130,
 )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     "I + J of a circular 3 x 3 convolution with known norm, truth frequency by frequency",
     version=2,
     offers={"residual", "bounded", "variance"},
+    facts={"rows": "channels * side * side", "allowed": "rows if budget == 0 else budget", "norm": "c"},
     suites={
         "standard": ("convolution-block[c=[0.5,0.7,0.9,0.98]]",),
         "full": ("convolution-block[c=[0.5,0.7,0.9,0.98]]",),
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     "I + J of a circular 3 x 3 convolution on 32 x 32 images with three channels, 3,072 rows",
     version=1,
     offers={"residual", "bounded", "variance"},
-    facts={"rows": "channels * side * side", "allowed": "rows if budget == 0 else budget"},
+    facts={"rows": "channels * side * side", "allowed": "rows if budget == 0 else budget", "norm": "c"},
     suites={
         "standard": ("image-convolution[side=32,budget=60]",),
         "full": ("image-convolution[c=[0.5,0.7,0.9,0.98],side=32]",),

@@ -29,6 +29,7 @@ NAMES = ("cyc6", "mod7_6", "mod11_6", "bidiag6", "negdiag6", "mlp6")
     "six-by-six J with closed-form log-determinants and exact variances",
     version=1,
     offers={"residual", "bounded", "variance", "six"},
+    facts={"allowed": "budget"},
     suites={
         "quick": ("reference-matrix[name=bidiag6]",),
         "standard": ("reference-matrix[name=[cyc6,mod7_6,mod11_6,bidiag6,negdiag6,mlp6]]",),

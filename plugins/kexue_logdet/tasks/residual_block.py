@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     "I + J of a residual block c S^T tanh(F x), J far from symmetric, products by autodiff",
     version=2,
     offers={"residual", "bounded", "bounds", "variance"},
+    facts={"rows": "d", "allowed": "rows if budget == 0 else budget", "norm": "c"},
     suites={
         "quick": ("residual-block[c=[0.5,0.9]]",),
         "standard": ("residual-block[c=[0.5,0.7,0.9,0.98]]", "residual-block[bounds=none]"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     "derivative of a residual block's log-determinant in its Lipschitz constant, exact by a solve",
     version=1,
     offers={"residual", "bounded", "gradient"},
+    facts={"allowed": "budget", "norm": "c"},
     suites={
         "quick": ("residual-gradient[d=16]",),
         "standard": ("residual-gradient[c=[0.5,0.7,0.9,0.98]]",),
