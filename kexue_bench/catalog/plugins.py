@@ -9,12 +9,15 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Literal, TypeVar, cast
 
 import pluggy
@@ -148,23 +151,63 @@ def _load(importer: Callable[[], object], known: PluginRecord) -> PluginRecord:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
-        manager.register(importer(), name=known.name)
-        manager.check_pending()
-    # A plugin may raise anything at import, `sys.exit` included; none of it may end the program.
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - third-party code may raise anything
-        return broken(_reason(error))
+        with _guarded():
+            manager.register(importer(), name=known.name)
+            manager.check_pending()
+    except _ForeignError as error:
+        return broken(error.reason)
     specs: dict[type, list[object]] = {kind: [] for kind in REGISTRATION.values()}
     for hook, kinds in {"kexue_specs": tuple(specs), **{hook: (kind,) for hook, kind in REGISTRATION.items()}}.items():
         try:
-            returned = [spec for part in getattr(manager.hook, hook)() for spec in part]
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the same
-            return broken(f"{hook} failed: {_reason(error)}")
+            with _guarded():
+                returned = [spec for part in getattr(manager.hook, hook)() for spec in part]
+        except _ForeignError as error:
+            return broken(f"{hook} failed: {error.reason}")
         for spec in returned:
             if not isinstance(spec, kinds):
                 expected = kinds[0].__name__ if len(kinds) == 1 else "specs"
                 return broken(f"{hook} must return a sequence of {expected}, got {type(spec).__name__}")
             specs[next(kind for kind in kinds if isinstance(spec, kind))].append(spec)
     return replace(known, specs={kind: tuple(found) for kind, found in specs.items()}, manager=manager)
+
+
+class _ForeignError(Exception):
+    """Whatever third-party code raised, with one line on it."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.reason = _reason(error)
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Turn whatever third-party code raises, `sys.exit` and its own `KeyboardInterrupt` included, into an error.
+
+    Raises:
+        KeyboardInterrupt: the user pressed Ctrl-C, which only a signal can tell from a `raise` in the plugin.
+    """
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.default_int_handler(number, frame)
+
+    # Another handler is left alone, and only the main thread may set one.
+    ours = threading.current_thread() is threading.main_thread()
+    ours = ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    try:
+        if ours:
+            signal.signal(signal.SIGINT, press)
+        yield
+    # None of it may end the program.
+    except BaseException as error:
+        if pressed:
+            raise
+        raise _ForeignError(error) from error
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _reason(error: BaseException) -> str:
@@ -180,6 +223,8 @@ def _reason(error: BaseException) -> str:
         return text
     if isinstance(error, SystemExit):
         return f"import error: it called sys.exit({text})"
+    if isinstance(error, KeyboardInterrupt):
+        return "import error: it raised KeyboardInterrupt"
     return f"{type(error).__name__}: {text}"
 
 
@@ -198,9 +243,10 @@ class Hooks:
             if not caller.get_hookimpls():
                 continue
             try:
-                answer = caller(**arguments)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - the same
-                self.errors.append(f"plugin {record.name}: {hook} failed: {_reason(error)}")
+                with _guarded():
+                    answer = caller(**arguments)
+            except _ForeignError as error:
+                self.errors.append(f"plugin {record.name}: {hook} failed: {error.reason}")
                 continue
             answers.append((record.name, answer))
         return answers

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TypeGuard
 
 from ..errors import KexueError
+from ..files import reason_of
 from .verbs import VERBS
 
 EXIT_CODES = """exit codes:
   0 ok   1 a claim or check failed (verify, doctor)   2 usage error   3 incomplete: a case failed or timed out
-  4 the results folder cannot be written or read, or belongs to another run   130/143 stopped by a signal"""
+  4 the results folder or the output cannot be written or read, or the folder belongs to another run
+  130/143 stopped by a signal"""
+
+OUTPUT = 4
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""What a write to standard output fails with, besides a closed pipe."""
 
 EXAMPLES = """examples:
   kexue-bench compare                                      every family, about two minutes on two cores
@@ -25,21 +35,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        # A buffer that cannot be written must be noticed here, not by the interpreter after the exit code is chosen.
+        sys.stdout.flush()
     except KexueError as error:
         if "-v" in arguments or "--verbose" in arguments:
-            raise
+            _tell(traceback.format_exc())
         from ..report.text import visible
 
         # An error quotes names of plugins, files and stored runs, which are third-party texts.
-        print(f"kexue-bench: {visible(str(error), keep_newlines=True)}", file=sys.stderr)
+        _tell(f"kexue-bench: {visible(str(error), keep_newlines=True)}\n")
         return error.exit_code
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): the work is done, and there is no one to report to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (OSError, SystemExit) as error:
+        # rich ends the program with code 1 where a pipe is closed.
+        lost = error.__context__ if isinstance(error, SystemExit) else error
+        if not _is_lost_output(lost):
+            raise
+        _discard_output()
+        _tell(f"kexue-bench: the output cannot be written: {reason_of(lost)}; results that were stored are kept\n")
+        return OUTPUT
     except KeyboardInterrupt:
         return 130
+    return code
+
+
+def _is_lost_output(error: BaseException | None) -> TypeGuard[OSError]:
+    """Whether a write to standard output failed: an error of a file would name it."""
+    return (
+        isinstance(error, OSError)
+        and error.filename is None
+        and (isinstance(error, BrokenPipeError) or error.errno in _UNWRITABLE)
+    )
+
+
+def _tell(text: str) -> None:
+    """Write to standard error, which may be gone too."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def _discard_output() -> None:
+    """Let what is left in the buffer of standard output vanish, or the interpreter would fail on it at its end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -92,11 +92,13 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         help="a new process for each case or worker, or none (case)",
     )
     how.add_argument(
-        "--resume", metavar="RUN", help="replay the finished cases of the latest run (or of =RUN) and run the rest"
+        "--resume",
+        metavar="RUN",
+        help="replay the finished cases of the latest run (or of =RUN) and run the rest of it, or of what is asked for",
     )
     how.add_argument("--retry-failed", action="store_true", help="with --resume: run failed cases again")
     how.add_argument("--case", default="", metavar="KEY", help="run only the cases whose key starts with KEY")
-    how.add_argument("-n", "--dry-run", action="store_true", help="print the plan and stop")
+    how.add_argument("-n", "--dry-run", action="store_true", help="print the plan and stop; refuses what a run would")
 
 
 def request_of(args: argparse.Namespace, families: Sequence[str]) -> Request:

@@ -11,7 +11,7 @@ from ..api import STATUSES, Outcome, Plan
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
 from ..run.signals import stop_on_signals
-from ..session import Session, plan_of, run_session
+from ..session import Session, plan_session, run_session
 from ..store.results import Run
 from . import options
 from .story import failures
@@ -22,7 +22,7 @@ STOPPING = "kexue-bench: stopping; running cases have {:g} s to finish; press Ct
 
 def plan_only(args: argparse.Namespace, families: Sequence[str], registry: Registry, hooks: Hooks) -> Plan:
     """The plan of a command line, without running it."""
-    return plan_of(options.request_of(args, families), registry, hooks, case=args.case)
+    return plan_session(options.request_of(args, families), options.run_options_of(args), registry, hooks)
 
 
 def run_request(args: argparse.Namespace, families: Sequence[str], registry: Registry, hooks: Hooks) -> Session:

@@ -114,6 +114,34 @@ def run(
     ).go(open_writer, carry=carry)
 
 
+def refuse(
+    plan: Plan,
+    *,
+    engine: Engine,
+    timeout: float | None = None,
+    plugins: Sequence[str] = (),
+    sys_path: Sequence[str] = (),
+    stop: StopToken | None = None,
+) -> None:
+    """Build every method and task of a plan in a worker, as `run` does first, and write nothing.
+
+    Raises:
+        UsageError: a method or task refuses its parameters.
+    """
+    _Run(
+        plan=plan,
+        engine=engine,
+        previous={},
+        timeout=timeout,
+        fingerprints={},
+        common={"plugins": list(plugins), "sys_path": list(sys_path)},
+        observer=None,
+        stop=stop,
+        retry_failed=False,
+        grace=GRACE,
+    ).check()
+
+
 class _Run:
     def __init__(
         self,
@@ -135,6 +163,12 @@ class _Run:
         self._retry_failed = retry_failed
         self._outcomes: dict[str, Outcome] = {}
         self._stopped_at: float | None = None
+
+    def check(self) -> None:
+        _, works = self._split()
+        if works:
+            self._engine.start()
+            self._resolve(works)
 
     def go(self, open_writer: Callable[[], Writer], *, carry: bool) -> Mapping[str, Outcome]:
         replayed, works = self._split()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .results import tabulate as tabulate
     from .running import Session as Session
     from .running import load as load
-    from .running import plan_of as plan_of
+    from .running import plan_session as plan_session
     from .running import run_session as run_session
 
 __getattr__, __dir__ = lazy(__name__)

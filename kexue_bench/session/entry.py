@@ -97,7 +97,8 @@ def compare(
         correction: correction for multiple tests within one table.
         plugins: modules or `.py` files to load besides the installed plugins; `"no:NAME"` blocks an installed one.
         output: results folder. None stores nothing: a temporary folder lives as long as the comparison.
-        resume: a stored run (`"latest"`, `"0003"`, a path) whose finished cases are replayed.
+        resume: a stored run (`"latest"`, `"0003"`, a path) whose finished cases are replayed; if nothing else says what
+            to run, its request is taken over.
         retry_failed: with `resume`, run failed cases again.
         jobs: workers; None takes the number of cores.
         timeout: seconds a case may take.

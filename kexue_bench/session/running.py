@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..api import Plan
+from ..api import STAGES, Plan, Stage
 from ..catalog.plugins import Hooks, load_plugins
 from ..catalog.registry import Registry
 from ..errors import UsageError
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..run.engines.local import LocalEngine
     from ..run.engines.ray import RayEngine
 
+CHECKS: tuple[Stage, ...] = ("verify",)
+"""Stages of a run that checks claims."""
 SAME = ("machine", "cpu", "python", "packages")
 """Facts of the environment that all outcomes in one folder share."""
 
@@ -87,6 +89,47 @@ def plan_of(request: Request, registry: Registry, hooks: Hooks, *, case: str = "
     )
 
 
+def taken_over(request: Request, options: RunOptions) -> Request:
+    """The request of the run to resume, if this one asks for nothing itself; otherwise this one.
+
+    Raises:
+        UsageError: the stored request cannot be read, or the run to resume checked claims and this one does not.
+        ResultsError: there is no such run.
+    """
+    place = _place(options)
+    if place is None or request != Request(stages=request.stages) or request.stages not in {STAGES, CHECKS}:
+        return request
+    stored = Request.of(read_head(place).plan.request)
+    if stored.stages == CHECKS and request.stages != CHECKS:
+        raise UsageError("the run to resume checked claims", got=place.name, do="write `kexue-bench verify --resume`")
+    return request if stored.stages != CHECKS and request.stages == CHECKS else stored
+
+
+def plan_session(request: Request, options: RunOptions, registry: Registry, hooks: Hooks) -> Plan:
+    """What `run_session` would run, which refuses what that would refuse; nothing is written.
+
+    Raises:
+        UsageError: the request is invalid, or a method or task refuses its parameters.
+        ResultsError: there is no such run to resume.
+    """
+    from ..run.runner import refuse
+
+    request = taken_over(request, options)
+    plan = plan_of(request, registry, hooks, case=options.case)
+    with stop_on_interrupt() as stop, make_engine(options, threads=request.threads) as engine:
+        refuse(
+            plan,
+            engine=engine,
+            timeout=options.timeout,
+            plugins=_worker_plugins(registry),
+            sys_path=tuple(path or str(Path.cwd()) for path in sys.path),
+            stop=stop,
+        )
+    if stop.is_set():
+        raise KeyboardInterrupt
+    return plan
+
+
 def run_session(
     request: Request,
     options: RunOptions,
@@ -113,9 +156,13 @@ def run_session(
         if not options.quiet:
             print(f"kexue-bench: {visible(text)}", file=sys.stderr)  # noqa: T201  # unless quiet is asked for
 
-    plan = plan_of(request, registry, hooks, case=options.case)
+    place, command = _place(options), options.command
+    asked = taken_over(request, options)
+    if place is not None and asked != request:
+        # The command that says what was asked for; a case is run again by it.
+        command = read_head(place).command
+    plan = plan_of(asked, registry, hooks, case=options.case)
     environment, prints = _environment(hooks), fingerprints(plan.cases)
-    place = _place(options)
     writer: RunWriter | None = None
     if place is not None and _goes_on(read_head(place), plan, environment):
         # Locked before it is read, so that no other process adds outcomes in between.
@@ -126,7 +173,7 @@ def run_session(
         nonlocal writer
         if writer is None:
             writer = RunWriter.create(
-                options.output, name=_name(plan), plan=plan, environment=environment, command=options.command
+                options.output, name=_name(plan), plan=plan, environment=environment, command=command
             )
         for note in writer.notes:
             say(note)
@@ -143,7 +190,7 @@ def run_session(
             say(_resume_note(earlier, again, in_place=existing))
         with (
             stopping() as stop,
-            make_engine(options, threads=request.threads) as engine,
+            make_engine(options, threads=asked.threads) as engine,
             progress_display(verbose=options.verbose, quiet=options.quiet) as display,
         ):
             run(

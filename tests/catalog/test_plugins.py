@@ -1,5 +1,6 @@
 """plugins: each is loaded alone, and a broken one costs only itself."""
 
+import signal
 import sys
 import textwrap
 from importlib.metadata import EntryPoint
@@ -48,6 +49,10 @@ def record(name):
         ("import a_module_that_is_not_there", "import error: No module named"),
         ("import sys; sys.exit(7)", "sys.exit"),
         ("def broken(:", "SyntaxError"),
+        ("raise KeyboardInterrupt", "it raised KeyboardInterrupt"),
+        ("raise SystemExit(3)", "it called sys.exit(3)"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_methods(): raise KeyboardInterrupt", "kexue_methods"),
         ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_metods(): return []", "misspelled hook"),
         ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_methods(x): return []", "wrong signature"),
         ("from kexue_bench import hookimpl\n@hookimpl\ndef kexue_methods(): return ['rloo']", "sequence of MethodSpec"),
@@ -64,6 +69,15 @@ def test_a_broken_plugin_costs_only_itself(installed, source, reason):
     assert record("aaa").status == "broken"
     assert reason in record("aaa").reason
     assert record("good").of(FamilySpec)[0].name == "g"
+
+
+def test_ctrl_c_while_a_plugin_is_imported_ends_the_program(installed):
+    """A signal is the user's; the handler that was set before is set again."""
+    before = signal.getsignal(signal.SIGINT)
+    installed(aaa="import signal\nsignal.raise_signal(signal.SIGINT)", good=GOOD.format(name="g"))
+    with pytest.raises(KeyboardInterrupt):
+        load_plugins()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_second_plugin_of_a_name_is_broken(installed):

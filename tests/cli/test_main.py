@@ -1,12 +1,16 @@
 """Bad input: one paragraph that says what, got and do, the right exit code, and nothing left behind."""
 
+import errno
+import shlex
+import subprocess
+import sys
 import tempfile
 
 import pytest
 
 from kexue_bench.cli.main import main
 from kexue_bench.cli.verbs import VERBS
-from kexue_bench.errors import KexueError, UsageError
+from kexue_bench.errors import UsageError
 
 TOY = ("compare", "gradients", "-t", "bernoulli-toy", "--stage", "evaluate", "--isolation", "none")
 
@@ -20,6 +24,7 @@ TOY = ("compare", "gradients", "-t", "bernoulli-toy", "--stage", "evaluate", "--
         (("compare", "-m", "rloo[k=2]"), "unknown parameter"),
         (("compare", "-m", "rloo[n=two]"), "type int"),
         (("compare", "-m", "rloo[n=2"), "do not match"),
+        (("compare", "-t", "bernoulli-toy[theta=-inf]"), "must be finite, got '-inf'"),
         (("compare", "gradients", "-m", "slq"), "unknown method"),
         (("compare", "-m", "slq", "-t", "bernoulli-toy"), "nothing is selected"),
         (("compare", "--baseline", "nobody"), "unknown baseline"),
@@ -47,10 +52,12 @@ def test_usage_errors_exit_with_2_and_leave_nothing(cli, tmp_path, arguments, sa
 )
 def test_a_refused_hyper_parameter_is_a_usage_error(cli, tmp_path, selector, says):
     """The method's own sentence reaches the user before anything is written."""
-    result = cli(*TOY, "-m", selector)
-    assert result.code == 2
-    assert says in result.err
-    assert list(tmp_path.iterdir()) == []
+    for dry in ((), ("-n",)):
+        result = cli(*TOY, "-m", selector, *dry)
+        assert result.code == 2
+        assert says in result.err
+        assert result.out == ""
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_device_that_is_not_here_is_a_usage_error(cli, tmp_path, monkeypatch):
@@ -89,9 +96,33 @@ def test_help_is_printed_without_a_verb_too(cli):
     assert "130/143 stopped by a signal" in result.out
 
 
-def test_a_reader_that_goes_away_is_no_error(monkeypatch):
-    """`kexue-bench list | head`: what was asked for is done."""
-    assert ended_with(BrokenPipeError(), monkeypatch) == 0
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "Broken pipe"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_a_message_and_4(monkeypatch, capsys, error, says):
+    """`kexue-bench list | true`, `report > /dev/full`: as for a results folder; another error stays a traceback."""
+    assert ended_with(error, monkeypatch) == 4
+    told = capsys.readouterr().err
+    assert told.startswith(f"kexue-bench: the output cannot be written: {says}")
+    assert len(told.splitlines()) == 1
+    with pytest.raises(OSError, match="elsewhere"):
+        ended_with(OSError(errno.ENOSPC, "No space", "elsewhere"), monkeypatch)
+
+
+@pytest.mark.parametrize(("to", "says"), [("> /dev/full", "No space left on device"), ("| true", "Broken pipe")])
+def test_a_full_or_closed_output_is_noticed_before_the_end(to, says):
+    """The real program: the buffer is flushed before the exit code is chosen, and the interpreter does not complain."""
+    # It waits, or the reader might go only after it has written.
+    program = "import time; from kexue_bench.cli.main import main; time.sleep(0.2); raise SystemExit(main(['list']))"
+    command = f"{shlex.join([sys.executable, '-c', program])} {to}; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout == "4\n"
+    assert done.stderr.startswith(f"kexue-bench: the output cannot be written: {says}")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_an_interrupt_is_130_and_no_traceback(monkeypatch, capsys):
@@ -113,11 +144,18 @@ def ended_with(error, monkeypatch):
 
 
 def test_an_error_quotes_names_without_acting_on_the_terminal(cli, monkeypatch, capsys):
-    """An escape sequence of a plugin or a stored run is printed as its escape; `-v` gives the traceback."""
+    """An escape sequence of a plugin or a stored run is printed as its escape."""
     assert ended_with(UsageError("\x1b[31mred"), monkeypatch) == 2
     assert capsys.readouterr().err == "kexue-bench: \\x1b[31mred\n"
-    with pytest.raises(KexueError):
-        cli("show", "no-such-name", "-v")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(("show", "no-such-name"), 2), (("report", "0042"), 2)])
+def test_verbose_adds_a_traceback_and_keeps_the_code(cli, arguments, code):
+    """The message stays the last line."""
+    plain, verbose = cli(*arguments), cli(*arguments, "-v")
+    assert plain.code == verbose.code == code
+    assert verbose.err.startswith("Traceback")
+    assert verbose.err.endswith(plain.err)
 
 
 def test_a_bare_resume_does_not_take_the_next_word(monkeypatch):

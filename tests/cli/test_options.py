@@ -7,7 +7,9 @@ import pytest
 from kexue_bench.cli import options
 
 
-@pytest.mark.parametrize("command", [("list", "methods"), ("show", "rloo"), ("run", "gradients", "-n")])
+@pytest.mark.parametrize(
+    "command", [("list", "methods"), ("show", "rloo"), ("run", "gradients", "-n", "--isolation", "none")]
+)
 def test_every_verb_that_loads_plugins_says_what_is_wrong_with_them(cli, odd, command):
     """On the standard error, with what was meant; the verb goes on."""
     result = cli(*command, "-p", odd)

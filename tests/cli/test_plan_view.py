@@ -8,7 +8,7 @@ from kexue_bench.cli.plan_view import print_plan
 
 def test_a_dry_run_runs_nothing(cli, tmp_path):
     """The plan is printed and no folder is made."""
-    result = cli("compare", "-n")
+    result = cli("compare", "-n", "--isolation", "none")
     assert result.code == 0
     assert "digits-vae" in result.out
     assert list(tmp_path.iterdir()) == []

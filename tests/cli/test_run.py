@@ -25,7 +25,7 @@ def test_a_failed_case_is_told_and_makes_the_run_incomplete(chaos_cli):
 
 def test_a_dry_run_stores_nothing(cli, tmp_path):
     """The plan alone."""
-    result = cli("run", "gradients", "-n")
+    result = cli("run", "gradients", "-n", "--isolation", "none")
     assert result.code == 0
     assert result.out.startswith("plan: ")
     assert list(tmp_path.iterdir()) == []

@@ -12,9 +12,9 @@ from misbehaving import CHAOS, the_run
 
 from kexue_bench.api import Case, Instance, Job, Measurement, Outcome, Plan
 from kexue_bench.cli import options
-from kexue_bench.cli.runs import plan_only
 from kexue_bench.cli.story import failures, rerun_command, story
 from kexue_bench.cli.verbs import VERBS
+from kexue_bench.session import running
 from kexue_bench.store.results import Run
 
 
@@ -82,7 +82,7 @@ def plan_of(words):
     arguments = parser.parse_args(["--resume=latest" if word == "--resume" else word for word in rest])
     if verb == "verify":
         arguments.stage = ["verify"]
-    return plan_only(arguments, arguments.what, *options.load(arguments))
+    return running.plan_of(options.request_of(arguments, arguments.what), *options.load(arguments), case=arguments.case)
 
 
 def study(*outcomes, command=("kexue-bench", "compare"), ledger=()):

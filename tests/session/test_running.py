@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import installed
@@ -11,9 +12,11 @@ import pytest
 from tuned import registry, request
 
 from kexue_bench.api import Case, Instance, Job, Plan
+from kexue_bench.catalog import selectors
 from kexue_bench.catalog.plugins import Hooks, PluginRecord
 from kexue_bench.catalog.registry import Registry
 from kexue_bench.errors import PluginError, ResultsError, UsageError
+from kexue_bench.plan.plan import Request
 from kexue_bench.session import running
 from kexue_bench.session.options import RunOptions
 from kexue_bench.session.running import load, make_engine, plan_of, run_session
@@ -112,6 +115,27 @@ def test_the_latest_run_of_a_new_folder_is_none(tmp_path):
         pass
     assert running._place(RunOptions(output=tmp_path, resume="latest")) == writer.path
     assert running._place(RunOptions(output=tmp_path)) is None
+
+
+def test_a_resume_that_asks_for_nothing_takes_over_the_stored_request(tmp_path):
+    """And keeps its own otherwise; a run of claims is resumed by `verify`, which takes over no other."""
+    asked, blank = request("shifted", "plain"), Request()
+    latest = RunOptions(output=tmp_path, resume="latest")
+    assert running.taken_over(blank, latest) == blank
+    with RunWriter.create(tmp_path, name="f", plan=plan_of(asked, registry(), Hooks([])), environment={}):
+        pass
+    assert running.taken_over(blank, latest) == asked
+    assert running.taken_over(blank, RunOptions(output=tmp_path)) == blank
+    other = Request(families=("toy",))
+    assert running.taken_over(other, latest) == other
+    checks = Request(stages=("verify",))
+    assert running.taken_over(checks, latest) == checks
+    claims = replace(plan("a"), request=Request(stages=("verify",), methods=("a",)).record())
+    with RunWriter.create(tmp_path, name="f", plan=claims, environment={}):
+        pass
+    assert running.taken_over(checks, latest).methods == selectors.read(["a"])
+    with pytest.raises(UsageError, match="write `kexue-bench verify --resume`"):
+        running.taken_over(blank, latest)
 
 
 def test_a_resume_locks_a_run_before_it_reads_it(tmp_path, monkeypatch):
