@@ -39,7 +39,7 @@ _KERNEL = 3
     },
     methods={"standard": ("soft", "off-diagonal", "srip", "ocnn", "spectral-norm", "landing", "parametrization")},
     timed=(),
-    replicates={"standard": 10, "full": 20},
+    replicates={"standard": 20, "full": 20},
     stack=10,
     dtype="float64",
     primary="isometry-error",

@@ -117,7 +117,7 @@ class DigitsMlp(TrainedClassifier):
     },
     methods={"standard": CHOSEN_METHODS},
     timed={"full"},
-    replicates={"standard": 5, "full": 20},
+    replicates={"standard": 10, "full": 20},
     stack=5,
     primary="test-nll",
     headline=_HEADLINE,

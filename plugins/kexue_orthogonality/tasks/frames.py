@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         )
     },
     timed=(),
-    replicates={"standard": 10, "full": 20},
+    replicates={"standard": 20, "full": 20},
     stack=10,
     dtype="float64",
     primary="welch-gap",
