@@ -118,6 +118,9 @@ class FamilySpec:
         baseline: selector of the method that ratios refer to.
         headline: names of the metrics shown as columns, in order.
         work: name of the counter that prices one draw (`evaluations`, `products`); `work-variance` is `mse` times it.
+        judged_by: what the mean of the draws that a budget buys is judged by: `progress-loss` for gradients that an
+            optimizer rescales, `budget-error` for values; empty if draws are not judged at a budget.
+        uses: the budgets, in units of work; the first decides.
     """
 
     name: str
@@ -128,6 +131,8 @@ class FamilySpec:
     baseline: str
     headline: tuple[str, ...]
     work: str = ""
+    judged_by: Literal["", "progress-loss", "budget-error"] = ""
+    uses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,6 +307,7 @@ class MetricSpec:
             may matter, so that nothing is called equivalent. Ratios use the margin of the comparison.
         family: the family that it belongs to; empty means the one family that the plugin registers or extends. The
             core's metrics belong to every family.
+        ignores: what an order by this metric ignores, said where a reader asks for that order.
     """
 
     name: str
@@ -312,6 +318,7 @@ class MetricSpec:
     heading: str = ""
     margin: float | None = None
     family: str = ""
+    ignores: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

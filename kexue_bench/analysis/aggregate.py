@@ -44,6 +44,8 @@ def summarize(
             stars[row.label] += row.mark == "best"
             unsettled[row.label] += row.mark == "undecided"
 
+    astray = {row.label for table in tables for row in table.rows if row.astray}
+
     def position(label: str) -> float:
         return sum(places[label]) / len(places[label]) if label in places else math.inf
 
@@ -53,11 +55,12 @@ def summarize(
         tasks=len(tables),
         planned=len(outcomes),
         statuses=dict(Counter(outcome.status for outcome in outcomes).most_common()),
-        labels=tuple(sorted(verdicts, key=lambda label: (-stars[label], position(label), label))),
+        labels=tuple(sorted(verdicts, key=lambda label: (label in astray, -stars[label], position(label), label))),
         aggregates=tuple(_aggregates(tables, policy)),
         verdicts=verdicts,
         stars=stars,
         unsettled=unsettled,
+        biased=frozenset(row.label for table in tables for row in table.rows if row.biased),
     )
 
 

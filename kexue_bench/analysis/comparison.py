@@ -17,6 +17,7 @@ from .published import Figure, reproductions
 from .stats import Correction
 from .tables import Aggregate, Cell, Control, Failure, Row, Summary, Table, Tabulation
 from .units import Entry, Units, collect, column_key, contrast, product
+from .uses import Judged, decider, explained, judge_draws
 from .verdicts import Policy, judge
 
 __all__ = [
@@ -48,6 +49,8 @@ def read(
     correction: Correction = "holm",
     baseline: str | None = None,
     published: Sequence[Figure] = (),
+    backward_cost: float = 1.0,
+    sorted_by: Mapping[str, str] | None = None,
 ) -> Tabulation:
     """Read one or more runs.
 
@@ -61,6 +64,8 @@ def read(
         correction: correction for multiple tests within a family.
         baseline: label or bare name of a method; None takes the plan's own.
         published: figures to show beside ours, of any family.
+        backward_cost: price of a backward pass, in evaluations.
+        sorted_by: family -> metric that a reader asked to order its rows by.
 
     Raises:
         UsageError: no run, a margin or level out of range, or a baseline that names several methods.
@@ -71,7 +76,14 @@ def read(
     check_levels(margin=margin, alpha=alpha)
     policy = Policy(margin=margin, alpha=alpha, correction=correction, metrics=metrics)
     reader = _Reader(
-        runs=tuple(runs), families=families, tasks=tasks, baseline=baseline, policy=policy, published=tuple(published)
+        runs=tuple(runs),
+        families=families,
+        tasks=tasks,
+        baseline=baseline,
+        policy=policy,
+        published=tuple(published),
+        backward_cost=backward_cost,
+        sorted_by=sorted_by or {},
     )
     tables = tuple(reader.table(place) for place in reader.places)
     if baseline is not None and tables and not any(table.baseline for table in tables):
@@ -156,6 +168,8 @@ class _Reader:
     baseline: str | None
     policy: Policy
     published: tuple[Figure, ...]
+    backward_cost: float
+    sorted_by: Mapping[str, str]
 
     @cached_property
     def cases(self) -> tuple[tuple[int, Case, Outcome], ...]:
@@ -209,11 +223,15 @@ class _Reader:
         first = self.places[place][0][1]
         family, policy = self.families.get(first.family), replace(self.policy, family=first.family)
         spec = self.tasks.get((first.family, first.task.name))
-        units = [self._units(variant) for variant in variants]
-        primary = self._primary(units, spec, family)
+        judged_draws = [self._judged(variant) for variant in variants]
+        units = [
+            {**self._units(variant), **judged.units} for variant, judged in zip(variants, judged_draws, strict=True)
+        ]
+        primary = self._primary(units, spec, family, judged_draws)
         direction = policy.spec(primary).direction
         order = sorted(range(len(variants)), key=lambda i: _rank(variants[i], units[i].get(primary), direction))
         variants, units = [variants[i] for i in order], [units[i] for i in order]
+        judged_draws = [judged_draws[i] for i in order]
         measured = [variant for variant, row in zip(variants, units, strict=True) if row]
         chosen = self._find_baseline(first, self._own_baseline(spec, measured), variants)
         control = self._control(place)
@@ -232,6 +250,7 @@ class _Reader:
                 key: replace(_cell(u), effect=judged.effects[i].get(key), rank_group=judged.groups[i].get(key, ""))
                 for key, u in units[i].items()
             }
+            cells |= {key: _cell(u) for key, u in judged_draws[i].below.items()}
             row = self._row(variant, cells, suffix=several[variant.identity] > 1)
             against = variants[chosen].mark if chosen is not None else variant.mark
             standing = judged.standings[i]
@@ -242,6 +261,9 @@ class _Reader:
                     seen=standing.detectable,
                     is_baseline=i == chosen,
                     incomparable=_unlike(variant.mark, against),
+                    biased=judged_draws[i].biased,
+                    astray=primary in units[i] and units[i][primary].astray,
+                    unjudged=judged_draws[i].reason,
                 )
             )
         headline = (spec.headline if spec and spec.headline else family.headline if family else ()) or tuple(
@@ -256,7 +278,8 @@ class _Reader:
             threads=tuple(sorted({case.threads for _, case, _ in self.places[place]})),
             seeds=tuple(sorted({case.seed for _, case, _ in self.places[place]})),
             primary=primary,
-            columns=tuple(dict.fromkeys(k for m in headline for row in units for k, u in row.items() if u.metric == m)),
+            columns=_columns(headline, rows, primary),
+            decides=self._decides(first.family, primary, judged_draws),
             baseline=rows[chosen].label if chosen is not None else "",
             rows=tuple(rows),
             control=_as_control(control),
@@ -291,11 +314,44 @@ class _Reader:
             out["time-variance"] = product("time-variance", "s", mse, out["time"])
         return out
 
-    def _primary(self, units: Sequence[Mapping[str, Units]], spec: TaskSpec | None, family: FamilySpec | None) -> str:
+    def _judged(self, variant: _Variant) -> Judged:
+        """The columns at a budget of one method."""
+        family = self.families.get(variant.cases[0][1].family)
+        entries = [
+            Entry(run=run, case=case, outcome=outcome, measurement=m)
+            for run, case, outcome in variant.cases
+            for m in outcome.measurements
+            if case.stage == "evaluate" and column_key(m) == "mse" and m.point is None
+        ]
+        if family is None or not entries:
+            return Judged()
+        policy = replace(self.policy, family=family.name)
+        return judge_draws(entries, family, spec=policy.spec, backward=self.backward_cost)
+
+    def _decides(self, name: str, primary: str, judged: Sequence[Judged]) -> str:
+        """What decides a table, where it needs saying."""
+        family, asked = self.families.get(name), self.sorted_by.get(name, "")
+        if asked:
+            ignored = lookup(self.policy.metrics, name, asked).ignores
+            return f"ordered by `{asked}`, as asked" + (f": it ignores {ignored}" if ignored else "")
+        if family is None or not any(one.dimension or one.reason for one in judged):
+            return ""
+        return explained(primary, family, judged, backward=self.backward_cost)
+
+    def _primary(
+        self,
+        units: Sequence[Mapping[str, Units]],
+        spec: TaskSpec | None,
+        family: FamilySpec | None,
+        judged: Sequence[Judged],
+    ) -> str:
         """The column that decides; if its metric occurs only with labels, the first of these."""
         keys = {key: u.metric for row in units for key, u in row.items()}
-        wanted = (spec.primary if spec else "") or (family.precision_metric if family else "")
-        if wanted in keys or not keys:
+        measured = any(one.dimension or one.reason for one in judged)
+        usual = ((family.judged_by if measured else "") or family.precision_metric) if family else ""
+        named = (spec.primary if spec else "") or usual
+        wanted = decider(named, family, judged)
+        if wanted in keys or not keys or wanted != named:
             return wanted
         return next((key for key, metric in keys.items() if metric == wanted), next(iter(keys)))
 
@@ -394,9 +450,30 @@ def _rank(variant: _Variant, units: Units | None, direction: str) -> tuple[objec
     label = variant.method.label
     if units is None:
         left_out = all(STATUSES[outcome.status].left_out for _, _, outcome in variant.cases)
-        return 3 if left_out else 2, 0.0, label
+        return 3 if left_out else 2, False, 0.0, label
     value = -units.value if direction == "higher" else units.value if direction == "lower" else 0.0
-    return int(units.partial) + int("diverged" in units.flags) * 0.5, value, label
+    if units.worth is not None:
+        # Losses near 1 round to it; scores do not.
+        value = units.worth.sense * units.worth.score
+    return int(units.partial) + int("diverged" in units.flags) * 0.5, units.astray, value, label
+
+
+def _columns(headline: Sequence[str], rows: Sequence[Row], primary: str) -> tuple[str, ...]:
+    """The columns of a table: those of the headline.
+
+    The own-scale loss beside another loss is shown at the budget that decides only.
+    """
+    found = {key: cell.metric for row in rows for key, cell in row.cells.items()}
+    label = primary.partition("[")[2]
+    kept = [
+        key
+        for name in headline
+        for key, metric in found.items()
+        if metric == name and (name != "own-loss" or primary.startswith("own-loss") or key.partition("[")[2] == label)
+    ]
+    # A column that decides is shown even if every cell is empty: its reason is under the table.
+    empty = [primary] if primary.partition("[")[0] in headline and "[" in primary and primary not in kept else []
+    return (*empty, *kept)
 
 
 def _cell(u: Units) -> Cell:

@@ -38,6 +38,8 @@ _LEAST_PAIRS = 8
 _EPS = 2.0**-52
 _CLEAR = 4.0
 """Standard errors from 0 beyond which the logarithm of a loss is nearly linear in the score."""
+_CANCELLED = 64
+"""Terms that cancel inside a method are rounded at their own size: its result may be off by this many roundings."""
 _BIASED = 1e-4
 """A bias is clear if an unbiased estimator would show as large a gap with at most this probability."""
 
@@ -45,7 +47,7 @@ Kind = Literal["progress", "own-scale", "error"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class Worth:
     """One loss of a method at one budget.
 
     Args:
@@ -84,6 +86,11 @@ class Standing:
     def sense(self) -> int:
         """1 if a lower score is better, -1 if a higher one is."""
         return -1 if self.kind == "progress" else 1
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is known without sampling error."""
+        return not self.influence.size
 
     @property
     def astray(self) -> bool:
@@ -150,7 +157,7 @@ def _summary(moments: Moments) -> _Summary:
     )
 
 
-def progress(moments: Moments, n: float) -> Standing:
+def progress(moments: Moments, n: float) -> Worth:
     """The loss of the mean of n draws with its own best step.
 
     Args:
@@ -171,10 +178,10 @@ def progress(moments: Moments, n: float) -> Standing:
         influence = influence - influence.mean()
         extra = pull**2 * m.second
     floor = stats.ROUNDING * _EPS * abs(score) + (rounding / root if root > 0 else 0.0)
-    return _standing("progress", moments, m, n, score=score, influence=influence, extra=extra, floor=floor)
+    return _worth("progress", moments, m, n, score=score, influence=influence, extra=extra, floor=floor)
 
 
-def own_scale(moments: Moments, n: float) -> Standing:
+def own_scale(moments: Moments, n: float) -> Worth:
     """The loss of the mean of n draws, shrunk by its own noise only.
 
     The interval is the range of the loss over the ellipsoid of means that lie within a t quantile of standard errors:
@@ -192,7 +199,7 @@ def own_scale(moments: Moments, n: float) -> Standing:
         moments.resolution / norm + 2 * math.sqrt(abs(loss))
     )
     if m.units == 1:
-        return _standing("own-scale", moments, m, n, score=loss, influence=np.empty(0), extra=0.0, floor=floor)
+        return _worth("own-scale", moments, m, n, score=loss, influence=np.empty(0), extra=0.0, floor=floor)
     across = 2 * np.asarray(moments.across) / norm**2 if m.beside else np.zeros(m.units)
     parts = np.stack([np.asarray(moments.along) / norm, across, np.asarray(moments.spread) / n / norm**2])
     slopes = _own_slopes(centre, offset)
@@ -204,11 +211,11 @@ def own_scale(moments: Moments, n: float) -> Standing:
     # A curved loss has a wider range than its tangent: what is missing counts as variance.
     wide = max((max(high - loss, loss - low) / t) ** 2, float(slopes @ covariance @ slopes))
     extra = max(wide - _mean_variance(influence), 0.0)
-    found = _standing("own-scale", moments, m, n, score=loss, influence=influence, extra=extra, floor=floor)
-    return replace(found, low=max(min(low, loss - floor), 0.0), high=max(high, loss + floor))
+    found = _worth("own-scale", moments, m, n, score=loss, influence=influence, extra=extra, floor=floor)
+    return replace(found, low=max(min(low, loss - found.floor), 0.0), high=max(high, loss + found.floor))
 
 
-def error(moments: Moments, n: float) -> Standing:
+def error(moments: Moments, n: float) -> Worth:
     """Root mean square error of the mean of n draws.
 
     Args:
@@ -227,27 +234,27 @@ def error(moments: Moments, n: float) -> Standing:
         extra = 2 * (m.variance / m.draws) ** 2 / moments.freedom
     rounding = moments.resolution
     floor = stats.ROUNDING * _EPS * square + rounding * (rounding + 2 * math.sqrt(square))
-    found = _standing("error", moments, m, n, score=square, influence=influence, extra=extra, floor=floor)
+    found = _worth("error", moments, m, n, score=square, influence=influence, extra=extra, floor=floor)
     # Without a direction nothing is astray, and a wrong constant has its error.
     return replace(found, silent=False, constant=False, forward=True)
 
 
-def pooled(standings: Sequence[Standing]) -> Standing:
+def pooled(worths: Sequence[Worth]) -> Worth:
     """The mean over independent repetitions of one estimation."""
-    first, count = standings[0], len(standings)
+    first, count = worths[0], len(worths)
     if count == 1:
         return first
     mean = replace(
         first,
-        score=math.fsum(one.score for one in standings) / count,
-        influence=np.concatenate([one.influence for one in standings]),
-        extra=math.fsum(one.extra for one in standings) / count**2,
-        floor=max(one.floor for one in standings),
-        draws=sum(one.draws for one in standings),
-        short=any(one.short for one in standings),
-        silent=all(one.silent for one in standings),
-        constant=all(one.constant for one in standings),
-        forward=sum(one.forward for one in standings) * 2 > count,
+        score=math.fsum(one.score for one in worths) / count,
+        influence=np.concatenate([one.influence for one in worths]),
+        extra=math.fsum(one.extra for one in worths) / count**2,
+        floor=max(one.floor for one in worths),
+        draws=sum(one.draws for one in worths),
+        short=any(one.short for one in worths),
+        silent=all(one.silent for one in worths),
+        constant=all(one.constant for one in worths),
+        forward=sum(one.forward for one in worths) * 2 > count,
         repeats=count,
     )
     return _measured(mean)
@@ -267,18 +274,19 @@ def clearly_biased(moments: Moments) -> bool:
 
     m = _summary(moments)
     square = (m.along - moments.norm) ** 2 + (float(np.mean(moments.across)) if m.beside else 0.0)
-    if square <= moments.resolution**2:
+    if square <= (_CANCELLED * moments.resolution) ** 2:
         return False
     scale = m.variance / m.draws / moments.freedom
     return scale == 0 or float(chdtrc(moments.freedom, square / scale)) < _BIASED
 
 
-def difference(a: Standing, b: Standing) -> Contrast:
+def difference(a: Worth, b: Worth) -> Contrast:
     """Compare two methods on one task at one budget: below 0 if the first is better.
 
     The test is on the difference of scores, unit by unit where the streams are common. Its interval on the scale of the
     margin, `shown`, is that of the log of the ratio of losses: from the same units where that is nearly linear in both
-    scores, else from the two intervals.
+    scores, else from the two intervals. `also` is the same for the shares, 1 minus the losses: where both are close to
+    0, losses are equal within any margin though one budget buys a hundred times the other's progress.
     """
     value, floor = a.sense * (a.score - b.score), max(a.floor, b.floor)
     if a.silent or b.silent:
@@ -297,35 +305,42 @@ def difference(a: Standing, b: Standing) -> Contrast:
         paired=paired,
         gain=(apart + extra) / (variance + extra) if variance + extra > 0 else 1.0,
     )
-    return replace(found, shown=_ratio(a, b, found))
+    also = _ratio(a, b, found, shares=True) if a.kind != "error" else None
+    return replace(found, shown=_ratio(a, b, found), also=also)
 
 
-def _ratio(a: Standing, b: Standing, tested: Contrast) -> Contrast:
-    """Log of the ratio of losses."""
-    if not (a.loss > 0 and b.loss > 0):
-        value = 0.0 if a.loss == b.loss else math.copysign(math.inf, a.loss - b.loss)
+def _ratio(a: Worth, b: Worth, tested: Contrast, *, shares: bool = False) -> Contrast:
+    """Log of the ratio of losses, or of the shares that they leave of 1."""
+    (one, low_a, high_a, slope_a), (other, low_b, high_b, slope_b) = (
+        (1 - side.loss, 1 - side.high, 1 - side.low, -side.slope * side.loss / max(1 - side.loss, _EPS))
+        if shares
+        else (side.loss, side.low, side.high, side.slope)
+        for side in (a, b)
+    )
+    if not (one > 0 and other > 0):
+        value = 0.0 if one == other else math.copysign(math.inf, one - other)
         return Contrast(value=value, se=0.0)
-    value = math.log(a.loss / b.loss)
+    value = math.log(one / other)
     if a.clear and b.clear:
-        variance, df, *_ = _paired(a, b, logs=True)
-        variance += a.slope**2 * a.extra + b.slope**2 * b.extra
-        floor = abs(a.slope) * a.floor + abs(b.slope) * b.floor
+        variance, df, *_ = _paired(a, b, slopes=(slope_a, slope_b))
+        variance += slope_a**2 * a.extra + slope_b**2 * b.extra
+        floor = abs(slope_a) * a.floor + abs(slope_b) * b.floor
         return replace(tested, value=value, se=math.sqrt(variance), df=df, floor=floor)
-    ends = [math.log(x / y) if x > 0 and y > 0 else math.inf for x, y in ((a.high, b.low), (a.low, b.high))]
+    ends = [math.log(x / y) if x > 0 and y > 0 else math.inf for x, y in ((high_a, low_b), (low_a, high_b))]
     half = max(abs(end - value) for end in ends)
     return replace(tested, value=value, se=half / stats.t_quantile(0.975, tested.df))
 
 
-def _paired(a: Standing, b: Standing, *, logs: bool = False) -> tuple[float, float, int, bool, float]:
+def _paired(a: Worth, b: Worth, *, slopes: tuple[float, float] = (1.0, 1.0)) -> tuple[float, float, int, bool, float]:
     """Variance of the difference of two mean influences: with its degrees of freedom, units, and unpaired variance.
 
     The shorter run is a prefix of the longer one, so that over the prefix influences are paired, and the rest of the
     longer run is independent of both.
 
     Args:
-        logs: influences on the logs of the losses instead of the scores.
+        slopes: derivatives of what is compared with respect to the scores.
     """
-    x, y = ((side.slope if logs else 1.0) * side.influence for side in (a, b))
+    x, y = (slope * side.influence for slope, side in zip(slopes, (a, b), strict=True))
     apart = _mean_variance(x) + _mean_variance(y)
     if x.size and y.size and (a.draws == b.draws or a.repeats == b.repeats == 1):
         if a.draws > b.draws:
@@ -352,32 +367,44 @@ def _welch(parts: list[tuple[float, int]]) -> tuple[float, float]:
     return total, float(min((df for _, df in parts), default=math.inf))
 
 
-def _standing(
+def _worth(
     kind: Kind, moments: Moments, m: _Summary, n: float, *, score: float, influence: Floats, extra: float, floor: float
-) -> Standing:
-    """A standing from its score, with what the draws say of themselves."""
+) -> Worth:
+    """A worth from its score, with what the draws say of themselves."""
     still = m.variance <= moments.resolution**2
-    missed = abs(m.along - moments.norm) > moments.resolution or m.across > moments.resolution**2
+    near = _CANCELLED * moments.resolution
+    missed = abs(m.along - moments.norm) > near or m.across > near**2
     zero = m.along == 0 and m.across == 0 and m.variance == 0
-    plain = Standing(
-        kind=kind, loss=0.0, low=0.0, high=0.0, score=score, influence=influence, extra=extra, slope=0.0, floor=floor,
-        draws=m.draws, short=m.units > 1 and n * SHORT > m.draws, silent=zero and m.units > 1,
-        constant=still and missed, forward=m.along > 0,
-    )  # fmt: skip
+    plain = Worth(
+        kind=kind,
+        loss=0.0,
+        low=0.0,
+        high=0.0,
+        score=score,
+        influence=influence,
+        extra=extra,
+        slope=0.0,
+        floor=0.0 if zero else floor,
+        draws=m.draws,
+        short=m.units > 1 and n * SHORT > m.draws,
+        silent=zero and m.units > 1,
+        constant=still and missed,
+        forward=m.along > 0,
+    )
     return _measured(plain)
 
 
-def _measured(standing: Standing) -> Standing:
+def _measured(worth: Worth) -> Worth:
     """The loss of a score, with the ends of its interval and its slope."""
-    score, units = standing.score, standing.influence.size
-    half = max(_t(units) * standing.deviation, standing.floor)
-    ends = sorted((_loss_of(standing.kind, score - half), _loss_of(standing.kind, score + half)))
-    loss = _loss_of(standing.kind, score)
-    if standing.kind == "progress":
+    score, units = worth.score, worth.influence.size
+    half = max(_t(units) * worth.deviation, worth.floor)
+    ends = sorted((_loss_of(worth.kind, score - half), _loss_of(worth.kind, score + half)))
+    loss = _loss_of(worth.kind, score)
+    if worth.kind == "progress":
         slope = -2 * max(score, 0.0) * loss
     else:
-        slope = (0.5 if standing.kind == "error" else 1.0) / score if score > 0 else 0.0
-    return replace(standing, loss=loss, low=ends[0], high=ends[1], slope=slope)
+        slope = (0.5 if worth.kind == "error" else 1.0) / score if score > 0 else 0.0
+    return replace(worth, loss=loss, low=ends[0], high=ends[1], slope=slope)
 
 
 def _loss_of(kind: Kind, score: float) -> float:

@@ -69,6 +69,8 @@ class Contrast:
         gain: variance of the unpaired contrast over that of this one; 1 if nothing was paired.
         bootstrap: 95 % interval by `bootstrap_t`, for seconds; reported beside the t interval, not used for verdicts.
         shown: the same comparison on the scale that is printed, to which the margin refers, if it is tested on another.
+        also: the same comparison on a further scale, where a difference must lie inside the margin too: losses near 1
+            look alike where the shares that they leave do not.
         ends: the interval itself, where a side is known up to rounding only and has no standard error.
     """
 
@@ -81,12 +83,15 @@ class Contrast:
     gain: float = 1.0
     bootstrap: tuple[float, float] | None = None
     shown: Contrast | None = None
+    also: Contrast | None = None
     ends: tuple[float, float] | None = None
 
     def reversed(self) -> Contrast:
         """The same comparison from the other side."""
-        shown = self.shown.reversed() if self.shown is not None else None
-        return replace(self, value=-self.value, bootstrap=_turned(self.bootstrap), ends=_turned(self.ends), shown=shown)
+        shown, also = (other.reversed() if other is not None else None for other in (self.shown, self.also))
+        return replace(
+            self, value=-self.value, bootstrap=_turned(self.bootstrap), ends=_turned(self.ends), shown=shown, also=also
+        )
 
     @property
     def printed(self) -> Contrast:
@@ -110,7 +115,8 @@ class Contrast:
         inside any margin.
         """
         if self.shown is not None:
-            return self.shown.equivalence_p(margin)
+            others = [other for other in (self.shown, self.also) if other is not None]
+            return max(other.equivalence_p(margin) for other in others)
         low, high = self.interval()
         if self.se <= 0 or not math.isfinite(self.value):
             return 0.0 if abs(self.value) <= self.floor or (-margin <= low and high <= margin) else 1.0

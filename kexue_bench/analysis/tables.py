@@ -70,6 +70,9 @@ class Row:
         edges: those of `chosen` that are the smallest or largest value tried: a better one may lie beyond.
         trials: number of trials that the choice was made from.
         search: key of the tuning case that chose its fields; empty if there is none.
+        biased: whether its mean clearly differs from the truth.
+        astray: whether its draws are no gradient: no component along the truth, or one wrong constant.
+        unjudged: why it has no column at a budget; empty if it has, or needs none.
     """
 
     method: Instance
@@ -89,6 +92,9 @@ class Row:
     edges: tuple[str, ...] = ()
     trials: int = 0
     search: str = ""
+    biased: bool = False
+    astray: bool = False
+    unjudged: str = ""
 
     @property
     def star(self) -> bool:
@@ -140,6 +146,7 @@ class Table:
         exploratory: tests in the other columns, corrected together.
         detectable: column -> smallest and largest detectable effect over its rows.
         published: published figures of this task, with ours.
+        decides: one sentence on what decides, or on what the order that was asked for ignores; may be empty.
     """
 
     family: str
@@ -159,6 +166,7 @@ class Table:
     exploratory: int
     detectable: Mapping[str, tuple[float, float]]
     published: tuple[Reproduction, ...] = ()
+    decides: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +202,7 @@ class Summary:
         verdicts: label -> verdicts in the primary columns over all tasks.
         stars: label -> tasks on which it is shown to be the best or equivalent to it.
         unsettled: label -> tasks on which it may be the best: undecided.
+        biased: methods with a clear bias on some task.
     """
 
     family: str
@@ -206,6 +215,7 @@ class Summary:
     verdicts: Mapping[str, Mapping[Verdict, int]]
     stars: Mapping[str, int]
     unsettled: Mapping[str, int]
+    biased: frozenset[str] = frozenset()
 
     def met(self, label: str) -> int:
         """Tasks that a method was meant to run on."""
@@ -321,6 +331,7 @@ def _lines(table: Table, row: Row) -> Iterable[dict[str, object]]:
             "best": row.star and cell.key == table.primary,
             "mark": row.mark if cell.key == table.primary else "",
             "seen": _finite(row.seen) if cell.key == table.primary else None,
+            "biased": row.biased,
         }
 
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from ..api import Case, Measurement, MetricSpec, Outcome
 from . import stats
+from .progress import Worth, difference
 from .stats import Contrast, Floats, Side
 
-_EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 _LEDGER = 64
 
 
@@ -38,17 +39,19 @@ class Units:
     Args:
         key: metric with its labels, `f1[reading=tuned]`.
         metric: bare name of the metric.
-        kind: `dyadic` (batch means), `replicates`, `processes` (logs of seconds of each round), `single`, `product`.
+        kind: `dyadic` (batch means), `replicates`, `processes` (logs of seconds of each round), `single`, `product`,
+            `worth` (a loss at a budget).
         series: units of a dyadic ledger.
         members: unit -> value for replicates, unit -> logs of the rounds for processes.
         factors: the columns a `product` was made of.
         exact: known without sampling error; a constant that was sampled is `degenerate`, not exact.
         partial: replicates are missing or diverged, so that a comparison would not be fair.
+        worth: what a `worth` is compared by.
     """
 
     key: str
     metric: str
-    kind: Literal["dyadic", "replicates", "processes", "single", "product"]
+    kind: Literal["dyadic", "replicates", "processes", "single", "product", "worth"]
     scale: Literal["linear", "log"]
     value: float
     low: float | None = None
@@ -66,7 +69,13 @@ class Units:
     exact: bool = False
     degenerate: bool = False
     partial: bool = False
-    eps: float = _EPS["float64"]
+    eps: float = EPS["float64"]
+    worth: Worth | None = None
+
+    @property
+    def astray(self) -> bool:
+        """Whether it can be no gradient: never marked as best, and listed behind all others."""
+        return self.worth is not None and self.worth.astray
 
 
 def column_key(measurement: Measurement) -> str:
@@ -104,7 +113,7 @@ def collect(entries: Sequence[Entry], spec: MetricSpec, planned: frozenset[int])
         case_key=case.key,
         labels=measurement.labels,
         partial=diverged,
-        eps=_EPS.get(case.dtype, _EPS["float32"]),
+        eps=EPS.get(case.dtype, EPS["float32"]),
     )
     if case.stage == "time" and measurement.metric == "time":
         return _processes(base, usable)
@@ -230,6 +239,8 @@ def contrast(a: Units | None, b: Units | None) -> Contrast | None:
     """
     if a is None or b is None or a.partial or b.partial:
         return None
+    if a.worth is not None and b.worth is not None:
+        return difference(a.worth, b.worth)
     floor = stats.ROUNDING * max(a.eps, b.eps)
     if a.scale == "linear":
         floor *= max(abs(a.value), abs(b.value))

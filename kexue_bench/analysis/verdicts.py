@@ -187,11 +187,11 @@ class _Bench:
     def standings(self) -> tuple[Standing, ...]:
         """The mark of each row.
 
-        Outside the contest stand exact rows, because none can beat them, and rows that cannot be compared with the
-        baseline. The row with the best value leads. It is marked as best if every other row of the contest is shown to
-        be worse than it or equivalent to it, and so are those equivalent ones. If a row is neither, which of the two
-        leads is chance: both are undecided, and so is every row equivalent to the leader. So a mark of `best` is wrong
-        only if a test was.
+        Outside the contest stand exact rows, because none can beat them, rows that cannot be compared with the
+        baseline, and draws that are no gradient (zero, reversed, one wrong constant). The row with the best value
+        leads. It is marked as best if every other row of the contest is shown to be worse than it or equivalent to it,
+        and so are those equivalent ones. If a row is neither, which of the two leads is chance: both are undecided, and
+        so is every row equivalent to the leader. So a mark of `best` is wrong only if a test was.
         """
         contest = self.contest()
         if not contest:
@@ -215,7 +215,7 @@ class _Bench:
         """Rows that can be the best of the primary column; exact ones only if all of them are."""
         own = [i for i, row in enumerate(self.rows) if self.primary in row and not row[self.primary].partial]
         mark = self.marks[self.baseline] if self.baseline is not None else self.marks[own[0]] if own else None
-        own = [i for i in own if self.marks[i] == mark]
+        own = [i for i in own if self.marks[i] == mark and not self.rows[i][self.primary].astray]
         return [i for i in own if not self.rows[i][self.primary].exact] or own
 
     def seen(self, i: int, j: int) -> float | None:
@@ -305,9 +305,9 @@ def _itself(units: Units) -> Effect:
 def _smallest(tested: _Tested, rule: Rule, units: Units) -> float | None:
     """The smallest detectable effect: a fraction for ratios, in the unit of the metric for differences."""
     found = tested.contrast
-    if found is None or found.se <= 0 or rule.gate == math.inf:
+    if found is None or not 0 < found.printed.se < math.inf or rule.gate == math.inf:
         return None
-    smallest = stats.detectable(found, rule, tests=tested.tests)
+    smallest = stats.detectable(found.printed, rule, tests=tested.tests)
     return math.expm1(min(smallest, 700.0)) if units.scale == "log" else smallest
 
 
@@ -317,10 +317,11 @@ def _effect(units: Units, tested: _Tested, said: Verdict, rule: Rule) -> Effect:
     found = tested.contrast
     if found is None:
         return Effect(kind=kind, value=math.nan, low=math.nan, high=math.nan, verdict=said)
-    low, high = found.interval()
+    printed = found.printed
+    low, high = printed.interval()
     return Effect(
         kind=kind,
-        value=_exp(found.value) if log else found.value,
+        value=_exp(printed.value) if log else printed.value,
         low=_exp(low) if log else low,
         high=_exp(high) if log else high,
         verdict=said,
@@ -336,4 +337,4 @@ def _effect(units: Units, tested: _Tested, said: Verdict, rule: Rule) -> Effect:
 
 
 def _exp(value: float) -> float:
-    return math.exp(value) if value < 700 else math.inf
+    return math.inf if value >= 700 else math.exp(value)

@@ -38,7 +38,24 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         help="metrics to show, in this order; family/A applies to the tables of that family only",
     )
     reading.add_argument(
-        "--sort", default="", metavar="METRIC", help="metric that orders the rows and decides which method is best"
+        "--sort",
+        default="",
+        metavar="METRIC",
+        help="metric that orders the rows and decides which method is best; the table says what it ignores",
+    )
+    reading.add_argument(
+        "--budget-of-use",
+        default="",
+        metavar="B,C",
+        help="units of work whose draws are judged; the first decides; family/B applies to that family only "
+        "(gradients/16,256,4096)",
+    )
+    reading.add_argument(
+        "--backward-cost",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="price of a backward pass through f, in evaluations of f (1)",
     )
     reading.add_argument(
         "--margin",

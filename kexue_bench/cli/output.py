@@ -28,6 +28,8 @@ def check_reading_options(args: argparse.Namespace, registry: Registry) -> ReadO
         alpha=args.alpha,
         correction=args.correction,
         baseline=getattr(args, "baseline", ""),
+        budget_of_use=tuple(text.strip() for text in args.budget_of_use.split(",") if text.strip()),
+        backward_cost=args.backward_cost,
     )
     options.check(registry)
     return options

@@ -6,13 +6,21 @@ import math
 from collections.abc import Iterable, Mapping
 
 from ..analysis.tables import Aggregate, Cell, Row
+from ..analysis.uses import BELOW, OFF_LENGTH
 from ..analysis.verdicts import Mark
 from ..api import Scale
 from . import numbers
 
+BIASED = "~"
+"""After the name of a method whose mean clearly differs from the truth."""
 MARKS: Mapping[Mark, str] = {"best": "★", "undecided": "·", "": ""}
 NOTHING = 1e-9
 """An error smaller than another method's by this factor counts as zero: averaging would need a billion draws."""
+
+
+def signs(cell: Cell) -> str:
+    """Warnings after a value: a heavy tail, a wrong length."""
+    return ("!" if "heavy-tail" in cell.flags else "") + ("≠" if OFF_LENGTH in cell.flags else "")
 
 
 def is_zero(cell: Cell) -> bool:
@@ -61,6 +69,8 @@ def value_and_spread(cell: Cell, *, relative: bool, truth: bool = False) -> tupl
         relative: print the spread in per cent.
         truth: the method is right up to rounding, so that its bias is zero up to rounding.
     """
+    if BELOW in cell.flags:
+        return "< 1 draw", ""
     low, high = cell.low, cell.high
     half = (high - low) / 2 if low is not None and high is not None else 0.0 if cell.exact else None
     if is_zero(cell) or (truth and cell.exact and cell.metric.endswith("bias")):

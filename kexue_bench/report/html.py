@@ -16,7 +16,7 @@ import jinja2
 from ..analysis.tables import Cell, Row, Summary, Table, Tabulation
 from ..api import STATUSES
 from . import numbers
-from .cells import MARKS, is_truth, over_tasks, smallest_seen, value_and_spread, verdict_and_size
+from .cells import BIASED, MARKS, is_truth, over_tasks, signs, smallest_seen, value_and_spread, verdict_and_size
 from .remarks import legend, remarks
 from .reproduction import accepted, count, here, subject, there
 from .text import visible
@@ -134,6 +134,7 @@ def _table(table: Table, tabulation: Tabulation, anchor: str) -> Mapping[str, ob
         "anchor": anchor,
         "name": table.task.label or table.task.name,
         "summary": table.summary,
+        "decides": table.decides,
         "facts": _where(table),
         "headings": [_heading(table.family, key, tabulation) for key in table.columns],
         "seen": any(row.seen is not None for row in shown),
@@ -166,6 +167,7 @@ def _row(row: Row, table: Table, tabulation: Tabulation, scale: _Scale | None) -
     verdict, size, around = verdict_and_size(primary) if primary is not None and not row.is_baseline else ("", "", "")
     return {
         "label": row.label,
+        "biased": BIASED if row.biased else "",
         "star": row.star,
         "mark": " ".join(filter(None, [MARKS[row.mark], "x" if row.incomparable else "!" if row.failures else ""])),
         "seen": smallest_seen(row, tabulation.spec(table.family, table.primary).scale),
@@ -187,7 +189,7 @@ def _texts(cell: Cell | None, family: str, tabulation: Tabulation, *, truth: boo
     relative = tabulation.spec(family, cell.metric).scale == "log"
     value, around = value_and_spread(cell, relative=relative, truth=truth)
     timed = cell.metric == "time" and cell.effect is not None and cell.effect.verdict != "baseline"
-    return value, around, " ".join(verdict_and_size(cell)[:2]) if timed else ""
+    return value, around + signs(cell), " ".join(verdict_and_size(cell)[:2]) if timed else ""
 
 
 def _drawing(cell: Cell | None, scale: _Scale | None, *, is_baseline: bool) -> Mapping[str, object] | None:
@@ -245,6 +247,7 @@ def _summary(summary: Summary, tabulation: Tabulation) -> Mapping[str, object]:
         "rows": [
             {
                 "label": label,
+                "biased": BIASED if label in summary.biased else "",
                 "stars": f"{summary.stars.get(label, 0)}/{summary.met(label)}",
                 "unsettled": summary.unsettled.get(label, 0),
                 "means": [[text for text, _ in over_tasks(found.get((label, name)))] for name in names],

@@ -6,14 +6,28 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from ..analysis.tables import Row, Table, Tabulation
+from ..analysis.uses import BELOW, LENGTHS, OFF_LENGTH
 from ..catalog.selectors import text
 from . import numbers
-from .cells import effect_size, has_spread
+from .cells import BIASED, effect_size, has_spread
 from .text import visible
 
 _ENDLESS = 1000
 """A larger gain of pairing only says that two methods are functions of each other."""
-_SIGNS = frozenset({"exact", "bound", "degenerate", "heavy-tail", "diverged", "partial", "preempted", "launch-bound"})
+_SIGNS = frozenset(
+    {
+        BELOW,
+        OFF_LENGTH,
+        "exact",
+        "bound",
+        "degenerate",
+        "heavy-tail",
+        "diverged",
+        "partial",
+        "preempted",
+        "launch-bound",
+    }
+)
 """Flags of the core, which the table shows in other ways."""
 
 
@@ -42,6 +56,13 @@ def remarks(table: Table, tabulation: Tabulation, *, dropped: Sequence[str], wid
         out += [f"{visible(mark)}: {who}"] if labels else []
     if any("heavy-tail" in cell.flags for row in table.rows for cell in row.cells.values()):
         out.append("! after ±: heavy tail, the interval may be too short")
+    if any(OFF_LENGTH in cell.flags for row in table.rows for cell in row.cells.values()):
+        out.append(f"≠ after a length: outside [{LENGTHS[0]:g}, {LENGTHS[1]:g}]")
+    if any(row.biased for row in table.rows):
+        out.append(f"{BIASED} after a name: biased")
+    for reason in dict.fromkeys(row.unjudged for row in table.rows if row.unjudged):
+        labels = [row.label for row in table.rows if row.unjudged == reason]
+        out.append(f"no loss at a budget: {reason}: {', '.join(map(visible, labels))}")
     for row in table.rows:
         out += [_tuning(row)] if row.chosen else []
         out += [f"x {visible(row.label)}: not comparable, {row.incomparable}"] if row.incomparable else []

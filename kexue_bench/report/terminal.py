@@ -19,11 +19,13 @@ from ..analysis.tables import Cell, Row, Summary, Table, Tabulation
 from ..api import STATUSES
 from . import numbers
 from .cells import (
+    BIASED,
     MARKS,
     is_counted,
     is_seconds,
     is_truth,
     over_tasks,
+    signs,
     smallest_seen,
     value_and_spread,
     verdict_and_size,
@@ -135,14 +137,23 @@ class _Page:
             out[-1].append(" " * blank + facts, style="not bold dim")
         else:
             out += wrap(facts, self.width, indent="", style="dim")
-        return [*out, *wrap(self.foreign(table.summary), self.width, indent="", style="dim"), Text()]
+        for text in (table.summary, table.decides):
+            out += wrap(self.foreign(text), self.width, indent="", style="dim")
+        return [*out, Text()]
 
     def labels(self, rows: Sequence[Row], width: int) -> Column:
         """Sign and label."""
         return Column(
             header="  method",
-            align="ll",
-            cells=[(Part(*self.mark(row)), Part(self.label(row.label, width), _label_style(row))) for row in rows],
+            align="lll",
+            cells=[
+                (
+                    Part(*self.mark(row)),
+                    Part(self.label(row.label, width), _label_style(row)),
+                    Part(BIASED if row.biased else "", "yellow"),
+                )
+                for row in rows
+            ],
         )
 
     def mark(self, row: Row) -> tuple[str, str]:
@@ -207,8 +218,7 @@ class _Page:
         if cell is None:
             return Part("-", "dim"), Part(), Part()
         value, around = value_and_spread(cell, relative=relative, truth=truth)
-        if "heavy-tail" in cell.flags:
-            around += "!"
+        around += signs(cell)
         last = Part()
         effect = cell.effect
         if ratio and effect is not None:
@@ -316,8 +326,15 @@ class _Page:
         columns = [
             Column(
                 header="  method",
-                align="ll",
-                cells=[(Part(" "), Part(self.label(label, self.label_room))) for label in labels],
+                align="lll",
+                cells=[
+                    (
+                        Part(" "),
+                        Part(self.label(label, self.label_room)),
+                        Part(BIASED if label in summary.biased else "", "yellow"),
+                    )
+                    for label in labels
+                ],
             ),
             Column(
                 header=self.sign("★ on"),

@@ -55,6 +55,8 @@ def compare(
     margin: float = 0.05,
     alpha: float = 0.05,
     correction: Correction = "holm",
+    budget_of_use: float | Sequence[float] = (),
+    backward_cost: float = 1.0,
     plugins: Paths = (),
     output: str | PathLike[str] | None = DEFAULT_ROOT,
     resume: str | None = None,
@@ -95,6 +97,8 @@ def compare(
         margin: ratios within 1 + margin, either way, are equivalent.
         alpha: level of each of the two families of tests in a table: the primary column, and all others.
         correction: correction for multiple tests within one table.
+        budget_of_use: units of work whose draws are judged, the first of which decides; empty means the family's.
+        backward_cost: price of a backward pass through f, in evaluations of f.
         plugins: modules or `.py` files to load besides the installed plugins; `"no:NAME"` blocks an installed one.
         output: results folder. None stores nothing: a temporary folder lives as long as the comparison.
         resume: a stored run (`"latest"`, `"0003"`, a path) whose finished cases are replayed; if nothing else says what
@@ -152,6 +156,10 @@ def compare(
         alpha=alpha,
         correction=correction,
         baseline=baseline,
+        budget_of_use=tuple(
+            f"{budget:g}" for budget in ((budget_of_use,) if isinstance(budget_of_use, (int, float)) else budget_of_use)
+        ),
+        backward_cost=backward_cost,
     )
     registry, hooks = _loaded(plugins, quiet=quiet)
     reading.check(registry)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from ..catalog.registry import Registry
-from ..errors import UsageError
+from ..errors import UnknownNameError, UsageError
 from ..store.results import DEFAULT_ROOT
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ class ReadOptions:
         alpha: level of each of the two families of tests in a table: the primary column, and all others.
         correction: correction for multiple tests.
         baseline: label or bare name of the method that ratios refer to; empty means the run's own.
+        budget_of_use: budgets in units of work at which draws are judged, `16` or, for one family, `logdet/4096`; the
+            first decides. Empty means the family's.
+        backward_cost: price of a backward pass, in evaluations.
     """
 
     columns: tuple[str, ...] = ()
@@ -84,6 +88,17 @@ class ReadOptions:
     alpha: float = 0.05
     correction: Correction = "holm"
     baseline: str = ""
+    budget_of_use: tuple[str, ...] = ()
+    backward_cost: float = 1.0
+
+    def uses(self, family: str) -> tuple[float, ...]:
+        """The budgets asked for the tables of a family; none if there are none.
+
+        Raises:
+            UsageError: a budget is not a positive number.
+        """
+        parted = [name.rpartition("/") for name in self.budget_of_use]
+        return tuple(_budget(number) for owner, _, number in parted if owner in {"", family})
 
     def check(self, registry: Registry) -> None:
         """Reject invalid values; called before a run, so that a typo does not cost one.
@@ -96,10 +111,27 @@ class ReadOptions:
         from ..analysis.stats import Correction
 
         check_levels(margin=self.margin, alpha=self.alpha)
+        if not 0 <= self.backward_cost < math.inf:
+            raise UsageError("--backward-cost must be at least 0 evaluations", got=f"{self.backward_cost:g}")
+        for name in self.budget_of_use:
+            owner, _, number = name.rpartition("/")
+            _budget(number)
+            if owner and owner not in registry.families:
+                raise UnknownNameError("family", owner, registry.families)
         if self.correction not in get_args(Correction):
             raise UsageError(f"correction must be one of {', '.join(get_args(Correction))}", got=repr(self.correction))
         for name in (*self.columns, *([self.sort] if self.sort else [])):
             registry.metrics_named(name)
+
+
+def _budget(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise UsageError("--budget-of-use takes positive numbers of units", got=repr(text), do="write 16,256,4096")
+    return value
 
 
 def device_of(text: str) -> str:

@@ -51,7 +51,10 @@ def tabulate(runs: Sequence[Run], registry: Registry, options: ReadOptions) -> T
     tabulation = read(
         runs,
         metrics=registry.metrics,
-        families={name: _shown(spec, _meant(options.columns, name)) for name, spec in registry.families.items()},
+        families={
+            name: replace(_shown(spec, _meant(options.columns, name)), uses=options.uses(name) or spec.uses)
+            for name, spec in registry.families.items()
+        },
         tasks={
             key: _shown(_sorted(spec, _meant((options.sort,), spec.family)), _meant(options.columns, spec.family))
             for key, spec in registry.tasks.items()
@@ -61,6 +64,8 @@ def tabulate(runs: Sequence[Run], registry: Registry, options: ReadOptions) -> T
         alpha=options.alpha,
         correction=options.correction,
         published=known,
+        backward_cost=options.backward_cost,
+        sorted_by={name: asked[0] for name in registry.families if (asked := _meant((options.sort,), name))},
     )
     return replace(tabulation, notes=(*(f"{run.path.name}: {note}" for run in runs for note in run.notes), *unresolved))
 

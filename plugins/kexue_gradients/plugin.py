@@ -11,8 +11,22 @@ FAMILY = FamilySpec(
     contract="kexue_gradients.contract:GradientMethod",
     precision_metric="mse",
     baseline="reinforce",
-    headline=("bias", "variance", "work-variance", "time", "evaluations", "memory"),
+    headline=(
+        "progress-loss",
+        "own-loss",
+        "length",
+        "bias",
+        "variance",
+        "work-variance",
+        "time-variance",
+        "time",
+        "evaluations",
+        "backwards",
+        "memory",
+    ),
     work="evaluations",
+    judged_by="progress-loss",
+    uses=(16, 256, 4096),
 )
 
 

@@ -12,8 +12,10 @@ FAMILY = FamilySpec(
     precision_metric="mse",
     # The simplest estimator that runs on both kinds of operator.
     baseline="power-series",
-    headline=("estimate", "bias", "variance", "error", "work-variance", "time", "products", "memory"),
+    headline=("budget-error", "estimate", "bias", "variance", "error", "work-variance", "time", "products", "memory"),
     work="products",
+    judged_by="budget-error",
+    uses=(1024, 16384),
 )
 
 

@@ -75,8 +75,9 @@ LOGDET_FACTS = {"wanted": "'logdet'", "rows": "n", "allowed": "rows if budget ==
 DATA_ROWS = "150 if dataset == 'iris' else 178 if dataset == 'wine' else 569 if dataset == 'breast_cancer' else 1797"
 SPD_BUDGETS = {"quick": 1024, "standard": 512, "full": 131072}
 RESIDUAL_BUDGETS = {"quick": 1024, "standard": 2048, "full": 131072}
-GRADIENT_COLUMNS = ("relative-bias", "variance", "cosine", "work-variance", "products", "memory")
+GRADIENT_COLUMNS = ("budget-error", "relative-bias", "variance", "cosine", "work-variance", "products", "memory")
 RESIDUAL_COLUMNS = (
+    "budget-error",
     "estimate",
     "bias",
     "variance",

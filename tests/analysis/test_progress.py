@@ -100,6 +100,18 @@ def test_half_of_an_estimator_equals_it_bit_for_bit():
     assert stats.decide(found, 1.0, found.equivalence_p(0.05), stats.Rule(margin=0.05)) == "equivalent"
 
 
+def test_losses_near_one_are_not_equal_where_their_shares_differ():
+    """0.999 and 0.9999 differ by less than the margin, but the one buys ten times the progress of the other."""
+    rng = np.random.default_rng(9)
+    one, other = (
+        progress(normal([1.0, 0.0], [1.0, 0.0], [sd, sd]).moments(rng, 64, 2**20), 16) for sd in (90.0, 285.0)
+    )
+    found = difference(one, other)
+    assert found.shown.equivalence_p(0.05) < 1e-6
+    assert found.equivalence_p(0.05) == 1
+    assert found.reversed().equivalence_p(0.05) == 1
+
+
 def test_influences_are_the_derivatives_of_the_scores():
     """Moving one unit a little moves both scores by its influence over the number of units."""
     estimator = normal([1.0, 2.0, 0.5], [0.8, 2.1, 0.9], [1.0, 0.5, 2.0])

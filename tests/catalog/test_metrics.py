@@ -40,7 +40,7 @@ def test_what_may_be_negative_or_zero_is_compared_by_differences():
     """A cosine, a bias and a score have no logarithm; squares, seconds and bytes do."""
     scales = {spec.name: spec.scale for spec in CORE_METRICS}
     assert {name for name, scale in scales.items() if scale == "linear"} == {
-        "estimate", "bias", "relative-bias", "cosine", "score",
+        "estimate", "bias", "relative-bias", "cosine", "length", "score",
     }  # fmt: skip
 
 

@@ -69,6 +69,6 @@ def test_the_comparison_from_python_runs_as_a_script(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "best in work-variance on bernoulli-toy[t=0.45]: rloo[n=8]" in done.stdout
+    assert "best in own-loss[B=16] on bernoulli-toy[t=0.45]: rloo[n=8]" in done.stdout
     assert "every claim of disarm holds: True" in done.stdout
     assert list(tmp_path.iterdir()) == []

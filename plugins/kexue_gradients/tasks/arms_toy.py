@@ -38,7 +38,7 @@ _POINTS = ("arms-toy[p=[0.2,0.5,0.8]]",)
     },
     timed={"full"},
     budgets=TOY_BUDGETS,
-    primary="work-variance",
+    primary="progress-loss",
     order=20,
 )
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ _POINTS = {"flat": (0.5, -0.3, 0.2), "peaked": (2.0, -1.0, 0.0)}
     methods={"quick": FIRST_OF_CLASSES},
     timed={"full"},
     budgets=TOY_BUDGETS,
-    primary="work-variance",
+    primary="progress-loss",
     order=30,
 )
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,9 @@ PARAMETERS = {
 _IMAGES = 32
 _BATCH = 64  # part of the task's version: the stream of a batch depends on it
 _COLUMNS = (
+    "progress-loss",
+    "own-loss",
+    "length",
     "relative-bias",
     "variance",
     "work-variance",
@@ -40,6 +43,7 @@ _COLUMNS = (
     "cosine",
     "time",
     "evaluations",
+    "backwards",
     "memory",
 )
 _BUDGETS = {"quick": 4_096, "standard": 8_192, "full": 262_144}
@@ -55,7 +59,7 @@ _STEPS = ("digits-path[step=[20,100,2000]]",)
     methods={"quick": CHOSEN},
     timed={"quick", "standard", "full"},
     budgets={"quick": 8_192, "standard": 32_768, "full": 1_048_576},
-    primary="work-variance",
+    primary="progress-loss",
     headline=_COLUMNS,
     order=130,
 )
@@ -80,7 +84,7 @@ class DigitsVaeFrozen:
     suites={"standard": ("digits-vae-classes-frozen",), "full": ("digits-vae-classes-frozen",)},
     timed={"full"},
     budgets=_BUDGETS,
-    primary="work-variance",
+    primary="progress-loss",
     headline=_COLUMNS,
     order=140,
 )
@@ -101,7 +105,7 @@ class DigitsVaeClassesFrozen:
     suites={"standard": _STEPS, "full": _STEPS},
     timed={"full"},
     budgets=_BUDGETS,
-    primary="work-variance",
+    primary="progress-loss",
     headline=_COLUMNS,
     order=150,
 )

@@ -37,7 +37,7 @@ _FUNCTIONS = ("linear", "square", "exp")
     },
     timed={"full"},
     budgets=TOY_BUDGETS,
-    primary="work-variance",
+    primary="progress-loss",
     order=100,
 )
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ _METHODS = ("fitting", "reinforce[baseline=optimal,decay=0.9998,warmup=5000]")
     methods={"standard": _METHODS, "full": _METHODS},
     timed={"full"},
     budgets=TOY_BUDGETS,
-    primary="work-variance",
+    primary="progress-loss",
     order=90,
 )
 @dataclass(frozen=True, kw_only=True)

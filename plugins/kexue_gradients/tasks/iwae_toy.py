@@ -40,7 +40,7 @@ _BITS, _MOST = 3, 5
     },
     timed={"full"},
     budgets=TOY_BUDGETS,
-    primary="work-variance",
+    primary="progress-loss",
     baseline="vimco[baseline=none]",
     order=120,
 )

@@ -36,7 +36,7 @@ _INSTANCES = ("bayesian-logistic-regression[point=[laplace,prior]]",)
     suites={"standard": _INSTANCES, "full": _INSTANCES},
     timed={"full"},
     budgets={"quick": 4_096, "standard": 8_192, "full": 131_072},
-    primary="work-variance",
+    primary="progress-loss",
     order=110,
 )
 @dataclass(frozen=True, kw_only=True)

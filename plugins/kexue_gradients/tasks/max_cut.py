@@ -34,7 +34,7 @@ _NODES = 10
     suites={"standard": ("max-cut",), "full": ("max-cut[scale=[0.5,1.0,2.0]]",)},
     timed={"full"},
     budgets=TOY_BUDGETS,
-    primary="work-variance",
+    primary="progress-loss",
     order=50,
 )
 @dataclass(frozen=True, kw_only=True)

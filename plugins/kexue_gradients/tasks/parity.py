@@ -29,12 +29,12 @@ _MOST = 16
 @task(
     "parity",
     "whether the number of ones is odd: no bit matters alone",
-    version=1,
+    version=2,
     offers={*SMOOTH, "bernoulli", "multilinear"},
     suites={"standard": ("parity",), "full": ("parity[bits=[3,8]]",)},
     timed={"full"},
     budgets=TOY_BUDGETS,
-    primary="work-variance",
+    primary="progress-loss",
     order=60,
 )
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +42,13 @@ class Parity:
     """`f(b) = (1 - prod_d (1 - 2 b_d)) / 2`, 1 if the number of ones is odd; the product is its extension.
 
     The worst case for estimators of low order. The gradient of each logit is `v prod_{others} (1 - 2p)`, which falls
-    geometrically with the number of bits while f keeps its size. The product is multilinear, so straight-through is
-    unbiased.
+    geometrically with the number of bits while f keeps its size. Logits change sign from bit to bit, and so do the
+    entries of the gradient, so that no constant vector points along it. The product is multilinear, so straight-through
+    is unbiased.
 
     Args:
         bits: number of bits, 1 .. 16.
-        theta: logit of every bit.
+        theta: logit of the first bit and every second one from there; that of the others is -theta.
 
     Raises:
         ValueError: bits is out of range.
@@ -66,7 +67,8 @@ class Parity:
 
     def distribution(self, dtype: torch.dtype, device: torch.device) -> Distribution:
         """Bits with logits `[bits]`."""
-        return Distribution(kind="bernoulli", logits=torch.full((self.bits,), self.theta, dtype=dtype, device=device))
+        signs = 1 - 2 * (torch.arange(self.bits, device=device) % 2)
+        return Distribution(kind="bernoulli", logits=self.theta * signs.to(dtype))
 
     def objective(self, distribution: Distribution, counter: Counter | None = None) -> FunctionObjective:
         """f, and its table."""

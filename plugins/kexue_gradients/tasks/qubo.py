@@ -36,7 +36,7 @@ _LINEAR = (0.2, -0.6, 0.1)
     suites={"quick": ("qubo",), "standard": ("qubo",), "full": ("qubo",)},
     timed={"full"},
     budgets=TOY_BUDGETS,
-    primary="work-variance",
+    primary="progress-loss",
     order=40,
 )
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ _METHODS = ("fitting", "unordered-set[k=[2,3,4,5,6,7,8]]", "top-k-sum[k=[0,1,2,3
     methods={"standard": _METHODS, "full": _METHODS},
     timed={"full"},
     budgets=TOY_BUDGETS,
-    primary="work-variance",
+    primary="progress-loss",
     order=70,
 )
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,7 @@ _METHODS = (
     methods={"standard": _METHODS, "full": _METHODS},
     timed={"full"},
     budgets={"quick": 16_384, "standard": 65_536, "full": 262_144},
-    primary="work-variance",
+    primary="progress-loss",
     order=80,
 )
 @dataclass(frozen=True, kw_only=True)

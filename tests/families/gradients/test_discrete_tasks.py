@@ -86,9 +86,10 @@ def test_max_cut_is_a_black_box(build, context):
 
 @pytest.mark.parametrize(("bits", "theta"), [(1, 0.3), (3, -1.0), (8, -2.0)])
 def test_parity_truth(build, context, bits, theta):
-    """Each bit's gradient is `v (1 - 2p)^(bits - 1)`."""
+    """Each bit's gradient is `v (1 - 2p)^(bits - 1)`, with a sign that changes from bit to bit."""
     p = sigmoid(theta)
-    expected = [p * (1 - p) * (1 - 2 * p) ** (bits - 1)] * bits
+    sign = (-1) ** (bits // 2)
+    expected = [sign * (-1) ** d * p * (1 - p) * (1 - 2 * p) ** (bits - 1) for d in range(bits)]
     assert truth(build, context, "parity", bits=bits, theta=theta).tolist() == pytest.approx(expected, rel=1e-11)
 
 
