@@ -137,9 +137,13 @@ def gap(value: Tensor, optimum: float) -> Tensor:
     return (value - optimum).clamp_min(torch.finfo(value.dtype).eps * abs(optimum))
 
 
-def record_exact(ctx: Context, metric: str, value: float, **labels: Any) -> None:
-    """Record a deterministic value: its interval is a point; NaN if the method diverged."""
-    interval = None if math.isnan(value) else (value, value)
+def record_exact(ctx: Context, metric: str, value: float, *, rounding: float = 0.0, **labels: Any) -> None:
+    """Record a deterministic value that is at least 0 if it was rounded; NaN if the method diverged.
+
+    Args:
+        rounding: how far rounding may have moved the value: its interval, a point if 0.
+    """
+    interval = None if math.isnan(value) else (max(value - rounding, 0.0) if rounding else value, value + rounding)
     ctx.record(metric, value, interval=interval, flags=("exact",), **labels)
 
 

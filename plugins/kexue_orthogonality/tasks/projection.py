@@ -170,8 +170,11 @@ class Projection:
             ctx.record("singular-error", error, point=step)
             if error <= min(TOLERANCES.values()) or not math.isfinite(error):
                 break
-        record_exact(ctx, "singular-error", errors[-1])
-        record_exact(ctx, "polar-distance", float(torch.linalg.matrix_norm(last - self._nearest(start))))
+        # Singular values are computed to k epsilons; rounding W_0 turns its polar factor by some kappa epsilons.
+        eps = torch.finfo(start.dtype).eps
+        record_exact(ctx, "singular-error", errors[-1], rounding=self.k * eps)
+        distance = float(torch.linalg.matrix_norm(last - self._nearest(start)))
+        record_exact(ctx, "polar-distance", distance, rounding=4 * (self.k + self.kappa) * eps)
         for index, (name, tolerance) in enumerate(TOLERANCES.items()):
             taken = next((step for step, error in enumerate(errors) if error <= tolerance), None)
             if taken is None:

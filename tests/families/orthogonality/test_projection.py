@@ -323,3 +323,29 @@ def test_tasks_refuse_parameters_that_make_no_sense(build, task, params, message
     """When they are made."""
     with pytest.raises(ValueError, match=message):
         build(task, **params)
+
+
+def test_an_exact_value_carries_the_interval_of_its_rounding():
+    """An error of 7e-16 known to 1e-14 may be 0, one of 9e-14 may not; without rounding the interval is a point."""
+    seen = {}
+
+    class Recorder:
+        def record(self, metric, value, *, interval, flags):
+            seen[metric] = (value, interval, flags)
+
+    descent.record_exact(Recorder(), "small", 7e-16, rounding=1e-14)
+    descent.record_exact(Recorder(), "large", 9e-14, rounding=1e-14)
+    descent.record_exact(Recorder(), "steps", 3.0)
+    assert seen["small"] == (7e-16, (0.0, pytest.approx(1.07e-14)), ("exact",))
+    assert seen["large"][1] == pytest.approx((8e-14, 1e-13))
+    assert seen["steps"][1] == (3.0, 3.0)
+
+
+def test_the_rounding_of_a_start_turns_its_polar_factor_by_no_more_than_is_recorded(run):
+    """Solvers that are done when attached are within 4 (k + kappa) epsilons, at condition numbers of 10 and of 10^6."""
+    eps = 2.0**-52
+    for kappa in (10.0, 1e6):
+        for method in ("parametrization", "polar-projection"):
+            found = run("projection", method, task_params={"kappa": kappa})
+            assert found["polar-distance"] <= 4 * (64 + kappa) * eps
+            assert found["singular-error"] <= 64 * eps
