@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from kexue_bench.lab.precision import working
 
 FAR = 1e9
-"""An infinite logit of half precision counts as this: float16 overflows at 65504, and infinity times 0 is NaN."""
+"""An infinite logit (a mask, an overflow) counts as this: infinity times 0 is NaN. It has no gradient."""
 AVERAGES = ("macro", "micro", "samples")
 
 
@@ -75,8 +76,19 @@ def stacked(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         )
     shape = (1, *logits.shape, 1) if logits.ndim == 1 else (*logits.shape, 1) if logits.ndim == 2 else logits.shape
     dtype = working(logits.dtype)
-    z = logits if dtype == logits.dtype else logits.to(dtype).clamp(-FAR, FAR)
+    z = logits.to(dtype)
+    z = z if dtype == logits.dtype and _bounded(z) else z.clamp(-FAR, FAR)
     return z.reshape(shape), targets.to(dtype).reshape(shape)
+
+
+def _bounded(z: Tensor) -> bool:
+    """Whether all are finite, so that a copy of them is saved; not, where no value can be looked at."""
+    if torch.compiler.is_compiling():
+        return False
+    try:
+        return math.isfinite(z.detach().sum().item())
+    except RuntimeError:  # torch.func.vmap has no values
+        return False
 
 
 def unstacked(values: Tensor, logits: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["bernoulli", "categorical"]
 
+_LOST = 1e-3  # a share of a gamma variable's distribution that may round to zero
 _IMPOSSIBLE = 1e9  # a logit as good as infinite whose differences and multiples are numbers
 
 
@@ -46,6 +48,17 @@ def _hold(law: object, *names: str) -> None:
     dtype = working(reduce(torch.promote_types, dtypes))
     for name, value in held.items():
         object.__setattr__(law, name, None if value is None else value.detach().to(dtype))
+
+
+def _least_shape(dtype: torch.dtype) -> float:
+    """The shape of a gamma variable whose mass below the smallest normal number is `_LOST`: P(x < t) is about t^a."""
+    return math.log(_LOST) / math.log(torch.finfo(dtype).smallest_normal)
+
+
+def _below_smallest(shape: Tensor) -> float:
+    """The largest share of a gamma variable that lies below the smallest normal number."""
+    a = shape.min().double()
+    return float(torch.finfo(shape.dtype).smallest_normal ** a / torch.lgamma(a + 1).exp())
 
 
 class Law(Protocol):
@@ -229,8 +242,12 @@ class Gamma:
     """Independent gamma variables of rate 1.
 
     Args:
-        shape: shape parameters, `[*batch, L]`, positive.
+        shape: shape parameters, `[*batch, L]`, positive; at least 0.079 in float32 and 0.0098 in float64, below which
+            a thousandth of the distribution has no number of that dtype: draws of 0 have no logarithm and no score.
         context: as in `Distribution`.
+
+    Raises:
+        ValueError: a shape is too small for the dtype.
     """
 
     shape: Tensor
@@ -240,6 +257,13 @@ class Gamma:
         if not self.shape.dim():
             raise ValueError("shape needs at least one dimension, [*batch, L], got a scalar")
         _hold(self, "shape")
+        least = _least_shape(self.shape.dtype)
+        if self.shape.numel() and not torch.compiler.is_compiling() and bool((self.shape < least).any()):
+            raise ValueError(
+                f"shape must be >= {least:.2g} in {self.shape.dtype}, got {float(self.shape.min()):.4g}: "
+                f"{_below_smallest(self.shape):.2g} of the distribution is below the smallest number of that dtype; "
+                "use float64, or log-gamma variables in a plugin"
+            )
 
     @property
     def parameters(self) -> Tensor:

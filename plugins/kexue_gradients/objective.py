@@ -45,6 +45,7 @@ class FunctionObjective:
         self._table = table
         self._black_box = black_box
         self._takes = takes
+        self._classes: set[int] = set()
 
     def _count(self, *, evaluations: int = 0, backwards: int = 0) -> None:
         if self._counter is not None:
@@ -71,6 +72,13 @@ class FunctionObjective:
                 f"f must return [S, *batch], one number for each row of x {list(x.shape)}, got {list(value.shape)}; "
                 "sum over the dimensions of one x, and drop those of size 1"
             )
+        if beyond == 2 and x.dim() not in self._classes:
+            if not _simplex(x):
+                raise ValueError(
+                    f"f must return [S, *batch], one number for each row of x {list(x.shape)}, got {list(value.shape)} "
+                    "without a batch; do not sum over the rows of a batch"
+                )
+            self._classes.add(x.dim())
         return value if value.dtype == x.dtype else value.to(working(x.dtype))
 
     def value_and_gradient(self, x: Tensor, *, graph: bool = False) -> tuple[Tensor, Tensor]:
@@ -102,3 +110,14 @@ class FunctionObjective:
         table = self._table()
         self._count(evaluations=len(table.states))
         return table
+
+
+def _simplex(x: Tensor) -> bool:
+    """Whether the last dimension is one of classes, whose entries sum to 1; also where no value can be looked at."""
+    if torch.compiler.is_compiling():
+        return True
+    total = x.detach().sum(-1)
+    try:
+        return bool(((total - 1).abs() <= 1e-3).all())
+    except RuntimeError:  # torch.func.vmap has no values
+        return True

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kexue_f1 import AsymmetricLoss, Focal
-from kexue_f1.counts import power
+from kexue_f1.counts import power, stacked
 
 NAMES = [spec.name for spec in installed.methods("f1")]
 HALF = [torch.float16, torch.bfloat16]
@@ -56,13 +56,14 @@ def test_autocast_does_not_change_a_loss(losses, name):
     assert torch.equal(mixed, plain)
 
 
-@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, *HALF])
 @pytest.mark.parametrize("name", NAMES)
-def test_an_overflowed_logit_is_a_very_large_one(losses, name, dtype):
-    """An infinite logit of half precision gives the numbers of -1e9, and no gradient is NaN."""
+def test_an_infinite_logit_is_a_very_large_one(losses, name, dtype):
+    """A mask or an overflow gives the numbers of -1e9 and 1e9, in every dtype, and no gradient is NaN."""
     z, y = _batch(name, torch.float64, 2, 8, 4)
     z[y == 0] = torch.where(torch.arange(int((y == 0).sum())) % 3 == 0, -torch.inf, z[y == 0])
-    far = z.masked_fill(z.isinf(), -1e9)
+    z[y == 1] = torch.where(torch.arange(int((y == 1).sum())) % 3 == 0, torch.inf, z[y == 1])
+    far = z.nan_to_num(nan=torch.nan, posinf=1e9, neginf=-1e9)
     value, gradient = _value_and_gradient(losses[name], z.to(dtype), y.to(dtype))
     expected, _ = _value_and_gradient(losses[name], far, y)
     eps = torch.finfo(dtype).eps
@@ -106,3 +107,28 @@ def test_integer_logits_are_refused():
     """Logits that are not floating point are named, instead of rounded."""
     with pytest.raises(ValueError, match=r"floating point, got torch\.int64"):
         Focal().loss(torch.tensor([1, 2]), torch.tensor([0, 1]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_finite_logits_are_not_copied(losses, name):
+    """The peak memory of a loss is that without the rule for infinite logits: the tensor itself is used."""
+    z, y = _batch(name, torch.float32, 2, 8, 4)
+    seen = stacked(z, y)[0]
+    assert seen.data_ptr() == z.data_ptr()
+    assert losses[name].loss(z, y, losses[name].init(y))[0].isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_infinite_logit_under_vmap(losses, name):
+    """Where no value can be looked at all logits are clamped: a stack of problems by `torch.func.vmap`, masks in it."""
+    z, y = _batch(name, torch.float32, 3, 8, 4)
+    z[0, 0, 0] = -torch.inf if not y[0, 0, 0] else torch.inf
+    state = losses[name].init(y[:1])
+    if name in ("lovasz-softmax", "smooth-ap"):
+        # Their shapes depend on the targets: torch refuses, with a sentence.
+        with pytest.raises(RuntimeError, match="vmap"):
+            torch.func.vmap(lambda a, b: losses[name].loss(a[None], b[None], state)[0][0])(z, y)
+        return
+    together = torch.func.vmap(lambda a, b: losses[name].loss(a[None], b[None], state)[0][0])(z, y)
+    single = torch.stack([losses[name].loss(a[None], b[None], state)[0][0] for a, b in zip(z, y, strict=True)])
+    torch.testing.assert_close(together, single)

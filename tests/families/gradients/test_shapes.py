@@ -7,7 +7,7 @@ import torch
 from gradient_objects import NAMES, law, numbers, three_steps
 
 from kexue_bench.lab.noise import Noise
-from kexue_gradients import FunctionObjective, GradSample
+from kexue_gradients import Distribution, FunctionObjective, GradSample
 
 REWARDS = {
     "int64": lambda x: (x.sum(-1) > 1).long(),
@@ -50,6 +50,37 @@ def test_another_shape_than_one_number_a_row_is_refused(f, gradient, rows):
     ask = objective.value_and_gradient if gradient else objective.value
     with pytest.raises(ValueError, match="must return"):
         ask(torch.ones(rows, 4, 3))
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "gaussian"])
+def test_a_mean_over_the_batch_is_refused(kind):
+    """F of `[S]` has the rank of an f of classes without a batch; bits and normal variables are no classes."""
+    distribution = law(kind, numbers(kind, torch.float32))
+    x = distribution.sample(Noise.seeded(0), 6)
+    for ask in (FunctionObjective(lambda x: x.sum((-1, -2))), FunctionObjective(lambda x: x.square().mean((-1, -2)))):
+        with pytest.raises(ValueError, match="without a batch; do not sum over the rows"):
+            ask.value(x)
+
+
+def test_classes_without_a_batch_are_not_refused():
+    """`[S]` is right for logits `[L, K]`, at vertices and inside the simplex."""
+    distribution = Distribution(kind="categorical", logits=torch.zeros(3, 5))
+    for x in (distribution.sample(Noise.seeded(0), 6), distribution.relax(torch.zeros(6, 3, 5), 0.5)):
+        assert FunctionObjective(lambda x: x[..., 0].sum(-1)).value(x).shape == (6,)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_kept_axis_of_one_variable_gives_no_other_gradient(name, batch):
+    """F that forgets to sum over L = 1 classes returns `[S, B, 1]`: an error or the same gradient, never another."""
+    distribution = Distribution(kind="categorical", logits=numbers("categorical", torch.float32)[:batch, :1])
+    expected = three_steps(name, distribution, lambda x: x[..., 0].square().sum(-1), Noise.seeded(3))
+    try:
+        found = three_steps(name, distribution, lambda x: x[..., 0].square(), Noise.seeded(3))
+    except RuntimeError:
+        return
+    if found is not None:
+        torch.testing.assert_close(found.gradient, expected.gradient)
 
 
 def test_a_number_instead_of_a_tensor_is_refused():
