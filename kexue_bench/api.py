@@ -248,7 +248,8 @@ class TaskSpec:
         knobs: fields that tuning may change, together with the method's own.
         suites: suite -> selectors of the instances it runs. Under `verify` a trained or subject task may name the
             instance, as small as possible, on which `verify` checks what every method of the family promises; its
-            quick suite runs no other.
+            quick suite runs no other. A sampling task names its verification points there, on which claims are checked
+            in place of its instances in quick, and beside them in the other suites.
         methods: suite -> selectors of the methods that it runs here if the user names none, for tasks that are too
             expensive for all; `fitting`, alone or among them, stands for every method whose needs the task meets; the
             baseline is always added. A suite that is not listed runs every method.
@@ -308,7 +309,6 @@ class MetricSpec:
         family: the family that it belongs to; empty means the one family that the plugin registers or extends. The
             core's metrics belong to every family.
         ignores: what an order by this metric ignores, said where a reader asks for that order.
-        event: every replicate is 0 or 1, whether something happened to it: the mean is a share, with exact intervals.
     """
 
     name: str
@@ -320,7 +320,6 @@ class MetricSpec:
     margin: float | None = None
     family: str = ""
     ignores: str = ""
-    event: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -668,7 +667,8 @@ class Outcome:
             (`sample`).
         details: name -> digest of a side file.
         seconds: wall seconds of the case in its worker.
-        stop: why sampling ended: `precision`, `budget`, `exact`, `degenerate`; empty if nothing was sampled.
+        stop: why sampling ended: `precision`, `budget`, `exact`, `degenerate`, or `enumerated` if exact moments stand
+            in for samples; empty if nothing was sampled.
         fingerprint: hash of the code and libraries that produced it.
         chosen: what tuning chose: field of the method, or `task.` and a field of the task -> value; in a `tune` case
             and in the cases that use its choice.

@@ -138,8 +138,16 @@ def _summary(moments: Moments) -> _Summary:
     beside = moments.dimension > 1 or moments.norm == 0
     across = float(np.mean(moments.across)) if beside else 0.0
     if units == 1:
+        # Known exactly: the variance is 0 for a deterministic method, and that of a draw for enumerated moments.
         return _Summary(
-            units=1, draws=1, along=float(along[0]), across=across, variance=0.0, noise=0.0, second=0.0, beside=beside
+            units=1,
+            draws=1,
+            along=float(along[0]),
+            across=across,
+            variance=moments.spread[0],
+            noise=0.0,
+            second=0.0,
+            beside=beside,
         )
     variance = float(np.mean(moments.spread)) * draws / (draws - 1)
     mean = variance / draws

@@ -13,17 +13,27 @@ from torch import Tensor
 from kexue_bench.api import Evidence
 from kexue_bench.catalog.core_claims import ALPHA, decide
 
-from . import intervals, moments, state
+from . import intervals, state
 from .evidence import identity, same
-from .problems import Sampling
+from .moments import estimate as moments_of
+from .problems import ExactMoments, Sampling
 
 if TYPE_CHECKING:
     from .context import Context
+    from .estimates import Estimate
     from .intervals import BatchMeans
     from .noise import Noise
 
 BIAS_TOLERANCE = 0.05
 """A bias below this share of one draw's standard deviation does not matter."""
+RELATIVE_TOLERANCE = 0.01
+"""A bias below this share of the truth does not matter."""
+EXACT = 1e-4
+"""A bias below this share of the truth does not matter where it is known exactly: special functions are as accurate."""
+RULE_OF_THREE = 3.0
+"""An event that none of n draws showed has a probability below 3 / n, with 95 % confidence."""
+_AGREEING = 40.0
+"""Largest |mean of draws - E g|^2 over its expectation at which exact moments describe the draws."""
 ROWS_TOLERANCE = 3.0
 """Rows of a batch count as correlated if they quadruple the variance of its mean: a correlation of 0.05 among 64."""
 BATCHES, SINGLES = 64, 64
@@ -31,43 +41,61 @@ FIRST_LOOK, LARGEST_BATCH = 4096, 256
 POWER = 0.9
 
 
-def unbiased(problem: Sampling, method: object, ctx: Context, *, tolerance: float = BIAS_TOLERANCE) -> Evidence:
-    """Whether E g = truth, by quadrupling the draws until a violation that matters would have been caught.
+def unbiased(
+    problem: Sampling,
+    method: object,
+    ctx: Context,
+    *,
+    tolerance: float = BIAS_TOLERANCE,
+    relative: float = RELATIVE_TOLERANCE,
+) -> Evidence:
+    """Whether E g = truth: without sampling error if the task knows E g, else by a test of the draws.
 
-    The statistic is |mean - truth|^2 as a Satterthwaite chi-square. (The largest t over coordinates would detect a bias
-    in a quiet one better, but rejects unbiased methods if a coordinate moves only in rare events.) It is computed on
-    two independent halves of the draws, and both must reject: p is the square of the larger one. So the test relies on
-    the 1 % point of the chi-square, which holds for skewed draws too, and never on its tail. The number of looks is
-    corrected for; when to stop depends on the spread of the draws alone.
+    The test quadruples the draws until a violation that matters would have been caught. Its statistic is
+    |mean - truth|^2 as a Satterthwaite chi-square. (The largest t over coordinates would detect a bias in a quiet one
+    better, but rejects unbiased methods if a coordinate moves only in rare events.) It is computed on two independent
+    halves of the draws, and both must reject: p is the square of the larger one. So the test relies on the 1 % point of
+    the chi-square, which holds for skewed draws too, and never on its tail. The number of looks is corrected for; when
+    to stop depends on the spread of the draws alone.
 
     Args:
         tolerance: a bias that does not matter, in standard deviations of one draw.
+        relative: a bias that does not matter, as a share of the truth; if the budget cannot detect it, a bias within
+            `tolerance` is enough to pass.
     """
+    moments = None if ctx.deterministic or problem.exact_moments is None else problem.exact_moments()
+    if moments is not None and (moments.alone or _agree(problem, moments, ctx)):
+        return _exact_bias(problem, moments)
     # Smaller batches of the same distribution: as many units from fewer draws.
     problem = replace(problem, batch=min(problem.batch, LARGEST_BATCH))
     looks = _looks(ctx.budget, problem.batch)
     streams = ctx.noise("noise"), ctx.noise("measure")
     found = None
     for budget in looks:
-        halves = [moments.estimate(problem, noise, precision=None, budget=budget // 2) for noise in streams]
-        constant = [float(np.sqrt(half.units.variance)) <= half.resolution for half in halves]
-        if any(constant):
-            return _constant_bias(halves[0]) if all(constant) else _unseen("unbiased", "one half of the draws")
+        halves = [moments_of(problem, noise, precision=None, budget=budget // 2) for noise in streams]
+        if any(map(_constant, halves)):
+            return _of_constant("unbiased", halves, ctx)
         p, worse = max(((float(_chi_square_p(half.units)), half) for half in halves), key=lambda pair: pair[0])
-        interval = intervals.bias(worse.units).scaled(1 / float(np.sqrt(worse.units.variance)))
+        sd, n = float(np.sqrt(worse.units.variance)), sum(half.n for half in halves)
+        interval = intervals.bias(worse.units).scaled(1 / sd)
+        detectable, length = _detectable(worse.units, len(looks)), float(torch.linalg.vector_norm(worse.truth)) / sd
+        # Detectable biases shrink with the square root of the draws.
+        goal = min(tolerance, relative * length) if relative * length else tolerance
+        within_reach = budget < looks[-1] and detectable * float(np.sqrt(budget / looks[-1])) <= goal
+        share = f"; a bias of {detectable / length:.2%} of the truth is detectable" if length else ""
         found = Evidence(
             claim="unbiased",
             metric="bias",
             value=float(interval.value),
             low=float(interval.low),
             high=float(interval.high),
-            n=sum(half.n for half in halves),
+            n=n,
             unit="sd",
             statistic=float(worse.units.chi_square),
             p=min(1.0, len(looks) * p**2),
-            detectable=_detectable(worse.units, len(looks)),
-            tolerance=tolerance,
-            note="bias in standard deviations of one draw, from the half of the draws that shows less",
+            detectable=detectable,
+            tolerance=goal if within_reach else tolerance,
+            note=f"bias in standard deviations of one draw, from the half of the draws that shows less{share}",
         )
         if decide(found) != "UNDECIDED":
             break
@@ -76,39 +104,43 @@ def unbiased(problem: Sampling, method: object, ctx: Context, *, tolerance: floa
     return found
 
 
-def one_sided(problem: Sampling, ctx: Context, *, claim: str, side: int, tolerance: float) -> Evidence:
-    """Whether E g is not below (`side` = 1) or not above (-1) a scalar truth, by a normal test on both halves.
+def bounded(problem: Sampling, ctx: Context, *, claim: str, side: int, budget: int | None = None) -> Evidence:
+    """Whether E g is not below (`side` = 1) or not above (-1) a scalar truth, by the interval of the mean.
+
+    The interval has the level of all claims on either side. FAIL: all of it is on the wrong side of the truth. PASS:
+    all of it is on the right side, so that opposite claims cannot both pass. UNDECIDED: the truth is inside. A mean
+    that equals the truth up to rounding, without spread, is both. The level holds on two independent halves of the
+    draws, each tested at its square root, as in `unbiased`.
 
     Args:
-        tolerance: a violation that does not matter, in standard deviations of one draw.
+        budget: number of draws; None: that of the case.
     """
-    budget = (ctx.budget or FIRST_LOOK) // 2
+    budget = (budget or ctx.budget or FIRST_LOOK) // 2
     streams = ctx.noise("noise"), ctx.noise("measure")
-    halves = [moments.estimate(problem, noise, precision=None, budget=budget) for noise in streams]
-    constant = [float(np.sqrt(half.units.variance)) <= half.resolution for half in halves]
-    if any(constant):
-        exact = replace(_constant_bias(halves[0]), claim=claim)
+    halves = [moments_of(problem, noise, precision=None, budget=budget) for noise in streams]
+    if any(map(_constant, halves)):
+        found = _of_constant(claim, halves, ctx)
         wrong = side * float(halves[0].units.gap[0]) < 0
-        return (exact if wrong else replace(exact, value=0.0)) if all(constant) else _unseen(claim, "one half")
-    n = min(half.n for half in halves)
-    # In standard deviations of one draw; negative is the wrong side.
-    gaps = [side * float(half.units.gap[0] / np.sqrt(half.units.variance)) for half in halves]
-    z = max(gaps) * np.sqrt(n)
-    half_width = special.ndtri(1 - (1 - intervals.LEVEL) / 2) / np.sqrt(n)
-    low, value, high = (max(0.0, float(end)) for end in (-max(gaps) - half_width, -max(gaps), -max(gaps) + half_width))
+        return found if wrong or found.value is None else replace(found, value=0.0)
+    n, sd = min(half.n for half in halves), max(float(np.sqrt(half.units.variance)) for half in halves)
+    # In standard errors; negative is the wrong side.
+    z = [side * float(half.units.gap[0] / np.sqrt(half.units.variance / half.n)) for half in halves]
+    margin = -float(special.ndtri(np.sqrt(ALPHA)))
+    violations = [-side * float(half.units.gap[0]) / sd for half in halves]
     return Evidence(
         claim=claim,
         metric="violation",
-        value=value,
-        low=low,
-        high=high,
+        value=max(0.0, min(violations)),
+        low=max(0.0, min(violations) - margin / float(np.sqrt(n))),
+        high=max(0.0, min(violations) + margin / float(np.sqrt(n))),
         n=2 * n,
         unit="sd",
-        statistic=float(z),
-        p=float(special.ndtr(z)) ** 2,
-        detectable=float((special.ndtri(np.sqrt(POWER)) - special.ndtri(np.sqrt(ALPHA))) / np.sqrt(n)),
-        tolerance=tolerance,
-        note="distance of the mean on the wrong side, in standard deviations of one draw",
+        statistic=max(z),
+        p=float(special.ndtr(max(z))) ** 2,
+        # What the interval leaves of a violation: none if both halves show the right side.
+        detectable=max(0.0, (margin - min(z)) / float(np.sqrt(n))),
+        note="distance of the mean on the wrong side, and the largest one inside the interval of the mean, "
+        "in standard deviations of one draw",
     )
 
 
@@ -277,17 +309,56 @@ def _looks(budget: int | None, batch: int) -> list[int]:
     return looks
 
 
-def _constant_bias(estimate: moments.Estimate) -> Evidence:
-    """Draws without spread: they may differ from the truth by rounding only, that of f included."""
-    gap = float(np.linalg.norm(estimate.units.gap))
-    rounding = float(np.sqrt(estimate.eps)) * float(torch.linalg.vector_norm(estimate.truth))
+def _agree(problem: Sampling, moments: ExactMoments, ctx: Context) -> bool:
+    """Whether exact moments describe the draws themselves: the mean of a few thousand is near theirs."""
+    found = moments_of(problem, ctx.fork("agreement", 0).noise("noise"), precision=None, budget=FIRST_LOOK)
+    if not np.isfinite(moments.variance):
+        return True
+    gap = found.mean - moments.mean
+    return float(gap.square().sum()) <= _AGREEING * moments.variance / found.n + found.resolution**2
+
+
+def _exact_bias(problem: Sampling, moments: ExactMoments) -> Evidence:
+    """Violation as a share of the truth (of one draw if that is 0): nothing but rounding separates it from 0."""
+    if not np.isfinite(moments.variance):
+        return identity("unbiased", 1.0, f"some draws are not finite, by {moments.how}")
+    truth = problem.truth.detach().to("cpu", torch.float64)
+    length, gap = float(torch.linalg.vector_norm(truth)), float(torch.linalg.vector_norm(moments.mean - truth))
+    size = float(np.sqrt(moments.variance + float(moments.mean.square().sum())))
+    scale = length or size or 1.0
+    rounding = EXACT + (intervals.ROUNDING_ULPS * torch.finfo(torch.float64).eps * size + moments.error) / scale
+    what = "the truth" if length else "a draw"
+    single = "of a draw alone in its call " if moments.alone else ""
+    note = f"E g {single}differs from the truth by {gap / scale:.2g} of {what}, by {moments.how}"
+    return replace(identity("unbiased", gap / scale, note, tolerance=rounding), metric="bias")
+
+
+def _constant(half: Estimate) -> bool:
+    """Whether the draws do not vary beyond rounding."""
+    return float(np.sqrt(half.units.variance)) <= half.resolution
+
+
+def _of_constant(claim: str, halves: list[Estimate], ctx: Context) -> Evidence:
+    """Evidence where draws do not vary: a deterministic method equals the truth or not, others may hide a rare event.
+
+    The truth is met up to rounding, that of f included.
+    """
+    if not ctx.deterministic:
+        n = sum(half.n for half in halves if _constant(half))
+        note = (
+            f"{n:,} draws do not vary, which excludes only events of a probability above {RULE_OF_THREE / n:.2g}; "
+            "raise --budget"
+        )
+        return Evidence(claim=claim, metric="bias", value=None, n=n, note=note)
+    estimate = halves[0]
     return Evidence(
-        claim="unbiased",
+        claim=claim,
         metric="bias",
-        value=gap,
+        value=float(np.linalg.norm(estimate.units.gap)),
         n=estimate.n,
-        tolerance=rounding + float(estimate.resolution),
-        note="the draws do not vary; gap to the truth relative to rounding",
+        tolerance=float(np.sqrt(estimate.eps)) * float(torch.linalg.vector_norm(estimate.truth))
+        + float(estimate.resolution),
+        note="gap of a deterministic method to the truth, relative to rounding",
     )
 
 
@@ -301,11 +372,6 @@ def _detectable(units: BatchMeans, looks: int) -> float:
     freedom = float(units.freedom)
     critical = special.chdtri(freedom, np.sqrt(ALPHA / looks))
     return float(np.sqrt(special.chndtrinc(critical, freedom, 1 - np.sqrt(POWER)) / (freedom * units.n)))
-
-
-def _unseen(claim: str, where: str) -> Evidence:
-    note = f"{where} does not vary: the events that change it are too rare for this budget; raise --budget"
-    return Evidence(claim=claim, metric="bias", value=None, note=note)
 
 
 def _plain(parts: tuple[object, ...]) -> str:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from .training import Measure, Steppable, Trained
 
 
+_SEEN = 100
+"""Fewer occurrences of the rarest value than this are too few to estimate what depends on it."""
+
+
 class Context:
     """Everything a task may use while one case runs.
 
@@ -132,16 +136,32 @@ class Context:
     # -- work ---------------------------------------------------------------------------------------------------------
 
     def estimate(self, problem: Sampling) -> Estimate:
-        """Draw from the `noise` stream until the precision is reached or the budget ends."""
-        from .moments import estimate
+        """Draw from the `noise` stream until the precision is reached or the budget ends.
 
-        return estimate(
+        Draws miss what matters if the rarest value of a variable is expected fewer than a hundred times in the
+        budget, or if they do not vary: then the moments of the problem, if it knows them, stand in for them.
+        """
+        from .moments import estimate, known
+
+        def moments() -> Estimate | None:
+            exact = problem.exact_moments() if problem.exact_moments and not problem.losses else None
+            return (
+                known(problem, exact, dtype=problem.dtype or self.dtype)
+                if exact is not None and math.isfinite(exact.variance)
+                else None
+            )
+
+        rare = self.budget is not None and problem.rarest * self.budget < _SEEN
+        if rare and not self.deterministic and (found := moments()):
+            return found
+        sampled = estimate(
             problem,
             self.noise("noise"),
             precision=self.precision,
             budget=self.budget,
             deterministic=self.deterministic,
         )
+        return (sampled.stop == "degenerate" and moments()) or sampled
 
     def train(
         self,

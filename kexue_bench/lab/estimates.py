@@ -15,7 +15,7 @@ from kexue_bench.api import Measurement, Moments, Series
 from . import intervals
 from .intervals import Array, BatchMeans, Interval
 
-StopReason = Literal["precision", "budget", "exact", "degenerate"]
+StopReason = Literal["precision", "budget", "exact", "degenerate", "enumerated"]
 
 LOOK_UNITS = 32
 
@@ -28,7 +28,7 @@ class Estimate:
         n: number of draws.
         mean: their mean, of the shape of the truth; float64 on the CPU.
         truth: the exact value, float64 on the CPU.
-        stop: why sampling ended.
+        stop: why sampling ended, or why there was none.
         batch: draws in one batch.
         looks: number of looks of the dyadic schedule.
         centre: a point near the mean, `[D]`.
@@ -71,8 +71,8 @@ class Estimate:
 
     @property
     def exact(self) -> bool:
-        """Whether the method was found to be deterministic, as it declares."""
-        return self.stop == "exact"
+        """Whether nothing was sampled: the method is deterministic, as it declares, or its moments are known."""
+        return self.stop in {"exact", "enumerated"}
 
     @property
     def errors_interval(self) -> Interval:
@@ -129,6 +129,8 @@ class Estimate:
 
     def _row(self, metric: str, interval: Interval, *flags: str, series: Series | None = None) -> Measurement:
         marks = {"exact"} if self.exact else set(flags)
+        if self.stop == "enumerated":
+            marks.add("enumerated")
         value, low, high = (float(part) for part in interval)
         return Measurement(
             metric=metric, value=value, low=low, high=high, n=self.n, flags=frozenset(marks), series=series
@@ -149,7 +151,9 @@ class Estimate:
 
     def _variance_row(self) -> Measurement:
         if self.exact:
-            return self._row("variance", Interval.pinned(np.zeros(()), 0.0))
+            # One draw, or the moments of all: what is left about the mean is the variance.
+            value = self.units.squares.mean()
+            return self._row("variance", Interval.pinned(value, self._rounding(value)).clipped(0))
         raw = intervals.variance(self.units)
         constant = bool(raw.value <= self.resolution**2)
         flags = (*self._tail("mse"), *(("degenerate",) if constant else ()))

@@ -19,7 +19,7 @@ from kexue_bench.errors import InvalidResult
 from . import intervals
 from .estimates import LOOK_UNITS, Estimate, StopReason, halved
 from .intervals import Array, BatchMeans
-from .problems import Sampling
+from .problems import ExactMoments, Sampling
 
 if TYPE_CHECKING:
     from .noise import Noise
@@ -75,6 +75,36 @@ def estimate(
             if high - low <= 2 * precision * value:
                 return ledger.read("precision")
     return ledger.read("budget")
+
+
+def known(problem: Sampling, found: ExactMoments, *, dtype: torch.dtype) -> Estimate:
+    """The estimate that endless sampling would give, from moments without sampling error.
+
+    Args:
+        problem: the draws, none of which is taken; without `losses`, which need them.
+        found: the moments of a draw.
+        dtype: dtype of a draw, which decides about rounding.
+    """
+    truth = problem.truth.detach().to("cpu", torch.float64)
+    gap = (found.mean - truth).reshape(1, -1).numpy()
+    eps = torch.finfo(dtype).eps
+    error = found.variance + float(np.square(gap).sum())
+    size = float(torch.linalg.vector_norm(truth)) + math.sqrt(error)
+    return Estimate(
+        n=1,
+        mean=found.mean,
+        truth=truth,
+        stop="enumerated",
+        centre=found.mean.reshape(-1).numpy(),
+        batch=problem.batch,
+        looks=0,
+        units=BatchMeans(squares=np.full(1, found.variance), means=np.zeros_like(gap), offset=gap[0], draws=1),
+        errors=np.full(1, error),
+        losses={},
+        eps=eps,
+        resolution=intervals.ROUNDING_ULPS * eps * size + found.error,
+        shares={"mse": 0.0},
+    )
 
 
 class _Ledger:

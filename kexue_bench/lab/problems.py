@@ -40,6 +40,25 @@ class Recorder(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExactMoments:
+    """Mean and variance of one draw without sampling error: sums over its states, or integrals over its noise.
+
+    Args:
+        mean: E g, `[*truth.shape]`, float64.
+        variance: trace of the covariance; `inf` if some state has no finite draw.
+        error: largest error of the mean, as its length, beyond rounding; 0 for a sum over states.
+        how: what was done, `a sum over 64 states`.
+        alone: each draw was the only one of its call, because draws of one call depend on each other.
+    """
+
+    mean: Tensor
+    variance: float
+    error: float = 0.0
+    how: str
+    alone: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sampling:
     """One estimation problem: independent draws of an estimator and the exact value of what it estimates.
 
@@ -52,6 +71,9 @@ class Sampling:
         losses: further plain means to record: name -> function of the draws `[n, *truth.shape]` that returns `[n]`.
         exact_variance: trace of the covariance of one draw of this method, by a closed form or an enumeration, `inf`
             if it does not exist; None, or a function that returns None, if the task does not know it.
+        exact_moments: mean and variance of one draw of this method without sampling error; None, or a function that
+            returns None, if they cannot be computed.
+        rarest: probability of the rarest value of a variable that a draw depends on, if the task knows it.
         dtype: dtype of a draw; None: that of the case.
         after: called once after the estimation, to record values other than means of draws (a maximum, a coverage).
     """
@@ -63,6 +85,8 @@ class Sampling:
     metrics: tuple[str, ...] = ("bias", "variance", "mse")
     losses: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     exact_variance: Callable[[], float | None] | None = None
+    exact_moments: Callable[[], ExactMoments | None] | None = None
+    rarest: float = 1.0
     dtype: torch.dtype | None = None
     after: Callable[[Recorder], None] | None = None
 

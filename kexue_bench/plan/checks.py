@@ -1,8 +1,12 @@
 """Where claims are checked: claims on every task that provides the object of the check, promises where it is cheapest.
 
+The instance matters: where a parameter is 0 or 1, a distribution symmetric or a truth near 0, a wrong method gives the
+right numbers. A sampling task names the points on which claims are checked under `suites={"verify": ...}`; they replace
+its instances in quick and join them in the larger suites.
+
 The promises of draws depend on the task, so they are checked on each task of the suite. Those of a training or a
 subject hardly do: in quick, one task of its kind that fits the method is enough, the one that the family names for it
-(`suites={"verify": ...}`) or else the first. Named tasks and the larger suites are checked completely.
+(under `verify` too) or else the first. Named tasks and the larger suites are checked completely.
 """
 
 from __future__ import annotations
@@ -20,7 +24,8 @@ from .kinds import KINDS
 from .screen import screen
 
 VERIFY = "verify"
-"""In `TaskSpec.suites`: the instances on which the promises of trainings and subjects are checked in quick."""
+"""In `TaskSpec.suites`: the instances on which the claims of draws, and the promises of trainings and subjects, are
+checked in quick."""
 Settled = list[tuple[Case, Outcome]]
 _REASONS = 3
 
@@ -36,6 +41,26 @@ def place_texts(registry: Registry, family: FamilySpec) -> Iterator[tuple[str, s
         for name, spec in registry.tasks_of(family.name).items():
             if KINDS[spec.kind].promises not in {None, "draws"}:
                 yield from ((name, text) for text in spec.suites.get(suite, ()))
+
+
+def point_texts(registry: Registry, family: FamilySpec) -> Iterator[tuple[str, str]]:
+    """Task and selector of every verification point of a family's sampling tasks."""
+    for name, spec in registry.tasks_of(family.name).items():
+        if KINDS[spec.kind].promises == "draws":
+            yield from ((name, text) for text in spec.suites.get(VERIFY, ()))
+
+
+def at_points(cells: Sequence[Contest], points: Sequence[Contest], request: Request) -> list[Contest]:
+    """Where the claims of a family are checked: its cells, and the points of its tasks in or beside them.
+
+    Args:
+        cells: tasks of the request.
+        points: verification points; empty if the request names tasks.
+    """
+    named = {point.task.name for point in points}
+    kept = [cell for cell in cells if request.suite != "quick" or cell.task.name not in named]
+    known = {(cell.task.name, cell.task.label) for cell in kept}
+    return [*kept, *(point for point in points if (point.task.name, point.task.label) not in known)]
 
 
 def verify_jobs(

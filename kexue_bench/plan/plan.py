@@ -28,7 +28,7 @@ from .cases import (
     time_cases,
     tune_cases,
 )
-from .checks import nothing_to_verify, one_place_is_enough, place_texts, verify_jobs
+from .checks import at_points, nothing_to_verify, one_place_is_enough, place_texts, point_texts, verify_jobs
 from .screen import absent, refusal, screen
 
 __all__ = ["PRECISION", "PROCESSES", "ROUNDS", "Request", "build_plan"]
@@ -62,7 +62,9 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         settled.extend(refused)
         jobs.extend(Job(cases=(case,)) for case in cases)
     if "verify" in request.stages:
-        checks, refused = verify_jobs(cells, found.places, request, registry, hooks)
+        # As the cells are sorted: trainings first.
+        checked = sorted(found.checked, key=lambda cell: cell.treatment.sampled)
+        checks, refused = verify_jobs(checked, found.places, request, registry, hooks)
         if request.stages == ("verify",) and not checks:
             raise nothing_to_verify(_families(request, registry), cells, refused, request, registry)
         jobs.extend(checks)
@@ -90,12 +92,14 @@ class _Meetings:
 
     Args:
         cells: tasks of the request.
+        checked: those on which claims are checked.
         places: further tasks where trainings and subjects may be checked.
         baselines: family -> its baseline, and `family/task` -> that of a task that has another one.
         added: labels of baselines that `-m` left out.
     """
 
     cells: list[Contest] = field(default_factory=list)
+    checked: list[Contest] = field(default_factory=list)
     places: list[Contest] = field(default_factory=list)
     baselines: dict[str, Instance] = field(default_factory=dict)
     added: list[str] = field(default_factory=list)
@@ -119,6 +123,10 @@ def _meetings(request: Request, registry: Registry) -> _Meetings:
             if compared and cell.baseline is not None and not selectors.same(cell.baseline, baseline):
                 found.baselines[f"{family.name}/{task.label}"] = cell.baseline
             found.cells.append(replace(cell, tunings=tune_cases(cell, request, registry)))
+        if "verify" in request.stages:
+            own = [cell for cell in found.cells if cell.family.name == family.name]
+            points = [] if request.tasks else _points(registry, family, methods)
+            found.checked.extend(at_points(own, points, request))
         if "verify" in request.stages and one_place_is_enough(request):
             found.places.extend(_places(registry, family, methods))
     return found
@@ -179,8 +187,19 @@ def _tasks(request: Request, registry: Registry, family: FamilySpec) -> tuple[In
 
 def _places(registry: Registry, family: FamilySpec, methods: tuple[Instance, ...]) -> list[Contest]:
     """Tasks of a family where its trainings and subjects may be checked, the preferred ones first."""
+    return _contests(place_texts(registry, family), registry, family, methods)
+
+
+def _points(registry: Registry, family: FamilySpec, methods: tuple[Instance, ...]) -> list[Contest]:
+    """The verification points of a family's sampling tasks."""
+    return _contests(point_texts(registry, family), registry, family, methods)
+
+
+def _contests(
+    texts: Iterable[tuple[str, str]], registry: Registry, family: FamilySpec, methods: tuple[Instance, ...]
+) -> list[Contest]:
     specs, found = registry.tasks_of(family.name), []
-    for name, text in place_texts(registry, family) if methods else ():
+    for name, text in texts if methods else ():
         found.extend(_expand(selectors.parse(text), specs[name], "task", registry))
     return [
         Contest(family=family, spec=specs[task.name], task=task, methods=methods, baseline=None, timed=False)

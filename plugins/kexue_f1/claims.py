@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
     from kexue_bench.lab.problems import Sampling
     from kexue_f1.contract import F1Loss
+    from kexue_f1.methods.global_soft_f1 import GlobalSoftF1
 
 _CERTAIN = 50.0
 _PROBLEMS, _ITEMS = 4096, 12
@@ -117,6 +118,23 @@ def neutral_when_empty(problem: Sampling, method: object, ctx: Context) -> Evide
         (gradient,) = torch.autograd.grad(value.sum(), at)
     largest = float(gradient.abs().max())
     return _violation("neutral-when-empty", largest, f"largest entry of the gradient {largest:.2g} in 64 empty batches")
+
+
+@claim("gradient-of(soft-f1)", "right after a refresh on all data, the gradient is that of soft F1", order=85)
+def gradient_of_soft_f1(problem: Sampling, method: object, ctx: Context) -> Evidence:
+    """The gradient on the data of the last refresh against that of 1 - 2 sum p y / sum (p + y), p the sigmoid."""
+    loss = cast("GlobalSoftF1", method)
+    z, y = _problems(ctx, 64, torch.float64)
+    y[:, 0] = 1.0
+    state = loss.refresh(z, y, None)
+    with torch.enable_grad():
+        at = z.clone().requires_grad_()
+        (found,) = torch.autograd.grad(loss.loss(at, y, state)[0].sum(), at)
+        p = torch.sigmoid(at)
+        (expected,) = torch.autograd.grad((1 - 2 * (p * y).sum(1) / (p + y).sum(1)).sum(), at)
+    worst = float((found - expected).abs().max() / expected.abs().max())
+    note = f"largest difference from the gradient of soft F1: {worst:.2g} of its largest entry"
+    return _violation("gradient-of(soft-f1)", worst, note, tolerance=1e-9)
 
 
 @claim("stacked", "a problem has the same loss in a stack as alone", always=True, order=90)

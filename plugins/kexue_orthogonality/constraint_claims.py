@@ -52,11 +52,19 @@ def one_lipschitz(subject: SmallWeights, method: object, ctx: Context) -> Eviden
 
 @claim("stays-on-manifold", "columns are orthonormal after every step", of="subject")
 def stays_on_manifold(subject: SmallWeights, method: object, ctx: Context) -> Evidence:
-    """The singular values before the first and after every step of a descent."""
-    noise = ctx.noise("noise")
-    start, goal = noise.normal(MATRICES, 8, 5), noise.normal(MATRICES, 8, 5)
-    path = subject.path(start, lambda w: (w - goal).square().sum((-2, -1)), steps=STEPS, rate=0.1)
-    worst = _worst(path, singular_error)
+    """The singular values before the first and after every step of a descent.
+
+    On 8 x 5 and on 13 x 3: some maps have another formula for matrices with few columns.
+    """
+    noise, worst = ctx.noise("noise"), 0.0
+    for number, shape in enumerate(((8, 5), (13, 3))):
+        start, goal = noise.normal(MATRICES, *shape), noise.normal(MATRICES, *shape)
+
+        def loss(w: Tensor, goal: Tensor = goal) -> Tensor:
+            return (w - goal).square().sum((-2, -1))
+
+        path = subject.path(start, loss, steps=STEPS, rate=0.1, number=number)
+        worst = max(worst, _worst(path, singular_error))
     return _within("stays-on-manifold", worst, f"largest |s - 1| is {worst:.2g} over {STEPS} steps", ctx)
 
 

@@ -7,6 +7,7 @@ import torch
 from kexue_bench.api import Case, Instance
 from kexue_bench.lab.context import Context
 from kexue_bench.lab.noise import STREAMS
+from kexue_bench.lab.problems import ExactMoments, Sampling
 
 CASE = Case(
     family="gradients",
@@ -173,3 +174,36 @@ def test_again_is_the_same_context_before_anything_was_drawn():
     assert other.replicates == (4,)
     assert torch.equal(words(other.noise("noise")), words(ctx.again(replicates=(4, 5)).noise("noise")))
     assert not torch.equal(words(ctx.again(replicates=(4,)).noise("noise")), first)
+
+
+@pytest.mark.parametrize(("rarest", "stop"), [(1e-5, "enumerated"), (0.1, "budget")])
+def test_exact_moments_stand_in_where_draws_would_miss_rare_values(rarest, stop):
+    """A bit of probability 1e-5 is seen 0.04 times in 4,096 draws: variance and bias are those of the formula."""
+    p = 1e-5
+    moments = ExactMoments(mean=torch.tensor(p, dtype=torch.float64), variance=p * (1 - p), how="by hand")
+    problem = Sampling(
+        draw=lambda noise, n: (noise.uniform(n) < 0.3).double(),
+        truth=torch.tensor(p, dtype=torch.float64),
+        batch=64,
+        exact_moments=lambda: moments,
+        rarest=rarest,
+    )
+    found = Context(replace(CASE, replicates=(0,), options={"budget": 4096})).estimate(problem)
+    assert found.stop == stop
+    if stop == "enumerated":
+        bias, variance, mse = found.measurements(problem.metrics)
+        assert (bias.value, variance.value, mse.value) == (0, pytest.approx(p * (1 - p)), pytest.approx(p * (1 - p)))
+        assert mse.flags == {"exact", "enumerated"}
+
+
+def test_exact_moments_stand_in_for_equal_draws():
+    """Draws that do not vary say nothing of rarer events; the moments do."""
+    moments = ExactMoments(mean=torch.tensor(1.0, dtype=torch.float64), variance=1e-6, how="by hand")
+    problem = Sampling(
+        draw=lambda noise, n: torch.ones(n, dtype=torch.float64),
+        truth=torch.tensor(1.0, dtype=torch.float64),
+        batch=64,
+        exact_moments=lambda: moments,
+    )
+    found = Context(replace(CASE, replicates=(0,), options={"budget": 2**16})).estimate(problem)
+    assert (found.stop, found.measurements(("variance",))[0].value) == ("enumerated", 1e-6)

@@ -125,6 +125,20 @@ def test_each_kind_of_a_family_has_its_place():
     assert labels == ["draw", "train", "look"]
 
 
+def test_claims_of_draws_are_checked_at_the_verification_points():
+    """In quick they replace the instances of their task, in the other suites they join them; a named task stays."""
+    known = Registry(load_plugins([]))
+
+    def labels(**request):
+        asked = Request(families=("gradients",), methods=("reinforce",), stages=("verify",), **request)
+        plan = build_plan(asked, known)
+        return {case.task.label for case in plan.cases if case.task.name == "gamma-cost"}
+
+    assert labels() == {"gamma-cost[function=square,shape=2.3]"}
+    assert labels(suite="standard") == {f"gamma-cost[shape={n}]" for n in ("0.7", "2.5")} | labels()
+    assert labels(tasks=("gamma-cost[shape=3.0]",)) == {"gamma-cost[shape=3]"}
+
+
 def test_a_method_is_checked_in_the_first_place_that_it_fits():
     """What the cheapest place does not offer, another does; where none does, there is no case."""
     tasks = (task("first", suites={"quick": ("first",)}), task("second", offers={"bits"}, suites={"full": ("second",)}))

@@ -34,7 +34,7 @@ def as_state(true_positives: Tensor, size: Tensor) -> State:
 @method(
     "global-soft-f1",
     "soft F1 linearized at the counts of all training data",
-    claims=("gradient-matches-value", "batch-size-invariant"),
+    claims=("gradient-matches-value", "batch-size-invariant", "gradient-of(soft-f1)"),
     knobs=(Knob(field="every", grid=(1, 10, 50)),),
     order=140,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kexue_bench import method
+from kexue_bench import Claimed, method
 from kexue_gradients.contract import Distribution, GradSample, Objective
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     "straight-through",
     "exact sample forward, its probability backward",
     needs={"discrete", "differentiable"},
-    claims=("finite-variance",),
+    claims=("finite-variance", Claimed(name="unbiased", when="temperature == 1 and 'multilinear' in offers")),
     cost="1",
     references=("arXiv:1308.3432",),
     order=70,

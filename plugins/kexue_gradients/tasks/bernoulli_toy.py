@@ -45,6 +45,11 @@ _WITH_DOUBLE_CV = ("fitting", "exact-baseline[n=2]", "double-cv[rate=0.0005,warm
             "bernoulli-toy[bits=200,t=0.499,power=[2.0,3.0]]",
             "bernoulli-toy[bits=200,t=0.499,theta=0.0]",
         ),
+        "verify": (
+            "bernoulli-toy[theta=-2.1,t=0.37]",
+            "bernoulli-toy[theta=-0.83,power=3.0]",
+            "bernoulli-toy[bits=200,theta=-0.83,t=0.37]",
+        ),
     },
     methods={"quick": FIRST_OF_BITS, "standard": _WITH_DOUBLE_CV, "full": _WITH_DOUBLE_CV},
     timed={"full"},

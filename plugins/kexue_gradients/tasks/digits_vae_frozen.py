@@ -147,6 +147,7 @@ def stored_problem(method: GradientMethod, ctx: Context, *, layout: str, step: i
         objective=model.objective(images, ctx.counter),
         gradient=lambda aim: exact_gradient(aim, double.objective(images.double())),
         batch=_BATCH,
+        precise=double.objective(images.double()),
     )
 
 

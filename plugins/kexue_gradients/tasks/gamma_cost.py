@@ -34,6 +34,7 @@ _FUNCTIONS = ("linear", "square", "exp")
         "quick": ("gamma-cost",),
         "standard": ("gamma-cost[shape=[0.7,2.5]]",),
         "full": ("gamma-cost[shape=[0.7,2.5],function=[linear,square,exp]]",),
+        "verify": ("gamma-cost[shape=2.3,function=square]",),
     },
     timed={"full"},
     budgets=TOY_BUDGETS,

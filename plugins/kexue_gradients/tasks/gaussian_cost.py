@@ -50,6 +50,10 @@ _METHODS = ("fitting", "reinforce[baseline=optimal,decay=0.9998,warmup=5000]")
             "gaussian-cost[function=exp,k=[0.1,1.0,10.0],mu=1.0]",
             "gaussian-cost[function=cos,k=[0.5,2.0,5.0],mu=1.0,sigma=1.5]",
         ),
+        "verify": (
+            "gaussian-cost[k=0.9,mu=0.6,sigma=0.7]",
+            "gaussian-cost[function=cos,k=0.9,mu=0.7,sigma=1.4]",
+        ),
     },
     methods={"standard": _METHODS, "full": _METHODS},
     timed={"full"},

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from kexue_bench import task
+from kexue_bench.lab.counter import Counter
 from kexue_gradients.contract import Distribution
 from kexue_gradients.tasks.qubo import Qubo
 from kexue_gradients.tasks.sampling import frozen_problem
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from kexue_bench.lab.context import Context
-    from kexue_bench.lab.counter import Counter
     from kexue_bench.lab.problems import Sampling
     from kexue_gradients.contract import GradientMethod
 
@@ -68,13 +68,14 @@ class IwaeToy:
 
     def problem(self, method: GradientMethod, ctx: Context) -> Sampling:
         """Draws at the logits of `qubo`; the truth is float64."""
-        law = Qubo().distribution(ctx.dtype, ctx.device)
+        law, double = (Qubo().distribution(dtype, ctx.device) for dtype in (ctx.dtype, torch.float64))
         return frozen_problem(
             method,
             ctx,
             law=law,
-            double=Qubo().distribution(torch.float64, ctx.device),
+            double=double,
             objective=_Bound(law, samples=self.samples, scale=self.scale, counter=ctx.counter),
+            precise=_Bound(double, samples=self.samples, scale=self.scale, counter=Counter()),
             gradient=self._gradient,
             batch=_BATCH,
         )

@@ -31,7 +31,11 @@ _MOST = 16
     "whether the number of ones is odd: no bit matters alone",
     version=2,
     offers={*SMOOTH, "bernoulli", "multilinear"},
-    suites={"standard": ("parity",), "full": ("parity[bits=[3,8]]",)},
+    suites={
+        "standard": ("parity",),
+        "full": ("parity[bits=[3,8]]",),
+        "verify": ("parity[bits=3,theta=-0.83]",),
+    },
     timed={"full"},
     budgets=TOY_BUDGETS,
     primary="progress-loss",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import torch
 
 from kexue_bench.lab.noise import Noise
-from kexue_bench.lab.problems import Sampling
-from kexue_gradients.claims import enumerated_variance
+from kexue_bench.lab.problems import ExactMoments, Sampling
 from kexue_gradients.contract import Distribution
+from kexue_gradients.exact_moments import exact_moments, sampled_variance, widened
 from kexue_gradients.methods.exact import Exact
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def frozen_problem(
     gradient: Callable[[Any], Tensor],
     batch: int,
     contract: Callable[[Tensor], Tensor] | None = None,
+    precise: Objective | MultiSampleObjective | None = None,
 ) -> Sampling:
     """Draws of a method at fixed parameters, against the exact gradient.
 
@@ -87,6 +88,7 @@ def frozen_problem(
         batch: draws in one call of a method that samples.
         contract: linear map from gradients `[R, *parameters.shape]` to those of the task's own parameters, for logits
             that share them; None if the logits are the parameters.
+        precise: f in float64, for the exact moments; None: `objective` follows the dtype of its argument.
     """
     half, state = warm_states(method, law, objective, ctx.noise("method"))
 
@@ -96,6 +98,10 @@ def frozen_problem(
             return estimated if contract is None else contract(estimated)
 
         return draw
+
+    def moments() -> ExactMoments | None:
+        # In float64: how a formula is rounded near a certain bit is not what its claims are about.
+        return exact_moments(method, double, precise or objective, widened(state), contract=contract)
 
     truth = aimed_gradient(method, double, gradient)
     if contract is not None:
@@ -110,7 +116,9 @@ def frozen_problem(
         batch=1 if getattr(method, "deterministic", False) else batch,
         inputs=(law.parameters,),
         metrics=("bias", "variance", "mse", *relative),
-        exact_variance=lambda: enumerated_variance(method, law, objective, state, contract=contract),
+        exact_variance=lambda: sampled_variance(moments()),
+        exact_moments=moments,
+        rarest=_rarest(law),
         after=(lambda _: record_progress(ctx, draws_of(half), draws_of(state), truth)) if learns else None,
     )
 
@@ -157,6 +165,15 @@ def record_progress(
     )
 
 
+def _rarest(law: Law) -> float:
+    """Probability of the rarest value of a bit or class, impossible ones aside; 1 for variables without states."""
+    if not isinstance(law, Distribution):
+        return 1.0
+    logits = law.logits.double()
+    chances = torch.sigmoid(-logits.abs()) if law.kind == "bernoulli" else logits.softmax(-1)
+    return float(chances.where(chances > 0, 1.0).min())
+
+
 class Tabulated(Protocol):
     """A task with one discrete problem that can be enumerated."""
 
@@ -178,16 +195,17 @@ def tabulated_problem(
     contract: Callable[[Tensor], Tensor] | None = None,
 ) -> Sampling:
     """Draws at the logits of a task whose truth is a sum over its states, in float64; see `frozen_problem`."""
-    law = task.distribution(ctx.dtype, ctx.device)
+    law, double = (task.distribution(dtype, ctx.device) for dtype in (ctx.dtype, torch.float64))
     return frozen_problem(
         method,
         ctx,
         law=law,
-        double=task.distribution(torch.float64, ctx.device),
+        double=double,
         objective=task.objective(law, ctx.counter),
         gradient=lambda aim: exact_gradient(aim, task.objective(aim)),
         batch=batch,
         contract=contract,
+        precise=task.objective(double),
     )
 
 

@@ -16,7 +16,7 @@ from ..contract import LogdetSample, Operator, afford
 from ..lanczos import krylov
 from ..probes import INDEPENDENT, validate
 from ..truncation import barred, gauss, remaining
-from ..words import ERROR_BAR, LOGDET_ONLY, OVER_BUDGET
+from ..words import ERROR_BAR, LOGDET_ONLY, OVER_BUDGET, SIGN
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -29,7 +29,7 @@ _DEFECT = 1e-3
     "krylov-deflated-slq",
     "Lanczos quadrature on the complement of a block Krylov space",
     references=("Chen and Hallman 2022, arXiv:2205.01736",),
-    claims=("upper-bound", ERROR_BAR),
+    claims=("upper-bound", ERROR_BAR, SIGN),
     cost="block * (depth + extra) + steps * probes",
     needs="spd",
     unless=(*LOGDET_ONLY, OVER_BUDGET),

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     "power-series",
     "power series of log(1 + x) truncated after `degree` terms, traces by Hutchinson probes",
     references=("Behrmann et al. 2019, arXiv:1811.00995", "Boutsidis et al. 2017, arXiv:1503.00374"),
-    claims=(Claimed(name="upper-bound", when="'spd' in offers"), ERROR_BAR),
+    claims=(
+        Claimed(name="upper-bound", when="'spd' in offers"),
+        Claimed(name="small-determinant", when="'spd' in offers"),
+        ERROR_BAR,
+    ),
     cost="degree * probes",
     needs="bounded",
     unless=(

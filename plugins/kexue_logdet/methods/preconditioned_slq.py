@@ -15,7 +15,7 @@ from ..lanczos import krylov
 from ..nystrom import precondition
 from ..probes import draw, fold, population, validate
 from ..truncation import barred, gauss, remaining
-from ..words import ERROR_BAR, LOGDET_ONLY, NO_BOUND, OVER_BUDGET
+from ..words import ERROR_BAR, LOGDET_ONLY, NO_BOUND, OVER_BUDGET, SIGN
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "preconditioned-slq",
     "Lanczos quadrature on a Nystrom-preconditioned operator",
     references=("Wenger et al. 2021, arXiv:2107.00243",),
-    claims=("upper-bound", ERROR_BAR),
+    claims=("upper-bound", ERROR_BAR, SIGN),
     cost="rank + steps * probes",
     needs={"spd", "bounded"},
     unless=(*LOGDET_ONLY, NO_BOUND, OVER_BUDGET),

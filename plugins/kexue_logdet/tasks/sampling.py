@@ -38,12 +38,15 @@ class Draws:
         allowed: products that a repeat may spend.
 
     Attributes:
+        op: the operator.
+        method: the estimator.
         last: the sample of the latest call.
     """
 
     def __init__(self, op: Operator, truth: float, method: LogdetMethod, ctx: Context, *, allowed: int) -> None:
         self.last: LogdetSample | None = None
-        self._op, self._truth, self._method, self._allowed = op, truth, method, allowed
+        self.op, self.method = op, method
+        self._truth, self._allowed = truth, allowed
         self._counter = ctx.counter
         self._random = bool(getattr(method, "random_cost", False))
         self._covered = dict.fromkeys(BARS, 0)
@@ -51,8 +54,8 @@ class Draws:
 
     def __call__(self, noise: Noise, n: int) -> Tensor:
         """The values `[n]` of n repeats."""
-        metered = self._op.within(budget=self._allowed, repeats=n, counter=self._counter, in_expectation=self._random)
-        self.last = sample = self._method.estimate(metered, self._allowed, noise, n)
+        metered = self.op.within(budget=self._allowed, repeats=n, counter=self._counter, in_expectation=self._random)
+        self.last = sample = self.method.estimate(metered, self._allowed, noise, n)
         self._draws, self._spent = self._draws + n, self._spent + metered.spent
         if sample.products is not None:
             self._largest = max(self._largest, int(sample.products.max()))
@@ -65,6 +68,10 @@ class Draws:
             for name, bars in BARS.items():
                 self._covered[name] += int((covers(sample, self._truth, bars=bars) & known).sum())
         return sample.value
+
+    def of(self, method: LogdetMethod, ctx: Context) -> Draws:
+        """The draws of another method on the same operator."""
+        return Draws(self.op, self._truth, method, ctx, allowed=self._allowed)
 
     def record(self, ctx: Recorder) -> None:
         """Coverage of the method's error bar, and the realized products if their number is random."""

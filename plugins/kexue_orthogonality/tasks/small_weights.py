@@ -69,7 +69,7 @@ class SmallWeights:
         return values if len(values) == len(found) else None
 
     def path(
-        self, start: Tensor, loss: Callable[[Tensor], Tensor] | None, *, steps: int, rate: float
+        self, start: Tensor, loss: Callable[[Tensor], Tensor] | None, *, steps: int, rate: float, number: int = 0
     ) -> Iterator[Tensor]:
         """W `[R, d, k]` after attaching and after each step of a descent.
 
@@ -78,9 +78,10 @@ class SmallWeights:
             loss: of W, `[R]`; None for the method alone.
             steps: number of steps.
             rate: learning rate of the loop's optimizer.
+            number: of the descent, for a check that makes several.
         """
         around = Alone(dtype=self._ctx.dtype, device=self._ctx.device, replicates=len(start))
-        apart = self._ctx.fork("descent", 0)
+        apart = self._ctx.fork("descent", number)
         training = descend(self.method, start, apart, rate=rate, loss=loss, around=around)
         for step in range(steps + 1):
             if step:
