@@ -64,9 +64,9 @@ def test_an_objective_counts_what_is_asked_of_it():
     counter = Counter()
     table = Enumeration(states=torch.eye(4)[:, None], values=torch.zeros(4, 1))
     f = FunctionObjective(lambda x: x.square().sum((-1, -2)), counter=counter, table=lambda: table)
-    f.value(torch.zeros(7, 5, 1, 4))
+    f.value(torch.eye(4)[:1].expand(7, 5, 1, 4))
     assert counter.units == {"evaluations": 7, "backwards": 0}
-    f.value_and_gradient(torch.zeros(3, 5, 1, 4))
+    f.value_and_gradient(torch.eye(4)[:1].expand(3, 5, 1, 4))
     assert counter.units == {"evaluations": 10, "backwards": 3}
     f.enumerate()
     assert counter.units == {"evaluations": 14, "backwards": 3}
