@@ -66,6 +66,12 @@ class ResultsError(KexueError):
     exit_code = 4
 
 
+class EngineError(KexueError):
+    """The run cannot go on: this machine refuses what workers need; everything reported is stored (exit code 4)."""
+
+    exit_code = 4
+
+
 class InvalidResult(ValueError):  # noqa: N818  # names what the method returned, as its status `invalid` does
     """What a method returned cannot be measured: wrong type, shape or device, not finite, or an input was changed."""
 

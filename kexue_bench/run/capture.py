@@ -61,12 +61,15 @@ class Capture:
         The fault handler has a separate high descriptor, because some code closes the low ones.
         """
         import fcntl
+        import resource
 
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (fd, 1), (fd, 2)):
             os.dup2(source, target)
-        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD)
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        highest = _HIGH_FD if most == resource.RLIM_INFINITY else min(_HIGH_FD, most - 1)
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, highest)
         os.close(fd)
         os.close(null)
         for stream in (sys.stdout, sys.stderr):

@@ -17,6 +17,14 @@ _BEGUN, _STAMP = 0, 1
 _PID, _SERVER, _MEMBER, _PHASE = 2, 3, 4, 5
 
 
+def _allocate(fd: int) -> None:
+    # A page that is first written when the disk is full would end the process by SIGBUS.
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, 0, _SIZE)
+    else:
+        os.ftruncate(fd, _SIZE)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Position:
     """The last position of a worker.
@@ -48,7 +56,7 @@ class Crumb:
     def __init__(self, path: Path) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(fd, _SIZE)
+            _allocate(fd)
             self._map = mmap.mmap(fd, _SIZE)
         finally:
             os.close(fd)

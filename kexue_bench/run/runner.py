@@ -99,6 +99,7 @@ def run(
     Raises:
         UsageError: a method or task refuses its parameters.
         ResultsError: an outcome could not be stored.
+        EngineError: no worker can run.
     """
     return _Run(
         plan=plan,
@@ -295,12 +296,20 @@ class _Run:
                 flight[self._submit(work)] = work
             ready, _ = wait(flight, timeout=TICK, return_when=FIRST_COMPLETED)
             ended: list[Outcome] = []
+            failures: list[BaseException] = []
             for future in ready:
-                outcomes, rest = self._read(flight.pop(future), future.result())
+                work = flight.pop(future)
+                if (error := future.exception()) is not None:
+                    failures.append(error)
+                    continue
+                outcomes, rest = self._read(work, future.result())
                 ended.extend(outcomes)
                 if not self._stopping():
                     waiting.extendleft(reversed(rest))
             self._store(ended)
+            if failures:
+                # What was answered is stored; nothing else will be.
+                raise failures[0]
 
     def _search(self, case: Case) -> Outcome | None:
         """The outcome of the tuning that a case uses; None while it runs, or if the case uses none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -233,7 +232,7 @@ def make_engine(options: RunOptions, *, threads: int) -> LocalEngine | RayEngine
     from ..run.engines.local import LocalEngine
 
     return LocalEngine(
-        workers=options.jobs or os.cpu_count() or 1,
+        workers=options.jobs,
         isolation=options.isolation,
         threads=threads,
         memory_limit=options.memory,

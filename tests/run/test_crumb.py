@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+import pytest
 
 from kexue_bench.run.crumb import Crumb
 
@@ -63,3 +66,11 @@ def test_a_spoiled_breadcrumb_reads_as_no_phase(tmp_path):
     crumb = Crumb(path)
     path.write_bytes(b"\xff" * path.stat().st_size)
     assert crumb.read().phase == ""
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs a file system in memory")
+def test_a_breadcrumb_has_its_block_from_the_start():
+    """In memory a file has no page before its first byte: a write would end the process once the memory is full."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="kexue-bench-test-") as folder:
+        Crumb(Path(folder, "crumb"))
+        assert Path(folder, "crumb").stat().st_blocks > 0

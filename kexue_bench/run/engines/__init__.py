@@ -33,7 +33,7 @@ class Delivery:
 
 
 class Engine(Protocol):
-    """Runs jobs in processes that may die. A future never raises: every end is a `Delivery`."""
+    """Runs jobs in processes that may die. Every end is a `Delivery`; a future raises `EngineError` if none can run."""
 
     @property
     def capacity(self) -> int:

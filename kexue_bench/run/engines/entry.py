@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..capture import Capture
 from ..crumb import Crumb
-from . import processes
+from . import processes, server
 
 CRUMB, OUTPUT, WORKERS = "crumb", "output", "workers"
 _station: list[tuple[Crumb, Capture, bool]] = []
@@ -39,6 +39,7 @@ def initialize(slot: str, memory: int = 0, shared: bool = False) -> None:
     if os.getppid() != parent or not register.is_dir():
         os._exit(1)
     processes.adopt_orphans()
+    server.restore_path()
     _forget_server()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory:

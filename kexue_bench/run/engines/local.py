@@ -7,6 +7,7 @@ that do not recover. pebble owns the processes and kills them: only it can do so
 from __future__ import annotations
 
 import os
+import resource
 import select
 import shutil
 import tempfile
@@ -14,13 +15,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Literal, Self
 
+from ...errors import EngineError, UsageError
+from ..failures import describe
 from . import Delivery, entry, processes, server
 from .slots import Slot, Ticket
 
@@ -29,46 +32,69 @@ POLL = 0.05
 """Seconds between two checks of running jobs."""
 START_LIMIT = 120.0
 """Seconds within which a worker must begin a job; the first one waits for the server's imports."""
+IDLE = 350_000_000
+"""Resident bytes of a worker that has done nothing yet (0.32 GB), with a little room."""
+ROOM = 600_000_000
+"""Bytes for a worker where the number of workers is chosen here."""
+SHARE = 0.8
+"""Part of the machine's memory that workers may take together."""
+BARREN = 3
+"""Workers in a row that end before they take a job, after which the run ends."""
+FATAL = 2
+"""How often the process that makes workers may end while a job runs before the job, which then ran alone, is blamed."""
+DESCRIPTORS = (40, 12)
+"""File descriptors of a driver, and for each worker more."""
+_registers: set[Path] = set()
+"""Folders with the pids of workers, of all engines of this process: they share the process that makes workers."""
 
 
 class LocalEngine:
     """Runs jobs on this machine.
 
     Args:
-        workers: number of concurrent jobs.
+        workers: number of concurrent jobs; None takes the number of cores, or fewer if they would not fit into memory.
         isolation: `case` gives every job a fresh process; `worker` reuses processes, except for exclusive jobs and
             after a job that left a setting changed or died; `none` runs in this process, without limits, for debugging.
         threads: number of threads of the numerical libraries in a worker.
         memory_limit: resident bytes of a worker, and the most that it may allocate; None limits resident bytes to a
             fair share of the machine and does not limit allocations.
         preload: modules that the fork server imports once; never a plugin's.
+
+    Raises:
+        UsageError: a worker does not fit into its share of the memory.
     """
 
     def __init__(
         self,
         *,
-        workers: int = 2,
+        workers: int | None = 2,
         isolation: Isolation = "case",
         threads: int = 1,
         memory_limit: int | None = None,
         preload: Sequence[str] = server.PRELOAD,
     ) -> None:
-        if workers < 1:
+        if workers is not None and workers < 1:
             raise ValueError(f"workers must be >= 1, got {workers}")
         self.isolation: Isolation = isolation
-        self._workers = workers
+        self._workers, self._memory_limit = 1, 0
+        if isolation != "none":
+            self._workers, self._memory_limit = _shares(workers, memory_limit, processes.memory_available())
         self._threads = threads
         self._refused_above = memory_limit or 0
-        self._memory_limit = memory_limit or int(0.8 * processes.memory_available() / workers)
         self._preload = tuple(preload)
         self._lock = threading.RLock()
         self._queue: deque[Ticket] = deque()
+        self._open: set[Future[Delivery]] = set()
         self._slots: list[Slot] = []
         self._numbers = count()
         self._folder: Path | None = None
         self._supervisor: threading.Thread | None = None
         self._closed = False
         self._stopping = False
+        self._failure: EngineError | None = None
+        self._barren = 0
+        self._sweep_until = 0.0
+        self._servers: set[int] = set()
         self._wake_read, self._wake_write = -1, -1
 
     @property
@@ -83,24 +109,39 @@ class LocalEngine:
         with self._lock:
             if self._supervisor is not None or self._closed:
                 return
-            server.ensure(threads=self._threads, preload=self._preload)
-            self._folder = Path(tempfile.mkdtemp(prefix="kexue-bench-"))
-            (self._folder / entry.WORKERS).mkdir()
-            self._wake_read, self._wake_write = os.pipe()
+            _need_descriptors(self._workers)
+            try:
+                self._folder = Path(tempfile.mkdtemp(prefix="kexue-bench-"))
+                (self._folder / entry.WORKERS).mkdir()
+                server.ensure(threads=self._threads, preload=self._preload)
+                self._wake_read, self._wake_write = os.pipe()
+            except OSError as error:
+                self._failure = _cannot("workers cannot be started", error)
+                raise self._failure from error
+            _registers.add(self._folder / entry.WORKERS)
             os.set_blocking(self._wake_read, False)
             os.set_blocking(self._wake_write, False)
             self._supervisor = threading.Thread(target=self._supervise, name="kexue-bench-supervisor", daemon=True)
             self._supervisor.start()
 
     def submit(self, text: str, *, limit: float | None, members: int = 1, exclusive: bool = False) -> Future[Delivery]:
-        """Queue a job; see `Engine.submit`."""
+        """Queue a job; see `Engine.submit`.
+
+        Raises:
+            EngineError: workers cannot be started.
+        """
         ticket = Ticket(text=text, limit=limit, members=members, exclusive=exclusive)
         if self.isolation == "none":
             return self._run_here(ticket)
         if self._closed:
             raise RuntimeError("the engine is closed")
         self.start()
-        self._queue.append(ticket)
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            self._queue.append(ticket)
+            self._open.add(ticket.future)
+        ticket.future.add_done_callback(self._open.discard)
         if self._stopping:
             self._drain()
         self._wake()
@@ -121,7 +162,7 @@ class LocalEngine:
             if self._closed:
                 return
         self.stop()
-        end = time.monotonic() + 5.0
+        end = time.monotonic() + (5.0 if self._failure is None else 0.0)
         while time.monotonic() < end and any(slot.ticket is not None for slot in self._slots):
             time.sleep(0.01)
         with self._lock:
@@ -136,12 +177,15 @@ class LocalEngine:
         closing = [threading.Thread(target=slot.end, daemon=True) for slot in slots]
         for thread in closing:
             thread.start()
+        end = time.monotonic() + 5.0
         for thread in closing:
-            thread.join(5)
+            thread.join(max(0.0, end - time.monotonic()))
         if self._folder is not None:
+            _registers.discard(self._folder / entry.WORKERS)
             shutil.rmtree(self._folder, ignore_errors=True)
-            os.close(self._wake_read)
-            os.close(self._wake_write)
+            for fd in (self._wake_read, self._wake_write):
+                with suppress(OSError):
+                    os.close(fd)
 
     def __enter__(self) -> Self:
         return self
@@ -172,7 +216,7 @@ class LocalEngine:
             while self._queue and not self._closed and not self._stopping:
                 ticket = self._queue[0]
                 busy = [slot for slot in self._slots if slot.ticket is not None]
-                alone = ticket.exclusive or any(s.ticket is not None and s.ticket.exclusive for s in busy)
+                alone = _alone(ticket) or any(s.ticket is not None and _alone(s.ticket) for s in busy)
                 if (alone and busy) or len(busy) >= self._workers:
                     return
                 self._queue.popleft()
@@ -186,7 +230,7 @@ class LocalEngine:
             # Idle workers and their threads would disturb the timing.
             for slot in [s for s in self._slots if not s.fresh] + [s for s in self._slots if s.fresh][1:]:
                 self._discard(slot)
-        while True:
+        for _ in range(BARREN + self._workers):
             slot = self._free_slot(fresh=fresh, spare=not ticket.exclusive)
             try:
                 slot.send(ticket)
@@ -194,6 +238,7 @@ class LocalEngine:
                 self._discard(slot)
                 continue
             return
+        raise EngineError(server.failure() or "workers cannot be started", do=server.last_words())
 
     def _free_slot(self, *, fresh: bool, spare: bool) -> Slot:
         """The slot that has been free longest, so that its next worker is already running.
@@ -229,6 +274,28 @@ class LocalEngine:
             os.write(self._wake_write, b"x")
 
     def _supervise(self) -> None:
+        """Watch until the engine is closed; whatever is raised here ends all jobs, never the thread alone."""
+        try:
+            self._watch()
+        except BaseException as error:  # noqa: BLE001  # whoever waits must get the reason, whatever it is
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """End every job with an error, because none can be supervised any more."""
+        if self._closed:
+            return
+        failure = error if isinstance(error, EngineError) else _cannot("workers cannot be supervised", error)
+        with self._lock:
+            self._failure = failure
+            self._queue.clear()
+            for slot in self._slots:
+                slot.kill()
+                slot.ticket = None
+        for future in list(self._open):
+            with suppress(InvalidStateError):
+                future.set_exception(failure)
+
+    def _watch(self) -> None:
         looked = 0.0
         while not self._closed:
             poll = select.poll()
@@ -246,10 +313,25 @@ class LocalEngine:
             if due:
                 looked = time.monotonic()
             self._look_at_slots(due=due)
+            if due and active:
+                self._check(looked)
             self._pump()
             if died:
                 # A dead worker stays readable until pebble has noticed its death too.
                 time.sleep(0.005)
+
+    def _check(self, now: float) -> None:
+        """What no job can cause: the end of the scratch folder, and of every process that makes workers."""
+        if self._folder is not None and not (self._folder / entry.WORKERS).is_dir():
+            raise EngineError(
+                f"the scratch folder {self._folder} was removed during the run",
+                do="set TMPDIR to a folder that is not cleaned",
+            )
+        if reason := server.failure():
+            raise EngineError(reason, do=server.last_words())
+        if now < self._sweep_until:
+            for source in self._servers:
+                processes.kill_orphans(source, _known())
 
     def _look_at_slots(self, *, due: bool) -> None:
         """Accept answers; if `due`, or pebble has given up on a job, check its process."""
@@ -266,7 +348,20 @@ class LocalEngine:
                     deliveries.append((slot.ticket, self._accept(slot, answer)))
                 elif (due or slot.ended) and slot.look(now, start_limit=START_LIMIT, memory_limit=self._memory_limit):
                     ticket, delivery = slot.ticket, slot.autopsy()
+                    orphaned = delivery.status == "lost" and slot.orphaned
+                    self._barren = 0 if slot.started else self._barren + 1
                     self._bury(slot)
+                    if self._barren >= BARREN:
+                        raise EngineError(
+                            server.failure() or "workers end before they take a job", do=server.last_words()
+                        )
+                    if orphaned and not self._stopping:
+                        ticket.fatal += 1
+                        if ticket.fatal <= FATAL:
+                            self._queue.appendleft(ticket)
+                            continue
+                        # It ran alone, so nobody else ended the process.
+                        delivery = replace(delivery, status="crashed", reason="ended the process that makes workers")
                     if delivery.status == "lost" and ticket.tries < 2 and not self._stopping:
                         self._queue.appendleft(ticket)
                     else:
@@ -295,14 +390,59 @@ class LocalEngine:
         if pid:
             processes.kill_group(pid)
         if source:
-            processes.kill_orphans(source, self._known())
+            self._servers.add(source)
+            # Children of the dead may still be starting others.
+            self._sweep_until = time.monotonic() + 1.0
+            processes.kill_orphans(source, _known())
         if spoiled:
             self._discard(slot)
 
-    def _known(self) -> set[int]:
-        if self._folder is None:
-            return set()
-        return {int(path.name) for path in (self._folder / entry.WORKERS).iterdir()}
+
+def _alone(ticket: Ticket) -> bool:
+    return ticket.exclusive or ticket.fatal > 0
+
+
+def _known() -> set[int]:
+    """The living workers of all engines of this process."""
+    return set().union(*(processes.registered(folder) for folder in list(_registers)))
+
+
+def _shares(workers: int | None, memory_limit: int | None, memory: int) -> tuple[int, int]:
+    """The number of workers, and the resident bytes that each may take."""
+    if workers is None:
+        fit = int(SHARE * memory / max(ROOM, memory_limit or 0))
+        workers = max(1, min(processes.cores_available(), fit))
+    limit = memory_limit or int(SHARE * memory / workers)
+    if limit < IDLE:
+        share = f"{SHARE:g} x {memory / 1e9:.2f} GB / {workers} = {limit / 1e9:.2f} GB"
+        most = int(SHARE * memory / ROOM)
+        raise UsageError(
+            f"a worker takes {IDLE / 1e9:.2f} GB before it does anything",
+            got=f"--memory {limit / 1e9:.2f} GB" if memory_limit else f"{share} for each of {workers}",
+            do=f"use at most -j {most}" if most and not memory_limit else "give it more memory",
+        )
+    return workers, limit
+
+
+def _need_descriptors(workers: int) -> None:
+    """Raise the soft limit of file descriptors as far as workers need it.
+
+    Raises:
+        EngineError: the hard limit is too low.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = DESCRIPTORS[0] + DESCRIPTORS[1] * (workers + 1)
+    if soft == resource.RLIM_INFINITY or soft >= need:
+        return
+    if hard != resource.RLIM_INFINITY and hard < need:
+        raise EngineError(
+            f"{workers} workers need {need} file descriptors", got=f"a limit of {hard}", do="raise it (ulimit -n)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+
+
+def _cannot(what: str, error: BaseException) -> EngineError:
+    return EngineError(what, got=describe(error), do=server.last_words())
 
 
 def _deliver(ticket: Ticket, delivery: Delivery) -> None:

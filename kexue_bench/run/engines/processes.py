@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import resource
 import signal
@@ -130,6 +131,28 @@ def _reap() -> None:
             pass
 
 
+def registered(folder: Path) -> set[int]:
+    """Pids of the workers that live; the entry of one that ended is removed, so that its pid spares nobody else.
+
+    Args:
+        folder: has a file for each worker, named by its pid and made by the worker itself.
+    """
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in folder.iterdir():
+            try:
+                process = psutil.Process(int(entry.name))
+                ours = process.create_time() <= entry.stat().st_mtime + 1
+                living = ours and process.status() != psutil.STATUS_ZOMBIE
+            except (psutil.Error, OSError):
+                living = False
+            if living:
+                found.add(int(entry.name))
+            else:
+                entry.unlink(missing_ok=True)
+    return found
+
+
 def kill_orphans(server: int, known: set[int]) -> None:
     """Kill what dead workers left under the fork server.
 
@@ -148,12 +171,43 @@ def kill_orphans(server: int, known: set[int]) -> None:
 
 
 def memory_available() -> int:
-    """Bytes of memory of this machine, or of the control group it runs in."""
+    """Bytes of memory of this machine, or of the control groups it runs in."""
     total = psutil.virtual_memory().total
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            total = min(total, int(Path(path).read_text()))
+    for folder in _control_groups("memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):
+                total = min(total, int((folder / name).read_text()))
     return total
+
+
+def cores_available() -> int:
+    """Cores that this process may use: of the machine, of its affinity, and of the quota of its control groups."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for folder in _control_groups("cpu"):
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = (folder / "cpu.max").read_text().split()
+            count = min(count, math.ceil(int(quota) / int(period)))
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = (int((folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+            if quota > 0:
+                count = min(count, math.ceil(quota / period))
+    return max(1, count)
+
+
+def _control_groups(
+    controller: str, root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> list[Path]:
+    """The folders of the control groups around this process, of both versions, whether or not they exist."""
+    found = {root, root / controller}
+    with contextlib.suppress(OSError):
+        for line in own.read_text().splitlines():
+            _, names, path = line.split(":", 2)
+            base = root / controller if controller in names.split(",") else root
+            if names and base == root:
+                continue
+            place = base / path.strip("/")
+            found |= {place, *(parent for parent in place.parents if parent.is_relative_to(base))}
+    return sorted(found)
 
 
 def describe_exit(code: int) -> str:

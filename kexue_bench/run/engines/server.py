@@ -10,20 +10,28 @@ import atexit
 import contextlib
 import os
 import queue
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import types
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
+from multiprocessing.process import current_process
+from pathlib import Path
 from typing import Any
 
 from . import processes
 
 _MARK = "KEXUE_BENCH_DRIVER"
+_SAFE = "PYTHONSAFEPATH"
+_LONGEST = 60
+"""Characters of a folder in which the path of a socket (107 at most) still fits."""
 PRELOAD = (
     "torch",
     # The first TorchDispatchMode imports torch._dynamo, sympy and torch.distributed: 1.7 s in every fresh process.
@@ -34,6 +42,8 @@ PRELOAD = (
     "kexue_bench.lab.stages",
     "kexue_bench.lab.training",
 )
+LINES = 12
+"""Last lines of a server that an error shows."""
 _python: Any = forkserver._forkserver  # noqa: SLF001  # multiprocessing has no public way to know its server
 _lock = threading.Lock()
 _requests: queue.SimpleQueue[tuple[_Setting, Future[int]]] = queue.SimpleQueue()
@@ -41,11 +51,20 @@ _requests: queue.SimpleQueue[tuple[_Setting, Future[int]]] = queue.SimpleQueue()
 
 @dataclass(kw_only=True)
 class _State:
-    """What this driver knows of its server: the thread that starts it, how, and its pid."""
+    """What this driver knows of its server: the thread that starts it, how, and its pid.
+
+    Args:
+        served: it has made a worker.
+        deaths: servers in a row that ended before they made one.
+        output: where servers and workers at their start write errors.
+    """
 
     keeper: threading.Thread | None = None
     setting: _Setting | None = None
     pid: int = 0
+    served: bool = False
+    deaths: int = 0
+    output: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +123,34 @@ def revive() -> None:
     knows that it is ours: its workers would have other settings, and orphans would escape.
 
     Raises:
-        OSError: the process cannot be started.
+        OSError: the process cannot be started, or ended twice before it made a worker.
     """
     with _lock:
-        if _state.setting is not None and not _runs():
-            _start(_state.setting)
+        if _state.setting is None or _runs():
+            return
+        _state.deaths = 0 if _state.served else _state.deaths + 1
+        if _state.deaths >= 2:
+            raise OSError("the fork server ends at its start")
+        _start(_state.setting)
+
+
+def serves() -> None:
+    """A worker was seen, so this server works."""
+    _state.served, _state.deaths = True, 0
+
+
+def failure() -> str:
+    """Why no server can be had; empty if one runs or may be started."""
+    return "the process that starts workers ended twice at its start" if _state.deaths >= 2 else ""
+
+
+def last_words() -> str:
+    """The last lines that servers, and workers at their start, wrote as errors."""
+    if _state.output is None:
+        return ""
+    size = os.fstat(_state.output).st_size
+    data = os.pread(_state.output, 8000, max(0, size - 8000))
+    return "\n".join(data.decode("utf-8", "replace").splitlines()[-LINES:])
 
 
 def _runs() -> bool:
@@ -121,7 +163,15 @@ def _start(setting: _Setting) -> None:
         _state.keeper.start()
     reply: Future[int] = Future()
     _requests.put((setting, reply))
-    _state.pid = reply.result()
+    _state.pid, _state.served = reply.result(), False
+    # Called for every new process: between a look at the server and its use it may end, and would be restarted plainly.
+    _python.ensure_running = _ensure_running
+
+
+def _ensure_running() -> None:
+    revive()
+    if _python._forkserver_pid != _state.pid:  # noqa: SLF001  # the same
+        forkserver.ensure_running()
 
 
 def _keep() -> None:
@@ -134,13 +184,19 @@ def _keep() -> None:
 
 
 def _launch(setting: _Setting) -> int:
-    values = environment(setting.threads) | {_MARK: str(os.getpid())}
+    values = environment(setting.threads) | {_MARK: str(os.getpid()), _SAFE: "1"}
+    home = str(Path(__file__).parents[3])
+    if home == str(Path.cwd()):
+        # The package itself is run from the current folder, which a safe path leaves out.
+        values["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), home)))
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
         forkserver.set_forkserver_preload([__name__, "kexue_bench.run.engines.local", *setting.preload])
         _leave_foreign_server()
-        forkserver.ensure_running()
+        _use_short_folder()
+        with _spawning():
+            forkserver.ensure_running()
     finally:
         for name, value in before.items():
             if value is None:
@@ -159,9 +215,63 @@ def _leave_foreign_server() -> None:
         _python._forkserver_pid = _python._forkserver_address = _python._forkserver_alive_fd = None  # noqa: SLF001  # the same
 
 
+def _use_short_folder() -> None:
+    """Let multiprocessing make its sockets in a folder whose path is short enough."""
+    config: Any = current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001  # multiprocessing's own place
+    if len(tempfile.gettempdir()) <= _LONGEST or config.get("tempdir"):
+        return
+    for folder in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108  # a fresh folder is made inside
+        with contextlib.suppress(OSError):
+            config["tempdir"] = tempfile.mkdtemp(prefix="kexue-bench-sockets-", dir=folder)
+            atexit.register(shutil.rmtree, config["tempdir"], ignore_errors=True)
+            return
+    raise OSError(f"the path of the temporary folder is too long for a socket: {tempfile.gettempdir()}; set TMPDIR")
+
+
+@contextlib.contextmanager
+def _spawning() -> Iterator[None]:
+    """Let multiprocessing start its processes with an error output that the driver can read."""
+    before = util.spawnv_passfds
+    if _state.output is None:
+        _state.output = _anonymous_file()
+
+    def spawn(path: bytes, args: Sequence[str], fds: Sequence[int]) -> int:
+        process = subprocess.Popen(args, executable=path, pass_fds=fds, stderr=_state.output)
+        # multiprocessing waits for it.
+        process.returncode = 0
+        return process.pid
+
+    util.spawnv_passfds = spawn
+    try:
+        yield
+    finally:
+        util.spawnv_passfds = before
+
+
+def _anonymous_file() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("kexue-bench-errors", os.MFD_CLOEXEC)
+    fd, path = tempfile.mkstemp(prefix="kexue-bench-errors-")
+    Path(path).unlink()
+    return fd
+
+
+_path: list[str] = []
+
+
+def restore_path() -> None:
+    """In a worker: put the import path of the server before what multiprocessing copied from the driver.
+
+    The driver may have the current folder first, in which a file of any name must not hide a module of Python.
+    """
+    sys.path[:] = [*_path, *(folder for folder in sys.path if folder and folder not in _path)]
+
+
 def _become_server(driver: int) -> None:
     """Set up the server; runs on its first import."""
     here = os.getpid()
+    os.environ.pop(_SAFE, None)
+    _path[:] = sys.path
 
     def end(*_: object) -> None:
         # At once: the interpreter may be shutting down and would fail on an exception.

@@ -32,6 +32,9 @@ CONSTS.sleep_unit = 0.01
 # Workers die at SIGTERM at once, unless a method blocks it; the limit must hold for that one too.
 CONSTS.term_timeout = 0.1
 
+_UNKNOWN = 255
+"""Exit code of a worker whose end its server could not tell."""
+_ORPHANED: tuple[DeliveryStatus, str] = ("lost", "the process that makes workers ended")
 _main_lock = threading.Lock()
 
 
@@ -60,7 +63,6 @@ class WorkerProcess(_BaseProcess):  # pyright: ignore[reportGeneralTypeIssues]  
 
     @staticmethod
     def _Popen(process_obj: multiprocessing.process.BaseProcess) -> object:  # noqa: N802  # multiprocessing's name
-        server.revive()
         with _without_main():
             return _BaseProcess._Popen(process_obj)  # noqa: SLF001  # multiprocessing's own way to start a process
 
@@ -80,6 +82,7 @@ class Ticket:
         exclusive: runs alone on the machine, in a fresh process.
         future: what the caller waits for.
         tries: how often it was given to a worker.
+        fatal: how often the process that makes workers ended while it ran; such a job runs alone from then on.
     """
 
     text: str
@@ -88,6 +91,7 @@ class Ticket:
     exclusive: bool
     future: Future[Delivery] = field(default_factory=Future)
     tries: int = 0
+    fatal: int = 0
 
 
 class Slot:
@@ -132,6 +136,11 @@ class Slot:
         """Start the worker before there is a job."""
         with suppress(RuntimeError):
             self._pool.active  # noqa: B018  # reading it starts the pool
+
+    @property
+    def started(self) -> bool:
+        """Whether a worker took the running job."""
+        return bool(self.pid)
 
     @property
     def pidfd(self) -> int | None:
@@ -214,6 +223,7 @@ class Slot:
         position = self._crumb.read()
         if not self.pid and self._is_worker(position.pid):
             self.pid, self.server = position.pid, position.server
+            server.serves()
             self._pidfd = processes.open_pidfd(self.pid)
         if self.verdict is None and not inner.done():
             self._judge(now, ticket, start_limit, memory_limit)
@@ -226,8 +236,23 @@ class Slot:
         if gone and now - self._ended > 0.3:
             # pebble ignores a worker that ends with code 0, or whose answer it could not read, and would wait forever.
             self.unheard = True
-            self.condemn("crashed", "exited with code 0 before it answered")
+            self.condemn(*(_ORPHANED if self.orphaned else ("crashed", "exited with code 0 before it answered")))
+        if not self._pool_works() and not inner.done():
+            # pebble will not end it.
+            processes.kill_group(self.pid)
+            self.unheard = True
+            self.verdict = ("lost", "a thread of its pool ended")
+            return True
         return False
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the process that made the worker has ended, which ends the worker as well."""
+        return bool(self.server) and not processes.alive(self.server)
+
+    def _pool_works(self) -> bool:
+        loops = getattr(self._pool, "_loops", ())
+        return not self._pool.active or all(loop.is_alive() for loop in loops)
 
     def _judge(self, now: float, ticket: Ticket, start_limit: float, memory_limit: int) -> None:
         position = self._crumb.read()
@@ -271,6 +296,8 @@ class Slot:
             return "cancelled", "withdrawn"
         error = inner.exception()
         if isinstance(error, pebble.ProcessExpired):
+            if error.exitcode == _UNKNOWN and self.orphaned:
+                return _ORPHANED
             return "crashed", processes.describe_exit(error.exitcode)
         return "lost", f"the pool failed with {type(error).__name__}"
 

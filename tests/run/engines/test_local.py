@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -10,7 +11,10 @@ import time
 import psutil
 import pytest
 from jobs import PRELOAD, gone, score
+from pebble.pool import process as pool_process
 
+from kexue_bench.errors import EngineError, UsageError
+from kexue_bench.run.engines import local, processes, slots
 from kexue_bench.run.engines.local import LocalEngine
 from kexue_bench.store import codec
 
@@ -69,7 +73,7 @@ def test_a_member_that_others_cannot_be_timed_beside_is_named(chaos, ask, name, 
     """The process answers with its position and measures nothing; alone, it is measured and says what it left."""
     cases = [chaos.case(n, stage="time", value=i) for i, n in enumerate(["Fine", name, "Fine"])]
     answer = codec.unseal(ask(*cases).text)
-    assert answer == {"outcomes": [], "apart": 1, "left": left}
+    assert answer == {"outcomes": [], "apart": 1, "left": left, "details": []}
     (outcome,) = chaos.outcomes(ask(cases[1], left=[left]).text)
     assert outcome.status == "ok"
     assert left in outcome.state_leak
@@ -155,3 +159,107 @@ def test_the_driver_does_not_keep_threads_or_files_of_dead_workers(chaos, ask, e
         ask(chaos.case("Quits", code=3))
     assert threading.active_count() <= threads + 2
     assert me.num_fds() <= files + 4
+
+
+# -- what ends a run --------------------------------------------------------------------------------------------------
+
+
+def test_an_error_of_the_supervisor_ends_every_job_with_its_reason(chaos, monkeypatch):
+    """Nobody waits for ever: jobs that wait, the one that was about to be sent, and whatever is submitted later."""
+
+    waiting = threading.Event()
+
+    def refuse(self, path):
+        waiting.wait(10)
+        raise OSError(30, "Read-only file system")
+
+    with LocalEngine(workers=1, preload=()) as engine:
+        monkeypatch.setattr(slots.Crumb, "__init__", refuse)
+        futures = [engine.submit(chaos.text(chaos.case("Fine", value=i)), limit=20) for i in range(3)]
+        begun = time.monotonic()
+        waiting.set()
+        for future in futures:
+            with pytest.raises(EngineError, match="Read-only file system"):
+                future.result(10)
+        with pytest.raises(EngineError, match="Read-only file system"):
+            engine.submit(chaos.text(chaos.case("Fine")), limit=20)
+    assert time.monotonic() - begun < 10
+
+
+def test_a_scratch_folder_that_is_removed_ends_the_run(chaos):
+    """A cleaner of temporary files took it: no worker could register any more."""
+    with LocalEngine(workers=1, preload=()) as engine:
+        future = engine.submit(chaos.text(chaos.case("Sleeps")), limit=None)
+        while engine._slots == [] or not engine._slots[0].started:
+            time.sleep(0.01)
+        shutil.rmtree(engine._folder)
+        with pytest.raises(EngineError, match="was removed"):
+            future.result(10)
+
+
+def test_a_thread_of_a_pool_that_ends_costs_nobody_a_result(chaos, monkeypatch):
+    """Pebble knows nothing of it; the job goes to another slot."""
+    broken = []
+
+    def update(manager):
+        if not broken:
+            broken.append(manager)
+            raise ZeroDivisionError("told to end")
+        original(manager)
+
+    original = pool_process.PoolManager.update_status
+    monkeypatch.setattr(pool_process.PoolManager, "update_status", update)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    with LocalEngine(workers=1, preload=()) as engine:
+        assert engine.submit(chaos.text(chaos.case("Fine")), limit=20).result(60).status == "ok"
+    assert broken
+
+
+def test_two_engines_share_the_server_and_not_the_deaths(chaos):
+    """What one buries is not what the other runs."""
+    with LocalEngine(workers=1, preload=PRELOAD) as first, LocalEngine(workers=1, preload=PRELOAD) as second:
+        slow = second.submit(chaos.text(chaos.case("Late", seconds=6.0)), limit=60)
+        while second._slots == [] or not second._slots[0].started:
+            time.sleep(0.01)
+        assert first.submit(chaos.text(chaos.case("Segfaults")), limit=20).result(60).status == "crashed"
+        assert slow.result(60).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("workers", "memory", "cores", "expected"),
+    [
+        (None, 24e9, 64, (32, 0.6e9)),
+        (None, 24e9, 8, (8, 2.4e9)),
+        (None, 4e9, 64, (5, 0.64e9)),
+        (2, 4e9, 64, (2, 1.6e9)),
+    ],
+)
+def test_as_many_workers_as_fit(monkeypatch, workers, memory, cores, expected):
+    """0.8 of the memory, at least 0.6 GB each; a number that was asked for is kept."""
+    monkeypatch.setattr(processes, "cores_available", lambda: cores)
+    assert local._shares(workers, None, int(memory)) == (expected[0], pytest.approx(expected[1]))
+
+
+@pytest.mark.parametrize(
+    ("workers", "limit", "words"),
+    [
+        (64, None, r"0.8 x 24.00 GB / 64 = 0.30 GB for each of 64; use at most -j 32"),
+        (1, 100_000_000, r"got --memory 0.10 GB"),
+    ],
+)
+def test_workers_that_do_not_fit_are_refused_with_the_arithmetic(workers, limit, words):
+    """An idle worker takes 0.32 GB, so each of them would be ended as out of memory."""
+    with pytest.raises(UsageError, match=words):
+        local._shares(workers, limit, 24_000_000_000)
+
+
+def test_few_descriptors_are_refused_in_words(monkeypatch):
+    """The hard limit decides; a soft one is raised."""
+    raised = []
+    monkeypatch.setattr(local.resource, "setrlimit", lambda _, limits: raised.append(limits))
+    monkeypatch.setattr(local.resource, "getrlimit", lambda _: (64, 4096))
+    local._need_descriptors(8)
+    assert raised == [(148, 4096)]
+    monkeypatch.setattr(local.resource, "getrlimit", lambda _: (64, 64))
+    with pytest.raises(EngineError, match="8 workers need 148 file descriptors, got a limit of 64"):
+        local._need_descriptors(8)

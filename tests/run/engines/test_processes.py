@@ -114,3 +114,36 @@ def test_orphans_below_the_server_are_ended_and_known_workers_are_not():
 def test_the_memory_of_the_machine_is_bounded_by_its_control_group():
     """No more than it has, and more than this process takes."""
     assert processes.rss(os.getpid()) < processes.memory_available() <= psutil.virtual_memory().total
+
+
+def test_limits_of_control_groups_count(tmp_path, monkeypatch):
+    """Of the own group and of those around it; `max` and a missing file say nothing."""
+    for path, name, text in [
+        ("a/b", "memory.max", "max"),
+        ("a", "memory.max", "2000000000"),
+        ("a/b", "cpu.max", "150000 100000"),
+        ("a", "cpu.max", "max 100000"),
+    ]:
+        (tmp_path / path).mkdir(parents=True, exist_ok=True)
+        (tmp_path / path / name).write_text(text)
+    own = tmp_path / "own"
+    own.write_text("0::/a/b\n")
+    groups = processes._control_groups
+    monkeypatch.setattr(processes, "_control_groups", lambda name: groups(name, tmp_path, own))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert processes.memory_available() == min(2_000_000_000, psutil.virtual_memory().total)
+    assert processes.cores_available() == 2
+
+
+def test_a_pid_that_was_used_again_spares_nobody(tmp_path):
+    """A worker that lives is known; one that ended, and a process younger than the entry with its pid, are not."""
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        for name in (str(child.pid), str(os.getpid()), "999999999"):
+            (tmp_path / name).touch()
+        os.utime(tmp_path / str(child.pid), (1, 1))
+        assert processes.registered(tmp_path) == {os.getpid()}
+        assert [entry.name for entry in tmp_path.iterdir()] == [str(os.getpid())]
+    finally:
+        child.kill()
+        child.wait()

@@ -84,13 +84,13 @@ def test_a_server_that_ended_is_started_again_as_ours(chaos, ask, warm):
     """
     assert ask(chaos.case("Fine"), of=warm).status == "ok"
     first = _server()
+    threads = next(line for line in Path(f"/proc/{first}/environ").read_text().split("\0") if "OMP_NUM" in line)
     os.kill(first, signal.SIGKILL)
     assert gone(first)
     assert ask(chaos.case("Fine", replicate=1), of=warm).status == "ok"
     second = _server()
     assert second != first
     assert os.getsid(second) == second
-    threads = f"OMP_NUM_THREADS={server.environment(1)['OMP_NUM_THREADS']}"
     assert threads in Path(f"/proc/{second}/environ").read_text().split("\0")
 
 
@@ -108,3 +108,57 @@ def test_the_fork_server_of_the_program_around_us_is_left_alone(chaos, tmp_path)
         check=False,
     )
     assert done.stdout.split() == ["ok", "True", "True"], done.stderr
+
+
+ONE_JOB = """
+import statistics, sys
+from kexue_bench.run.engines.local import LocalEngine
+sys.path.insert(0, "")
+with LocalEngine(workers=1, preload=()) as engine:
+    try:
+        print(engine.submit(sys.argv[1], limit=60).result(60).status)
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+def run_there(chaos, folder, **environment):
+    """The output of a driver that runs one job in a folder."""
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", ONE_JOB, chaos.text(chaos.case("GlobalNoise"))],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'plugins'}"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("name", ["random", "queue", "statistics", "pebble"])
+def test_a_file_of_the_current_folder_hides_no_module(chaos, tmp_path, name):
+    """Neither from the process that makes workers nor from a worker, though the driver has the folder first."""
+    (tmp_path / f"{name}.py").write_text("import os\nos._exit(9)\n")
+    assert run_there(chaos, tmp_path) == "ok"
+
+
+def test_a_server_that_ends_twice_at_its_start_ends_the_run_with_its_last_lines(chaos, tmp_path):
+    """A module of the user's import path does it here; no third one is started."""
+    (tmp_path / "queue.py").write_text(
+        "import os, sys\nif 'KEXUE_BENCH_DRIVER' in os.environ: sys.stderr.write('told to end\\n'); os._exit(9)\n"
+        f"sys.path.remove({str(tmp_path)!r}); del sys.modules['queue']; import queue\n"
+    )
+    root = Path(__file__).parents[3]
+    paths = os.pathsep.join(map(str, (tmp_path, root, root / "plugins")))
+    told = run_there(chaos, tmp_path.parent, PYTHONPATH=paths)
+    assert told.startswith("EngineError the process that starts workers ended twice at its start; told to end")
+    assert told.count("told to end") == 2
+
+
+def test_a_long_temporary_folder_is_no_obstacle(chaos, tmp_path):
+    """The path of a socket has 107 bytes, and the folder of temporary files may be longer."""
+    deep = tmp_path / ("d" * 100) / ("e" * 100)
+    deep.mkdir(parents=True)
+    assert run_there(chaos, tmp_path, TMPDIR=str(deep)) == "ok"
