@@ -31,7 +31,7 @@ def initialize(slot: str, memory: int = 0, shared: bool = False) -> None:
     """
     folder = Path(slot)
     register = folder.parent / WORKERS
-    (register / str(os.getpid())).touch()
+    processes.register(register)
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = os.getppid()

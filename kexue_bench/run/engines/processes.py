@@ -131,23 +131,38 @@ def _reap() -> None:
             pass
 
 
+def birth(pid: int) -> str:
+    """When a process started, in ticks since the machine did; with its pid it names one process. Empty if it is gone.
+
+    Clock times of a start are computed from the wall clock and move with it.
+    """
+    if sys.platform != "linux":
+        with contextlib.suppress(psutil.Error):
+            return str(psutil.Process(pid).create_time())
+        return ""
+    with contextlib.suppress(OSError, IndexError):
+        # The name of the program, in parentheses, may contain anything.
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    return ""
+
+
+def register(folder: Path) -> None:
+    """Enter this process as a living worker."""
+    (folder / str(os.getpid())).write_text(birth(os.getpid()), encoding="ascii")
+
+
 def registered(folder: Path) -> set[int]:
     """Pids of the workers that live; the entry of one that ended is removed, so that its pid spares nobody else.
 
     Args:
-        folder: has a file for each worker, named by its pid and made by the worker itself.
+        folder: has a file for each worker, named by its pid, with its birth; empty while the worker writes it.
     """
     found = set()
     with contextlib.suppress(OSError):
         for entry in folder.iterdir():
-            try:
-                process = psutil.Process(int(entry.name))
-                ours = process.create_time() <= entry.stat().st_mtime + 1
-                living = ours and process.status() != psutil.STATUS_ZOMBIE
-            except (psutil.Error, OSError):
-                living = False
-            if living:
-                found.add(int(entry.name))
+            pid = int(entry.name)
+            if alive(pid) and entry.read_text(encoding="ascii") in {"", birth(pid)}:
+                found.add(pid)
             else:
                 entry.unlink(missing_ok=True)
     return found

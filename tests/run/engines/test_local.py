@@ -166,7 +166,6 @@ def test_the_driver_does_not_keep_threads_or_files_of_dead_workers(chaos, ask, e
 
 def test_an_error_of_the_supervisor_ends_every_job_with_its_reason(chaos, monkeypatch):
     """Nobody waits for ever: jobs that wait, the one that was about to be sent, and whatever is submitted later."""
-
     waiting = threading.Event()
 
     def refuse(self, path):

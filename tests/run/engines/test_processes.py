@@ -136,12 +136,12 @@ def test_limits_of_control_groups_count(tmp_path, monkeypatch):
 
 
 def test_a_pid_that_was_used_again_spares_nobody(tmp_path):
-    """A worker that lives is known; one that ended, and a process younger than the entry with its pid, are not."""
+    """A worker that lives is known; one that ended, and a process that started at another time, are not."""
     child = subprocess.Popen(["sleep", "60"])
     try:
-        for name in (str(child.pid), str(os.getpid()), "999999999"):
-            (tmp_path / name).touch()
-        os.utime(tmp_path / str(child.pid), (1, 1))
+        processes.register(tmp_path)
+        for name in (str(child.pid), "999999999"):
+            (tmp_path / name).write_text("1")
         assert processes.registered(tmp_path) == {os.getpid()}
         assert [entry.name for entry in tmp_path.iterdir()] == [str(os.getpid())]
     finally:
