@@ -669,7 +669,9 @@ class Outcome:
         seconds: wall seconds of the case in its worker.
         stop: why sampling ended: `precision`, `budget`, `exact`, `degenerate`, or `enumerated` if exact moments stand
             in for samples; empty if nothing was sampled.
-        fingerprint: hash of the code and libraries that produced it.
+        fingerprint: hash of the code and libraries that produced it, as far as the sources of its task and method tell.
+        sources: digest of the list of all code that its worker had loaded, a side file in `sources`; empty if the
+            worker did not say.
         chosen: what tuning chose: field of the method, or `task.` and a field of the task -> value; in a `tune` case
             and in the cases that use its choice.
         state_leak: settings of the process that it left changed; they were restored before the next case.
@@ -689,6 +691,7 @@ class Outcome:
     fingerprint: str = ""
     chosen: Mapping[str, Scalar] = field(default_factory=dict)
     state_leak: tuple[str, ...] = ()
+    sources: str = ""
 
 
 class RunLike(Protocol):

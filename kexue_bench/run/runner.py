@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from typing import cast
@@ -16,7 +16,8 @@ from typing import cast
 from ..api import STATUSES, Case, Instance, Job, Outcome, Plan, Status
 from ..errors import UsageError
 from ..store import codec
-from ..store.details import DETAILS
+from ..store.details import DETAILS, digest_of
+from ..store.sources import SOURCES
 from .engines import Delivery, Engine
 from .listeners import Observer, StopToken, Writer
 from .trials import Step, Trial, accuse, judge
@@ -29,11 +30,17 @@ _DOUBTFUL = frozenset({"crashed", "out-of-memory"})
 """How a process may end through another member than the one that is running."""
 
 
-def why_again(outcome: Outcome | None, fingerprint: str, *, retry_failed: bool = False) -> str:
-    """Why a case must run although an earlier run has it; empty if that outcome is still valid."""
+def why_again(
+    outcome: Outcome | None, fingerprint: str, *, edited: Container[str] = (), retry_failed: bool = False
+) -> str:
+    """Why a case must run although an earlier run has it; empty if that outcome is still valid.
+
+    Args:
+        edited: keys of outcomes whose loaded code has changed.
+    """
     if outcome is None:
         return "new"
-    if outcome.fingerprint != fingerprint:
+    if outcome.fingerprint != fingerprint or outcome.key in edited:
         return "code or libraries changed"
     again = STATUSES[outcome.status].again
     return outcome.status if again == "always" or (retry_failed and again == "on request") else ""
@@ -69,6 +76,7 @@ def run(
     carry: bool = False,
     timeout: float | None = None,
     fingerprints: Mapping[str, str] | None = None,
+    edited: Container[str] = (),
     plugins: Sequence[str] = (),
     sys_path: Sequence[str] = (),
     observer: Observer | None = None,
@@ -86,6 +94,7 @@ def run(
         carry: the earlier run has another folder, so replayed outcomes are stored in this one too.
         timeout: seconds a case may take.
         fingerprints: key -> hash of the code that the outcome depends on.
+        edited: keys of earlier outcomes whose loaded code has changed, whatever their fingerprint says.
         plugins: what workers load before they import a target.
         sys_path: further folders that workers import from.
         observer: told of each outcome.
@@ -107,6 +116,7 @@ def run(
         previous=previous or {},
         timeout=timeout,
         fingerprints=fingerprints or {},
+        edited=edited,
         common={"plugins": list(plugins), "sys_path": list(sys_path)},
         observer=observer,
         stop=stop,
@@ -135,6 +145,7 @@ def refuse(
         previous={},
         timeout=timeout,
         fingerprints={},
+        edited=(),
         common={"plugins": list(plugins), "sys_path": list(sys_path)},
         observer=None,
         stop=stop,
@@ -152,6 +163,7 @@ class _Run:
         previous: Mapping[str, Outcome],
         timeout: float | None,
         fingerprints: Mapping[str, str],
+        edited: Container[str],
         common: dict[str, object],
         observer: Observer | None,
         stop: StopToken | None,
@@ -161,7 +173,8 @@ class _Run:
         self._plan, self._engine, self._previous = plan, engine, previous
         self._timeout, self._fingerprints, self._common = timeout, fingerprints, common
         self._observer, self._stop, self._grace = observer, stop, grace
-        self._retry_failed = retry_failed
+        self._retry_failed, self._edited = retry_failed, edited
+        self._resolved = ""
         self._outcomes: dict[str, Outcome] = {}
         self._stopped_at: float | None = None
 
@@ -180,6 +193,7 @@ class _Run:
         self._writer = open_writer()
         if self._observer is not None:
             self._observer.started(self._plan)
+        self._writer.keep(SOURCES, [self._resolved] if self._resolved else [])
         self._tell(replayed if not carry else self._writer.append(replayed))
         settled = [o for o in self._plan.settled if o.key not in self._outcomes]
         self._store([*settled, *broken.values()])
@@ -196,7 +210,12 @@ class _Run:
     def _known(self, case: Case) -> Outcome | None:
         """The earlier outcome of a case, if it is still valid."""
         outcome = self._previous.get(case.key)
-        why = why_again(outcome, self._fingerprints.get(case.key, ""), retry_failed=self._retry_failed)
+        why = why_again(
+            outcome,
+            self._fingerprints.get(case.key, ""),
+            edited=self._edited,
+            retry_failed=self._retry_failed,
+        )
         return None if why else outcome
 
     def _split(self) -> tuple[list[Outcome], list[_Work]]:
@@ -258,6 +277,7 @@ class _Run:
                     answer = cast("dict[str, list[dict[str, object]]]", codec.unseal(delivery.text))
                 except codec.CodecError:
                     return found
+                self._resolved = str(answer.get("sources", ""))
                 if answer["refused"]:
                     raise UsageError("\n".join(f"{entry['label']}: {entry['message']}" for entry in answer["refused"]))
                 guilty: list[tuple[str, Status, str, str]] = [
@@ -378,13 +398,14 @@ class _Run:
         cases = work.job.cases
         if delivery.status == "ok":
             try:
-                outcomes, texts, apart = self._decode(work, delivery.text)
+                outcomes, side, apart = self._decode(work, delivery.text)
             except codec.CodecError as error:
                 delivery = replace(delivery, status="lost", reason=f"the worker's answer cannot be read: {error}")
             else:
                 if apart is not None:
                     return [], self._set_apart(work, *apart)
-                self._writer.keep(DETAILS, texts)
+                for kind, texts in side.items():
+                    self._writer.keep(kind, texts)
                 if work.trial is not None:
                     return self._follow(work, judge(work.trial, outcomes[0], survived=True, cases=self._plan.cases))
                 return outcomes, []
@@ -430,7 +451,9 @@ class _Run:
         solo = replace(work, job=replace(work.job, cases=(case,)), alone=(), left=(left,))
         return [group, solo]
 
-    def _decode(self, work: _Work, text: str) -> tuple[list[Outcome], list[str], tuple[int, str] | None]:
+    def _decode(
+        self, work: _Work, text: str
+    ) -> tuple[list[Outcome], Mapping[str, Sequence[str]], tuple[int, str] | None]:
         """The outcomes of an answer and the side files that they name, or who must be timed apart and what it left."""
         answer = codec.unseal(text)
         if not isinstance(answer, dict) or not isinstance(answer.get("outcomes"), list):
@@ -439,7 +462,7 @@ class _Run:
             member = answer["apart"]
             if type(member) is not int or not 0 <= member < len(work.job.cases) > 1:
                 raise codec.CodecError("no such member")
-            return [], [], (member, str(answer.get("left", "")))
+            return [], {}, (member, str(answer.get("left", "")))
         outcomes = [codec.decode(Outcome, data) for data in answer["outcomes"]]
         if [o.key for o in outcomes] != [case.key for case in work.job.cases]:
             raise codec.CodecError("outcomes of other cases")
@@ -448,7 +471,10 @@ class _Run:
         texts = answer.get("details", [])
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise codec.CodecError("side files that are not texts")
-        return outcomes, texts, None
+        code = {digest_of(text): text for text in [answer.get("sources")] if isinstance(text, str)}
+        if any(o.sources and o.sources not in code for o in outcomes):
+            raise codec.CodecError("outcomes of other code")
+        return outcomes, {DETAILS: texts, SOURCES: list(code.values())}, None
 
     def _outcome(
         self,
@@ -470,6 +496,7 @@ class _Run:
             trace=trace,
             seconds=round(seconds, 6),
             fingerprint=self._fingerprints.get(case.key, ""),
+            sources=digest_of(self._resolved) if self._resolved else "",
         )
 
     def _store(self, outcomes: Sequence[Outcome]) -> None:

@@ -23,6 +23,7 @@ from ..plan.kinds import refusal
 from ..plan.tuning import Choice, apply
 from ..store import codec
 from ..store.details import digest_of, pack
+from ..store.sources import LOADED
 from .capture import Capture, bounded
 from .crumb import Crumb
 from .failures import classify, describe, trace_of
@@ -72,10 +73,10 @@ def run_job(text: str) -> str:
             its member left in a group], "linger": seconds}`; `job` for `run`, `instances` for `resolve`.
 
     Returns:
-        A sealed message: `{"outcomes": [Outcome], "details": [text]}`, outcomes in the order of the job's cases and the
-            side files that they name; `{"outcomes": [], "apart": index, "left": text}` if a member of a timing group
-            must be timed alone; or `{"refused": [...], "broken": [...]}` with the index, label and message of each
-            instance that cannot be built.
+        A sealed message: `{"outcomes": [Outcome], "details": [text], "sources": text}`, outcomes in the order of the
+            job's cases and the side files that they name; `{"outcomes": [], "apart": index, "left": text}` if a member
+            of a timing group must be timed alone; or `{"refused": [...], "broken": [...], "sources": text}` with the
+            index, label and message of each instance that cannot be built.
     """
     return run_watched(text)[0]
 
@@ -91,6 +92,7 @@ def run_watched(
         capture: where output goes.
         shared: other jobs will run in this process.
     """
+    begun = time.time_ns()
     request = cast("dict[str, Any]", codec.loads(text))
     station = _Station(request=request, crumb=crumb, capture=capture, shared=shared)
     for path in request.get("sys_path", ()):
@@ -99,7 +101,7 @@ def run_watched(
     _know_plugin_files(request.get("plugins", ()))
     if request["kind"] == "resolve":
         station.phase("resolve")
-        answer: dict[str, object] = _resolve(station)
+        answer: dict[str, object] = _resolve(station) | {"sources": _loaded(begun)}
     else:
         job = codec.decode(Job, request["job"])
         import torch
@@ -109,9 +111,19 @@ def run_watched(
                 answer = _run_group(job, station)
             else:
                 answer = {"outcomes": _run_cases(job, station)}
-        answer["details"] = list(station.side.values())
+        if "apart" not in answer:
+            code = _loaded(begun)
+            made = cast("list[Outcome]", answer["outcomes"])
+            answer["outcomes"] = [replace(outcome, sources=digest_of(code)) for outcome in made]
+            answer |= {"details": list(station.side.values()), "sources": code}
     station.phase("report")
     return codec.seal(answer), tuple(dict.fromkeys(station.changed))
+
+
+def _loaded(begun: int) -> str:
+    """The list of all code that this process has loaded, in which new modules were imported after `begun`."""
+    LOADED.take(begun)
+    return LOADED.text()
 
 
 # -- building ---------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ..run.signals import Stop, stop_on_interrupt
 from ..store.environment import capture, fingerprints
 from ..store.folder import Head, read_head
 from ..store.results import Run, RunWriter, find_run, list_runs, load_run
+from ..store.sources import edited
 from .options import RunOptions
 
 if TYPE_CHECKING:
@@ -174,6 +175,8 @@ def run_session(
             writer = RunWriter.create(
                 options.output, name=_name(plan), plan=plan, environment=environment, command=command
             )
+            if earlier is not None:
+                writer.adopt(earlier.path, (previous[key] for key in plan.by_key if key in previous))
         for note in writer.notes:
             say(note)
         return writer
@@ -181,9 +184,11 @@ def run_session(
     try:
         earlier = load_run(place) if place is not None else None
         previous = earlier.outcomes if earlier is not None else {}
+        changed: frozenset[str] = frozenset()
         if earlier is not None:
+            changed = edited(earlier.path, previous.values())
             again = Counter(
-                why_again(previous.get(key), print_, retry_failed=options.retry_failed)
+                why_again(previous.get(key), print_, edited=changed, retry_failed=options.retry_failed)
                 for key, print_ in prints.items()
             )
             say(_resume_note(earlier, again, in_place=existing))
@@ -200,6 +205,7 @@ def run_session(
                 carry=not existing,
                 timeout=options.timeout,
                 fingerprints=prints,
+                edited=changed,
                 plugins=_worker_plugins(registry),
                 sys_path=tuple(path or str(Path.cwd()) for path in sys.path),
                 observer=display.observing(hooks),

@@ -1,7 +1,8 @@
 """Where a run was made, and what code made an outcome; imports neither torch nor a plugin's target.
 
 `capture` is provenance for readers. `fingerprint` is the hash by which a resume finds cases that must run again: it
-changes with the sources of a case's task and method, with the numerical libraries and with the machine.
+changes with the sources of a case's task and method, with the numerical libraries and with the machine. What a worker
+loaded besides is in `sources`.
 """
 
 from __future__ import annotations
@@ -39,11 +40,18 @@ PACKAGES = (
     "ray",
 )
 NUMERICAL = ("torch", "numpy", "scipy")
-THREAD_VARIABLES = (
-    *("OMP_NUM_THREADS", "OMP_DYNAMIC", "OMP_PROC_BIND", "OMP_SCHEDULE", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"),
-    *("MKL_NUM_THREADS", "MKL_DYNAMIC", "MKL_CBWR", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
-    *("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES"),
+DISPATCH_VARIABLES = (
+    *("OMP_PROC_BIND", "OMP_SCHEDULE", "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "KMP_DETERMINISTIC_REDUCTION"),
+    *("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE", "OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY"),
+    *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "NPY_DISABLE_CPU_FEATURES"),
+    *("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
 )
+"""Variables by which native libraries choose an implementation, and so the last bits of a result."""
+THREAD_VARIABLES = (
+    *("OMP_NUM_THREADS", "OMP_DYNAMIC", "MKL_NUM_THREADS", "MKL_DYNAMIC", "OPENBLAS_NUM_THREADS"),
+    *("NUMEXPR_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "CUDA_VISIBLE_DEVICES", *DISPATCH_VARIABLES),
+)
+"""Variables that a reader should know of. Workers get fixed values for those that are not `DISPATCH_VARIABLES`."""
 
 
 # -- provenance -------------------------------------------------------------------------------------------------------
@@ -134,8 +142,9 @@ def fingerprint(case: Case) -> str:
     """16 hex digits over everything that the numbers of a case depend on, except the identity of the case.
 
     They cover the source files of the modules of the task, the method and the readings, of the modules in the same
-    package that these import (statically, transitively), `LAB_VERSION`, the versions of torch, numpy and scipy, and the
-    processor. Files are found without importing anything. A module without a file counts as `missing`.
+    package that these import (statically, transitively), `LAB_VERSION`, the versions of torch, numpy and scipy, the
+    processor, and the variables by which native libraries choose code for it. Files are found without importing
+    anything. A module without a file counts as `missing`.
     """
     return fingerprints((case,))[case.key]
 
@@ -149,6 +158,7 @@ def fingerprints(cases: Iterable[Case]) -> Mapping[str, str]:
         *(f"{name} {package_version(name)}" for name in NUMERICAL),
         platform.machine(),
         cpu_model(),
+        *(f"{name}={os.environ[name]}" for name in DISPATCH_VARIABLES if name in os.environ),
     ]
     out: dict[str, str] = {}
     for case in cases:

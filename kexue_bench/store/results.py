@@ -24,8 +24,9 @@ from ..api import STATUSES, Case, Outcome, Plan
 from ..errors import ResultsError, UnknownNameError, UsageError
 from ..files import OS_FILES, Files, reason_of
 from . import codec, journal
-from .details import write_once
+from .details import DETAILS, write_once
 from .folder import JOURNAL_FILE, RUN_FILE, Head, make_folder, parse_name, read_head
+from .sources import SOURCES, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -420,6 +421,21 @@ class RunWriter:
                 got=reason_of(error),
                 do="free disk space and start again with --resume",
             ) from error
+
+    def adopt(self, folder: Path, outcomes: Iterable[Outcome]) -> None:
+        """Copy the side files of outcomes of the run in `folder`; those that are missing or damaged there stay away.
+
+        Raises:
+            ResultsError: see `keep`.
+        """
+        given = tuple(outcomes)
+        named = {
+            DETAILS: {digest for outcome in given for digest in outcome.details.values()},
+            SOURCES: {outcome.sources for outcome in given if outcome.sources},
+        }
+        for kind, digests in named.items():
+            texts = (read_text(folder / kind, digest) for digest in sorted(digests))
+            self.keep(kind, (text for text in texts if text is not None))
 
     def close(self) -> None:
         """Release the lock, so that other processes may write."""

@@ -234,3 +234,41 @@ def test_a_killed_run_goes_on_where_it_was(start, tmp_path):
     run = the_run(tmp_path)
     assert run.ledger[0] == before
     assert [outcome.status for outcome in run.ledger] == ["ok", "ok"]
+
+
+BORROWER = """
+from dataclasses import dataclass
+from kexue_bench import MethodSpec, hookimpl
+
+@hookimpl
+def kexue_methods():
+    return [MethodSpec(name="borrower", family="chaos", target="borrower:Borrower", summary="borrows its number")]
+
+@dataclass(frozen=True, kw_only=True)
+class Borrower:
+    def run(self):
+        from lender import NUMBER
+        return NUMBER
+"""
+
+
+def test_an_edited_helper_of_a_method_runs_again(start, tmp_path):
+    """A module beside the file of `-p`, imported when the method runs: its edit is seen, and the case runs again."""
+    (tmp_path / "borrower.py").write_text(BORROWER)
+    lender = tmp_path / "lender.py"
+    lender.write_text("NUMBER = 1.0\n")
+    arguments = ("run", *CHAOS, "-p", "borrower.py", "-m", "borrower", "--stage", "evaluate", "-j", "1")
+
+    def scores(*more: str) -> tuple[list[float | None], str]:
+        _, err = (process := start(*arguments, *more, PYTHONDONTWRITEBYTECODE="1")).communicate(timeout=120)
+        assert process.returncode == 0, err
+        rows = [m for outcome in the_run(tmp_path).outcomes.values() for m in outcome.measurements]
+        return [row.value for row in rows if row.metric == "score"], err
+
+    # The baseline runs too, and its worker does not load the helper.
+    assert scores()[0] == [1.0, 1.0]
+    assert "2 replayed, nothing to run" in scores("--resume")[1]
+    lender.write_text("NUMBER = 0.5\n")
+    values, err = scores("--resume")
+    assert "1 replayed, 1 to run (1 code or libraries changed)" in err
+    assert sorted(values) == [0.5, 1.0]

@@ -20,6 +20,7 @@ from kexue_bench.run.engines import Delivery
 from kexue_bench.run.engines.local import LocalEngine
 from kexue_bench.run.runner import run
 from kexue_bench.store import codec
+from kexue_bench.store.details import digest_of
 from kexue_bench.store.results import RunWriter, load_run
 
 FINGERPRINT = "f0"
@@ -157,6 +158,41 @@ def test_a_disk_without_space_for_a_side_file_ends_the_run(chaos, go, log, monke
     with pytest.raises(ResultsError):
         go(FakeEngine(detailed), chaos.job(chaos.case("Fine")))
     assert {name for name, _ in log.events} == {"started"}
+
+
+def test_code_that_was_loaded_and_edited_since_makes_a_case_run_again(chaos, go):
+    """Although its fingerprint is the same: the edited module is not of the method's package."""
+    cases = [chaos.case("Fine", replicate=i) for i in range(2)]
+    engine = FakeEngine()
+    earlier = {case.key: ok(case) for case in cases}
+    outcomes = go(engine, *map(chaos.job, cases), previous=earlier, edited={cases[1].key})
+    assert [job.cases for job in engine.jobs] == [(cases[1],)]
+    assert [outcomes[case.key].attempt for case in cases] == [1, 2]
+
+
+def test_the_list_of_loaded_code_is_stored_with_the_outcome_that_names_it(chaos, go, log):
+    """Of a case that ran, and, from the building of all instances, of one that the engine lost or ended."""
+    ran, ended = chaos.case("Fine"), chaos.case("Fine", replicate=1)
+
+    def answer(job, attempt):
+        if job.cases[0] == ended:
+            return Delivery(status="crashed", reason="killed")
+        return reply(
+            {"outcomes": [ok(case, attempt, sources=digest_of("code")) for case in job.cases], "sources": "code"}
+        )
+
+    engine = FakeEngine(answer)
+    engine.resolve = lambda _: reply({"refused": [], "broken": [], "sources": "built"})
+    outcomes = go(engine, chaos.job(ran), chaos.job(ended))
+    assert [outcomes[case.key].sources for case in (ran, ended)] == [digest_of("code"), digest_of("built")]
+    assert {value for name, value in log.events if name == "kept"} == {("sources", "code"), ("sources", "built")}
+
+
+def test_an_outcome_that_names_an_unknown_list_is_lost(chaos, go):
+    """Not stored as if its code were known."""
+    engine = FakeEngine(lambda job, attempt: reply({"outcomes": [ok(c, attempt, sources="x") for c in job.cases]}))
+    (outcome,) = go(engine, chaos.job(chaos.case("Fine"))).values()
+    assert (outcome.status, "other code" in outcome.reason) == ("lost", True)
 
 
 def detailed(job: Job, attempt: int) -> Delivery:

@@ -33,7 +33,9 @@ def values(outcome):
 
 
 def resolve(chaos, *instances: Instance):
-    return codec.unseal(run_job(codec.dumps({"kind": "resolve", "instances": list(instances), **chaos.common})))
+    answer = codec.unseal(run_job(codec.dumps({"kind": "resolve", "instances": list(instances), **chaos.common})))
+    assert "chaos.methods" in answer.pop("sources")
+    return answer
 
 
 def test_what_a_task_records_is_what_comes_back(chaos):

@@ -16,6 +16,7 @@ import installed
 import pytest
 
 from kexue_bench.api import Case, Instance
+from kexue_bench.run.engines import server
 from kexue_bench.store import environment
 from kexue_bench.store.environment import capture, fingerprint, fingerprints, module_files
 
@@ -183,6 +184,20 @@ def test_a_fingerprint_follows_laboratory_libraries_and_processor(package, monke
     before = fingerprint(case())
     monkeypatch.setattr(environment, name, value)
     assert fingerprint(case()) != before
+
+
+def test_a_fingerprint_follows_the_variables_that_choose_code(package, monkeypatch):
+    """They change the last bits of a sum; those that workers get from the harness change nothing."""
+    fixed = set(server.environment(1))
+    assert not fixed & set(environment.DISPATCH_VARIABLES)
+    assert set(environment.THREAD_VARIABLES) - fixed - set(environment.DISPATCH_VARIABLES) == {"CUDA_VISIBLE_DEVICES"}
+    before = fingerprint(case())
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert fingerprint(case()) == before
+    for name in ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "OMP_SCHEDULE"):
+        monkeypatch.setenv(name, "default")
+        assert fingerprint(case()) != before
+        monkeypatch.delenv(name)
 
 
 def test_a_fingerprint_is_not_identity(package):

@@ -41,6 +41,8 @@ PRELOAD = (
     "kexue_bench.run.worker",
     "kexue_bench.lab.stages",
     "kexue_bench.lab.training",
+    # Last: it looks at what the others have loaded.
+    "kexue_bench.run.ground",
 )
 LINES = 12
 """Last lines of a server that an error shows."""
