@@ -12,6 +12,7 @@ from typing import get_args
 
 from ..analysis.stats import Correction
 from ..report import formats
+from ..report.text import visible
 from ..store.results import Run, load_run
 from . import options, runs
 from .output import check_reading_options, print_comparison
@@ -89,7 +90,7 @@ def execute(args: argparse.Namespace) -> int:
     finished = runs.run_request(args, families, registry, hooks)
     print_comparison([finished.run], registry, args)
     print(f"\n{runs.summary(finished.run)}", file=sys.stderr)
-    print(f"{finished.run.path}   kexue-bench report {finished.run.path.name[:4]}", file=sys.stderr)
+    print(f"{visible(str(finished.run.path))}   kexue-bench report {finished.run.number:04}", file=sys.stderr)
     return runs.exit_code(finished)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..report.text import visible
 from . import options, runs
 from .plan_view import print_plan
 
@@ -23,5 +24,5 @@ def execute(args: argparse.Namespace) -> int:
         print_plan(runs.plan_only(args, args.family, registry, hooks))
         return 0
     finished = runs.run_request(args, args.family, registry, hooks)
-    print(f"{runs.summary(finished.run)}\n{finished.run.path}")
+    print(f"{runs.summary(finished.run)}\n{visible(str(finished.run.path))}")
     return runs.exit_code(finished)

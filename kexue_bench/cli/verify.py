@@ -12,6 +12,7 @@ import sys
 
 from ..plan.checks import none_was_checked
 from ..report import formats
+from ..report.text import visible
 from ..session import Verification
 from . import options, runs
 from .plan_view import print_plan
@@ -43,7 +44,7 @@ def execute(args: argparse.Namespace) -> int:
     finished = runs.run_request(args, families, registry, hooks)
     found = Verification(runs=(finished.run,), notes=finished.notes, everything=args.all)
     formats.write(found.document(), form, args.to)
-    print(f"\n{runs.summary(finished.run)}\n{finished.run.path}", file=sys.stderr)
+    print(f"\n{runs.summary(finished.run)}\n{visible(str(finished.run.path))}", file=sys.stderr)
     if not found.checked:
         raise none_was_checked(row.outcome.reason if row.outcome else row.verdict for row in found.findings)
     code = runs.exit_code(finished)

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from . import codec
 
 RUN_FILE = "run.json"
 JOURNAL_FILE = "outcomes.jsonl"
+_LAST = 999_999_999
 MAX_RUN_FILE = 256 << 20
 
 _NAME = re.compile(r"([0-9]{4,9})-([0-9]{8}T[0-9]{6}Z)-([a-z0-9][a-z0-9-]*)")
@@ -145,7 +146,7 @@ def _claim(draft: Path, root: Path, suffix: str) -> Path:
     """
     path = draft
     for attempt in range(200):
-        number = max(_numbers(root, other_than=path), default=0) + 1
+        number = _next(_numbers(root, other_than=path))
         target = root / f"{number:04}-{suffix}"
         try:
             path = path.rename(target)
@@ -161,9 +162,14 @@ def _claim(draft: Path, root: Path, suffix: str) -> Path:
     raise OSError("no free number was found while other runs were being made")
 
 
-def _numbers(root: Path, *, other_than: Path) -> list[int]:
+def _next(taken: Collection[int]) -> int:
+    """The number after the highest; after a run with the last number of all, the next below it that is free."""
+    return max((number for number in taken if number < _LAST and number + 1 not in taken), default=0) + 1
+
+
+def _numbers(root: Path, *, other_than: Path) -> set[int]:
     parsed = (parse_name(path) for path in root.iterdir() if path.name != other_than.name)
-    return [found[0] for found in parsed if found]
+    return {found[0] for found in parsed if found}
 
 
 def _slug(name: str) -> str:

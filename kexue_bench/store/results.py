@@ -117,7 +117,7 @@ class Run:
 
 
 def list_runs(root: Path = DEFAULT_ROOT) -> tuple[RunInfo, ...]:
-    """The runs below `root`, oldest first; a missing `root` holds none.
+    """The runs below `root`, oldest first (by the times in their names, then by number); a missing `root` holds none.
 
     Raises:
         ResultsError: `root` cannot be read.
@@ -133,7 +133,7 @@ def list_runs(root: Path = DEFAULT_ROOT) -> tuple[RunInfo, ...]:
         return ()
     except OSError as error:
         raise ResultsError(f"the results folder {str(root)!r} cannot be read", got=reason_of(error)) from error
-    return tuple(sorted(found, key=lambda info: (info.number, info.created, info.name)))
+    return tuple(sorted(found, key=lambda info: (info.created, info.number, info.name)))
 
 
 def find_run(ref: str | Path, root: Path = DEFAULT_ROOT) -> Path:

@@ -163,6 +163,17 @@ def test_processes_that_create_at_once_get_different_numbers(root):
     assert len(list(root.iterdir())) == 24
 
 
+def test_a_run_with_the_last_number_does_not_hide_later_ones(root, plan):
+    """A folder of a third party may have any number; the next run has one that is listed, and is the latest."""
+    for number in (1, 2, 999999998, 999999999):
+        path = root / f"{number:04}-20260101T000000Z-x"
+        path.mkdir(parents=True)
+        (path / "run.json").write_text("{}")
+    made = [make_folder(root, Head(name="y", plan=plan, environment={}), OS_FILES) for _ in range(2)]
+    assert [parse_name(path)[0] for path in made] == [3, 4]
+    assert [info.path for info in list_runs(root)][-2:] == made
+
+
 # -- names ------------------------------------------------------------------------------------------------------------
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import resource
 import select
-import shutil
-import tempfile
 import threading
 import time
 from collections import deque
@@ -24,6 +22,7 @@ from typing import Literal, Self
 
 from ...errors import EngineError, UsageError
 from ..failures import describe
+from ..scratch import Scratch
 from . import Delivery, entry, processes, server
 from .slots import Slot, Ticket
 
@@ -87,6 +86,7 @@ class LocalEngine:
         self._open: set[Future[Delivery]] = set()
         self._slots: list[Slot] = []
         self._numbers = count()
+        self._scratch: Scratch | None = None
         self._folder: Path | None = None
         self._supervisor: threading.Thread | None = None
         self._closed = False
@@ -111,7 +111,8 @@ class LocalEngine:
                 return
             _need_descriptors(self._workers)
             try:
-                self._folder = Path(tempfile.mkdtemp(prefix="kexue-bench-"))
+                self._scratch = Scratch()
+                self._folder = self._scratch.path
                 (self._folder / entry.WORKERS).mkdir()
                 server.ensure(threads=self._threads, preload=self._preload)
                 self._wake_read, self._wake_write = os.pipe()
@@ -182,7 +183,8 @@ class LocalEngine:
             thread.join(max(0.0, end - time.monotonic()))
         if self._folder is not None:
             _registers.discard(self._folder / entry.WORKERS)
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._scratch is not None:
+            self._scratch.remove()
             for fd in (self._wake_read, self._wake_write):
                 with suppress(OSError):
                     os.close(fd)
