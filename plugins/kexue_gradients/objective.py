@@ -93,7 +93,9 @@ class FunctionObjective:
             raise ValueError("this objective is a black box without a gradient; use a method that needs values only")
         self._count(evaluations=len(x), backwards=len(x))
         training = torch.is_grad_enabled()
-        with torch.enable_grad():
+        # In inference mode nothing has a gradient, whatever grad mode says.
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            x = x.clone() if x.is_inference() else x
             x = x if graph else x.detach().requires_grad_()
             value = self._call(x)
             if not value.requires_grad:

@@ -32,6 +32,10 @@ class Learned(NamedTuple):
     steps: Tensor
 
 
+# `torch.load` takes such a state with its default, `weights_only=True`.
+torch.serialization.add_safe_globals([Learned])
+
+
 class Warming(Protocol):
     """A method that learns in `warmup` steps of `warmup_batch` estimates before it is frozen."""
 
@@ -91,6 +95,8 @@ def descend(
 
 def derivatives(values: Mapping[str, Tensor], loss: Callable[[dict[str, Tensor]], Tensor]) -> dict[str, Tensor]:
     """Gradients of a scalar loss with respect to the values only; nothing else on its graph is touched."""
+    if torch.is_inference_mode_enabled():
+        raise ValueError("learned parameters need gradients, got torch.inference_mode(); use torch.no_grad()")
     with torch.enable_grad():
         leaves = {name: value.detach().clone().requires_grad_() for name, value in values.items()}
         total = loss(leaves)

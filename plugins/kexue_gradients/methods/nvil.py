@@ -29,6 +29,10 @@ class _Baseline(NamedTuple):
     weight: Tensor
 
 
+# `torch.load` takes such a state with its default, `weights_only=True`.
+torch.serialization.add_safe_globals([_Baseline])
+
+
 @method(
     "nvil",
     "score function with a learned input-dependent baseline, divided by the spread of f",

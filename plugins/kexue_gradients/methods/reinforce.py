@@ -25,6 +25,10 @@ class _Average(NamedTuple):
     weight: Tensor
 
 
+# `torch.load` takes such a state with its default, `weights_only=True`.
+torch.serialization.add_safe_globals([_Average])
+
+
 @method(
     "reinforce",
     "score function with no baseline, or a constant, moving-average or optimal one",
