@@ -38,6 +38,7 @@ ONE_BY_ONE = 512
 """Most states that are enumerated one at a time, as they must be if the repeats of a batch depend on each other."""
 AGREEMENT = 1e-3
 """A quadrature counts if a coarser one gives the same mean up to this share of its own length."""
+_ROUNDING = 1e-9
 NODES = {1: (81, 63), 2: (29, 23), 3: (17, 13)}
 """Numbers drawn per repeat -> nodes on every interval of the quadrature, and of the coarser one."""
 
@@ -248,9 +249,11 @@ def integrated(case: _Case) -> ExactMoments | None:
     except _CannotDealError:
         return None
     gap, length = float((fine.mean - coarse.mean).norm()), float(fine.mean.norm())
-    if not gap <= AGREEMENT * length or not abs(fine.variance - coarse.variance) <= AGREEMENT * fine.variance:
+    # A variance of 0 is known up to rounding.
+    allowed = AGREEMENT * fine.variance + (_ROUNDING * length) ** 2
+    if not gap <= AGREEMENT * length or not abs(fine.variance - coarse.variance) <= allowed:
         return None
-    return replace(fine, error=max(gap, 1e-9 * length))
+    return replace(fine, error=max(gap, _ROUNDING * length))
 
 
 def _quadrature(case: _Case, variables: tuple[int | None, ...], nodes: int) -> ExactMoments:
