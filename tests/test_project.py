@@ -13,6 +13,7 @@ UNTESTED = {
     "_version.py": "one constant",
     "lab/problems.py": "values and a Protocol; the tests of what takes them build them",
     "lab/tasks.py": "Protocols alone; type checkers read them",
+    "run/ground.py": "one call, made when the fork server imports it; the tests of `store/sources.py` say what it does",
     "run/listeners.py": "Protocols alone; type checkers read them",
 }
 """Modules without a test file of their name, and why; the `__init__.py` of packages come on top."""
