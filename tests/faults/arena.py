@@ -1,6 +1,7 @@
 """Kills drivers: real runner, journal and folder, with an engine of threads whose cases need no torch.
 
-A process of its own, since it forks: `python arena.py KIND COUNT SEED FOLDER` prints one JSON object of figures.
+A process of its own, since it forks: `python arena.py KIND COUNT SEED FOLDER SECONDS` prints one JSON object of figures
+of at least COUNT trials, and of as many more as SECONDS allow.
 `random` kills with SIGKILL at random moments, a third of the resumed drivers too; `points` kills before and after every
 call that reaches the disk.
 """
@@ -8,9 +9,11 @@ call that reaches the disk.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import struct
 import sys
@@ -183,7 +186,7 @@ def judge(root: Path, plan: Plan, expected: dict[str, str], figures: dict[str, i
     figures["torn"] += len(list(root.glob("*/outcomes.torn-*")))
 
 
-def main(kind: str, count: int, seed: int, folder: Path) -> dict[str, int]:
+def main(kind: str, count: int, seed: int, folder: Path, seconds: float) -> dict[str, int]:
     rng = random.Random(seed)
     plan = plan_of(200 if kind == "random" else 6)
     (folder / "golden").mkdir()
@@ -193,9 +196,13 @@ def main(kind: str, count: int, seed: int, folder: Path) -> dict[str, int]:
     whole = time.monotonic() - begun
     golden = load_run(list_runs(folder / "golden")[-1].path)
     expected = {key: codec.dumps(outcome) for key, outcome in golden.outcomes.items()}
-    figures = dict.fromkeys(("kills", "acked", "lost", "duplicated", "different", "unaccounted", "torn"), 0)
+    figures = dict.fromkeys(("trials", "kills", "acked", "lost", "duplicated", "different", "unaccounted", "torn"), 0)
     trials = count if kind == "random" else 2 * counter.calls
-    for trial in range(trials):
+    end = time.monotonic() + seconds
+    for trial in itertools.count():
+        if trial >= trials and time.monotonic() >= end:
+            break
+        figures["trials"] += 1
         root = folder / str(trial)
         root.mkdir()
         if kind == "random":
@@ -209,8 +216,11 @@ def main(kind: str, count: int, seed: int, folder: Path) -> dict[str, int]:
             figures["kills"] += not forked(root, plan, Deadly(1 + at // 3, after=not trial % 2))
         forked(root, plan, Files())
         judge(root, plan, expected, figures)
+        shutil.rmtree(root)
     return figures
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))))
+    sys.stdout.write(
+        json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]), float(sys.argv[5])))
+    )

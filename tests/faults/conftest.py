@@ -50,13 +50,13 @@ _BOOK = Book()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--soak` repeats what is random, and lengthens what is long."""
-    parser.addoption("--soak", type=int, default=1, metavar="N", help="N times the random faults (1)")
+    """`--soak` gives the random faults time: half of it to kills of the real command."""
+    parser.addoption("--soak", type=float, default=0.0, metavar="MINUTES", help="minutes for random faults (0)")
 
 
 @pytest.fixture(scope="session")
-def soak(request) -> int:
-    """How many times the usual number of trials."""
+def soak(request) -> float:
+    """Minutes for random faults; 0 for the usual number of trials."""
     return request.config.getoption("--soak")
 
 
