@@ -63,7 +63,13 @@ class Loaded:
             file = "" if name in {"__main__", "__mp_main__"} else _file_of(module)
             if not file or _is_passing(file):
                 continue
-            if versions := _versions(name.partition(".")[0], file):
+            try:
+                versions = _versions(name.partition(".")[0], file)
+            except OSError:
+                # The method used up the descriptors, for example: what cannot be read is unknown, and runs again.
+                self._modules[name] = (_shortened(file), "")
+                continue
+            if versions:
                 self._packages |= versions
             else:
                 self._modules[name] = (_shortened(file), _digest_since(file, since))

@@ -24,7 +24,7 @@ def run_trials(chaos, members, guilty, *, running):
     ended = []
     while step.solo is not None:
         assert step.trial is not None
-        dies = step.solo in guilty
+        dies = members.index(step.solo) in guilty
         found = outcome(step.solo, "crashed" if dies else "ok")
         step = trials.judge(step.trial, found, survived=not dies, cases=members)
         ended += step.ended
@@ -33,7 +33,7 @@ def run_trials(chaos, members, guilty, *, running):
 
 def test_the_member_that_was_running_and_dies_alone_is_the_only_one_to_lose(chaos, members):
     """The others are timed in common rounds again, none of them tried."""
-    ended, step = run_trials(chaos, members, {members[1]}, running=1)
+    ended, step = run_trials(chaos, members, {1}, running=1)
     assert [(o.key, o.status) for o in ended] == [(members[1].key, "crashed")]
     assert step.group == (members[0], members[2])
     assert step.alone == ()
@@ -41,7 +41,7 @@ def test_the_member_that_was_running_and_dies_alone_is_the_only_one_to_lose(chao
 
 def test_an_innocent_member_that_was_running_is_cleared(chaos, members):
     """Another one dies when it is tried: the two that survived form the group of the next process."""
-    ended, step = run_trials(chaos, members, {members[2]}, running=0)
+    ended, step = run_trials(chaos, members, {2}, running=0)
     assert [(o.key, o.status) for o in ended] == [(members[2].key, "crashed")]
     assert step.group == members[:2]
     assert step.alone == ()
@@ -49,7 +49,7 @@ def test_an_innocent_member_that_was_running_is_cleared(chaos, members):
 
 def test_one_survivor_keeps_the_time_that_it_took_alone(chaos, members):
     """There is nobody left to be timed beside."""
-    ended, step = run_trials(chaos, members, {members[1], members[2]}, running=0)
+    ended, step = run_trials(chaos, members, {1, 2}, running=0)
     assert {o.key: o.status for o in ended} == {
         members[0].key: "ok",
         members[1].key: "crashed",

@@ -50,6 +50,16 @@ def test_a_list_has_sources_by_digest_and_distributions_by_version(helper):
     assert "kexue-bench" not in found["packages"]
 
 
+def test_a_process_that_cannot_open_files_lists_what_it_cannot_read_as_unknown(helper, monkeypatch):
+    """A method that used up the descriptors is not told that the worker failed."""
+
+    def refuse(top):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(sources, "_installed", refuse)
+    assert listed()["modules"]["helper_of_a_method"][1] == ""
+
+
 def test_a_file_that_changed_after_the_job_began_is_unknown(helper):
     """The old content may have been loaded: whatever the file holds later, the case runs again."""
     begun = time.time_ns()

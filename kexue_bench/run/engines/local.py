@@ -38,7 +38,10 @@ ROOM = 600_000_000
 SHARE = 0.8
 """Part of the machine's memory that workers may take together."""
 BARREN = 3
-"""Workers in a row that end before they take a job, after which the run ends."""
+"""Workers in a row that end before they take a job, after which the run ends.
+
+Four times as many if the process that makes them works: methods can end workers too.
+"""
 FATAL = 2
 """How often the process that makes workers may end while a job runs before the job, which then ran alone, is blamed."""
 DESCRIPTORS = (40, 12)
@@ -347,16 +350,16 @@ class LocalEngine:
                     continue
                 answer = slot.answer()
                 if answer is not None:
+                    self._barren = 0
                     deliveries.append((slot.ticket, self._accept(slot, answer)))
                 elif (due or slot.ended) and slot.look(now, start_limit=START_LIMIT, memory_limit=self._memory_limit):
                     ticket, delivery = slot.ticket, slot.autopsy()
                     orphaned = delivery.status == "lost" and slot.orphaned
                     self._barren = 0 if slot.started else self._barren + 1
                     self._bury(slot)
-                    if self._barren >= BARREN:
-                        raise EngineError(
-                            server.failure() or "workers end before they take a job", do=server.last_words()
-                        )
+                    failure = server.failure()
+                    if self._barren >= (BARREN if failure else 4 * BARREN):
+                        raise EngineError(failure or "workers end before they take a job", do=server.last_words())
                     if orphaned and not self._stopping:
                         ticket.fatal += 1
                         if ticket.fatal <= FATAL:
