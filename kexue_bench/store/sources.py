@@ -32,6 +32,8 @@ from .details import digest_of
 SOURCES = "sources"
 """The folder of lists of loaded code, below that of the run."""
 _SITES = frozenset({"site-packages", "dist-packages"})
+# At import: a method may have used up the descriptors by the time it is needed.
+_STANDARD = os.path.realpath(sysconfig.get_path("stdlib")) + os.sep
 _LARGEST_FILE = 1 << 30
 _LARGEST_TEXT = 128 << 20
 _CHUNK = 1 << 20
@@ -61,18 +63,19 @@ class Loaded:
                 continue
             self._known.add(name)
             file = "" if name in {"__main__", "__mp_main__"} else _file_of(module)
-            if not file or _is_passing(file):
-                continue
             try:
-                versions = _versions(name.partition(".")[0], file)
+                self._add(name, file, since)
             except OSError:
                 # The method used up the descriptors, for example: what cannot be read is unknown, and runs again.
-                self._modules[name] = (_shortened(file), "")
-                continue
-            if versions:
-                self._packages |= versions
-            else:
-                self._modules[name] = (_shortened(file), _digest_since(file, since))
+                self._modules[name] = (file, "")
+
+    def _add(self, name: str, file: str, since: int) -> None:
+        if not file or _is_passing(file):
+            return
+        if versions := _versions(name.partition(".")[0], file):
+            self._packages |= versions
+        else:
+            self._modules[name] = (_shortened(file), _digest_since(file, since))
 
     def text(self) -> str:
         """The list as JSON: `modules` (name -> file and digest) and `packages` (distribution -> version)."""
@@ -93,14 +96,9 @@ def _file_of(module: object) -> str:
     return os.path.realpath(archive if isinstance(archive, str) else file)
 
 
-@cache
-def _standard() -> str:
-    return os.path.realpath(sysconfig.get_path("stdlib")) + os.sep
-
-
 def _is_passing(file: str) -> bool:
     """Whether a file is of the standard library, or was written by torch.compile for this process."""
-    if file.startswith(_standard()):
+    if file.startswith(_STANDARD):
         return not _SITES & set(Path(file).parts)
     made = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or f"{tempfile.gettempdir()}{os.sep}torchinductor_"
     return file.startswith(os.path.realpath(made))
