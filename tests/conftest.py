@@ -59,3 +59,14 @@ class Chaos:
 def chaos() -> Chaos:
     """The misbehaving plugin."""
     return Chaos()
+
+
+@pytest.fixture
+def one_thread():
+    """As in a worker."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

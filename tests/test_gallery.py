@@ -22,13 +22,7 @@ FORMER_MISSES = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """As in a worker."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("key", QUICK)

@@ -103,7 +103,7 @@ class Turns:
         return self._judged(changed, self._disturber(member))
 
     def end(self) -> Findings:
-        """A last look after all turns: threads that are left are watched for a moment in which nobody has a turn."""
+        """A last look after all turns: threads that are left are watched for a moment in which no member has a turn."""
         owner, end = None, self._wall() + PATIENCE
         while self._left and owner is None and self._wall() < end:
             time.sleep(PATIENCE / 5)

@@ -1,9 +1,9 @@
 """Which member of a timing group ended its process: a breadcrumb names who was running, which may be an innocent one.
 
-A method may end the process through a thread of its own while a rival has its turn. So nobody is blamed before dying
-alone: the member that was running is timed in a process of its own, which is kept as long as the group had lived; if
-it survives, every other member is tried in the same way. Those that die alone are guilty, and the others are timed in
-common rounds again. If nobody dies alone and the group dies once more, the times taken alone are the result.
+A method may end the process through a thread of its own while a rival has its turn. So no member is blamed before it
+dies alone: the member that was running is timed in a process of its own, which is kept as long as the group had lived;
+if it survives, every other member is tried in the same way. Those that die alone are guilty, and the others are timed
+in common rounds again. If none dies alone and the group dies once more, the times taken alone are the result.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Trial:
         waiting: members to be tried after it.
         cleared: outcomes of those that survived.
         seconds: how long the process of the group had lived.
-        named: the one on trial was running when the group died, and nobody else was tried yet.
-        convicted: somebody died alone.
+        named: the one on trial was running when the group died, and no other was tried yet.
+        convicted: a member died alone.
     """
 
     waiting: tuple[Case, ...]

@@ -24,15 +24,6 @@ LAW = Distribution(kind="bernoulli", logits=torch.zeros(BITS))
 OBJECTIVE = FunctionObjective(lambda x: (x - 0.499).square().mean(-1))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Figures of one thread, whatever the machine has."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def figure(benchmark, capsys):
     """Measure once, print the figure beside its target, and hand it to pytest-benchmark's report."""

@@ -42,15 +42,6 @@ DRAWS = BATCH * BATCHES
 TOY = BernoulliToy(bits=BITS, t=0.499, theta=0.0)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Figures of one thread, whatever the machine has."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def figure(benchmark, capsys):
     """Measure once, print the figure beside its target, and hand it to pytest-benchmark's report."""

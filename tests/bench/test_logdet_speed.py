@@ -35,15 +35,6 @@ print(json.dumps([seconds, memory, abs(value / task.truth() - 1)]))
 """
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Figures of one thread, whatever the machine has."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def show(capsys):
     """Print a figure beside its target."""

@@ -21,15 +21,6 @@ ENOUGH = 0.003  # seconds of one call, many times what a call costs at size 1
 LIMIT = 2**13
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Figures of one thread, whatever the machine has."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def seconds(call) -> float:
     """The shortest of three calls, in processor time."""
     times = []

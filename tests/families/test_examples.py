@@ -24,12 +24,9 @@ SPECS = [spec for family in FAMILIES for spec in installed.methods(family)]
 
 
 @pytest.fixture(autouse=True)
-def _one_thread_and_grad():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _one_thread_and_grad(one_thread):
     with torch.enable_grad():
         yield
-    torch.set_num_threads(before)
 
 
 ABSENT = {spec.target for spec in SPECS if spec.requires and importlib.util.find_spec(spec.requires) is None}

@@ -149,7 +149,7 @@ def test_a_side_file_is_stored_before_the_outcome_that_names_it(chaos, go, log):
 
 
 def test_a_disk_without_space_for_a_side_file_ends_the_run(chaos, go, log, monkeypatch):
-    """It is no fault of the case: the outcome is neither stored nor told, and runs again on a freed disk."""
+    """The case is not to blame: the outcome is neither stored nor told, and runs again on a freed disk."""
 
     def full(kind, texts):
         raise ResultsError("the disk is full")
@@ -401,7 +401,7 @@ def test_a_member_that_disturbs_its_group_is_timed_alone(chaos, go):
 
 
 def test_a_worker_that_names_no_member_is_not_believed(chaos, go):
-    """A forged answer sets nobody apart."""
+    """A forged answer sets no member apart."""
     cases = [chaos.case("Fine", stage="time", value=i) for i in range(2)]
     engine = FakeEngine(lambda *_: reply({"outcomes": [], "apart": 7, "left": ""}))
     out = go(engine, chaos.job(*cases))

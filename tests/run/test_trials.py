@@ -48,7 +48,7 @@ def test_an_innocent_member_that_was_running_is_cleared(chaos, members):
 
 
 def test_one_survivor_keeps_the_time_that_it_took_alone(chaos, members):
-    """There is nobody left to be timed beside."""
+    """No other member is left to be timed beside it."""
     ended, step = run_trials(chaos, members, {1, 2}, running=0)
     assert {o.key: o.status for o in ended} == {
         members[0].key: "ok",

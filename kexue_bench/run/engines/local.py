@@ -365,7 +365,7 @@ class LocalEngine:
                         if ticket.fatal <= FATAL:
                             self._queue.appendleft(ticket)
                             continue
-                        # It ran alone, so nobody else ended the process.
+                        # It ran alone, so no other job ended the process.
                         delivery = replace(delivery, status="crashed", reason="ended the process that makes workers")
                     if delivery.status == "lost" and ticket.tries < 2 and not self._stopping:
                         self._queue.appendleft(ticket)

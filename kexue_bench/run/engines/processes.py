@@ -152,7 +152,7 @@ def register(folder: Path) -> None:
 
 
 def registered(folder: Path) -> set[int]:
-    """Pids of the workers that live; the entry of one that ended is removed, so that its pid spares nobody else.
+    """Pids of the workers that live; the entry of one that ended is removed, so that its pid spares no other process.
 
     Args:
         folder: has a file for each worker, named by its pid, with its birth; empty while the worker writes it.

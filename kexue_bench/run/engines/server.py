@@ -114,6 +114,8 @@ def ensure(*, threads: int, preload: Sequence[str]) -> None:
     with _lock:
         setting = _Setting(threads=threads, preload=tuple(preload))
         if not _runs():
+            # Whoever asks anew gets a new try: the cause may be gone.
+            _state.deaths = 0
             _start(setting)
         _state.setting = _state.setting or setting
 

@@ -15,13 +15,10 @@ from kexue_bench.lab.context import Context
 
 
 @pytest.fixture(autouse=True)
-def _as_in_a_worker():
+def _as_in_a_worker(one_thread):
     """One thread and no grad, as a worker runs a case."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     with torch.no_grad():
         yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import installed
 import pytest
-import torch
 
 from kexue_bench.api import Case, Instance
 from kexue_bench.catalog.fields import TYPES, fields_of
@@ -16,12 +15,8 @@ from kexue_bench.lab.context import Context
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
+def _as_in_a_worker(one_thread):
     """As a worker runs a case."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

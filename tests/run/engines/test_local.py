@@ -14,7 +14,7 @@ from jobs import PRELOAD, gone, score
 from pebble.pool import process as pool_process
 
 from kexue_bench.errors import EngineError, UsageError
-from kexue_bench.run.engines import local, processes, slots
+from kexue_bench.run.engines import Delivery, local, processes, server, slots
 from kexue_bench.run.engines.local import LocalEngine
 from kexue_bench.store import codec
 
@@ -165,24 +165,74 @@ def test_the_driver_does_not_keep_threads_or_files_of_dead_workers(chaos, ask, e
 
 
 def test_an_error_of_the_supervisor_ends_every_job_with_its_reason(chaos, monkeypatch):
-    """Nobody waits for ever: jobs that wait, the one that was about to be sent, and whatever is submitted later."""
-    waiting = threading.Event()
+    """No job waits for ever: those in the queue, the one that was about to be sent, and whatever is submitted later."""
 
     def refuse(self, path):
-        waiting.wait(10)
         raise OSError(30, "Read-only file system")
 
+    monkeypatch.setattr(slots.Crumb, "__init__", refuse)
     with LocalEngine(workers=1, preload=()) as engine:
-        monkeypatch.setattr(slots.Crumb, "__init__", refuse)
-        futures = [engine.submit(chaos.text(chaos.case("Fine", value=i)), limit=20) for i in range(3)]
+        # The supervisor sends nothing before all three are in the queue.
+        with engine._lock:
+            futures = [engine.submit(chaos.text(chaos.case("Fine", value=i)), limit=20) for i in range(3)]
         begun = time.monotonic()
-        waiting.set()
         for future in futures:
             with pytest.raises(EngineError, match="Read-only file system"):
                 future.result(10)
         with pytest.raises(EngineError, match="Read-only file system"):
             engine.submit(chaos.text(chaos.case("Fine")), limit=20)
     assert time.monotonic() - begun < 10
+
+
+class _Silent:
+    """A slot whose worker ended before it took the job."""
+
+    started = orphaned = False
+    ended = True
+
+    def __init__(self):
+        self.ticket = slots.Ticket(text="", limit=None, members=1, exclusive=False)
+
+    def tidy(self, now):
+        """There is no process."""
+
+    def answer(self):
+        return None
+
+    def look(self, now, **limits):
+        return True
+
+    def autopsy(self):
+        return Delivery(status="lost", reason="the pool failed")
+
+
+class _Heard(_Silent):
+    def answer(self):
+        return "text", "", ()
+
+
+@pytest.mark.parametrize(
+    ("failure", "most"), [("", 4 * local.BARREN), ("the process that starts workers ended twice", local.BARREN)]
+)
+def test_only_workers_that_end_in_a_row_before_a_job_end_the_run(monkeypatch, failure, most):
+    """An answer between them shows that workers can work; a process that makes none is given up sooner."""
+    monkeypatch.setattr(server, "failure", lambda: failure)
+    monkeypatch.setattr(LocalEngine, "_bury", lambda self, slot: None)
+    monkeypatch.setattr(LocalEngine, "_accept", lambda self, slot, answer: Delivery(status="ok", text=answer[0]))
+    engine = LocalEngine(workers=1)
+
+    def look(slot):
+        engine._slots = [slot]
+        engine._look_at_slots(due=True)
+
+    for _ in range(3):
+        for _ in range(most - 1):
+            look(_Silent())
+        look(_Heard())
+    for _ in range(most - 1):
+        look(_Silent())
+    with pytest.raises(EngineError, match=failure or "before they take a job"):
+        look(_Silent())
 
 
 def test_a_scratch_folder_that_is_removed_ends_the_run(chaos):

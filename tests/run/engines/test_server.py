@@ -94,6 +94,20 @@ def test_a_server_that_ended_is_started_again_as_ours(chaos, ask, warm):
     assert threads in Path(f"/proc/{second}/environ").read_text().split("\0")
 
 
+def test_a_server_that_could_not_be_had_once_is_tried_for_the_next_engine(chaos, ask, monkeypatch):
+    """A program that compares twice is not refused for what has ended the servers of its first run."""
+    with LocalEngine(workers=1, isolation="worker", preload=()) as engine:
+        assert ask(chaos.case("Fine"), of=engine).status == "ok"
+    os.kill(_server(), signal.SIGKILL)
+    assert gone(_server())
+    monkeypatch.setattr(server._state, "deaths", 2)
+    assert server.failure()
+    server.ensure(threads=1, preload=())
+    assert not server.failure()
+    with LocalEngine(workers=1, isolation="worker", preload=()) as engine:
+        assert ask(chaos.case("Fine"), of=engine).status == "ok"
+
+
 def test_the_fork_server_of_the_program_around_us_is_left_alone(chaos, tmp_path):
     """A program that uses multiprocessing's fork server itself gets answers from ours, and keeps its own processes."""
     script = tmp_path / "program.py"
