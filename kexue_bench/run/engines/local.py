@@ -184,6 +184,8 @@ class LocalEngine:
         end = time.monotonic() + 5.0
         for thread in closing:
             thread.join(max(0.0, end - time.monotonic()))
+        if self._supervisor is not None:
+            server.release()
         if self._folder is not None:
             _registers.discard(self._folder / entry.WORKERS)
         if self._scratch is not None:
@@ -237,6 +239,9 @@ class LocalEngine:
                 self._discard(slot)
         for _ in range(BARREN + self._workers):
             slot = self._free_slot(fresh=fresh, spare=not ticket.exclusive)
+            if slot.stranded:
+                self._discard(slot)
+                continue
             try:
                 slot.send(ticket)
             except RuntimeError:
@@ -260,6 +265,10 @@ class LocalEngine:
     def _new_slot(self, *, fresh: bool) -> Slot:
         if self._folder is None:
             raise RuntimeError("the engine has not been started")
+        try:
+            server.revive()
+        except OSError as error:
+            raise EngineError(server.failure() or describe(error), do=server.last_words()) from error
         slot = Slot(
             self._folder / f"slot-{next(self._numbers)}", fresh=fresh, wake=self._wake, memory=self._refused_above
         )
@@ -355,11 +364,15 @@ class LocalEngine:
                 elif (due or slot.ended) and slot.look(now, start_limit=START_LIMIT, memory_limit=self._memory_limit):
                     ticket, delivery = slot.ticket, slot.autopsy()
                     orphaned = delivery.status == "lost" and slot.orphaned
+                    stranded = delivery.status == "lost" and not slot.started and slot.stranded
                     self._barren = 0 if slot.started else self._barren + 1
                     self._bury(slot)
                     failure = server.failure()
                     if self._barren >= (BARREN if failure else 4 * BARREN):
                         raise EngineError(failure or "workers end before they take a job", do=server.last_words())
+                    if stranded and not self._stopping:
+                        self._queue.appendleft(ticket)
+                        continue
                     if orphaned and not self._stopping:
                         ticket.fatal += 1
                         if ticket.fatal <= FATAL:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import types
 import warnings
 from collections.abc import Iterator, Sequence
@@ -44,6 +45,8 @@ PRELOAD = (
     # Last: it looks at what the others have loaded.
     "kexue_bench.run.ground",
 )
+RETIRED = 5.0
+"""Seconds that a server which is told to end has for ending what it started."""
 LINES = 12
 """Last lines of a server that an error shows."""
 _python: Any = forkserver._forkserver  # noqa: SLF001  # multiprocessing has no public way to know its server
@@ -56,6 +59,7 @@ class _State:
     """What this driver knows of its server: the thread that starts it, how, and its pid.
 
     Args:
+        users: engines that were started and not closed.
         served: it has made a worker.
         deaths: servers in a row that ended before they made one.
         output: where servers and workers at their start write errors.
@@ -64,6 +68,7 @@ class _State:
     keeper: threading.Thread | None = None
     setting: _Setting | None = None
     pid: int = 0
+    users: int = 0
     served: bool = False
     deaths: int = 0
     output: int | None = None
@@ -103,8 +108,9 @@ def environment(threads: int) -> dict[str, str]:
 
 
 def ensure(*, threads: int, preload: Sequence[str]) -> None:
-    """Start the server unless one runs; returns before its imports are done.
+    """Start the server for one more engine; returns before its imports are done. `release` is its counterpart.
 
+    A server with other settings is replaced if no engine uses it; engines that overlap share the one of the first.
     The kernel's death signal is tied to the thread that started a process, so the server is started by a thread that
     lives as long as the driver. The environment of the driver is changed only meanwhile.
 
@@ -113,11 +119,19 @@ def ensure(*, threads: int, preload: Sequence[str]) -> None:
     """
     with _lock:
         setting = _Setting(threads=threads, preload=tuple(preload))
+        if not _state.users and setting != _state.setting:
+            _retire()
         if not _runs():
             # Whoever asks anew gets a new try: the cause may be gone.
             _state.deaths = 0
             _start(setting)
-        _state.setting = _state.setting or setting
+        _state.users += 1
+
+
+def release() -> None:
+    """An engine was closed. The server stays, for the next one."""
+    with _lock:
+        _state.users -= 1
 
 
 def revive() -> None:
@@ -136,6 +150,11 @@ def revive() -> None:
         if _state.deaths >= 2:
             raise OSError("the fork server ends at its start")
         _start(_state.setting)
+
+
+def pid() -> int:
+    """The process that makes workers now; it may have ended."""
+    return _state.pid
 
 
 def serves() -> None:
@@ -161,13 +180,25 @@ def _runs() -> bool:
     return _state.pid > 0 and _python._forkserver_pid == _state.pid and processes.alive(_state.pid)  # noqa: SLF001  # the same
 
 
+def _retire() -> None:
+    """End a server that nobody uses."""
+    if not _runs():
+        return
+    number, end = signal.SIGTERM, time.monotonic() + RETIRED
+    while _runs():
+        with contextlib.suppress(OSError):
+            os.kill(_state.pid, number)
+        number = signal.SIGTERM if time.monotonic() < end else signal.SIGKILL
+        time.sleep(0.005)
+
+
 def _start(setting: _Setting) -> None:
     if _state.keeper is None or not _state.keeper.is_alive():
         _state.keeper = threading.Thread(target=_keep, name="kexue-bench-server", daemon=True)
         _state.keeper.start()
     reply: Future[int] = Future()
     _requests.put((setting, reply))
-    _state.pid, _state.served = reply.result(), False
+    _state.pid, _state.served, _state.setting = reply.result(), False, setting
     # Called for every new process: between a look at the server and its use it may end, and would be restarted plainly.
     _python.ensure_running = _ensure_running
 
@@ -198,6 +229,7 @@ def _launch(setting: _Setting) -> int:
     try:
         forkserver.set_forkserver_preload([__name__, "kexue_bench.run.engines.local", *setting.preload])
         _leave_foreign_server()
+        _await_end()
         _use_short_folder()
         with _spawning():
             forkserver.ensure_running()
@@ -217,6 +249,13 @@ def _leave_foreign_server() -> None:
     """
     if _python._forkserver_pid not in {None, _state.pid}:  # noqa: SLF001  # the same
         _python._forkserver_pid = _python._forkserver_address = _python._forkserver_alive_fd = None  # noqa: SLF001  # the same
+
+
+def _await_end() -> None:
+    """Wait until the last server has given back its memory: until then multiprocessing takes it for a running one."""
+    if _state.pid and not processes.alive(_state.pid):
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, _state.pid, os.WEXITED | os.WNOWAIT)
 
 
 def _use_short_folder() -> None:

@@ -111,6 +111,7 @@ class Slot:
         self.ticket: Ticket | None = None
         self.pid = 0
         self.server = 0
+        self.maker = server.pid()
         self.freed = 0.0
         self.verdict: tuple[DeliveryStatus, str] | None = None
         self.condemned = 0.0
@@ -151,6 +152,14 @@ class Slot:
     def ended(self) -> bool:
         """Whether pebble has finished with the running job, in whatever way."""
         return self._inner is not None and self._inner.done()
+
+    @property
+    def stranded(self) -> bool:
+        """Whether the process that made its idle worker has ended, and the worker with it.
+
+        The worker may have held a lock of the pool, for which the next one would wait.
+        """
+        return not processes.alive(self.maker)
 
     @property
     def healthy(self) -> bool:
@@ -257,7 +266,9 @@ class Slot:
     def _judge(self, now: float, ticket: Ticket, start_limit: float, memory_limit: int) -> None:
         position = self._crumb.read()
         if not self.pid:
-            if now - self._sent > start_limit:
+            if self.stranded:
+                self.condemn(*_ORPHANED)
+            elif now - self._sent > start_limit:
                 self.condemn("lost", f"no worker took the job within {start_limit:g} s")
             return
         # The limit holds for each member since its last turn; the sum of limits holds for all members together.

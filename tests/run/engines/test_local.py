@@ -187,7 +187,7 @@ def test_an_error_of_the_supervisor_ends_every_job_with_its_reason(chaos, monkey
 class _Silent:
     """A slot whose worker ended before it took the job."""
 
-    started = orphaned = False
+    started = orphaned = stranded = False
     ended = True
 
     def __init__(self):

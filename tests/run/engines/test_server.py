@@ -94,18 +94,51 @@ def test_a_server_that_ended_is_started_again_as_ours(chaos, ask, warm):
     assert threads in Path(f"/proc/{second}/environ").read_text().split("\0")
 
 
-def test_a_server_that_could_not_be_had_once_is_tried_for_the_next_engine(chaos, ask, monkeypatch):
+def _lone(chaos, end):
+    """What a driver of two engines prints: here the module's engine uses the server."""
+    texts = [chaos.text(chaos.case("Fine", replicate=i)) for i in range(2)]
+    done = subprocess.run(
+        [sys.executable, "-c", LONE, end, *texts],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.stdout.split(), done.stderr
+
+
+LONE = """
+import os, signal, sys
+from multiprocessing import forkserver
+from kexue_bench.run.engines import processes, server
+from kexue_bench.run.engines.local import LocalEngine
+pids = []
+# With all its imports, giving back its memory takes the first server milliseconds in which its pid exists.
+for preload, text in zip((server.PRELOAD, ()), sys.argv[2:]):
+    with LocalEngine(workers=1, preload=preload) as engine:
+        print(engine.submit(text, limit=60).result(60).status)
+    pids.append(forkserver._forkserver._forkserver_pid)
+    if sys.argv[1] == "failed":
+        os.kill(pids[-1], signal.SIGKILL)
+        while processes.alive(pids[-1]):
+            pass
+        server._state.deaths = 2
+        print(bool(server.failure()))
+print(len(set(pids)), *map(processes.alive, pids))
+"""
+
+
+def test_a_server_that_could_not_be_had_once_is_tried_for_the_next_engine(chaos):
     """A program that compares twice is not refused for what has ended the servers of its first run."""
-    with LocalEngine(workers=1, isolation="worker", preload=()) as engine:
-        assert ask(chaos.case("Fine"), of=engine).status == "ok"
-    os.kill(_server(), signal.SIGKILL)
-    assert gone(_server())
-    monkeypatch.setattr(server._state, "deaths", 2)
-    assert server.failure()
-    server.ensure(threads=1, preload=())
-    assert not server.failure()
-    with LocalEngine(workers=1, isolation="worker", preload=()) as engine:
-        assert ask(chaos.case("Fine"), of=engine).status == "ok"
+    told, errors = _lone(chaos, "failed")
+    assert told == ["ok", "True", "ok", "True", "2", "False", "False"], errors
+
+
+def test_an_engine_with_other_imports_gets_a_server_of_its_own(chaos):
+    """With those of the engine before, each of its workers would import them in the time of its first case."""
+    told, errors = _lone(chaos, "closed")
+    assert told == ["ok", "ok", "2", "False", "True"], errors
 
 
 def test_the_fork_server_of_the_program_around_us_is_left_alone(chaos, tmp_path):
