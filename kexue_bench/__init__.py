@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from .api import Case as Case
     from .api import Claimed as Claimed
     from .api import ClaimSpec as ClaimSpec
+    from .api import CodePath as CodePath
     from .api import CommandSpec as CommandSpec
     from .api import Evidence as Evidence
     from .api import FamilySpec as FamilySpec
+    from .api import FilePath as FilePath
+    from .api import Given as Given
     from .api import Instance as Instance
     from .api import Knob as Knob
     from .api import Measurement as Measurement

@@ -18,6 +18,10 @@ from typing import Literal, Protocol
 SCHEMA = "kexue-bench/1"
 
 Scalar = bool | int | float | str
+FilePath = str
+"""Annotation of a field whose value is the path of a file of the user's; the task gets the absolute path."""
+CodePath = str
+"""Annotation of a field whose value is `file.py:function`, code of the user's; the task gets the absolute path."""
 Stage = Literal["tune", "evaluate", "verify", "time"]
 Status = Literal[
     "ok",
@@ -427,17 +431,34 @@ class CommandSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Given:
+    """A file of the user's that a field names.
+
+    Args:
+        place: its absolute path, below `~` in the home folder; of code with `:function`.
+        digest: 16 hex digits over its content; of code over all files beside it that it imports, too.
+        size: bytes of these files.
+    """
+
+    place: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Instance:
     """A method or a task with every parameter filled in.
 
     Args:
         name: bare name.
-        params: every declared field -> value, defaults included, coerced to the declared type.
+        params: every declared field -> value, defaults included, coerced to the declared type; of a file its name
+            without the folder.
         target: `module:Class`.
         source: name of the plugin that registered it.
         fixed: fields that its declaration fixes; not part of a key.
         kind: the kind of a task; empty for a method.
         label: what tables print: the name with the parameters that differ from their defaults or were written.
+        files: field -> the file that it names. The content belongs to the fingerprint; the key has the name alone.
     """
 
     name: str
@@ -447,6 +468,7 @@ class Instance:
     fixed: Mapping[str, Scalar] = field(default_factory=dict)
     kind: Kind | Literal[""] = ""
     label: str = ""
+    files: Mapping[str, Given] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -122,3 +122,12 @@ def write_atomic(path: Path, data: bytes, *, files: Files = OS_FILES) -> None:
 def reason_of(error: OSError) -> str:
     """The system's message of an error, without its number and path."""
     return error.strerror or str(error)
+
+
+def shortened(file: str) -> str:
+    """A path that does not name the user, if the file is below the home folder."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return file
+    return str(Path("~") / Path(file).relative_to(home)) if Path(file).is_relative_to(home) else file

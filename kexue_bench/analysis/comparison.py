@@ -155,7 +155,8 @@ class _Variant:
     def mark(self) -> Identity:
         """Rows with different marks measured different things."""
         case = self.cases[0][1]
-        return case.task_version, case.seed, case.threads
+        files = " ".join(f"{case.task.params[name]} {file.digest}" for name, file in case.task.files.items())
+        return case.task_version, case.seed, case.threads, files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -441,7 +442,7 @@ def _merge(known: list[_Variant], new: _Variant) -> bool:
 
 
 def _unlike(mark: Identity, baseline: Identity) -> str:
-    names = ("task version", "seed", "threads")
+    names = ("task version", "seed", "threads", "file")
     return ", ".join(f"{name} {a} against {b}" for name, a, b in zip(names, mark, baseline, strict=True) if a != b)
 
 

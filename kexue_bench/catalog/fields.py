@@ -11,7 +11,9 @@ from ..errors import PluginError, UnknownNameError
 from .sheets import Attribute, ClassSheet
 from .source import Module, module_of
 
-TYPES: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
+TYPES: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "FilePath": str, "CodePath": str}
+PATHS = frozenset({"FilePath", "CodePath"})
+"""Types of fields that name a file of the user's; an empty default means none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,7 @@ class Field:
     """A hyper-parameter of a target, read from its source without importing it.
 
     Args:
-        type: `int`, `float`, `str` or `bool`.
+        type: `int`, `float`, `str`, `bool`, `FilePath` or `CodePath`.
         default: its literal default; None if it must be given.
         doc: its text in the class docstring's Args.
     """
@@ -178,7 +180,8 @@ def _field(known: _Known, item: Attribute, doc: str) -> Field:
     where = f"{known.module.at(item.line)}: "
     if item.type not in TYPES:
         raise PluginError(
-            f"{where}the field {item.name!r} of {known.sheet.name} must be annotated int, float, str or bool",
+            f"{where}the field {item.name!r} of {known.sheet.name} must be annotated int, float, str, bool, "
+            "FilePath or CodePath",
             got=item.type,
         )
     default: Scalar | None = None

@@ -7,12 +7,14 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
-from ..api import Instance, MethodSpec, Scalar, TaskSpec
+from ..api import Given, Instance, MethodSpec, Scalar, TaskSpec
 from ..errors import UnknownNameError, UsageError
-from .fields import Field, fixed_of
+from ..store.given import NotGivenError, absolute, take
+from .fields import PATHS, Field, fixed_of
 
 _PLAIN = re.compile(r"[^,\[\]'\"]*")
 _INTEGERS = 2**63
@@ -141,7 +143,8 @@ def expand(
         source: name of the plugin that registered it.
 
     Raises:
-        UsageError: unknown parameter, a value of the wrong type, or a parameter without default left out.
+        UsageError: unknown parameter, a value of the wrong type, a parameter without default left out, or a file that
+            cannot be read.
     """
     name, kind = spec.name, "task" if isinstance(spec, TaskSpec) else "method"
     common = {"name": name, "target": spec.target, "source": source, "fixed": fixed_of(spec)}
@@ -164,9 +167,15 @@ def expand(
     for values in itertools.product(*grid):
         given = dict(zip(selector.params, values, strict=True))
         params = {field.name: given.get(field.name, field.default) for field in fields}
+        files = {
+            key: _taken(value, by_name[key], where=f"{kind} {name!r}")
+            for key, value in params.items()
+            if value and by_name[key].type in PATHS
+        }
+        params |= {key: Path(file.place).name for key, file in files.items()}
         shown = [key for key in params if key in given]
         label = f"{name}[{','.join(f'{key}={text(params[key])}' for key in shown)}]" if shown else name
-        instances.append(Instance(params=params, label=label, **common))  # pyright: ignore[reportArgumentType]  # a missing default was refused above
+        instances.append(Instance(params=params, label=label, files=files, **common))  # pyright: ignore[reportArgumentType]  # a missing default was refused above
     return tuple(instances)
 
 
@@ -177,7 +186,7 @@ def coerce(value: str, field: Field, *, where: str) -> Scalar:
         UsageError: it is not a value of that type, or infinite although the field's default is finite.
     """
     try:
-        if field.type == "str":
+        if field.type == "str" or field.type in PATHS:
             return value
         if field.type == "bool":
             return _BOOLEANS[value.lower()]
@@ -193,6 +202,25 @@ def coerce(value: str, field: Field, *, where: str) -> Scalar:
     except (KeyError, ValueError):
         pass
     raise UsageError(f"parameter {field.name!r} of {where} must be of type {field.type}", got=repr(value))
+
+
+def _taken(value: Scalar | None, field: Field, *, where: str) -> Given:
+    """The file that a field names, as it is now."""
+    try:
+        return take(str(value), code=field.type == "CodePath")
+    except NotGivenError as error:
+        raise UsageError(f"the parameter {field.name!r} of {where} {error.what}", got=error.got, do=error.do) from error
+
+
+def anchored(selector: Selector, fields: Iterable[Field]) -> Selector:
+    """The selector with the paths in it made absolute, so that it means the same in every folder."""
+    paths = {field.name for field in fields if field.type in PATHS} & set(selector.params)
+    if not paths:
+        return selector
+    params = {key: tuple(map(absolute, values)) if key in paths else values for key, values in selector.params.items()}
+    head = f"{selector.family}/{selector.name}" if selector.family else selector.name
+    written = (f"{key}=[{','.join(map(text, values))}]" for key, values in params.items())
+    return replace(selector, text=f"{head}[{','.join(written)}]", params=params)
 
 
 def _unbounded(field: Field) -> bool:
@@ -213,10 +241,21 @@ def text(value: Scalar | None) -> str:
 
 
 def unique(instances: Iterable[Instance]) -> tuple[Instance, ...]:
-    """Instances without duplicates: `rloo` and `rloo[n=2]` are the same; the first label is kept."""
+    """Instances without duplicates: `rloo` and `rloo[n=2]` are the same; the first label is kept.
+
+    Raises:
+        UsageError: two files of one name differ, so that their results could not be told apart.
+    """
     seen: dict[tuple[str, tuple[tuple[str, Scalar], ...]], Instance] = {}
     for instance in instances:
-        seen.setdefault((instance.name, tuple(sorted(instance.params.items()))), instance)
+        known = seen.setdefault((instance.name, tuple(sorted(instance.params.items()))), instance)
+        for key, file in instance.files.items():
+            if known.files[key].digest != file.digest:
+                raise UsageError(
+                    f"two different files of {instance.name!r} have the same name, which is all that tables print",
+                    got=f"{known.files[key].place} and {file.place}",
+                    do="rename one of them",
+                )
     return tuple(seen.values())
 
 

@@ -30,6 +30,11 @@ def story(run: Run, case: Case) -> str:
         f"  {visible(case.family)}/{visible(case.task.label)}   {visible(case.method.label)}   {_stage(case)}",
         f"  {visible(case.device)}, {case.threads} thread(s), {visible(case.dtype)}, seed {case.seed}",
     ]
+    for instance in (case.task, case.method):
+        lines += [
+            visible(f"  {name}: {instance.params.get(name)}   {file.size:,} B   content {file.digest}")
+            for name, file in instance.files.items()
+        ]
     lines += _ending(run, outcome) if outcome else ["  no outcome: the run ended before this case did"]
     lines += [f"  note: {visible(note)}" for note in run.notes]
     command = rerun_command(run, case)

@@ -43,6 +43,7 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
     Raises:
         UsageError: a name, a parameter or an option is invalid, or nothing was selected.
     """
+    request = _anchored(request, registry)
     found = _meetings(request, registry)
     cells = found.cells
     if not cells and request.stages != ("verify",):
@@ -132,6 +133,22 @@ def _meetings(request: Request, registry: Registry) -> _Meetings:
     return found
 
 
+def _anchored(request: Request, registry: Registry) -> Request:
+    """The request with the paths of files made absolute, as it is stored with the run."""
+
+    def anchor(named: Sequence[Selector], specs: Iterable[MethodSpec | TaskSpec]) -> tuple[Selector, ...]:
+        given = [selector for selector in named if selector.params]
+        matching = [spec for spec in specs if any(selectors.matches(selector, [spec.name]) for selector in given)]
+        fields = list(chain.from_iterable(map(fields_of, matching)))
+        return tuple(selectors.anchored(selector, fields) for selector in named)
+
+    return replace(
+        request,
+        methods=anchor(request.methods, registry.methods.values()),
+        tasks=anchor(request.tasks, registry.tasks.values()),
+    )
+
+
 def _families(request: Request, registry: Registry) -> list[FamilySpec]:
     if request.families:
         return [registry.family(name) for name in dict.fromkeys(request.families)]
@@ -181,8 +198,14 @@ def _tasks(request: Request, registry: Registry, family: FamilySpec) -> tuple[In
     for selector in named:
         if selector.family in {"", family.name}:
             for name in selectors.matches(selector, specs):
-                found.extend(_expand(selector, specs[name], "task", registry))
+                if not (selector.is_glob and _lacks(selector, specs[name])):
+                    found.extend(_expand(selector, specs[name], "task", registry))
     return selectors.unique(found)
+
+
+def _lacks(selector: Selector, spec: TaskSpec) -> bool:
+    """Whether a task needs a parameter that is not written, such as a file: a glob leaves it out."""
+    return any(field.default is None and field.name not in selector.params for field in fields_of(spec))
 
 
 def _places(registry: Registry, family: FamilySpec, methods: tuple[Instance, ...]) -> list[Contest]:

@@ -251,7 +251,9 @@ class _Run:
         for work in works:
             for case in work.job.cases:
                 for instance in (case.task, case.method):
-                    identity = codec.dumps([instance.target, instance.params, instance.fixed, instance.kind])
+                    identity = codec.dumps(
+                        [instance.target, instance.params, instance.fixed, instance.kind, instance.files]
+                    )
                     instances[identity] = instance
                     users.setdefault(identity, []).append((case, work.attempt))
         found: dict[str, Outcome] = {}

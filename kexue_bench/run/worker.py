@@ -18,11 +18,12 @@ from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from ..api import Case, Instance, Job, Outcome, Status
+from ..api import Case, Instance, Job, Outcome, Scalar, Status
 from ..plan.kinds import refusal
 from ..plan.tuning import Choice, apply
 from ..store import codec
 from ..store.details import digest_of, pack
+from ..store.given import found
 from ..store.sources import LOADED
 from .capture import Capture, bounded
 from .crumb import Crumb
@@ -135,7 +136,16 @@ def build(instance: Instance) -> object:
     Raises:
         Exception: whatever the import or the constructor raises.
     """
-    return _import_target(instance.target)(**instance.params, **instance.fixed)
+    return _import_target(instance.target)(**_arguments(instance))
+
+
+def _arguments(instance: Instance) -> dict[str, Scalar]:
+    """Parameters and fixed fields; of a file its absolute path.
+
+    Raises:
+        ValueError: a file is gone, or not what it was when the run was planned.
+    """
+    return {**instance.params, **instance.fixed, **{name: found(file) for name, file in instance.files.items()}}
 
 
 def _import_target(target: str) -> Any:  # a third-party class
@@ -188,7 +198,7 @@ def _resolve(station: _Station) -> dict[str, object]:
             broken.append(place | _story(error, station, instance.target))
             continue
         try:
-            built = target(**instance.params, **instance.fixed)
+            built = target(**_arguments(instance))
             if instance.kind and (message := refusal(instance.kind, built)):
                 refused.append(place | {"type": "TypeError", "message": message})
         except (ValueError, TypeError) as error:

@@ -253,9 +253,11 @@ def _place(options: RunOptions) -> Path | None:
 
 
 def _goes_on(earlier: Head, plan: Plan, environment: Mapping[str, object]) -> bool:
-    """Whether the folder of an earlier run can take the new outcomes: same cases, software and machine."""
+    """Whether the folder of an earlier run can take the new outcomes: same cases, files, software and machine."""
     same_place = all(earlier.environment.get(name) == environment.get(name) for name in SAME)
-    return set(earlier.plan.by_key) == set(plan.by_key) and same_place
+    files = {key: (case.task.files, case.method.files) for key, case in plan.by_key.items()}
+    known = {key: (case.task.files, case.method.files) for key, case in earlier.plan.by_key.items()}
+    return known == files and same_place
 
 
 def _resume_note(earlier: Run, again: Counter[str], *, in_place: bool) -> str:

@@ -144,7 +144,8 @@ def fingerprint(case: Case) -> str:
     They cover the source files of the modules of the task, the method and the readings, of the modules in the same
     package that these import (statically, transitively), `LAB_VERSION`, the versions of torch, numpy and scipy, the
     processor, and the variables by which native libraries choose code for it. Files are found without importing
-    anything. A module without a file counts as `missing`.
+    anything. A module without a file counts as `missing`. The contents of the user's files count as they were when the
+    instances were made.
     """
     return fingerprints((case,))[case.key]
 
@@ -169,6 +170,11 @@ def fingerprints(cases: Iterable[Case]) -> Mapping[str, str]:
             if module not in closures:
                 closures[module] = _closure_digest(module, sources)
             parts.append(closures[module])
+        parts += [
+            f"{name} {file.digest} {file.size}"
+            for instance in (case.task, case.method)
+            for name, file in sorted(instance.files.items())
+        ]
         out[case.key] = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return out
 

@@ -24,7 +24,7 @@ from typing import cast
 import psutil
 
 from ..api import Outcome
-from ..files import open_plain
+from ..files import open_plain, shortened
 from ..modules import find
 from .codec import check_weight
 from .details import digest_of
@@ -75,7 +75,7 @@ class Loaded:
         if versions := _versions(name.partition(".")[0], file):
             self._packages |= versions
         else:
-            self._modules[name] = (_shortened(file), _digest_since(file, since))
+            self._modules[name] = (shortened(file), _digest_since(file, since))
 
     def text(self) -> str:
         """The list as JSON: `modules` (name -> file and digest) and `packages` (distribution -> version)."""
@@ -153,15 +153,6 @@ def _digest(file: str) -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()[:16]
-
-
-def _shortened(file: str) -> str:
-    """A path that does not name the user, if the file is below the home folder."""
-    try:
-        home = Path.home()
-    except RuntimeError:
-        return file
-    return str(Path("~") / Path(file).relative_to(home)) if Path(file).is_relative_to(home) else file
 
 
 # -- at a desk --------------------------------------------------------------------------------------------------------

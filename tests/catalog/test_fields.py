@@ -86,7 +86,7 @@ def test_fields_are_read_without_importing(module):
     ("source", "message"),
     [
         ("class A:\n    n: int = 1 + x", "literal"),
-        ("class A:\n    n: list = None", "annotated int, float, str or bool"),
+        ("class A:\n    n: list = None", "annotated int, float, str, bool, FilePath or CodePath"),
         ("class B: ...", "names a class that its module lacks"),
     ],
 )

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kexue_bench.api import MethodSpec
+from kexue_bench.api import Given, MethodSpec, TaskSpec
 from kexue_bench.catalog.fields import Field
+from kexue_bench.catalog.selectors import anchored as rewritten
 from kexue_bench.catalog.selectors import coerce, expand, matches, one, parse, read, same, split, text, unique
 from kexue_bench.errors import UnknownNameError, UsageError
 
@@ -135,3 +136,66 @@ def test_one_selector_or_none():
     """The empty text names nothing."""
     assert one("") is one(None) is None
     assert one("rloo[n=2]") == parse("rloo[n=2]")
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+OWN = (
+    Field(name="path", type="FilePath", default=None),
+    Field(name="make", type="CodePath", default=""),
+    Field(name="n", type="int", default=2),
+)
+
+
+def own(selector):
+    return expand(parse(selector), TaskSpec(name="own", family="f", target="a:B", summary="", version=1), OWN)
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """`a` and `b` with a file K of different content each, and code; the current folder is their parent."""
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "K, 1.npy").write_text(name)
+    (tmp_path / "m.py").write_text("def f(): ...\n")
+    return tmp_path
+
+
+def test_a_file_is_known_by_its_name_without_the_folder(folders):
+    """So are the label and the parameter, and thus the key; the place and the content stand apart."""
+    (instance,) = own("own[path='a/K, 1.npy',make=m.py:f]")
+    assert instance.params == {"path": "K, 1.npy", "make": "m.py:f", "n": 2}
+    assert instance.label == "own[path='K, 1.npy',make=m.py:f]"
+    assert instance.files["path"] == Given(place=f"{folders}/a/K, 1.npy", digest="ca978112ca1bbdca", size=1)
+    assert instance.files["make"].place == f"{folders}/m.py:f"
+
+
+def test_a_file_that_is_not_given_is_none(folders):
+    """An empty default names nothing."""
+    (instance,) = own("own[path='a/K, 1.npy']")
+    assert (instance.params["make"], set(instance.files)) == ("", {"path"})
+
+
+def test_a_missing_file_says_whose_parameter_names_it():
+    """The error is one of usage, before anything runs."""
+    with pytest.raises(UsageError, match="the parameter 'path' of task 'own' must name a file that exists, got 'no'"):
+        own("own[path=no]")
+
+
+def test_two_files_of_one_name_are_told_apart_or_refused(folders):
+    """Tables could not say which is which; equal content is the same instance."""
+    with pytest.raises(UsageError, match="two different files of 'own' have the same name"):
+        unique(own("own[path=['a/K, 1.npy','b/K, 1.npy']]"))
+    (folders / "b" / "K, 1.npy").write_text("a")
+    assert len(unique(own("own[path=['a/K, 1.npy','b/K, 1.npy']]"))) == 1
+
+
+def test_an_anchored_selector_means_the_same_in_every_folder(folders, monkeypatch):
+    """Its text can be parsed again; a selector without a file stays as it was written."""
+    written = parse("f/own[path=['a/K, 1.npy',m.py],n=3]")
+    anchored = parse(rewritten(written, OWN).text)
+    monkeypatch.chdir("/")
+    assert (anchored.family, anchored.name, anchored.params["n"]) == ("f", "own", ("3",))
+    assert anchored.params["path"] == (f"{folders}/a/K, 1.npy", f"{folders}/m.py")
+    assert rewritten(parse("own[n=3]"), OWN).text == "own[n=3]"

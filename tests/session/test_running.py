@@ -11,7 +11,7 @@ import installed
 import pytest
 from tuned import registry, request
 
-from kexue_bench.api import Case, Instance, Job, Plan
+from kexue_bench.api import Case, Given, Instance, Job, Plan
 from kexue_bench.catalog import selectors
 from kexue_bench.catalog.plugins import Hooks, PluginRecord
 from kexue_bench.catalog.registry import Registry
@@ -91,6 +91,19 @@ def test_a_folder_takes_outcomes_of_the_same_cases_and_software(methods, facts, 
     """Another torch or processor gives other numbers and gets a folder of its own; fingerprints tell of code."""
     earlier = Head(name="f", plan=plan("a", "b"), environment=FACTS)
     assert running._goes_on(earlier, plan(*methods), facts) is goes_on
+
+
+def test_a_folder_takes_no_outcomes_of_another_content():
+    """What it tells of the user's file would not be what they were made from."""
+
+    def own(digest):
+        task = Instance(name="t", target="m:T", files={"path": Given(place="/K", digest=digest, size=1)})
+        (job,) = plan("a").jobs
+        return Plan(jobs=(Job(cases=tuple(replace(case, task=task) for case in job.cases)),))
+
+    earlier = Head(name="f", plan=own("1"), environment=FACTS)
+    assert running._goes_on(earlier, own("1"), FACTS)
+    assert not running._goes_on(earlier, own("2"), FACTS)
 
 
 def test_what_a_resume_replays_and_why_the_rest_runs_is_told():

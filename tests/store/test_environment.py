@@ -15,7 +15,7 @@ from pathlib import Path
 import installed
 import pytest
 
-from kexue_bench.api import Case, Instance
+from kexue_bench.api import Case, Given, Instance
 from kexue_bench.run.engines import server
 from kexue_bench.store import environment
 from kexue_bench.store.environment import capture, fingerprint, fingerprints, module_files
@@ -207,6 +207,24 @@ def test_a_fingerprint_is_not_identity(package):
     file = package / "methods" / "alpha.py"
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     assert fingerprint(case()) == before
+
+
+def test_the_content_of_a_users_file_is_part_of_the_fingerprint(package):
+    """Of the task's and of the method's; where the file lies is not."""
+
+    def prints(instance, **changes):
+        file = Given(**{"place": "/a/K", "digest": "1" * 16, "size": 3} | changes)
+        plain = case()
+        return fingerprint(
+            dataclasses.replace(
+                plain, **{instance: dataclasses.replace(getattr(plain, instance), files={"path": file})}
+            )
+        )
+
+    for instance in ("task", "method"):
+        assert prints(instance) != fingerprint(case())
+        assert prints(instance) == prints(instance, place="/b/K")
+        assert prints(instance) != prints(instance, digest="2" * 16)
 
 
 def test_many_cases_share_the_reading(package):

@@ -1,0 +1,75 @@
+"""What tasks on the user's own files need in a worker: code is loaded here and nowhere else, and read once."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+T = TypeVar("T")
+_READ: dict[object, tuple[object, object]] = {}
+_KEPT = 4
+"""Files whose content a process keeps: the cases of one job share them."""
+
+
+def once(read: Callable[[str], T], place: str) -> T:
+    """What `read` makes of a file, kept for the next case of this process that works on the same content.
+
+    Args:
+        read: takes the absolute path, with `:function` if it is code; what it returns must not be changed.
+        place: as a task gets it.
+    """
+    file = place.rpartition(":")[0] if place.rpartition(":")[0].endswith(".py") else place
+    stat = Path(file).stat()
+    key, stamp = (read, place), (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    if key not in _READ or _READ[key][0] != stamp:
+        value = read(place)
+        while len(_READ) >= _KEPT:
+            del _READ[next(iter(_READ))]
+        _READ[key] = stamp, value
+    return _READ[key][1]  # pyright: ignore[reportReturnType]  # written under the same function
+
+
+def function_of(place: str) -> Callable[..., object]:
+    """The function that a field of type `CodePath` names; running its file is running its code.
+
+    Modules beside the file can be imported, after those that are installed.
+
+    Args:
+        place: the absolute path with `:function`.
+
+    Raises:
+        TypeError: what bears that name cannot be called.
+        Exception: whatever the file raises as it is loaded.
+    """
+    file, _, name = place.rpartition(":")
+    found = getattr(once(_module, file), name)
+    if not callable(found):
+        raise TypeError(f"{Path(file).name}:{name} must be a function, got {type(found).__name__}")
+    return found
+
+
+def _module(file: str) -> ModuleType:
+    folder = str(Path(file).parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    # Never the name of an installed module.
+    name = f"own_{Path(file).stem}_{hashlib.sha256(file.encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Known by its name while it runs, as dataclasses with deferred annotations need.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

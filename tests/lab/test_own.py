@@ -1,0 +1,92 @@
+"""own: code of the user's is loaded in a worker, and content is read once."""
+
+import sys
+
+import pytest
+
+from kexue_bench.lab.own import function_of, once
+
+
+@pytest.fixture(autouse=True)
+def path(monkeypatch):
+    """The import path as it was."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+def test_content_is_read_once_until_it_changes(tmp_path):
+    """The second call gets the same object; an edited file is read again."""
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    calls = []
+
+    def read(place):
+        calls.append(place)
+        return (tmp_path / "a.txt").read_text()
+
+    assert [once(read, str(file)) for _ in range(3)] == ["one"] * 3
+    assert calls == [str(file)]
+    file.write_text("three")
+    assert once(read, str(file)) == "three"
+
+
+def test_few_contents_are_kept(tmp_path):
+    """Memory is bounded: after five files the first is read again."""
+    files = [tmp_path / f"{i}.txt" for i in range(5)]
+    calls = []
+
+    def read(place):
+        calls.append(place)
+        return place
+
+    for file in (*files, files[0]):
+        file.write_text("")
+        once(read, str(file))
+    assert len(calls) == 6
+
+
+CODE = """
+from __future__ import annotations
+from dataclasses import dataclass
+import beside_own
+
+@dataclass
+class Point:
+    x: int
+
+def make():
+    return Point(beside_own.VALUE)
+
+number = 3
+"""
+
+
+def test_a_function_is_loaded_with_the_modules_beside_its_file(tmp_path):
+    """Dataclasses with deferred annotations included."""
+    (tmp_path / "model.py").write_text(CODE)
+    (tmp_path / "beside_own.py").write_text("VALUE = 7\n")
+    assert function_of(f"{tmp_path}/model.py:make")().x == 7
+
+
+def test_a_file_never_hides_an_installed_module(tmp_path):
+    """Neither by its own name nor beside another."""
+    (tmp_path / "json.py").write_text("import statistics\ndef make(): return statistics.mean([1, 3])\n")
+    (tmp_path / "statistics.py").write_text("mean = None\n")
+    assert function_of(f"{tmp_path}/json.py:make")() == 2
+    assert hasattr(sys.modules["json"], "dumps")
+
+
+def test_what_cannot_be_called_is_refused(tmp_path):
+    """The name is told without its folder."""
+    (tmp_path / "model.py").write_text("number = 3\n")
+    with pytest.raises(TypeError, match=r"^model\.py:number must be a function, got int$"):
+        function_of(f"{tmp_path}/model.py:number")
+
+
+def test_a_file_that_raises_leaves_no_module(tmp_path):
+    """A second try loads it again."""
+    (tmp_path / "model.py").write_text("raise OSError('no')\n")
+    known = set(sys.modules)
+    for _ in range(2):
+        with pytest.raises(OSError, match="no"):
+            function_of(f"{tmp_path}/model.py:make")
+    assert set(sys.modules) - known == set()
