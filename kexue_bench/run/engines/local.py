@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import resource
 import select
+import shutil
+import tempfile
 import threading
 import time
 from collections import deque
@@ -22,8 +24,7 @@ from typing import Literal, Self
 
 from ...errors import EngineError, UsageError
 from ..failures import describe
-from ..scratch import Scratch
-from . import Delivery, entry, processes, server
+from . import Delivery, entry, processes, scratch, server
 from .slots import Slot, Ticket
 
 Isolation = Literal["case", "worker", "none"]
@@ -89,7 +90,6 @@ class LocalEngine:
         self._open: set[Future[Delivery]] = set()
         self._slots: list[Slot] = []
         self._numbers = count()
-        self._scratch: Scratch | None = None
         self._folder: Path | None = None
         self._supervisor: threading.Thread | None = None
         self._closed = False
@@ -114,8 +114,7 @@ class LocalEngine:
                 return
             _need_descriptors(self._workers)
             try:
-                self._scratch = Scratch()
-                self._folder = self._scratch.path
+                self._folder = Path(tempfile.mkdtemp(prefix="engine-", dir=scratch.home()))
                 (self._folder / entry.WORKERS).mkdir()
                 server.ensure(threads=self._threads, preload=self._preload)
                 self._wake_read, self._wake_write = os.pipe()
@@ -161,7 +160,7 @@ class LocalEngine:
         self._wake()
 
     def close(self) -> None:
-        """Release every process and the scratch folder."""
+        """Release every process and its folder."""
         with self._lock:
             if self._closed:
                 return
@@ -188,8 +187,7 @@ class LocalEngine:
             server.release()
         if self._folder is not None:
             _registers.discard(self._folder / entry.WORKERS)
-        if self._scratch is not None:
-            self._scratch.remove()
+            shutil.rmtree(self._folder, ignore_errors=True)
             for fd in (self._wake_read, self._wake_write):
                 with suppress(OSError):
                     os.close(fd)

@@ -185,6 +185,31 @@ def kill_orphans(server: int, known: set[int]) -> None:
                 kill_all([*child.children(recursive=True), child])
 
 
+def end_marked(name: str, value: str, seconds: float = 2.0) -> int:
+    """Kill this user's processes in whose environment a variable has a value; returns their number.
+
+    The environment is the one that a program was started with: a process that was given another is not found.
+    """
+    count, end = 0, time.monotonic() + seconds
+    # Again, because the dead may just have started others.
+    while (found := [p for p in psutil.process_iter() if _is_marked(p, name, value)]) and time.monotonic() < end:
+        count += len(found)
+        kill_all(found)
+        time.sleep(0.005)
+    return count
+
+
+def _is_marked(process: psutil.Process, name: str, value: str) -> bool:
+    try:
+        return (
+            process.uids().real == os.getuid()
+            and process.environ().get(name) == value
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.Error:
+        return False
+
+
 def memory_available() -> int:
     """Bytes of memory of this machine, or of the control groups it runs in."""
     total = psutil.virtual_memory().total

@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import threading
 import time
 import types
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing import forkserver, util
@@ -27,12 +26,10 @@ from multiprocessing.process import current_process
 from pathlib import Path
 from typing import Any
 
-from . import processes
+from . import processes, scratch
 
 _MARK = "KEXUE_BENCH_DRIVER"
 _SAFE = "PYTHONSAFEPATH"
-_LONGEST = 60
-"""Characters of a folder in which the path of a socket (107 at most) still fits."""
 PRELOAD = (
     "torch",
     # The first TorchDispatchMode imports torch._dynamo, sympy and torch.distributed: 1.7 s in every fresh process.
@@ -110,16 +107,17 @@ def environment(threads: int) -> dict[str, str]:
 def ensure(*, threads: int, preload: Sequence[str]) -> None:
     """Start the server for one more engine; returns before its imports are done. `release` is its counterpart.
 
-    A server with other settings is replaced if no engine uses it; engines that overlap share the one of the first.
+    A server with other settings, or whose socket was removed, is replaced if no engine uses it; engines that overlap
+    share the one of the first.
     The kernel's death signal is tied to the thread that started a process, so the server is started by a thread that
-    lives as long as the driver. The environment of the driver is changed only meanwhile.
+    lives as long as the driver. The environment of the driver is not changed.
 
     Raises:
         OSError: the process cannot be started.
     """
     with _lock:
         setting = _Setting(threads=threads, preload=tuple(preload))
-        if not _state.users and setting != _state.setting:
+        if not _state.users and (setting != _state.setting or not _reachable()):
             _retire()
         if not _runs():
             # Whoever asks anew gets a new try: the cause may be gone.
@@ -180,6 +178,12 @@ def _runs() -> bool:
     return _state.pid > 0 and _python._forkserver_pid == _state.pid and processes.alive(_state.pid)  # noqa: SLF001  # the same
 
 
+def _reachable() -> bool:
+    """Whether the socket of the server, if there is one, still lies in the scratch folder."""
+    address = _python._forkserver_address  # noqa: SLF001  # the same
+    return address is None or Path(address).exists()
+
+
 def _retire() -> None:
     """End a server that nobody uses."""
     if not _runs():
@@ -219,26 +223,19 @@ def _keep() -> None:
 
 
 def _launch(setting: _Setting) -> int:
-    values = environment(setting.threads) | {_MARK: str(os.getpid()), _SAFE: "1"}
+    place = scratch.home()
+    values = environment(setting.threads) | {_MARK: str(os.getpid()), _SAFE: "1", scratch.MARK: str(place)}
     home = str(Path(__file__).parents[3])
     if home == str(Path.cwd()):
         # The package itself is run from the current folder, which a safe path leaves out.
         values["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), home)))
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        forkserver.set_forkserver_preload([__name__, "kexue_bench.run.engines.local", *setting.preload])
-        _leave_foreign_server()
-        _await_end()
-        _use_short_folder()
-        with _spawning():
-            forkserver.ensure_running()
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    forkserver.set_forkserver_preload([__name__, "kexue_bench.run.engines.local", *setting.preload])
+    _leave_foreign_server()
+    _await_end()
+    config: Any = current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001  # multiprocessing's own place
+    config["tempdir"] = str(place)
+    with _spawning(values):
+        forkserver.ensure_running()
     return _python._forkserver_pid  # noqa: SLF001  # the same
 
 
@@ -258,28 +255,17 @@ def _await_end() -> None:
             os.waitid(os.P_PID, _state.pid, os.WEXITED | os.WNOWAIT)
 
 
-def _use_short_folder() -> None:
-    """Let multiprocessing make its sockets in a folder whose path is short enough."""
-    config: Any = current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001  # multiprocessing's own place
-    if len(tempfile.gettempdir()) <= _LONGEST or config.get("tempdir"):
-        return
-    for folder in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108  # a fresh folder is made inside
-        with contextlib.suppress(OSError):
-            config["tempdir"] = tempfile.mkdtemp(prefix="kexue-bench-sockets-", dir=folder)
-            atexit.register(shutil.rmtree, config["tempdir"], ignore_errors=True)
-            return
-    raise OSError(f"the path of the temporary folder is too long for a socket: {tempfile.gettempdir()}; set TMPDIR")
-
-
 @contextlib.contextmanager
-def _spawning() -> Iterator[None]:
-    """Let multiprocessing start its processes with an error output that the driver can read."""
-    before = util.spawnv_passfds
+def _spawning(values: Mapping[str, str]) -> Iterator[None]:
+    """Let multiprocessing start its processes with more environment variables, and errors that the driver can read."""
+    before, starter = util.spawnv_passfds, threading.get_ident()
     if _state.output is None:
         _state.output = _anonymous_file()
 
     def spawn(path: bytes, args: Sequence[str], fds: Sequence[int]) -> int:
-        process = subprocess.Popen(args, executable=path, pass_fds=fds, stderr=_state.output)
+        if threading.get_ident() != starter:
+            return before(path, args, fds)
+        process = subprocess.Popen(args, executable=path, pass_fds=fds, stderr=_state.output, env=os.environ | values)
         # multiprocessing waits for it.
         process.returncode = 0
         return process.pid

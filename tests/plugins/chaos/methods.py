@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 
 class Method(Protocol):
@@ -237,9 +237,11 @@ class Spawns:
 
     note: str = ""
     fall: bool = False
+    apart: ClassVar[bool] = False
 
     def run(self) -> float:
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        code = "import time; time.sleep(600)"
+        child = subprocess.Popen([sys.executable, "-c", code], start_new_session=self.apart)
         with Path(self.note).open("a") as file:
             file.write(f"{child.pid}\n")
         if self.fall:
@@ -277,6 +279,21 @@ class Daemon:
         if self.fall:
             ctypes.string_at(0)
         return 1.0
+
+
+class HoldsDaemon(Daemon):
+    """Starts such a process and stays with it."""
+
+    def run(self) -> float:
+        super().run()
+        time.sleep(600)
+        return 0.0
+
+
+class HoldsSession(Holds):
+    """Like `Holds`, but the process is in a session of its own."""
+
+    apart = True
 
 
 class Lingers(Fine):
