@@ -139,8 +139,10 @@ class Context:
         """Draw from the `noise` stream until the precision is reached or the budget ends.
 
         Draws miss what matters if the rarest value of a variable is expected fewer than a hundred times in the
-        budget, or if they do not vary: then the moments of the problem, if it knows them, stand in for them.
+        budget, or if they do not vary: then the moments of the problem, if it knows them, stand in for them. Where it
+        does not, the numbers carry a flag.
         """
+        from .estimates import FEW
         from .moments import estimate, known
 
         def moments() -> Estimate | None:
@@ -161,7 +163,10 @@ class Context:
             budget=self.budget,
             deterministic=self.deterministic,
         )
-        return (sampled.stop == "degenerate" and moments()) or sampled
+        if sampled.stop == "degenerate" and (found := moments()):
+            return found
+        few = not sampled.exact and problem.rarest * sampled.n < _SEEN
+        return replace(sampled, flags=frozenset({FEW})) if few else sampled
 
     def train(
         self,

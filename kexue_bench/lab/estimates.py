@@ -18,6 +18,8 @@ from .intervals import Array, BatchMeans, Interval
 StopReason = Literal["precision", "budget", "exact", "degenerate", "enumerated"]
 
 LOOK_UNITS = 32
+FEW = "the rarest value was drawn fewer than 100 times, so intervals may be too short"
+"""Flag of numbers that depend on an event which the draws have hardly seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,7 @@ class Estimate:
         eps: spacing of the draws' dtype.
         resolution: absolute error of one draw due to rounding alone.
         shares: name -> largest share of the sum of squared deviations due to one draw, for `mse` and each loss.
+        flags: remarks on all its numbers.
     """
 
     n: int
@@ -53,6 +56,7 @@ class Estimate:
     eps: float
     resolution: float
     shares: Mapping[str, float]
+    flags: frozenset[str] = frozenset()
 
     @property
     def variance(self) -> float:
@@ -128,7 +132,7 @@ class Estimate:
         return length
 
     def _row(self, metric: str, interval: Interval, *flags: str, series: Series | None = None) -> Measurement:
-        marks = {"exact"} if self.exact else set(flags)
+        marks = {"exact"} if self.exact else {*flags, *self.flags}
         if self.stop == "enumerated":
             marks.add("enumerated")
         value, low, high = (float(part) for part in interval)

@@ -6,6 +6,7 @@ import torch
 
 from kexue_bench.api import Case, Instance
 from kexue_bench.lab.context import Context
+from kexue_bench.lab.estimates import FEW
 from kexue_bench.lab.noise import STREAMS
 from kexue_bench.lab.problems import ExactMoments, Sampling
 
@@ -194,6 +195,19 @@ def test_exact_moments_stand_in_where_draws_would_miss_rare_values(rarest, stop)
         bias, variance, mse = found.measurements(problem.metrics)
         assert (bias.value, variance.value, mse.value) == (0, pytest.approx(p * (1 - p)), pytest.approx(p * (1 - p)))
         assert mse.flags == {"exact", "enumerated"}
+
+
+@pytest.mark.parametrize(("rarest", "flags"), [(1e-3, {FEW}), (0.1, frozenset())])
+def test_numbers_that_rest_on_few_rare_values_are_flagged(rarest, flags):
+    """Where the moments are not known: 4 occurrences are expected in 4,096 draws, or 410."""
+    problem = Sampling(
+        draw=lambda noise, n: (noise.uniform(n) < 0.3).double(),
+        truth=torch.tensor(0.3, dtype=torch.float64),
+        batch=64,
+        rarest=rarest,
+    )
+    found = Context(replace(CASE, replicates=(0,), options={"budget": 4096})).estimate(problem)
+    assert all(row.flags - {"bound"} == flags for row in found.measurements(problem.metrics))
 
 
 def test_exact_moments_stand_in_for_equal_draws():

@@ -121,6 +121,18 @@ QUBO = enumerated_reinforce(
     lambda b: float(b @ np.array([[0.7, -1.3, 0.4], [0, -0.5, 0.9], [0, 0, 0.3]]) @ b + np.array([0.2, -0.6, 0.1]) @ b),
 )
 UNIT = np.eye(10)[0]
+
+
+def eventful(p: float) -> Estimator:
+    """Four coordinates: an event of probability p moves the first by 1 / 2p, and three fair signs move all."""
+    states = np.array(list(product((0.0, 1.0), repeat=4)))
+    chances = np.where(states[:, 0] == 1, p, 1 - p) / 8
+    draws = np.column_stack(
+        [states[:, 0] / (2 * p) + (states[:, 1] - 0.5) / 2, states[:, 1] - 0.3, states[:, 2] - 0.3, states[:, 3] - 0.6]
+    )
+    return discrete(chances @ draws, draws, chances)
+
+
 CASES = {
     "normal": normal([1.0], [1.0], [2.0]),
     "normal, biased": normal([1.0], [0.6], [1.0]),
@@ -134,6 +146,7 @@ CASES = {
     "reinforce, one bit": REINFORCE,
     "straight-through, one bit": STRAIGHT_THROUGH,
     "reinforce, qubo": QUBO,
+    "event seen 100 times in 2,048 draws": eventful(100 / 2048),
 }
 
 
