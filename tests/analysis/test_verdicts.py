@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import stored
+from progressing import CASES
 from stored import BASE, RIVAL, TOY, VAE, Book, gamma, grid, method, only, read, table_of, timed
 
 from kexue_bench.analysis import comparison as analysis
+from kexue_bench.analysis.progress import own_scale, progress
 from kexue_bench.analysis.stats import mean_contrast
 from kexue_bench.analysis.units import Units, contrast
 from kexue_bench.analysis.verdicts import Policy, judge
@@ -307,6 +309,25 @@ def by_draws(rng, noise, shift):
     return [[drawn(values[c, i], f"column-{c}") for c in range(4)] for i in range(6)]
 
 
+def by_budget(estimator):
+    """Tables of six samplers of one estimator, judged at two budgets, each with and without its own best step."""
+
+    def make(rng, noise, shift):
+        runs = [estimator.moments(rng, 64, 2048) for _ in range(6)]
+        kinds = [(loss, n) for n in (8, 128) for loss in (progress, own_scale)]
+        return [[worth(loss(moments, n), f"column-{c}") for c, (loss, n) in enumerate(kinds)] for moments in runs]
+
+    return make
+
+
+def worth(found, metric):
+    """A method at a budget."""
+    return Units(
+        key=metric, metric=metric, kind="worth", scale="log", value=found.loss, low=found.low, high=found.high,
+        n=found.draws, worth=found,
+    )  # fmt: skip
+
+
 def trained(values, metric):
     """A method over seeds, as `collect` reads it."""
     low, high = mean_contrast(values).interval()
@@ -339,7 +360,15 @@ def band(count):
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("make", [by_seeds, by_draws])
+@pytest.mark.parametrize(
+    "make",
+    [
+        by_seeds,
+        by_draws,
+        *(by_budget(CASES[name]) for name in ("normal, D = 10", "noise around 0, D = 10", "rloo, one bit")),
+    ],
+    ids=["seeds", "draws", "D=10", "around 0", "one bit"],
+)
 def test_each_family_of_tests_tells_identical_methods_apart_in_at_most_five_per_cent_of_tables(make):
     """Any pair of the primary column, and any comparison in the others: each at most 5 % of 400 tables (1e-4 band)."""
     primary = others = 0
