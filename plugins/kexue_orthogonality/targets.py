@@ -167,13 +167,21 @@ class WeightTarget:
         pick = pick.repeat(*self.blocks or (1,), *[1] * len(rest))
         return self._responses(inputs, pick.expand(*self.stack, *pick.shape))
 
-    @precise
-    def _responses(self, inputs: Tensor, weight: Tensor) -> Tensor:
+    def require_responses(self) -> None:
+        """Refuse a weight whose neurons do not answer to the input of its layer.
+
+        Raises:
+            ValueError: it is one gate of several, or of a transposed convolution.
+        """
         if self.gates > 1 or isinstance(self.module, _TRANSPOSED):
             raise ValueError(
                 f"{self.name!r} of {type(self.module).__name__} has no responses to the input of its layer; "
                 "leave it out with targets_of(..., exclude=...), or choose a method of weights alone"
             )
+
+    @precise
+    def _responses(self, inputs: Tensor, weight: Tensor) -> Tensor:
+        self.require_responses()
         if self.kind != "convolution":
             return inputs.flatten(int(self.stacked), -2) @ weight.mT
         layer = cast("Conv", self.module)

@@ -14,6 +14,7 @@ from kexue_bench import Claimed, method
 from kexue_bench.lab.precision import precise, raised
 
 from ..contract import Alone, Session, Surroundings, Target, over_blocks
+from ..targets import WeightTarget
 from ..words import WEIGHTS, WITHOUT_WEIGHTS
 from .penalty import cosines, off_diagonal, unit
 
@@ -180,6 +181,9 @@ class _Listening(_Exact):
 
     def __init__(self, method: SelfOrthogonality, targets: Sequence[Target], *, alone: bool) -> None:
         super().__init__(method, targets)
+        for target in self.attached:
+            if isinstance(target, WeightTarget):
+                target.require_responses()
         self._heard: dict[str, Tensor] = {}
         self._covariances: dict[str, Tensor] = {}
         self.taps = {target.name: target.module for target in self.attached}
