@@ -313,6 +313,7 @@ class MetricSpec:
         family: the family that it belongs to; empty means the one family that the plugin registers or extends. The
             core's metrics belong to every family.
         ignores: what an order by this metric ignores, said where a reader asks for that order.
+        event: every replicate is 0 or 1, whether something happened to it: the mean is a share, with exact intervals.
     """
 
     name: str
@@ -324,6 +325,7 @@ class MetricSpec:
     margin: float | None = None
     family: str = ""
     ignores: str = ""
+    event: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

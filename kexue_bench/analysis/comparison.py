@@ -480,7 +480,8 @@ def _columns(headline: Sequence[str], rows: Sequence[Row], primary: str) -> tupl
 def _cell(u: Units) -> Cell:
     return Cell(
         key=u.key, metric=u.metric, value=u.value, low=u.low, high=u.high, n=u.n, unit=u.unit, flags=u.flags,
-        stage=u.stage, case_key=u.case_key, exact=u.exact, labels=u.labels,
+        stage=u.stage, case_key=u.case_key, exact=u.exact, labels=u.labels, seeds=u.kind == "replicates",
+        populations=u.populations,
     )  # fmt: skip
 
 

@@ -67,11 +67,14 @@ class Contrast:
         n: independent units behind it.
         paired: whether the units were paired one by one.
         gain: variance of the unpaired contrast over that of this one; 1 if nothing was paired.
-        bootstrap: 95 % interval by `bootstrap_t`, for seconds; reported beside the t interval, not used for verdicts.
+        bootstrap: 95 % interval by `bootstrap_t`, for processes and seeds; reported beside the t interval, not used
+            for verdicts.
         shown: the same comparison on the scale that is printed, to which the margin refers, if it is tested on another.
         also: the same comparison on a further scale, where a difference must lie inside the margin too: losses near 1
             look alike where the shares that they leave do not.
-        ends: the interval itself, where a side is known up to rounding only and has no standard error.
+        ends: the interval itself, where there is no standard error: a side is known up to rounding only, or the
+            interval is exact.
+        exact_p: p-value of an exact test; None: that of the t test, or of the ends.
     """
 
     value: float
@@ -85,6 +88,7 @@ class Contrast:
     shown: Contrast | None = None
     also: Contrast | None = None
     ends: tuple[float, float] | None = None
+    exact_p: float | None = None
 
     def reversed(self) -> Contrast:
         """The same comparison from the other side."""
@@ -101,6 +105,8 @@ class Contrast:
     @property
     def p(self) -> float:
         """Two-sided p-value of no difference; 0 or 1 if neither side has any spread (an identity, not a test)."""
+        if self.exact_p is not None:
+            return self.exact_p
         if self.ends is not None:
             return 1.0 if self.ends[0] <= 0 <= self.ends[1] else 0.0
         if abs(self.value) <= self.floor:

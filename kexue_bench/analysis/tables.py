@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..api import SCHEMA, Instance, MetricSpec, PublishedSpec, Scalar
 from ..catalog.metrics import Metrics, lookup
+from .seeds import Populations
 from .stats import Correction, Verdict
 from .verdicts import Effect, Mark
 
@@ -22,6 +23,8 @@ class Cell:
         n: draws, replicates or processes behind the value.
         effect: effect against the baseline; None without one, or for a metric without a better direction.
         rank_group: letters; rows that share one were not distinguished.
+        seeds: the value is a mean over replicates of a training.
+        populations: seeds that fall into two groups, each with its own mean; None for one group.
     """
 
     key: str
@@ -38,6 +41,8 @@ class Cell:
     labels: Mapping[str, str] = field(default_factory=dict)
     effect: Effect | None = None
     rank_group: str = ""
+    seeds: bool = False
+    populations: Populations | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 
 from ..api import Case, Measurement, MetricSpec, Outcome
-from . import stats
+from . import seeds, stats
 from .progress import Worth, difference
+from .seeds import Populations
 from .stats import Contrast, Floats, Side
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
@@ -47,6 +48,8 @@ class Units:
         exact: known without sampling error; a constant that was sampled is `degenerate`, not exact.
         partial: replicates are missing or diverged, so that a comparison would not be fair.
         worth: what a `worth` is compared by.
+        share: every replicate is 0 or 1 and the value is the share of ones.
+        populations: replicates that fall into two groups.
     """
 
     key: str
@@ -69,6 +72,8 @@ class Units:
     exact: bool = False
     degenerate: bool = False
     partial: bool = False
+    share: bool = False
+    populations: Populations | None = None
     eps: float = EPS["float64"]
     worth: Worth | None = None
 
@@ -125,7 +130,7 @@ def collect(entries: Sequence[Entry], spec: MetricSpec, planned: frozenset[int])
         return replace(base, value=mean, low=low, high=high, exact=same, partial=False, flags=flags)
     members = {_member(e): _value(e) for e in usable}
     if len(members) > 1 or measurement.replicate is not None:
-        return _replicates(base, members, planned)
+        return _replicates(base, members, planned, spec)
     only = usable[0].measurement
     series = tuple(v for v in (only.series.values if only.series else ()) if v is not None)
     return replace(
@@ -157,13 +162,19 @@ def _is_exact(entry: Entry) -> bool:
     return "exact" in m.flags or entry.outcome.stop == "exact" or counted
 
 
-def _replicates(base: Units, members: Mapping[object, float], planned: frozenset[int]) -> Units:
+def _replicates(base: Units, members: Mapping[object, float], planned: frozenset[int], spec: MetricSpec) -> Units:
     values = np.array(list(members.values()))
     missing = all(isinstance(m, int) for m in members) and len(members) < len(planned)
     flags = base.flags | ({"partial"} if missing else frozenset())
-    low = high = None
-    if values.size > 1:
-        low, high = stats.mean_contrast(values).interval()
+    low = high = groups = None
+    share = spec.event and bool(np.isin(values, (0.0, 1.0)).all())
+    if share:
+        low, high = seeds.binomial(int(values.sum()), values.size)
+        flags |= {"share"}
+    elif values.size > 1:
+        low, high = seeds.interval(values)
+        groups = seeds.populations(values, spec.direction)
+        flags |= {"heavy-tail"} if groups is not None or seeds.outlying(values) else frozenset()
     return replace(
         base,
         kind="replicates",
@@ -174,7 +185,9 @@ def _replicates(base: Units, members: Mapping[object, float], planned: frozenset
         members=dict(members),
         flags=flags,
         partial=base.partial or missing,
-        degenerate=values.size > 1 and float(np.ptp(values)) == 0,
+        degenerate=not share and values.size > 1 and float(np.ptp(values)) == 0,
+        share=share,
+        populations=groups,
     )
 
 
@@ -328,11 +341,14 @@ def _paired_replicates(a: Units, b: Units, floor: float) -> Contrast | None:
         return None
     x = np.array([a.members[m] for m in a.members], dtype=np.float64)
     y = np.array([b.members[m] for m in a.members], dtype=np.float64)
-    if a.scale == "linear":
-        return stats.paired_difference(x, y, floor=floor)
-    if x.min() <= 0 or y.min() <= 0:
-        return None
-    return stats.paired_difference(np.log(x), np.log(y), floor=floor)
+    if a.share and b.share:
+        return seeds.paired_shares(x, y)
+    if a.scale == "log":
+        if x.min() <= 0 or y.min() <= 0:
+            return None
+        x, y = np.log(x), np.log(y)
+    found = stats.paired_difference(x, y, floor=floor)
+    return replace(found, bootstrap=stats.bootstrap_t(x - y) if x.size >= seeds.RESAMPLED else None)
 
 
 def _count(u: Units) -> int:

@@ -41,7 +41,7 @@ class Effect:
             metric for differences; None if it does not exist.
         gain: variance of the unpaired comparison over that of this one.
         n: independent units.
-        bootstrap: for seconds, the 95 % interval of a studentized bootstrap over processes.
+        bootstrap: the 95 % interval of a studentized bootstrap over processes (seconds) or seeds (trained scores).
     """
 
     kind: Literal["ratio", "difference"]
@@ -311,6 +311,10 @@ def _smallest(tested: _Tested, rule: Rule, units: Units) -> float | None:
     return math.expm1(min(smallest, 700.0)) if units.scale == "log" else smallest
 
 
+def _as_printed(ends: tuple[float, float], *, log: bool) -> tuple[float, float]:
+    return (_exp(ends[0]), _exp(ends[1])) if log else ends
+
+
 def _effect(units: Units, tested: _Tested, said: Verdict, rule: Rule) -> Effect:
     log = units.scale == "log"
     kind = "ratio" if log else "difference"
@@ -325,14 +329,14 @@ def _effect(units: Units, tested: _Tested, said: Verdict, rule: Rule) -> Effect:
         low=_exp(low) if log else low,
         high=_exp(high) if log else high,
         verdict=said,
-        p=found.p if found.se > 0 else None,
+        p=found.p if found.se > 0 or found.exact_p is not None else None,
         adjusted=tested.adjusted,
         equivalence=tested.equivalence,
         detectable=_smallest(tested, rule, units),
         paired=found.paired,
         gain=found.gain,
         n=found.n,
-        bootstrap=(_exp(found.bootstrap[0]), _exp(found.bootstrap[1])) if found.bootstrap is not None else None,
+        bootstrap=_as_printed(found.bootstrap, log=log) if found.bootstrap is not None else None,
     )
 
 

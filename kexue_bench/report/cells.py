@@ -78,6 +78,8 @@ def value_and_spread(cell: Cell, *, relative: bool, truth: bool = False) -> tupl
     if "bound" in cell.flags or (low == 0 and high is not None and high > 0 and not cell.exact):
         bound = numbers.upper(high if high is not None else cell.value)
         return (f"|b|<{bound}" if cell.metric.endswith("bias") else f"<{bound}"), ""
+    if "share" in cell.flags and low is not None and high is not None:
+        return numbers.number(cell.value), f"[{numbers.number(low)}, {numbers.number(high)}]"
     if cell.unit == "B":
         return numbers.size(cell.value), ""
     around = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from ..analysis.seeds import unseen
 from ..analysis.tables import Row, Table, Tabulation
 from ..analysis.uses import BELOW, LENGTHS, OFF_LENGTH
 from ..catalog.selectors import text
@@ -26,6 +27,7 @@ _SIGNS = frozenset(
         "partial",
         "preempted",
         "launch-bound",
+        "share",
     }
 )
 """Flags of the core, which the table shows in other ways."""
@@ -63,6 +65,7 @@ def remarks(table: Table, tabulation: Tabulation, *, dropped: Sequence[str], wid
     for reason in dict.fromkeys(row.unjudged for row in table.rows if row.unjudged):
         labels = [row.label for row in table.rows if row.unjudged == reason]
         out.append(f"no loss at a budget: {reason}: {', '.join(map(visible, labels))}")
+    out += _groups(table)
     for row in table.rows:
         out += [_tuning(row)] if row.chosen else []
         out += [f"x {visible(row.label)}: not comparable, {row.incomparable}"] if row.incomparable else []
@@ -137,6 +140,24 @@ def _smallest(table: Table, tabulation: Tabulation, key: str) -> str:
 def _own_flags(row: Row) -> frozenset[str]:
     """Flags that a task set on its measurements and that no sign of the table stands for."""
     return frozenset().union(*(cell.flags for cell in row.cells.values())) - _SIGNS
+
+
+def _groups(table: Table) -> Iterator[str]:
+    """Seeds of the primary column that fall into two groups, and what its number of seeds cannot show."""
+    cells = {row.label: cell for row in table.rows if (cell := row.cells.get(table.primary)) is not None}
+    for label, cell in cells.items():
+        if (found := cell.populations) is not None:
+            ends = ", ".join(numbers.number(end) for end in found.share)
+            half = (found.high - found.low) / 2 if found.low is not None and found.high is not None else None
+            rest = numbers.number(found.others, half) + (f" ±{numbers.number(half, half)}" if half else "")
+            yield (
+                f"two groups of seeds: {visible(label)}: {found.apart} of {found.n} near {numbers.number(found.near)} "
+                f"(share {numbers.number(found.apart / found.n)} [{ends}]), the others {rest}"
+            )
+    seeds = {cell.n for cell in cells.values() if cell.seeds}
+    if seeds:
+        few = min(seeds)
+        yield f"{few} seeds may show no sign of what happens to up to {numbers.percent(unseen(few))} of all seeds"
 
 
 def _tuning(row: Row) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from stored import BASE, RIVAL, THIRD, TOY, VAE, Book, gamma, grid, method, only, read, timed
 
+from kexue_bench.analysis.seeds import binomial
 from kexue_bench.analysis.units import Entry, Units, collect, column_key, contrast, product
 from kexue_bench.api import Case, Measurement, MetricSpec, Outcome
 
@@ -172,6 +173,36 @@ def test_replicates_have_the_t_interval_of_their_mean():
     half = 4.3026527 / math.sqrt(3)
     assert (found.kind, found.value, found.n, found.partial) == ("replicates", 2.0, 3, False)
     assert (found.low, found.high) == pytest.approx((2 - half, 2 + half))
+
+
+def test_an_event_over_seeds_is_a_share_with_an_exact_interval():
+    """None of ten: 0 to 31 %, and never below 0 (the t interval of one of ten was 0.1 +-0.2); compared by seeds."""
+    event = MetricSpec(name="loss", scale="linear", direction="lower", event=True)
+
+    def gathered(*values):
+        rows = [entry(float(value), replicate=seed) for seed, value in enumerate(values)]
+        return collect(rows, event, frozenset(range(len(values))))
+
+    none, one, most = gathered(*[0] * 10), gathered(*[0] * 9, 1), gathered(*[1] * 9, 0)
+    assert (none.value, none.low, none.high) == (0.0, *binomial(0, 10))
+    assert (one.value, one.low, one.high) == (0.1, *binomial(1, 10))
+    assert "share" in one.flags
+    assert not none.degenerate
+    assert contrast(one, none).p == 1
+    assert contrast(most, none).p == pytest.approx(2 / 2**9)
+
+
+def test_a_collapsed_seed_is_told_from_the_others():
+    """Nine seeds near .6 and one at 0: the flag of a heavy tail, and two groups, each with its own mean."""
+    values = (0.6, 0.61, 0.605, 0.59, 0.6, 0.602, 0.61, 0.6, 0.603, 0.0)
+    rows = [entry(value, replicate=seed) for seed, value in enumerate(values)]
+    found = collect(rows, LOSS, frozenset(range(10)))
+    assert "heavy-tail" in found.flags
+    assert found.populations is not None
+    assert found.value == pytest.approx(sum(values) / 10)
+    usual = collect(rows[:9], LOSS, frozenset(range(9)))
+    assert usual.populations is None
+    assert "heavy-tail" not in usual.flags
 
 
 def test_a_missing_replicate_makes_a_set_partial_and_untestable():

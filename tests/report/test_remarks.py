@@ -10,6 +10,7 @@ from printed import show
 from stored import read
 from tabled import cell, row, table
 
+from kexue_bench.analysis.seeds import populations
 from kexue_bench.analysis.tables import Tabulation
 from kexue_bench.analysis.verdicts import Effect
 from kexue_bench.api import Instance, MetricSpec
@@ -56,6 +57,19 @@ def test_detectable_effects_have_the_scale_of_their_metric():
     (same,) = [text for text in said(detectable={"elbo": (0.2, 0.2)}, primary="elbo", baseline="a") if "elbo" in text]
     assert "0.2 nats in elbo" in same.replace("0.20", "0.2")
     assert " to " not in same
+
+
+def test_two_groups_of_seeds_are_counted_and_the_others_have_their_own_mean():
+    """The share with its exact interval, the mean without the collapse, and what ten seeds cannot show."""
+    values = (0.6, 0.61, 0.605, 0.59, 0.6, 0.602, 0.61, 0.6, 0.603, 0.01)
+    split = replace(cell("mse", 0.54), n=10, seeds=True, populations=populations(values, "higher"))
+    usual = replace(cell("mse", 0.6), n=10, seeds=True)
+    texts = said(row("a", split), row("b", usual))
+    assert (
+        "two groups of seeds: a: 1 of 10 near 0.0100 (share 0.100 [0.00253, 0.445]), the others 0.602 ±0.005" in texts
+    )
+    assert "10 seeds may show no sign of what happens to up to 26 % of all seeds" in texts
+    assert not any("seeds" in text for text in said(row("a", cell("mse", 0.6))))
 
 
 def test_a_clock_without_a_control_is_remarked_on_where_something_was_timed():
