@@ -26,7 +26,7 @@ def number(value: float, half_width: float | None = None) -> str:
     first = math.floor(math.log10(max(abs(round(value, -last)), 10.0**last)))
     if -3 <= first < 5:
         return f"{round(value, -last) + 0.0:.{max(-last, 0)}f}"
-    mantissa, _, power = f"{value:.{first - last}e}".partition("e")
+    mantissa, _, power = f"{round(value, -last):.{first - last}e}".partition("e")
     return f"{mantissa}e{int(power)}"
 
 
@@ -148,5 +148,6 @@ def _placed(value: float, last: int, *, scientific: bool) -> str:
     if not scientific and -4 < first < 5:
         return f"{round(value, -last):.{max(-last, 0)}f}"
     # An end that is many orders above the ratio keeps two digits.
-    mantissa, _, power = f"{value:.{first - last if first - last < 5 else 1}e}".partition("e")
+    digits, shown = (first - last, round(value, -last)) if first - last < 5 else (1, value)
+    mantissa, _, power = f"{shown:.{digits}e}".partition("e")
     return f"{mantissa}e{int(power)}"

@@ -126,6 +126,12 @@ def place(text):
     return 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
 
 
+def test_an_end_that_carries_keeps_its_last_place():
+    """9.95e8 to the nearest ten millions is 1.00e9, not 9.95e8."""
+    assert numbers.bracket(731954023.0, 468908045.98, 995000000.02) == "[4.7e8, 1.00e9]"
+    assert numbers.number(995000000.02, 5e6) == "1.00e9"
+
+
 def test_an_interval_inside_the_last_digit_is_left_out():
     """`×1.65e-3 [0.00164553, 0.00164553]` would give two precisions for one number."""
     assert (
