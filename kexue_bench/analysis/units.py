@@ -82,6 +82,11 @@ class Units:
         """Whether it can be no gradient: never marked as best, and listed behind all others."""
         return self.worth is not None and self.worth.astray
 
+    @property
+    def unbeatable(self) -> bool:
+        """Whether no sampler can be better: nothing is drawn, in contrast to draws whose moments were computed."""
+        return self.exact and "enumerated" not in self.flags
+
 
 def column_key(measurement: Measurement) -> str:
     """Name of the column a measurement belongs to: its metric, with its labels if it has any."""

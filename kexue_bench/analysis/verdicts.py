@@ -212,11 +212,14 @@ class _Bench:
         return tuple(Standing(mark=marks.get(i, ""), detectable=seen.get(i)) for i in range(len(self.rows)))
 
     def contest(self) -> list[int]:
-        """Rows that can be the best of the primary column; exact ones only if all of them are."""
+        """Rows that can be the best of the primary column; exact ones only if all of them are.
+
+        A sampler whose moments are computed is known exactly, and is a sampler.
+        """
         own = [i for i, row in enumerate(self.rows) if self.primary in row and not row[self.primary].partial]
         mark = self.marks[self.baseline] if self.baseline is not None else self.marks[own[0]] if own else None
         own = [i for i in own if self.marks[i] == mark and not self.rows[i][self.primary].astray]
-        return [i for i in own if not self.rows[i][self.primary].exact] or own
+        return [i for i in own if not self.rows[i][self.primary].unbeatable] or own
 
     def seen(self, i: int, j: int) -> float | None:
         """The smallest difference between two rows of the primary column that would have been seen."""

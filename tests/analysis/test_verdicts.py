@@ -284,6 +284,13 @@ def test_an_exact_row_wears_the_star_only_where_every_row_is_exact():
     assert marks(judged([[sampled(1.0, half=0.0, exact=True)], [exact]])) == ["", "best"]
 
 
+def test_a_sampler_whose_moments_are_computed_competes():
+    """`enumerated` stands for draws, which a rival can beat or lose to; a method without draws stays outside."""
+    known = sampled(0.5, half=0.0, exact=True, flags=frozenset({"exact", "enumerated"}))
+    none = sampled(0.0, half=0.0, exact=True)
+    assert marks(judged([[sampled(1.0)], [known], [none]])) == ["", "best", ""]
+
+
 def test_a_row_that_cannot_be_compared_stays_outside_the_contest():
     """A better number from another seed neither takes the star nor opens the contest."""
     assert marks(judged([[sampled(2.0)], [sampled(1.0)], [sampled(4.0)]], marks=["a", "b", "a"])) == ["best", "", ""]
