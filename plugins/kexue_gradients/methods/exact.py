@@ -57,9 +57,12 @@ class Exact:
         weighted = _probabilities(distribution, table) * table.values
         value = weighted.sum(dim=(0, -1))
         blocks = weighted.detach()
-        first = blocks.movedim(0, -1) @ table.states.flatten(1)
-        mean = distribution.mean
-        gradient = first.reshape(mean.shape) - mean * _per_variable(blocks.sum(0), distribution, table)
+        inside = table.states.flatten(1)
+        mean, rest = distribution.mean, _rest(distribution)
+        # x - E x is `rest` where a value is taken and `-mean` elsewhere: as a difference of totals, a saturated bit or
+        # class would keep nothing but rounding.
+        taken, left = (blocks.movedim(0, -1) @ states for states in (inside, 1 - inside))
+        gradient = taken.reshape(mean.shape) * rest - left.reshape(mean.shape) * mean
         return GradSample(
             gradient=gradient.expand(repeats, *gradient.shape),
             value=value.expand(repeats, *value.shape),
@@ -71,14 +74,20 @@ def _probabilities(distribution: Distribution, table: Enumeration) -> Tensor:
     logits, states = distribution.logits, table.states
     per_block = states[0].numel()
     if distribution.kind == "bernoulli":
-        log_p = logits.reshape(*distribution.batch, -1, per_block) @ states.T
-        log_p = log_p - functional.softplus(logits).reshape(*distribution.batch, -1, per_block).sum(-1, keepdim=True)
+        taken, left = (
+            functional.logsigmoid(part).reshape(*distribution.batch, -1, per_block) for part in (logits, -logits)
+        )
+        log_p = taken @ states.T + left @ (1 - states).T
     else:
         log_p = logits.log_softmax(-1).reshape(*distribution.batch, -1, per_block) @ states.flatten(1).T
     return log_p.exp().movedim(-1, 0)
 
 
-def _per_variable(blocks: Tensor, distribution: Distribution, table: Enumeration) -> Tensor:
-    """A value of each block `[*batch, blocks]`, repeated for its variables and broadcast over their classes."""
-    values = blocks.repeat_interleave(table.states.shape[1], dim=-1)
-    return values if distribution.kind == "bernoulli" else values.unsqueeze(-1)
+def _rest(distribution: Distribution) -> Tensor:
+    """1 - E x with all its digits, `[*logits.shape]`."""
+    if distribution.kind == "bernoulli":
+        return (-distribution.logits).sigmoid()
+    p = distribution.mean
+    # Only the largest class can lose digits.
+    top = p.argmax(-1, keepdim=True)
+    return (1 - p).scatter(-1, top, p.scatter(-1, top, 0.0).sum(-1, keepdim=True))

@@ -7,7 +7,7 @@ import torch
 from gradient_objects import KINDS, NAMES, law, numbers, square, three_steps
 
 from kexue_bench.lab.noise import Noise
-from kexue_gradients import Distribution, FunctionObjective, Rloo
+from kexue_gradients import Distribution, Enumeration, Exact, FunctionObjective, Rloo
 
 HALF = (torch.bfloat16, torch.float16)
 FLOAT, DOUBLE = torch.float32, torch.float64
@@ -82,3 +82,23 @@ def test_f_takes_the_dtype_that_it_names():
     assert seen == [torch.bfloat16]
     assert value.dtype == slope.dtype == FLOAT
     assert torch.equal(slope, torch.full((2, 3), 2.0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "logits", "truth"),
+    [
+        # p (1 - p) (f(1) - f(0)) and, for a class k, p_k (f_k - E f), with 60 digits (mpmath).
+        ("bernoulli", [12.0], [6.144136851333178e-7]),
+        ("bernoulli", [-12.0], [6.144136851333178e-7]),
+        ("categorical", [0.0, 14.0, 1.0], [-8.315273362241488e-8, -1.428791852620428e-7, 2.260319188844577e-7]),
+    ],
+)
+def test_the_exact_gradient_of_a_saturated_law_keeps_its_digits(kind, logits, truth):
+    """In float32 the probability of the rare value is lost in that of the frequent one: 2 % at a logit of 12."""
+    parameters = torch.tensor(logits)
+    states = torch.tensor([[0.0], [1.0]]) if kind == "bernoulli" else torch.eye(3).unsqueeze(1)
+    values = (states.flatten(1) - 0.45).square() @ torch.arange(1.0, states[0].numel() + 1)
+    objective = FunctionObjective(lambda x: x.sum(-1), table=lambda: Enumeration(states=states, values=values[:, None]))
+    law_of = Distribution(kind=kind, logits=parameters if kind == "bernoulli" else parameters[None])
+    found = Exact().estimate(law_of, objective, Noise.seeded(0), repeats=1).gradient.flatten()
+    assert found.double() == pytest.approx(torch.tensor(truth, dtype=torch.float64), rel=2e-6)
