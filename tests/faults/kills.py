@@ -14,7 +14,7 @@ as one JSON object:
     different: outcomes that differ from those of an undisturbed run in any bit (of timings: in anything but times)
     twice: cases with two results, except timings, whose rounds belong together
     orphans: processes alive five seconds after the last driver
-    litter: scratch folders left after the last driver
+    litter: temporary files and folders left after the last driver
 """
 
 from __future__ import annotations
@@ -176,7 +176,8 @@ def trial(number: int, seed: int, setting: Setting, root: Path) -> dict[str, int
         for plan, file in zip(plans, told, strict=True):
             figures.update(judge(plan, setting, folder, file))
         if setting.engine == "local":
-            figures["litter"] = len(list((folder / "tmp").iterdir()))
+            # Where torch compiles, which is for all processes of a user.
+            figures["litter"] = sum(not path.name.startswith("torchinductor_") for path in (folder / "tmp").iterdir())
         return {name: figures[name] for name in FIGURES}
 
 

@@ -6,6 +6,7 @@ that do not recover. pebble owns the processes and kills them: only it can do so
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import select
@@ -267,11 +268,14 @@ class LocalEngine:
             server.revive()
         except OSError as error:
             raise EngineError(server.failure() or describe(error), do=server.last_words()) from error
-        slot = Slot(
-            self._folder / f"slot-{next(self._numbers)}", fresh=fresh, wake=self._wake, memory=self._refused_above
-        )
-        self._slots.append(slot)
-        slot.warm()
+        place = self._folder / f"slot-{next(self._numbers)}"
+        try:
+            slot = Slot(place, fresh=fresh, wake=self._wake, memory=self._refused_above)
+            self._slots.append(slot)
+            slot.warm()
+        except OSError as error:
+            do = f"give it room for semaphores in /dev/shm and for files in {self._folder}"
+            raise EngineError("a worker cannot be started", got=describe(error), do=do) from error
         return slot
 
     def _discard(self, slot: Slot) -> None:
@@ -427,17 +431,23 @@ def _shares(workers: int | None, memory_limit: int | None, memory: int) -> tuple
     """The number of workers, and the resident bytes that each may take."""
     if workers is None:
         fit = int(SHARE * memory / max(ROOM, memory_limit or 0))
-        workers = max(1, min(processes.cores_available(), fit))
+        workers = max(1, int(min(processes.cores_available(), fit, _most_workers())))
     limit = memory_limit or int(SHARE * memory / workers)
     if limit < IDLE:
         share = f"{SHARE:g} x {memory / 1e9:.2f} GB / {workers} = {limit / 1e9:.2f} GB"
-        most = int(SHARE * memory / ROOM)
+        most = int(SHARE * memory / ROOM) or int(SHARE * memory / IDLE)
         raise UsageError(
             f"a worker takes {IDLE / 1e9:.2f} GB before it does anything",
             got=f"--memory {limit / 1e9:.2f} GB" if memory_limit else f"{share} for each of {workers}",
             do=f"use at most -j {most}" if most and not memory_limit else "give it more memory",
         )
     return workers, limit
+
+
+def _most_workers() -> float:
+    """How many workers the hard limit of file descriptors allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return math.inf if hard == resource.RLIM_INFINITY else (hard - DESCRIPTORS[0]) // DESCRIPTORS[1] - 1
 
 
 def _need_descriptors(workers: int) -> None:
@@ -451,9 +461,8 @@ def _need_descriptors(workers: int) -> None:
     if soft == resource.RLIM_INFINITY or soft >= need:
         return
     if hard != resource.RLIM_INFINITY and hard < need:
-        raise EngineError(
-            f"{workers} workers need {need} file descriptors", got=f"a limit of {hard}", do="raise it (ulimit -n)"
-        )
+        what = f"{workers} workers need" if workers > 1 else "1 worker needs"
+        raise EngineError(f"{what} {need} file descriptors", got=f"a limit of {hard}", do="raise it (ulimit -n)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
 
 

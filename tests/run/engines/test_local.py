@@ -312,3 +312,5 @@ def test_few_descriptors_are_refused_in_words(monkeypatch):
     monkeypatch.setattr(local.resource, "getrlimit", lambda _: (64, 64))
     with pytest.raises(EngineError, match="8 workers need 148 file descriptors, got a limit of 64"):
         local._need_descriptors(8)
+    monkeypatch.setattr(processes, "cores_available", lambda: 8)
+    assert local._shares(None, None, 24_000_000_000)[0] == 1
