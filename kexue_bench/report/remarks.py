@@ -42,11 +42,15 @@ def remarks(table: Table, tabulation: Tabulation, *, dropped: Sequence[str], wid
     """
     power = "; ".join(_power(table, tabulation))
     out = [power] if power else []
+    constant = [row for row in table.rows if "degenerate" in row.stops]
     marks = {
         "budget exhausted before the requested precision": [row.label for row in table.rows if "budget" in row.stops],
-        "same value in every draw: events rarer than 3 / n are not excluded": [
-            row.label for row in table.rows if "degenerate" in row.stops
-        ],
+        **{
+            f"same value in {n} draws: events rarer than {numbers.upper(3 / n)} are not excluded": [
+                row.label for row in constant if _draws(row) == n
+            ]
+            for n in sorted({_draws(row) for row in constant})
+        },
         **{
             flag: [row.label for row in table.rows if flag in _own_flags(row)]
             for flag in sorted(frozenset().union(*map(_own_flags, table.rows)))
@@ -78,6 +82,10 @@ def remarks(table: Table, tabulation: Tabulation, *, dropped: Sequence[str], wid
     if dropped:
         out.append(f"not shown at {width} columns: {', '.join(dropped)}")
     return out
+
+
+def _draws(row: Row) -> int:
+    return max((cell.n for cell in row.cells.values()), default=1)
 
 
 def legend(tabulation: Tabulation) -> str:

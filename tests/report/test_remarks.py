@@ -59,6 +59,16 @@ def test_detectable_effects_have_the_scale_of_their_metric():
     assert " to " not in same
 
 
+def test_equal_draws_say_which_events_they_exclude():
+    """The rule of three: none in 2,048 draws, so rarer than 3 / 2,048 = 0.0015 at 95 %, rounded up."""
+    still = [row(name, replace(cell("mse", 0.0), n=n), stops=("degenerate",)) for name, n in (("a", 2048), ("b", 96))]
+    found = [text for text in said(*still, row("c", cell("mse", 1.0))) if "same value" in text]
+    assert found == [
+        "same value in 96 draws: events rarer than 0.04 are not excluded: b",
+        "same value in 2048 draws: events rarer than 0.002 are not excluded: a",
+    ]
+
+
 def test_two_groups_of_seeds_are_counted_and_the_others_have_their_own_mean():
     """The share with its exact interval, the mean without the collapse, and what ten seeds cannot show."""
     values = (0.6, 0.61, 0.605, 0.59, 0.6, 0.602, 0.61, 0.6, 0.603, 0.01)
