@@ -191,7 +191,7 @@ class MethodSpec:
         target: `module:Class` of the frozen dataclass that implements it; imported in workers only.
         summary: one sentence.
         references: sources, each with its arXiv id or venue.
-        claims: properties that it claims; a plain word is a `Claimed` without a condition.
+        claims: properties that it claims; a plain word is a `Claimed` without a condition, and one may stand alone.
         cost: declared units of work per call, as an expression in its fields (`n` evaluations).
         needs: words that a task must offer (`enumerable`, `differentiable`); one word may be a plain string.
         when: further condition that a task must meet, in terms of the method's fields, `task.NAME` (a parameter or fact
@@ -227,7 +227,8 @@ class MethodSpec:
 
     def __post_init__(self) -> None:
         """Convert plain words to `Claimed` and to a set."""
-        claims = tuple(Claimed(name=claim) if isinstance(claim, str) else claim for claim in self.claims)
+        given = (self.claims,) if isinstance(self.claims, str) else self.claims
+        claims = tuple(Claimed(name=claim) if isinstance(claim, str) else claim for claim in given)
         needs = frozenset({self.needs}) if isinstance(self.needs, str) else frozenset(self.needs)
         object.__setattr__(self, "claims", claims)
         object.__setattr__(self, "needs", needs)

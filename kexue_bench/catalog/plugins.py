@@ -23,7 +23,7 @@ from typing import Literal, TypeVar, cast
 import pluggy
 
 from .. import api
-from ..errors import PluginError, UsageError
+from ..errors import PluginError, UsageError, suggestion
 from . import hookspecs
 
 REGISTRATION: dict[str, type] = {
@@ -152,10 +152,13 @@ def _load(importer: Callable[[], object], known: PluginRecord) -> PluginRecord:
     manager.add_hookspecs(hookspecs)
     try:
         with _guarded():
-            manager.register(importer(), name=known.name)
+            module = importer()
+            manager.register(module, name=known.name)
             manager.check_pending()
     except _ForeignError as error:
         return broken(error.reason)
+    if fault := _unhooked(module, manager):
+        return broken(fault)
     specs: dict[type, list[object]] = {kind: [] for kind in REGISTRATION.values()}
     for hook, kinds in {"kexue_specs": tuple(specs), **{hook: (kind,) for hook, kind in REGISTRATION.items()}}.items():
         try:
@@ -169,6 +172,18 @@ def _load(importer: Callable[[], object], known: PluginRecord) -> PluginRecord:
                 return broken(f"{hook} must return a sequence of {expected}, got {type(spec).__name__}")
             specs[next(kind for kind in kinds if isinstance(spec, kind))].append(spec)
     return replace(known, specs={kind: tuple(found) for kind, found in specs.items()}, manager=manager)
+
+
+def _unhooked(module: object, manager: pluggy.PluginManager) -> str:
+    """What keeps hooks from being called: a missing decorator, or no hook at all; empty if nothing does."""
+    known = {name for name in vars(hookspecs) if name.startswith("kexue_")}
+    marked = {caller.name for caller in manager.get_hookcallers(module) or ()}
+    plain = sorted(name for name in known - marked if callable(getattr(module, name, None)))
+    if plain:
+        return f"{plain[0]} is not a hook yet: write @kexue_bench.hookimpl above it"
+    return (
+        "" if marked else f"it implements no hook; write @kexue_bench.hookimpl above one of {', '.join(sorted(known))}"
+    )
 
 
 class _ForeignError(Exception):
@@ -215,7 +230,9 @@ def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or "no message"
     if isinstance(error, pluggy.PluginValidationError):
         if "unknown hook" in text:
-            return f"misspelled hook: {text}"
+            written = text.partition("unknown hook '")[2].partition("'")[0]
+            found = suggestion(written, [name for name in vars(hookspecs) if name.startswith("kexue_")])
+            return f"misspelled hook: {text}" + (f"; {found}" if found else "")
         return f"wrong signature: {text}"
     if isinstance(error, ImportError):
         return f"import error: {text}"

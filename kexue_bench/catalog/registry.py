@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
@@ -21,6 +22,7 @@ from ..api import (
 from ..errors import PluginError, UnknownNameError, UsageError, suggestion
 from . import conditions, selectors
 from .core_claims import CORE_CLAIMS
+from .fields import Field, fields_of
 from .metrics import CORE_METRICS, keyed
 from .plugins import PluginRecord
 
@@ -30,6 +32,7 @@ ClaimKey = tuple[str, str, Of]
 """(family, name, what its check is given): one name may have checks for draws, trainings and subjects."""
 Member = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | PublishedSpec | MetricSpec
 CORE = "the core"
+_NAME = re.compile(r"[a-z0-9]+([-+._]+[a-z0-9]+)*[+]*")
 
 
 class Registry:
@@ -62,6 +65,9 @@ class Registry:
         self._keepers: dict[str, PluginRecord] = {}
         for record in loaded:
             for spec in record.of(FamilySpec):
+                if not _NAME.fullmatch(spec.name):
+                    self._problem(record, _misnamed("family", spec.name))
+                    continue
                 self._add("family", self.families, spec.name, spec, record)
                 self._keepers.setdefault(spec.name, record)
         for record in loaded:
@@ -74,6 +80,7 @@ class Registry:
                 self._add("command", self.commands, spec.name, spec, record)
         for record in loaded:
             self._check_claimed(record)
+            self._check_needed(record)
 
     @property
     def complaints(self) -> tuple[str, ...]:
@@ -109,6 +116,9 @@ class Registry:
 
     def _welcome(self, kind: str, spec: Member, record: PluginRecord) -> bool:
         """Whether a spec can be registered, if its name is free; problems are recorded."""
+        if kind in {"method", "task"} and not _NAME.fullmatch(spec.name):
+            self._problem(record, _misnamed(kind, spec.name))
+            return False
         if isinstance(spec, MetricSpec) and not spec.family:
             families = " or ".join(sorted(_families_of(record))) or "the name of one"
             self._problem(record, f"metric {spec.name!r} needs its family: write family= {families}")
@@ -162,6 +172,14 @@ class Registry:
                     text = f"method {spec.name!r}: no check is registered for its claim {claimed.name!r}"
                     self._problem(record, text + (f"; {found}" if found else ""))
 
+    def _check_needed(self, record: PluginRecord) -> None:
+        for spec in record.of(MethodSpec):
+            offered = {word for task in self.tasks_of(spec.family).values() for word in task.offers}
+            for word in sorted(spec.needs - offered) if spec.family in self.families else ():
+                found = suggestion(word, offered)
+                text = f"method {spec.name!r}: needs {word!r}, which no task of {spec.family!r} offers"
+                self._problem(record, text + (f"; {found}" if found else ""))
+
     def _add(
         self, kind: str, table: dict[Any, Any], key: str | tuple[str, ...], spec: object, record: PluginRecord
     ) -> None:
@@ -179,6 +197,18 @@ class Registry:
     def owner(self, kind: str, key: object) -> str:
         """Name of the plugin that registered the spec."""
         return self._owners.get((kind, key), "")
+
+    def fields(self, spec: MethodSpec | TaskSpec) -> tuple[Field, ...]:
+        """The hyper-parameters of a method or task; none if its target cannot be read (see `fault`)."""
+        return () if self.fault(spec) else fields_of(spec)
+
+    def fault(self, spec: MethodSpec | TaskSpec) -> str:
+        """Why the target of a method or task cannot be read; empty if it can be. Imports nothing."""
+        try:
+            fields_of(spec)
+        except PluginError as error:
+            return str(error)
+        return ""
 
     def family(self, name: str) -> FamilySpec:
         """The family of that name.
@@ -245,6 +275,10 @@ class Registry:
     def unknown(self, kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
         """The error for a name that is not registered, with similar names and the broken plugins that might own it."""
         return UnknownNameError(kind, name, known, hint=self._broken_hint())
+
+
+def _misnamed(kind: str, name: str) -> str:
+    return f"{kind} {name!r}: a name has lower-case letters and digits, with '-', '+', '.' or '_' between them"
 
 
 def _selectors_of(spec: Member) -> Iterator[str]:

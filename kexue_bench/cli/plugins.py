@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..catalog.plugins import REGISTRATION, load_plugins
+from ..api import MethodSpec, TaskSpec
+from ..catalog.plugins import REGISTRATION, PluginRecord, load_plugins
 from ..catalog.registry import Registry
 from ..report.text import visible
 from . import options
@@ -31,9 +33,11 @@ def execute(args: argparse.Namespace) -> int:
             for hook, kind in REGISTRATION.items()
             if record.of(kind)
         ]
-        reasons = [record.reason, *registry.problems.get(record.name, [])]
+        faults = dict.fromkeys(_faults(record, registry))
+        reasons = [record.reason, *registry.problems.get(record.name, []), *faults]
         origin = f"{record.origin} ({record.distribution})" if record.distribution else record.origin
-        status = "partly" if record.status == "ok" and record.name in registry.problems else record.status
+        partly = record.status == "ok" and (record.name in registry.problems or faults)
+        status = "partly" if partly else record.status
         cells = (record.name, status, origin, ", ".join(counts), "; ".join(filter(None, reasons)))
         table.add_row(*(Text(visible(cell)) for cell in cells))
     Console().print(table if registry.records else "no plugin is installed")
@@ -41,3 +45,11 @@ def execute(args: argparse.Namespace) -> int:
         owner = registry.owner("command", name)
         print(visible(f"verb {name}: {spec.summary} (plugin {owner})"))
     return 0
+
+
+def _faults(record: PluginRecord, registry: Registry) -> Iterator[str]:
+    """Methods and tasks of a plugin whose targets cannot be read."""
+    for kind, of in (("method", MethodSpec), ("task", TaskSpec)):
+        for spec in record.of(of):
+            if registry.owner(kind, (spec.family, spec.name)) == record.name and (found := registry.fault(spec)):
+                yield f"{kind} {spec.name!r}: {found}"

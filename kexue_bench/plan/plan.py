@@ -12,7 +12,7 @@ from itertools import chain
 
 from ..api import FITTING, Case, FamilySpec, Instance, Job, MethodSpec, Outcome, Plan, TaskSpec
 from ..catalog import selectors
-from ..catalog.fields import fields_of
+from ..catalog.fields import Field
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
 from ..catalog.selectors import Selector
@@ -139,7 +139,7 @@ def _anchored(request: Request, registry: Registry) -> Request:
     def anchor(named: Sequence[Selector], specs: Iterable[MethodSpec | TaskSpec]) -> tuple[Selector, ...]:
         given = [selector for selector in named if selector.params]
         matching = [spec for spec in specs if any(selectors.matches(selector, [spec.name]) for selector in given)]
-        fields = list(chain.from_iterable(map(fields_of, matching)))
+        fields = list(chain.from_iterable(map(registry.fields, matching)))
         return tuple(selectors.anchored(selector, fields) for selector in named)
 
     return replace(
@@ -198,14 +198,14 @@ def _tasks(request: Request, registry: Registry, family: FamilySpec) -> tuple[In
     for selector in named:
         if selector.family in {"", family.name}:
             for name in selectors.matches(selector, specs):
-                if not (selector.is_glob and _lacks(selector, specs[name])):
+                if not (selector.is_glob and _lacks(selector, registry.fields(specs[name]))):
                     found.extend(_expand(selector, specs[name], "task", registry))
     return selectors.unique(found)
 
 
-def _lacks(selector: Selector, spec: TaskSpec) -> bool:
+def _lacks(selector: Selector, fields: Sequence[Field]) -> bool:
     """Whether a task needs a parameter that is not written, such as a file: a glob leaves it out."""
-    return any(field.default is None and field.name not in selector.params for field in fields_of(spec))
+    return any(field.default is None and field.name not in selector.params for field in fields)
 
 
 def _places(registry: Registry, family: FamilySpec, methods: tuple[Instance, ...]) -> list[Contest]:
@@ -231,7 +231,11 @@ def _contests(
 
 
 def _expand(selector: Selector, spec: MethodSpec | TaskSpec, kind: str, registry: Registry) -> tuple[Instance, ...]:
-    return selectors.expand(selector, spec, fields_of(spec), source=registry.owner(kind, (spec.family, spec.name)))
+    source = registry.owner(kind, (spec.family, spec.name))
+    if registry.fault(spec):
+        # Nothing is known of its parameters; its cases say why.
+        return (Instance(name=spec.name, target=spec.target, source=source, label=spec.name),)
+    return selectors.expand(selector, spec, registry.fields(spec), source=source)
 
 
 def _check_known(named: Sequence[Selector], kind: str, request: Request, registry: Registry) -> None:

@@ -1,8 +1,8 @@
 """Which planned cases do not run, and why: decided from the specs, before anything is imported.
 
-In this order: a word that the method needs and the task does not offer, a package that is not installed, and a `when`
-that does not hold make a case `unsupported`; a rule of the method or the task (`Unless`) and a plugin's `kexue_skip`
-make it `skipped`.
+A target that cannot be read makes a case `failed`: a row with the plugin to blame. Otherwise, in this order: a word
+that the method needs and the task does not offer, a package that is not installed, and a `when` that does not hold
+make a case `unsupported`; a rule of the method or the task (`Unless`) and a plugin's `kexue_skip` make it `skipped`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ def screen(
     said: dict[tuple[int, str, str], tuple[str, str]] = {}
     for case in cases:
         spec = registry.methods[cell.family.name, case.method.name]
+        if fault := _fault(cell.spec, registry) or _fault(spec, registry):
+            settled.append((case, Outcome(key=case.key, status="failed", phase="plan", reason=fault)))
+            continue
         # Processes and replicates of one method share the answer.
         place = (id(case.method), case.dtype, case.claim)
         if place not in said:
@@ -45,6 +48,12 @@ def screen(
         else:
             run.append(case)
     return tuple(run), settled
+
+
+def _fault(spec: MethodSpec | TaskSpec, registry: Registry) -> str:
+    """Why the target of a spec cannot be read, with the plugin to blame; empty if it can be."""
+    found, kind = registry.fault(spec), "method" if isinstance(spec, MethodSpec) else "task"
+    return f"plugin {registry.owner(kind, (spec.family, spec.name))}: {found}" if found else ""
 
 
 def refusal(

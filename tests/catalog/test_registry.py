@@ -263,3 +263,28 @@ def test_aliases_are_listed_by_family():
     registry = Registry([plugin("one", families=[family(), family("g")], methods=[method(aliases=("em", "me"))])])
     assert registry.aliases_of("f") == {"em": "m", "me": "m"}
     assert registry.aliases_of("g") == {}
+
+
+@pytest.mark.parametrize("name", ["My-Method", "my method", "a/b", "m[n=2]", "*", "-m", ""])
+def test_a_name_that_a_selector_could_not_write_is_a_problem(name):
+    """Spaces, capitals and the signs of selectors; the other methods of the plugin are registered."""
+    registry = Registry(
+        [plugin("a", families=[family()], methods=[method(name), method("hutch++"), method("a-b2.c_d")])]
+    )
+    assert list(registry.methods_of("f")) == ["hutch++", "a-b2.c_d"]
+    assert registry.problems["a"][0].startswith(f"method {name!r}: a name has lower-case letters")
+
+
+def test_a_word_that_no_task_offers_is_a_problem_with_a_suggestion():
+    """Whichever plugin brings the task."""
+    tasks = plugin("b", tasks=[task(offers=frozenset({"enumerable"}))])
+    lost = plugin("a", families=[family()], methods=[method(needs="enumerabel"), method("n", needs="enumerable")])
+    registry = Registry([lost, tasks])
+    assert registry.problems == {
+        "a": ["method 'm': needs 'enumerabel', which no task of 'f' offers; did you mean enumerable?"]
+    }
+
+
+def test_one_claim_may_be_a_plain_string():
+    """It is not read letter by letter."""
+    assert method(claims="unbiased").claims == method(claims=("unbiased",)).claims

@@ -48,3 +48,17 @@ def test_a_blocked_plugin_is_not_loaded(cli):
     out = cli("plugins", "-p", "no:gradients").out
     assert "blocked" in out
     assert "rloo" not in cli("list", "methods", "-p", "no:gradients").out
+
+
+def test_a_target_that_cannot_be_read_is_named(cli, monkeypatch, tmp_path):
+    """Without importing it; the plugin's other methods are as good as before."""
+    monkeypatch.setenv("COLUMNS", "250")
+    (tmp_path / "ghostly.py").write_text(
+        "from kexue_bench import MethodSpec, hookimpl\n@hookimpl\ndef kexue_methods():\n    return [\n"
+        "        MethodSpec(name='ghost', family='gradients', target='nowhere.at:All', summary='s'),\n"
+        "        MethodSpec(name='there', family='gradients', target='kexue_gradients.methods.rloo:Rloo', summary='s')]\n"
+    )
+    row = row_of(cli("plugins", "-p", str(tmp_path / "ghostly.py")).out, "ghostly")
+    assert "partly" in row
+    assert "method 'ghost': the module 'nowhere.at' cannot be found" in row
+    assert "'there'" not in row

@@ -24,26 +24,25 @@ def planned(tmp_path, monkeypatch):
         "class M:\n    n: int = 2\nclass T:\n    side: int = 4\n    budget: int = 0\n"
     )
 
-    def plan(method=None, task=None, hooks=None, **request):
+    def plan(method=None, task=None, hooks=None, problems=(), **request):
         family = FamilySpec(
             name="f", title="f", summary="", contract="", precision_metric="mse", baseline="m", headline=("mse",)
         )
-        methods = MethodSpec(name="m", family="f", target="screen_targets:M", summary="", **(method or {}))
+        methods = MethodSpec(name="m", family="f", summary="", **{"target": "screen_targets:M", **(method or {})})
         tasks = TaskSpec(
             name="t",
             family="f",
-            target="screen_targets:T",
             summary="",
             version=1,
             budgets={"quick": 10},
             suites={"quick": ("t",)},
             timed=frozenset(),
-            **(task or {}),
+            **{"target": "screen_targets:T", **(task or {})},
         )
         specs = {FamilySpec: (family,), MethodSpec: (methods,), TaskSpec: (tasks,)}
         registry = Registry([PluginRecord(name="p", origin="p", specs=specs)])
-        assert not registry.problems
-        found = build_plan(Request(methods=("m[n=[2,20]]",), **request), registry, hooks)
+        assert registry.problems.get("p", []) == list(problems)
+        found = build_plan(Request(**{"methods": ("m[n=[2,20]]",), **request}), registry, hooks)
         told = {
             (case.method.label, case.stage): (outcome.status, outcome.reason)
             for case, outcome in zip(found.settled_cases, found.settled, strict=True)
@@ -106,8 +105,22 @@ def test_a_claim_may_be_exempt_from_a_rule(planned):
 
 def test_a_missing_word_is_said_before_a_condition_and_a_rule(planned):
     """Conditions may read what only a fitting task has."""
-    told = planned(method={"needs": "spd", "when": "n > 100", "unless": (Unless(when="n > 1", because="no"),)})
+    told = planned(
+        method={"needs": "spd", "when": "n > 100", "unless": (Unless(when="n > 1", because="no"),)},
+        problems=["method 'm': needs 'spd', which no task of 'f' offers"],
+    )
     assert set(told.values()) == {("unsupported", "needs a task that offers: spd")}
+
+
+@pytest.mark.parametrize(("target", "reason"), [("nowhere.at:All", "'nowhere.at' cannot"), ("math:M", "cannot be")])
+@pytest.mark.parametrize("owner", ["method", "task"])
+def test_a_target_that_cannot_be_read_is_a_failed_row_that_names_its_plugin(planned, owner, target, reason):
+    """It costs itself, of a method or of a task; what it would have been asked for is not known."""
+    told = planned(**{owner: {"target": target}}, methods=("m",))
+    ((_, (status, why)),) = told.items()
+    assert status == "failed"
+    assert why.startswith("plugin p: ")
+    assert reason in why
 
 
 def test_an_absent_package_is_unsupported_whatever_the_rules(planned):
