@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .tasks.ising import Ising as Ising
     from .tasks.kernel_gradient import KernelGradient as KernelGradient
     from .tasks.min_matrix import MinMatrix as MinMatrix
+    from .tasks.own import OwnMatrix as OwnMatrix
+    from .tasks.own import OwnOperator as OwnOperator
     from .tasks.rbf_kernel import RBFKernel as RBFKernel
     from .tasks.residual_block import ResidualBlock as ResidualBlock
     from .tasks.spectrum import Spectrum as Spectrum

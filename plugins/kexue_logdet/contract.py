@@ -86,6 +86,7 @@ class Operator:
         entries: returns the sparse matrix itself; None if only products are available.
         params: leaf tensors that the products depend on. If there are any, their gradient is estimated: under
             `torch.enable_grad()` a product carries their graph.
+        matrix: returns the dense matrix itself `[n, n]`, if its owner has it: only `exact` takes it.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Operator:
         target: Target = "logdet",
         entries: Callable[[], csc_array] | None = None,
         params: tuple[Tensor, ...] = (),
+        matrix: Callable[[], Tensor] | None = None,
     ) -> None:
         if kind not in ("spd", "residual"):
             raise ValueError(f"kind must be 'spd' or 'residual', got {kind!r}")
@@ -121,7 +123,7 @@ class Operator:
         self.params = tuple(params)
         self._product = product
         self._transposed = product if kind == "spd" else transposed
-        self._entries = entries
+        self._entries, self._matrix = entries, matrix
         self._counter: Counter | None = None
         self._allowed: int | None = None
         self._purpose: Purpose | None = None
@@ -200,6 +202,29 @@ class Operator:
         """The matrix itself, `[*batch_shape, n, n]`, by n products with the columns of the identity."""
         eye = torch.eye(self.n, dtype=self.dtype, device=self.device)
         return self.mv(eye.expand(*self.batch_shape, self.n, self.n))
+
+    @property
+    def has_transpose(self) -> bool:
+        """Whether `rmv` is available."""
+        return self._transposed is not None
+
+    @property
+    def has_matrix(self) -> bool:
+        """Whether `matrix` is available."""
+        return self._matrix is not None
+
+    def matrix(self) -> Tensor:
+        """The dense matrix `[n, n]`, without products; counts its numbers in the unit `entries`.
+
+        Raises:
+            ValueError: the operator is available through products only.
+        """
+        if self._matrix is None:
+            raise ValueError("this operator is available through products only; use mv, or set `matrix`")
+        matrix = self._matrix()
+        if self._counter is not None:
+            self._counter.add(entries=matrix.numel())
+        return matrix
 
     @property
     def has_entries(self) -> bool:

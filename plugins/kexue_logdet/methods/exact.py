@@ -48,12 +48,14 @@ class Exact:
     """log |det M| from LU factors of M = A (`spd`) or I + J (`residual`), tr A or tr A^-1; in float64 whatever the
     dtype of the products.
 
-    Dense: n products and O(n^3) work per repeat. If the operator has entries, SuperLU factors the sparse matrix without
-    products (its fill-in is O(n log n) on a 2-D grid) and counts the nonzeros as `entries`. The trace of an inverse is
-    always dense. For a gradient, the surrogate is the value with its graph, through n products counted as `backward`.
+    Dense: n products and O(n^3) work per repeat; no products if the operator has the matrix itself, whose
+    log-determinant is then that of a Cholesky factor (`spd`). If the operator has entries, SuperLU factors the sparse
+    matrix without products (its fill-in is O(n log n) on a 2-D grid) and counts the nonzeros as `entries`. The trace of
+    an inverse is always dense. For a gradient, the surrogate is the value with its graph, through n products counted as
+    `backward`.
 
     Args:
-        via: `auto` uses the entries if the operator has them; `products` never does.
+        via: `auto` uses the matrix or the entries if the operator has them; `products` never does.
 
     Examples:
         >>> import torch
@@ -76,6 +78,8 @@ class Exact:
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; draws nothing from `noise`."""
         del noise
+        if self.via == "auto" and op.has_matrix and not op.params:
+            return LogdetSample(value=torch.stack([_factored(op) for _ in range(repeats)]))
         if self.via == "auto" and op.has_entries and not op.params and op.target != "inverse":
             values = [_sparse(op) for _ in range(repeats)]
             return LogdetSample(value=torch.tensor(values, dtype=torch.float64, device=op.device))
@@ -90,7 +94,18 @@ class Exact:
 
 
 def _dense(op: Operator) -> Tensor:
-    matrix = op.dense().to(torch.float64)
+    return _value(op.dense(), op)
+
+
+def _factored(op: Operator) -> Tensor:
+    matrix = op.matrix()
+    if op.kind == "spd" and op.target == "logdet":
+        return 2 * torch.linalg.cholesky(matrix.to(torch.float64)).diagonal().log().sum()
+    return _value(matrix, op)
+
+
+def _value(matrix: Tensor, op: Operator) -> Tensor:
+    matrix = matrix.to(torch.float64)
     if op.target == "trace":
         return matrix.diagonal(dim1=-2, dim2=-1).sum(-1)
     if op.target == "inverse":
