@@ -149,9 +149,13 @@ def test_an_error_quotes_names_without_acting_on_the_terminal(cli, monkeypatch, 
     assert capsys.readouterr().err == "kexue-bench: \\x1b[31mred\n"
 
 
-@pytest.mark.parametrize(("arguments", "code"), [(("show", "no-such-name"), 2), (("report", "0042"), 2)])
-def test_verbose_adds_a_traceback_and_keeps_the_code(cli, arguments, code):
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("show", "no-such-name"), 2), (("report", "0042"), 2), ((*TOY, "-m", "rloo", "-o", "taken"), 4)],
+)
+def test_verbose_adds_a_traceback_and_keeps_the_code(cli, tmp_path, arguments, code):
     """The message stays the last line."""
+    (tmp_path / "taken").write_text("where a results folder should be")
     plain, verbose = cli(*arguments), cli(*arguments, "-v")
     assert plain.code == verbose.code == code
     assert verbose.err.startswith("Traceback")

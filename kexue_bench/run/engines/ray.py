@@ -10,19 +10,23 @@ from __future__ import annotations
 import json
 import os
 import platform
+import socket
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+import psutil
+
 from ...api import Job
-from ...errors import UsageError
+from ...errors import EngineError, UsageError
 from ...store.codec import decode
 from ...store.environment import NUMERICAL, fingerprints, package_version
-from . import Delivery
+from ..failures import describe
+from . import Delivery, processes
 from .local import START_LIMIT, Isolation, LocalEngine
 
 if TYPE_CHECKING:
@@ -30,6 +34,10 @@ if TYPE_CHECKING:
 
 POLL = 0.1
 """Seconds to wait for something to arrive before looking at deadlines."""
+PULSE = 1.0
+"""Seconds between two questions whether the head of the cluster is there."""
+PATIENCE = 3
+"""Questions in a row without an answer after which the run ends."""
 WHEELS = ("kexue-bench", *NUMERICAL)
 """Distributions whose versions must agree on the driver and on every node."""
 
@@ -44,10 +52,15 @@ class _Flight:
 
 @dataclass
 class _Ray:
-    """The Ray library, once a cluster is connected."""
+    """The Ray library, once a cluster is connected.
+
+    Args:
+        head: address of the process that holds the cluster together; None if it is not told.
+    """
 
     library: ModuleType
     run: Any
+    head: tuple[str, int] | None = None
     flights: dict[Any, _Flight] = field(default_factory=dict)
 
 
@@ -75,12 +88,17 @@ class RayEngine:
         self._ray: _Ray | None = None
         self._watcher: threading.Thread | None = None
         self._closed = False
+        self._failure: EngineError | None = None
         self._alone: str | None = None
 
     @property
     def capacity(self) -> int:
-        """How many jobs run at once: as many as the processors of the cluster allow."""
-        ray = self._connected().library
+        """How many jobs run at once: as many as the processors of the cluster allow.
+
+        Raises:
+            EngineError: the head of the cluster is gone.
+        """
+        ray = self._answering().library
         return max(1, int(ray.cluster_resources().get("CPU", 1)) // self._threads)
 
     def start(self) -> None:
@@ -92,8 +110,12 @@ class RayEngine:
         self._connected()
 
     def submit(self, text: str, *, limit: float | None, members: int = 1, exclusive: bool = False) -> Future[Delivery]:
-        """Queue a job; see `Engine.submit`."""
-        connection = self._connected()
+        """Queue a job; see `Engine.submit`.
+
+        Raises:
+            EngineError: the cluster cannot be watched, or its head is gone.
+        """
+        connection = self._answering()
         request = json.loads(text)
         options = self._options(request, exclusive=exclusive)
         settings = {"isolation": self._isolation, "threads": self._threads, "memory_limit": self._memory_limit}
@@ -102,6 +124,8 @@ class RayEngine:
         # One job more than can run is in flight, so that a job waits for at most one other.
         patience = 2 * (limit or float("inf")) * members + START_LIMIT
         with self._lock:
+            if self._failure is not None:
+                raise self._failure
             connection.flights[reference] = _Flight(future, time.monotonic() + patience)
         return future
 
@@ -123,6 +147,9 @@ class RayEngine:
         if self._watcher is not None:
             self._watcher.join(5)
         if self._ray is not None:
+            if self._failure is not None:
+                with suppress(Exception):
+                    _end_own_processes(self._ray.library)
             self._ray.library.shutdown()
             self._ray = None
 
@@ -148,11 +175,20 @@ class RayEngine:
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UsageError(f"no Ray cluster answers at {self._address!r}: {error}") from error
         run = library.remote(max_retries=0, num_cpus=self._threads)(run_on_node)
-        self._ray = _Ray(library=library, run=run)
+        self._ray = _Ray(library=library, run=run, head=_head_of(library))
         self._refuse_other_wheels()
-        self._watcher = threading.Thread(target=self._watch, name="kexue-bench-ray", daemon=True)
+        self._watcher = threading.Thread(target=self._supervise, name="kexue-bench-ray", daemon=True)
         self._watcher.start()
         return self._ray
+
+    def _answering(self) -> _Ray:
+        """The connection; checked first, because Ray waits for a head that is gone and then ends this process."""
+        connection = self._connected()
+        if self._failure is None and not _answers(connection.head):
+            self._fail(_gone())
+        if self._failure is not None:
+            raise self._failure
+        return connection
 
     def _nodes(self) -> list[Mapping[str, Any]]:
         return [node for node in self._connected().library.nodes() if node["Alive"]]
@@ -203,9 +239,35 @@ class RayEngine:
 
     # -- what comes back ----------------------------------------------------------------------------------------------
 
+    def _supervise(self) -> None:
+        """Watch until the engine is closed; whatever is raised here ends all jobs, never the thread alone."""
+        try:
+            self._watch()
+        except BaseException as error:  # noqa: BLE001  # whoever waits must get the reason, whatever it is
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """End every job with an error, because none can be watched any more."""
+        if self._closed or self._ray is None:
+            return
+        if not isinstance(error, EngineError):
+            error = EngineError("the cluster cannot be watched", got=describe(error), do="see whether it still runs")
+        with self._lock:
+            self._failure = error
+            flights, self._ray.flights = dict(self._ray.flights), {}
+        for flight in flights.values():
+            with suppress(InvalidStateError):
+                flight.future.set_exception(error)
+
     def _watch(self) -> None:
-        while not self._closed and self._ray is not None:
+        asked, unanswered = time.monotonic(), 0
+        while not self._closed and self._ray is not None and self._failure is None:
             connection = self._ray
+            if time.monotonic() - asked > PULSE:
+                unanswered = 0 if _answers(connection.head) else unanswered + 1
+                asked = time.monotonic()
+            if unanswered >= PATIENCE:
+                raise _gone()
             with self._lock:
                 waiting = list(connection.flights)
             if not waiting:
@@ -295,6 +357,42 @@ def _import_ray() -> ModuleType:
             "--engine ray needs Ray, which is not installed", do="pip install 'kexue-bench[ray]'"
         ) from error
     return ray
+
+
+def _head_of(library: ModuleType) -> tuple[str, int] | None:
+    with suppress(Exception):
+        host, _, port = library.get_runtime_context().gcs_address.rpartition(":")
+        return host.strip("[]"), int(port)
+    return None
+
+
+def _answers(head: tuple[str, int] | None) -> bool:
+    """Whether the head of the cluster takes connections, or is not known."""
+    if head is None:
+        return True
+    try:
+        socket.create_connection(head, timeout=PULSE).close()
+    except OSError:
+        return False
+    return True
+
+
+def _gone() -> EngineError:
+    return EngineError("the head of the Ray cluster does not answer", do="start it again and use --resume")
+
+
+def _end_own_processes(library: ModuleType) -> None:
+    """End the processes of a cluster that was started here: without its head, each would wait for it."""
+    node = library._private.worker._global_node  # noqa: SLF001  # Ray has no public way
+    if node is None:
+        return
+    below: list[psutil.Process] = []
+    for infos in node.all_processes.values():
+        for info in infos:
+            with suppress(psutil.Error):
+                below += psutil.Process(info.process.pid).children(recursive=True)
+    node.kill_all_processes(check_alive=False, allow_graceful=False)
+    processes.kill_all(below)
 
 
 def _late() -> Delivery:
