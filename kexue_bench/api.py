@@ -38,7 +38,7 @@ Status = Literal[
 ]
 Direction = Literal["lower", "higher", "target"]
 Scale = Literal["linear", "log"]
-Suite = Literal["quick", "standard", "full"]
+Suite = Literal["tour", "quick", "standard", "full"]
 Kind = Literal["sampling", "trained", "subject", "record"]
 """What a task is; `plan.kinds` says for each how it is evaluated, timed, verified and tuned."""
 Of = Literal["draws", "training", "subject"]
@@ -48,7 +48,8 @@ FITTING = "fitting"
 """In `TaskSpec.methods`: every method whose needs the task meets, third parties' methods included."""
 
 STAGES: tuple[Stage, ...] = ("evaluate", "time")
-SUITES: tuple[Suite, ...] = ("quick", "standard", "full")
+SUITES: tuple[Suite, ...] = ("tour", "quick", "standard", "full")
+"""From the smallest to the largest; `tour` runs one task of each family, the one that decides most."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..api import STATUSES, FamilySpec, Outcome
 from . import stats
+from .profile import profiles
 from .stats import Verdict
 from .tables import Aggregate, Summary, Table
 from .verdicts import Policy
@@ -49,17 +50,25 @@ def summarize(
     def position(label: str) -> float:
         return sum(places[label]) / len(places[label]) if label in places else math.inf
 
+    found = profiles(tables, {table.primary: policy.spec(table.primary) for table in tables})
+
     return Summary(
         family=name,
         title=spec.title if spec else name,
         tasks=len(tables),
         planned=len(outcomes),
         statuses=dict(Counter(outcome.status for outcome in outcomes).most_common()),
-        labels=tuple(sorted(verdicts, key=lambda label: (label in astray, -stars[label], position(label), label))),
+        labels=tuple(
+            sorted(
+                verdicts, key=lambda label: (label in astray, -found[label].area, -stars[label], position(label), label)
+            )
+        ),
         aggregates=tuple(_aggregates(tables, policy)),
         verdicts=verdicts,
         stars=stars,
         unsettled=unsettled,
+        work=spec.work if spec else "",
+        profiles=found,
         biased=frozenset(row.label for table in tables for row in table.rows if row.biased),
     )
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..api import SCHEMA, Instance, MetricSpec, PublishedSpec, Scalar
 from ..catalog.metrics import Metrics, lookup
+from ..errors import UnknownNameError
 from .seeds import Populations
 from .stats import Correction, Verdict
 from .verdicts import Effect, Mark
+
+NOTHING = 1e-9
+"""An error smaller than another method's by this factor counts as zero: averaging would need a billion draws."""
+FARTHEST = 10.0
+"""A method that is this many times worse than the best, or has no result, is as far behind as can be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,19 @@ class Cell:
     rank_group: str = ""
     seeds: bool = False
     populations: Populations | None = None
+
+    @property
+    def zero(self) -> bool:
+        """Whether the value is known without sampling and is zero up to rounding.
+
+        Either it lies within the rounding of one draw, or it is negligible beside the baseline's: terms that cancel
+        inside a method are rounded at their own size, which is unknown.
+        """
+        if not self.exact or self.value < 0:
+            return False
+        effect = self.effect
+        nothing = effect is not None and effect.kind == "ratio" and effect.value < NOTHING
+        return self.value == 0 or nothing or (self.low is not None and self.low <= 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,16 +217,46 @@ class Aggregate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Profile:
+    """One method over the tasks of a family.
+
+    Args:
+        factors: for each task that it was meant for, how many times worse than the best it is: 1 for the best, infinite
+            without a result.
+        tasks: tasks of the family, those that it was not meant for included.
+    """
+
+    factors: tuple[float, ...]
+    tasks: int
+
+    def within(self, factor: float) -> int:
+        """Tasks on which it is at most this many times worse than the best."""
+        return sum(found <= factor for found in self.factors)
+
+    @property
+    def area(self) -> float:
+        """Area under the profile, 0 to 1, on a log scale of factors from 1 to `FARTHEST`: 1 if it is always the best.
+
+        A task that it was not meant for counts like one that it failed on, so that one method for all tasks comes
+        before one that is the best on its only task.
+        """
+        lost = sum(math.log(min(found, FARTHEST)) for found in self.factors) / math.log(FARTHEST)
+        return (len(self.factors) - lost) / self.tasks if self.tasks else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """A family at a glance; `statuses` counts every planned case, whatever its stage.
 
     Args:
-        labels: the methods, the best first: by the number of tasks on which they are marked as best, then by their mean
-            position in the tables.
+        labels: the methods, the best first: by the area under their performance profiles, then by the number of tasks
+            on which they are marked as best and their mean position in the tables.
         verdicts: label -> verdicts in the primary columns over all tasks.
         stars: label -> tasks on which it is shown to be the best or equivalent to it.
         unsettled: label -> tasks on which it may be the best: undecided.
         biased: methods with a clear bias on some task.
+        work: the counter that prices one call; empty if the family has none.
+        profiles: label -> how far it stays behind the best of each task.
     """
 
     family: str
@@ -221,6 +270,8 @@ class Summary:
     stars: Mapping[str, int]
     unsettled: Mapping[str, int]
     biased: frozenset[str] = frozenset()
+    work: str = ""
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
 
     def met(self, label: str) -> int:
         """Tasks that a method was meant to run on."""
@@ -241,6 +292,27 @@ class Tabulation:
     added: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     schema: str = field(default=SCHEMA, init=False)
+
+    def only(self, names: Sequence[str]) -> Tabulation:
+        """The part that belongs to some families and tasks; all of it if none is named.
+
+        A summary describes whole families: where only some of its tables are kept, it goes.
+
+        Args:
+            names: of families, of tasks, or labels of tasks.
+
+        Raises:
+            UnknownNameError: no table belongs to a name.
+        """
+        if not names:
+            return self
+        words = [{table.family, table.task.name, table.task.label} for table in self.tables]
+        for name in names:
+            if not any(name in own for own in words):
+                raise UnknownNameError("family or task", name, set().union(*words))
+        kept = tuple(table for table, own in zip(self.tables, words, strict=True) if own & {*names})
+        whole = tuple(summary for summary in self.summaries if summary.family in names)
+        return replace(self, tables=kept, summaries=whole)
 
     def spec(self, family: str, column: str) -> MetricSpec:
         """The spec of a column, ignoring labels, in the tables of a family."""

@@ -32,6 +32,10 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     """How results are printed: shared with `report`."""
     reading = parser.add_argument_group("how to read the results")
     options.add_format_options(reading, formats.COMPARED)
+    reading.add_argument("--full", action="store_true", help="print every table instead of one screen")
+    reading.add_argument(
+        "--no-pager", action="store_true", help="never show long output in a pager (KEXUE_PAGER, PAGER or less)"
+    )
     reading.add_argument(
         "--columns",
         default="",
@@ -96,8 +100,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _sort_out(args: argparse.Namespace) -> tuple[Sequence[str], list[Run]]:
     """Families stay names; anything that looks like a run is loaded."""
-    runs = [what for what in args.what if what[:1].isdigit() or what.startswith("latest") or "/" in what]
-    families = [what for what in args.what if what not in runs]
+    runs, families = options.runs_and_names(args.what)
     if runs and families:
         from ..errors import UsageError
 

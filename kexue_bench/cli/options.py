@@ -22,6 +22,12 @@ from ..session.options import device_of
 from .verbs import VERBS
 
 
+def runs_and_names(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Words that look like a stored run (`0003`, `latest~1`, a path), and the others."""
+    runs = [word for word in words if word[:1].isdigit() or word.startswith("latest") or "/" in word.partition("[")[0]]
+    return runs, [word for word in words if word not in runs]
+
+
 def add_plugin_options(parser: argparse.ArgumentParser) -> None:
     """`-p` and `-v`, which every verb takes."""
     parser.add_argument(
@@ -59,7 +65,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to run")
     what.add_argument("-m", "--method", action="append", default=[], metavar="SELECTOR", help="name[param=value,...]")
     what.add_argument("-t", "--task", action="append", default=[], metavar="SELECTOR", help="name[param=value,...]")
-    what.add_argument("--suite", choices=SUITES, default="quick", help="how much to run (quick)")
+    what.add_argument("--suite", choices=SUITES, default="", help="how much to run (tour; quick if anything is named)")
     what.add_argument("--stage", action="append", default=[], choices=get_args(Stage), help="run only this stage")
     what.add_argument("-r", "--replicates", type=int, metavar="N", help="seeds of trained tasks, repetitions of others")
     what.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every stream (0)")

@@ -35,24 +35,35 @@ def check_reading_options(args: argparse.Namespace, registry: Registry) -> ReadO
     return options
 
 
-def comparison_of(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> Comparison:
+def comparison_of(
+    runs: Sequence[Run], registry: Registry, args: argparse.Namespace, *, only: Sequence[str] = ()
+) -> Comparison:
     """Read the runs statistically; notes on them go to standard error.
 
+    Args:
+        only: families and tasks whose tables are kept; none keeps all.
+
     Raises:
         UsageError: the format is unknown, or an option is invalid.
+        UnknownNameError: no table belongs to one of `only`.
     """
-    tabulation = tabulate(runs, registry, check_reading_options(args, registry))
+    tabulation = tabulate(runs, registry, check_reading_options(args, registry)).only(only)
     for note in tabulation.notes:
         print(visible(note), file=sys.stderr)
-    return Comparison(runs=tuple(runs), tabulation=tabulation, notes=tabulation.notes)
+    return Comparison(runs=tuple(runs), tabulation=tabulation, notes=tabulation.notes, full=args.full)
 
 
-def print_comparison(runs: Sequence[Run], registry: Registry, args: argparse.Namespace) -> None:
+def print_comparison(
+    runs: Sequence[Run], registry: Registry, args: argparse.Namespace, *, only: Sequence[str] = ()
+) -> None:
     """Read the runs and write them in the requested format.
+
+    Args:
+        only: as in `comparison_of`.
 
     Raises:
         UsageError: the format is unknown, or an option is invalid.
     """
-    found = comparison_of(runs, registry, args)
+    found = comparison_of(runs, registry, args, only=only)
     form = formats.choose(args.format, formats.COMPARED, registry.reporters, to=args.to)
-    formats.write(found.document(), form, args.to)
+    formats.write(found.document(), form, args.to, paged=not args.no_pager)

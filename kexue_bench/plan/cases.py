@@ -15,11 +15,11 @@ from ..errors import UsageError
 from . import tuning
 from .kinds import KINDS, Treatment, budget_of, replicates_of
 
-PRECISION = {"quick": 0.05, "standard": 0.02, "full": 0.01}
-PROCESSES = {"quick": 5, "standard": 10, "full": 20}
-ROUNDS = {"quick": 60, "standard": 100, "full": 100}
+PRECISION = {"tour": 0.05, "quick": 0.05, "standard": 0.02, "full": 0.01}
+PROCESSES = {"tour": 5, "quick": 5, "standard": 10, "full": 20}
+ROUNDS = {"tour": 30, "quick": 60, "standard": 100, "full": 100}
 SAMPLE_SECONDS = 0.002
-GROUP_SECONDS = {"quick": 1.5, "standard": 6.0, "full": 30.0}
+GROUP_SECONDS = {"tour": 0.4, "quick": 1.5, "standard": 6.0, "full": 30.0}
 """Seconds of samples after which a process of a timing group starts no further round."""
 
 
@@ -43,7 +43,8 @@ class Request:
         families: names; empty means every family.
         methods: selectors of `-m`; empty means the suite's.
         tasks: selectors of `-t`; empty means the suite's.
-        suite: quick, standard or full.
+        suite: tour, quick, standard or full; empty means `tour` if nothing is named and no claim is checked, else
+            `quick`.
         stages: stages to run.
         replicates: seeds of trained tasks and repetitions of sampling tasks; None leaves it to the suite.
         precision: relative half-width at which sampling stops; None leaves it to the suite.
@@ -58,7 +59,7 @@ class Request:
     families: tuple[str, ...] = ()
     methods: tuple[Selector, ...] = ()
     tasks: tuple[Selector, ...] = ()
-    suite: str = "quick"
+    suite: str = ""
     stages: tuple[Stage, ...] = STAGES
     replicates: int | None = None
     seed: int = 0
@@ -77,6 +78,9 @@ class Request:
         object.__setattr__(self, "methods", selectors.read(self.methods))
         object.__setattr__(self, "tasks", selectors.read(self.tasks))
         object.__setattr__(self, "baseline", selectors.one(self.baseline))
+        if not self.suite:
+            named = self.families or self.methods or self.tasks or "verify" in self.stages
+            object.__setattr__(self, "suite", "quick" if named else "tour")
         if self.suite not in SUITES:
             raise UsageError(f"--suite must be one of {', '.join(SUITES)}", got=repr(self.suite))
         if self.dtype not in {"", "float32", "float64"}:

@@ -9,7 +9,7 @@ from ..api import SUITES, Case, Kind, Of, TaskSpec
 
 _STAGES = "kexue_bench.lab.stages"
 
-BUDGETS: Mapping[str, int] = {"quick": 2**14, "standard": 2**16, "full": 2**18}
+BUDGETS: Mapping[str, int] = {"tour": 2**14, "quick": 2**14, "standard": 2**16, "full": 2**18}
 """Largest number of draws of a sampled case if its task declares no budget."""
 
 

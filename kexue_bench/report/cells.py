@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from ..analysis.tables import Aggregate, Cell, Row
+from ..analysis.tables import NOTHING, Aggregate, Cell, Row
 from ..analysis.uses import BELOW, OFF_LENGTH
 from ..analysis.verdicts import Mark
 from ..api import Scale
@@ -14,8 +14,6 @@ from . import numbers
 BIASED = "~"
 """After the name of a method whose mean clearly differs from the truth."""
 MARKS: Mapping[Mark, str] = {"best": "★", "undecided": "·", "": ""}
-NOTHING = 1e-9
-"""An error smaller than another method's by this factor counts as zero: averaging would need a billion draws."""
 
 
 def signs(cell: Cell) -> str:
@@ -23,22 +21,9 @@ def signs(cell: Cell) -> str:
     return ("!" if "heavy-tail" in cell.flags else "") + ("≠" if OFF_LENGTH in cell.flags else "")
 
 
-def is_zero(cell: Cell) -> bool:
-    """Whether the value is known without sampling and is zero up to rounding.
-
-    Either it lies within the rounding of one draw, or it is negligible beside the baseline's: terms that cancel inside
-    a method are rounded at their own size, which is unknown.
-    """
-    if not cell.exact or cell.value < 0:
-        return False
-    effect = cell.effect
-    nothing = effect is not None and effect.kind == "ratio" and effect.value < NOTHING
-    return cell.value == 0 or nothing or (cell.low is not None and cell.low <= 0)
-
-
 def is_truth(cells: Mapping[str, Cell]) -> bool:
     """Whether a method is right up to rounding."""
-    return any(is_zero(cell) for cell in cells.values() if cell.metric in {"mse", "error"})
+    return any(cell.zero for cell in cells.values() if cell.metric in {"mse", "error"})
 
 
 def is_counted(cells: Iterable[Cell | None]) -> bool:
@@ -73,7 +58,7 @@ def value_and_spread(cell: Cell, *, relative: bool, truth: bool = False) -> tupl
         return "< 1 draw", ""
     low, high = cell.low, cell.high
     half = (high - low) / 2 if low is not None and high is not None else 0.0 if cell.exact else None
-    if is_zero(cell) or (truth and cell.exact and cell.metric.endswith("bias")):
+    if cell.zero or (truth and cell.exact and cell.metric.endswith("bias")):
         return "0", f"±{numbers.upper(high)}" if high is not None and high > 0 else ""
     if "bound" in cell.flags or (low == 0 and high is not None and high > 0 and not cell.exact):
         bound = numbers.upper(high if high is not None else cell.value)
@@ -98,7 +83,7 @@ def verdict_and_size(cell: Cell) -> tuple[str, str, str]:
     effect = cell.effect
     if effect is None:
         return "", "", ""
-    if is_zero(cell):
+    if cell.zero:
         # The ratio of a rounding error to another method's error is meaningless.
         return effect.verdict, "exact", ""
     if math.isnan(effect.value):

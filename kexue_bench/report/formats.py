@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import shutil
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from rich.console import Console, RenderableType
 from ..api import ReporterSpec
 from ..errors import PluginError, ResultsError, UsageError, suggestion
 from ..files import reason_of, write_atomic
+from .console import columns, show
 from .export.csv import render_csv
 from .export.json import render_json
 from .export.latex import render_latex
@@ -135,8 +135,11 @@ def by_suffix(path: Path, has: Collection[Need]) -> Format:
     return found
 
 
-def write(document: Document, form: Format, to: Path | None = None) -> None:
+def write(document: Document, form: Format, to: Path | None = None, *, paged: bool = False) -> None:
     """Write a document to a file, atomically, or to standard output.
+
+    Args:
+        paged: use a pager for a view that is longer than the terminal.
 
     Raises:
         ResultsError: the file cannot be written.
@@ -148,15 +151,14 @@ def write(document: Document, form: Format, to: Path | None = None) -> None:
         except OSError as error:
             raise ResultsError(f"{str(to)!r} cannot be written", got=reason_of(error)) from error
     elif form.render is None:
-        Console().print(document.parts[form.need]())
+        show(document.parts[form.need](), paged=paged)
     else:
         sys.stdout.write(str(form.of(document)))
 
 
 def _laid_out(view: RenderableType) -> str:
     out = io.StringIO()
-    width = shutil.get_terminal_size().columns
-    Console(file=out, width=width, color_system=None, force_jupyter=False).print(view)
+    Console(file=out, width=columns(), color_system=None, force_jupyter=False).print(view, crop=False)
     return out.getvalue()
 
 

@@ -125,6 +125,19 @@ def clip_middle(text: str, width: int, ellipsis: str) -> str:
     return set_cell_size(text, room - cell_len(text[end:])) + ellipsis + text[end:]
 
 
+def clip_label(text: str, width: int, ellipsis: str) -> str:
+    """A label within a width if that is possible without cutting its name, a parameter, or the last parameter off.
+
+    Parameters are left out from the first on, because the last one tells rows apart: `rloo[…,n=2]`.
+    """
+    name, bracket, inside = text.partition("[")
+    if cell_len(text) <= width or not bracket:
+        return text
+    parts = inside.removesuffix("]").split(",")
+    shorter = [text, *(f"{name}[{','.join((ellipsis, *parts[i:]))}]" for i in range(1, len(parts)))]
+    return next((short for short in shorter if cell_len(short) <= width), shorter[-1])
+
+
 def wrap(text: str, width: int, *, indent: str = "  ", style: str = "") -> list[Text]:
     """Wrap words into lines of a display width; intervals and percentages are not broken."""
     lines, current = [], ""

@@ -30,7 +30,7 @@ from .cells import (
     value_and_spread,
     verdict_and_size,
 )
-from .layout import GAP, Column, Part, ascii_only, clip, clip_middle, line, total_width, wrap
+from .layout import GAP, Column, Part, ascii_only, clip, clip_label, line, total_width, wrap
 from .remarks import legend, remarks
 from .reproduction import beside
 from .text import visible
@@ -42,6 +42,8 @@ _NAMED = 8
 """Methods that are listed for one reason of not running; `-m` and the HTML page show the others."""
 _ENOUGH = 4
 """The interval of the verdict is left out if fewer columns than this fit beside it."""
+_NOT_SEEN, _NO_LETTERS, _SPARED = 2, 3, 4
+"""What goes next until the column that decides fits beside the verdict: `seen`, the letters, the size of the effect."""
 
 
 def render(tabulation: Tabulation, *, width: int, unicode: bool = True) -> RenderableType:
@@ -84,8 +86,8 @@ class _Page:
         return max(_NARROWEST_LABEL, self.width // 4)
 
     def label(self, text: str, width: int) -> str:
-        """A method's label within a width."""
-        return clip_middle(self.foreign(text), width, self.sign("…"))
+        """A method's label in a summary: parameters that do not fit are left out whole."""
+        return clip_label(self.foreign(text), width, self.sign("…"))
 
     def note(self, text: str, style: str = "dim") -> list[Text]:
         """A remark, wrapped by words."""
@@ -98,21 +100,19 @@ class _Page:
         out = self.title(table)
         shown = [row for row in table.rows if row.cells]
         names = [self.foreign(row.label) for row in table.rows]
-        label_width = min(max(map(cell_len, names), default=0), self.label_room)
-        fixed = [self.labels(shown, label_width)]
-        if any(row.cells[table.primary].rank_group for row in shown if table.primary in row.cells):
-            fixed.append(self.letters(table, shown))
-        if any(row.seen is not None for row in shown):
-            fixed.append(self.seen(table, shown))
-        for ends in (True, False):
-            verdicts = self.against(table, shown, ends=ends)
-            columns, dropped = self.fit(table, shown, fixed, verdicts)
-            if len(columns) >= min(_ENOUGH, len(table.columns)):
+        label_width = max((n for n in map(cell_len, names) if n <= self.label_room), default=0)
+        for spared in range(_SPARED + 1):
+            fixed = self.fixed(table, shown, label_width, spared=spared)
+            verdicts = self.against(table, shown, spared=spared)
+            columns, dropped = self.fit(table, shown, fixed, verdicts, anyway=spared == _SPARED)
+            kept = {column.key for column in columns}
+            if self.needed(table) <= kept and (spared > 0 or len(columns) >= min(_ENOUGH, len(table.columns))):
                 break
         laid = [*fixed, *columns, *([verdicts] if verdicts is not None else [])]
         if shown:
             out.append(line([column.heading() for column in laid]))
         for i, row in enumerate(shown):
+            out += self.long_label(row, label_width)
             out.append(line([column.render(i) for column in laid]))
             out += self.remarks(row)
         without = [row for row in table.rows if not row.cells]
@@ -123,6 +123,16 @@ class _Page:
         notes = [self.note(text) for text in remarks(table, self.tabulation, dropped=dropped, width=self.width)]
         under = [line for note in notes for line in note]
         return [*out, *([Text(), *under] if under else []), *beside(table, self.width, self.foreign)]
+
+    def fixed(self, table: Table, rows: Sequence[Row], label_width: int, *, spared: int) -> list[Column]:
+        """Columns before the numbers; in a narrow terminal without what would have been seen, then without letters."""
+        out = [self.labels(rows, label_width)]
+        lettered = any(row.cells[table.primary].rank_group for row in rows if table.primary in row.cells)
+        if lettered and spared < _NO_LETTERS:
+            out.append(self.letters(table, rows))
+        if any(row.seen is not None for row in rows) and spared < _NOT_SEEN:
+            out.append(self.seen(table, rows))
+        return out
 
     def title(self, table: Table) -> list[Text]:
         """Family and task, where it ran, and its summary."""
@@ -142,19 +152,34 @@ class _Page:
         return [*out, Text()]
 
     def labels(self, rows: Sequence[Row], width: int) -> Column:
-        """Sign and label."""
+        """Sign and label; both stand on a line above if the label is longer than the column."""
         return Column(
             header="  method",
             align="lll",
-            cells=[
-                (
-                    Part(*self.mark(row)),
-                    Part(self.label(row.label, width), _label_style(row)),
-                    Part(BIASED if row.biased else "", "yellow"),
-                )
-                for row in rows
-            ],
+            cells=[self.named(row) if self.fits(row, width) else (Part(), Part(), Part()) for row in rows],
         )
+
+    def named(self, row: Row) -> tuple[Part, Part, Part]:
+        """Sign, label and the sign of a bias."""
+        return (
+            Part(*self.mark(row)),
+            Part(self.foreign(row.label), _label_style(row)),
+            Part(BIASED if row.biased else "", "yellow"),
+        )
+
+    def fits(self, row: Row, width: int) -> bool:
+        """Whether a label fits into its column."""
+        return cell_len(self.foreign(row.label)) <= width
+
+    def long_label(self, row: Row, width: int) -> list[Text]:
+        """The line above a row whose label is too long for its column; names are never cut."""
+        if self.fits(row, width):
+            return []
+        sign, label, biased = self.named(row)
+        first, *more = chop_cells(f"{sign.text} {label.text} {biased.text}".rstrip(), self.width)
+        out = [Text(piece, style=label.style, no_wrap=True, overflow="ignore") for piece in (first, *more)]
+        out[0].stylize(sign.style, 0, 1)
+        return out
 
     def mark(self, row: Row) -> tuple[str, str]:
         """Sign of a row, with its style."""
@@ -180,9 +205,9 @@ class _Page:
         )
 
     def fit(
-        self, table: Table, rows: Sequence[Row], fixed: Sequence[Column], verdicts: Column | None
+        self, table: Table, rows: Sequence[Row], fixed: Sequence[Column], verdicts: Column | None, *, anyway: bool
     ) -> tuple[list[Column], list[str]]:
-        """Take columns in order of the headline as long as they fit: the primary one first, counters last."""
+        """Take columns in order of the headline as long as they fit: the primary one, biases, the others, counters."""
         made: dict[str, Column] = {}
         units: set[str] = set()
         for key in table.columns:
@@ -191,14 +216,23 @@ class _Page:
             units.add(unit)
         budget = self.width - total_width([*fixed, *([verdicts] if verdicts else [])])
         taken: set[str] = set()
-        for key in sorted(made, key=lambda k: (k != table.primary, is_counted(row.cells.get(k) for row in rows))):
+        for key in sorted(made, key=lambda k: self.rank(table, rows, k)):
             if made[key].width + GAP > budget and key == "time":
                 # The ratio says more than the spread of the seconds.
                 made[key] = replace(made[key], cells=[(cell[0], Part(), cell[2]) for cell in made[key].cells])
-            if made[key].width + GAP <= budget:
+            if made[key].width + GAP <= budget or (anyway and key == table.primary):
                 taken.add(key)
                 budget -= made[key].width + GAP
         return [c for key, c in made.items() if key in taken], [c.header for key, c in made.items() if key not in taken]
+
+    def needed(self, table: Table) -> set[str]:
+        """Columns without which a row cannot be judged: the one that decides, and a bias."""
+        biases = [key for key in table.columns if self.tabulation.spec(table.family, key).name.endswith("bias")]
+        return {key for key in (table.primary, *biases[:1]) if key in table.columns}
+
+    def rank(self, table: Table, rows: Sequence[Row], key: str) -> tuple[bool, bool, bool]:
+        """Order in which columns are kept: an error cannot be judged without the bias beside it."""
+        return key != table.primary, key not in self.needed(table), is_counted(row.cells.get(key) for row in rows)
 
     def metric(self, table: Table, key: str, rows: Sequence[Row], *, unit: str) -> Column:
         """One headline column; `unit` is shown in the heading of the first column that has it."""
@@ -226,7 +260,7 @@ class _Page:
             last = Part(self.sign(text + _MARKS.get(effect.verdict, "")), STYLES.get(effect.verdict, "dim"))
         return Part(self.sign(value)), Part(self.sign(around), "dim"), last
 
-    def against(self, table: Table, rows: Sequence[Row], *, ends: bool) -> Column | None:
+    def against(self, table: Table, rows: Sequence[Row], *, spared: int) -> Column | None:
         """Verdict, ratio or difference in the primary column."""
         if not table.baseline:
             return None
@@ -239,12 +273,16 @@ class _Page:
                 continue
             verdict, size, around = verdict_and_size(cell)
             style = STYLES.get(cell.effect.verdict, "yellow" if verdict == "undecided" else "dim")
-            last = Part(self.sign(around), "dim") if ends else Part()
-            cells.append((Part(verdict or "-", style), Part(self.sign(size)), last))
-        heading = f"{spec.heading or spec.name} vs {table.baseline}"
+            last = Part(self.sign(around), "dim") if spared == 0 else Part()
+            second = Part(self.sign(size)) if spared < _SPARED else Part()
+            cells.append((Part(verdict or "-", style), second, last))
+        heading = f"{spec.heading or spec.name} vs {table.baseline}" if spared < _SPARED else "verdict"
         least = max((sum(len(p.text) for p in cell) + len(cell) for cell in cells), default=0)
         return Column(
-            header=clip(self.foreign(heading), max(least, 18), self.sign("…")), align="lrl", cells=cells, key="verdict"
+            header=clip(self.foreign(heading), max(least, 18), self.sign("…")),
+            align="lrl",
+            cells=cells,
+            key="verdict",
         )
 
     # -- what went wrong ----------------------------------------------------------------------------------------------
@@ -254,7 +292,7 @@ class _Page:
         first = row.failures[0] if row.failures else None
         place = f" in {first.phase or first.stage}" if first is not None else ""
         reason = self.foreign(f"{row.status}{place}" + (f": {row.reason}" if row.reason else ""))
-        label = self.label(row.label, label_width)
+        label = self.foreign(row.label)
         head = Text("!", style="red", no_wrap=True, overflow="ignore")
         head.append(f" {label}{' ' * (label_width - cell_len(label))}  ")
         return self.story(head, reason, row.key, "red")

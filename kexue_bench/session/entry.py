@@ -37,7 +37,7 @@ def compare(
     methods: Names = (),
     tasks: Names = (),
     *,
-    suite: Suite = "quick",
+    suite: Suite | Literal[""] = "",
     stages: Stage | Sequence[Stage] = STAGES,
     replicates: int | None = None,
     seed: int = 0,
@@ -79,7 +79,7 @@ def compare(
         families: names of families; empty means all.
         methods: selectors, `"rloo"` or `"rloo[n=[2,4]]"`; empty means those of the suite.
         tasks: selectors; empty means those of the suite.
-        suite: how much to run.
+        suite: how much to run; empty means `tour`, or `quick` if families, methods or tasks are named.
         stages: stages to run, `evaluate` and `time` by default.
         replicates: seeds of trained tasks and repetitions of the others; None leaves it to the suite.
         seed: seed of every stream.

@@ -178,9 +178,11 @@ class Comparison(Result):
 
     Args:
         tabulation: the statistical reading: tables, summaries, margin, level and correction.
+        full: display every table, however many there are, instead of one screen.
     """
 
     tabulation: Tabulation
+    full: bool = False
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -201,10 +203,12 @@ class Comparison(Result):
         return replace(document, parts={**document.parts, "tabulation": lambda: self.tabulation})
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The tables, the summaries, and how to read them."""
+        """One screen on what to use; of few tables, or if all are asked for, the tables and how to read them."""
+        from ..report.screen import fits_at_once, render_screen
         from ..report.terminal import render
 
-        yield render(self.tabulation, width=options.max_width, unicode=options.encoding.startswith("utf"))
+        lay_out = render if self.full or fits_at_once(self.tabulation) else render_screen
+        yield lay_out(self.tabulation, width=options.max_width, unicode=options.encoding.startswith("utf"))
 
     def _repr_html_(self) -> str:
         from ..report.html import render_fragment

@@ -11,6 +11,7 @@ EXACT_SCORES = ("f1", "collapse", "average-precision", "calibration-error", "zer
 LABEL_SCORES = ("f1", "f1-samples", "f1-micro", "average-precision", "calibration-error", "time")
 # The methods of `quick`: few, so that the seconds go into seeds, and different enough to be told apart.
 TIMED = ("bce", "weighted-bce", "soft-f1", "bce-dice", "sigmoid-f1", "lovasz-hinge", "global-soft-f1")
+TOURED = ("bce", "weighted-bce", "soft-f1", "bce-dice", "lovasz-hinge")
 CHOSEN = (*TIMED, "soft-f1[eps=1.0]", "anyloss-f1")
 # `standard` adds those below, `full` adds smooth-ap, which compares positives with all items.
 FIRST = (

@@ -6,7 +6,7 @@ BOUNDED = ("error-bound", "tight-bound", "hard-limit", "gradient-matches-value")
 """Claims of operators with a declared bound."""
 INDICATOR = (*BOUNDED, "unit-interval", "sums-to-k", "symmetric")
 """Claims of soft indicators."""
-FITTING = {"quick": "fitting", "standard": "fitting", "full": "fitting"}
+FITTING = {"tour": "fitting", "quick": "fitting", "standard": "fitting", "full": "fitting"}
 """Every method for the task's hard function, in every suite."""
 BUDGETS = {"quick": 2048, "standard": 16384, "full": 262144}
 """Number of rows on which an operator is measured."""

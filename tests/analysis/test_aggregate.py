@@ -99,7 +99,6 @@ def test_verdicts_and_stars_count_tasks():
     summary, _ = against(0.5, 0.25, None)
     assert summary.verdicts["rival"] == {"better": 2, "": 1}
     assert summary.stars == {"base": 0, "rival": 2}
-    assert summary.labels == ("rival", "base")
     assert summary.tasks == 3
 
 

@@ -16,7 +16,6 @@ from kexue_bench.report.cells import (
     is_counted,
     is_seconds,
     is_truth,
-    is_zero,
     over_tasks,
     smallest_seen,
     value_and_spread,
@@ -94,9 +93,9 @@ def test_an_effect_is_told_as_a_ratio_or_with_its_sign():
 def test_an_exact_zero_has_no_factor():
     """How often rounding goes into the error of a rival says nothing."""
     exact = cell("mse", 1e-17, exact=True, effect=against(1e-14, 1e-14, 1e-14))
-    assert is_zero(exact)
+    assert exact.zero
     assert verdict_and_size(exact) == ("better", "exact", "")
-    assert not is_zero(cell("mse", 1e-17, effect=against(1e-14, 1e-14, 1e-14)))
+    assert not cell("mse", 1e-17, effect=against(1e-14, 1e-14, 1e-14)).zero
 
 
 def test_a_method_is_right_where_its_error_is_zero():

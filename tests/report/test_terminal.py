@@ -54,7 +54,7 @@ def test_numbers_are_whole_at_every_width(tabulation, width):
 def test_columns_that_do_not_fit_are_named(tabulation):
     """A reader knows what is missing."""
     text = show(tabulation, 60)
-    assert "not shown at 60 columns: bias, variance, work-var," in text
+    assert "not shown at 60 columns: variance, work-var," in text
     assert "not shown at" not in show(tabulation, 240)
 
 
@@ -124,7 +124,7 @@ def test_counts_give_way_to_what_was_measured():
     headline = ("memory", "evaluations", "bias", "mse")
     families = {name: replace(spec, headline=headline) for name, spec in stored.FAMILIES.items()}
     tabulation = analysis.read([stored.study()], metrics=stored.METRICS, families=families, tasks=stored.TASKS)
-    narrow, wide = (show(tabulation, width).splitlines()[3] for width in (72, 100))
+    narrow, wide = (show(tabulation, width).splitlines()[3] for width in (60, 100))
     assert narrow.split()[:3] == ["method", "bias", "mse"]
     assert wide.split()[:5] == ["method", "memory", "evals", "bias", "mse"]
 

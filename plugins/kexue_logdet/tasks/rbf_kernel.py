@@ -12,7 +12,7 @@ from torch import Tensor
 from kexue_bench import task
 
 from ..contract import Bounds, Operator
-from ..words import DATA_ROWS, SPD_BUDGETS
+from ..words import DATA_ROWS
 from .sampling import sampling
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 DATASETS = ("breast_cancer", "digits", "iris", "wine")
 
 
+# One of each kind: a bound, series, quadrature, and quadrature after deflation or preconditioning.
+_TOUR = ("exact", "power-series", "chebyshev", "slq", "one-probe-slq", "preconditioned-slq", "krylov-deflated-slq")
+
+
 @task(
     "rbf-kernel",
     "RBF kernel matrix of a real data set plus noise on its diagonal, truth by Cholesky",
@@ -29,11 +33,13 @@ DATASETS = ("breast_cancer", "digits", "iris", "wine")
     offers={"spd", "bounded"},
     facts={"wanted": "'logdet'", "rows": DATA_ROWS, "allowed": "rows if budget == 0 else budget"},
     suites={
+        "tour": ("rbf-kernel[dataset=iris,sigma2=0.1]",),
         "quick": ("rbf-kernel[dataset=iris,sigma2=0.1]",),
         "standard": ("rbf-kernel[sigma2=0.01]",),
         "full": ("rbf-kernel[dataset=[iris,wine,breast_cancer,digits],sigma2=[1.0,0.1,0.01]]",),
     },
-    budgets=SPD_BUDGETS,
+    methods={"tour": _TOUR},
+    budgets={"tour": 256, "quick": 1024, "standard": 512, "full": 131072},
     dtype="float64",
     order=30,
 )
