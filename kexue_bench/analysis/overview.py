@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
@@ -102,7 +102,7 @@ class Overview:
     tables: tuple[Table, ...]
     choices: tuple[Choice, ...]
     labels: tuple[str, ...]
-    signs: dict[str, tuple[Sign, ...]]
+    signs: Mapping[str, tuple[Sign, ...]]
     exact: tuple[str, ...]
 
     @property
@@ -122,7 +122,9 @@ def overviews(tabulation: Tabulation) -> tuple[Overview, ...]:
 
 
 def _overview(summary: Summary, tables: tuple[Table, ...]) -> Overview:
-    signs = {label: tuple(_sign(table, _row(table, label)) for table in tables) for label in summary.labels}
+    signs: dict[str, tuple[Sign, ...]] = {
+        label: tuple(_sign(table, _row(table, label)) for table in tables) for label in summary.labels
+    }
     exact = tuple(label for label, own in signs.items() if "exact" in own)
     return Overview(
         summary=summary,

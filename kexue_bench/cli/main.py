@@ -26,7 +26,8 @@ _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 """What a write to standard output fails with, besides a closed pipe."""
 
 EXAMPLES = """examples:
-  kexue-bench compare                                      every family, about two minutes on two cores
+  kexue-bench compare                                      one task of every family: what to use
+  kexue-bench compare gradients                            the quick tasks of one family
   kexue-bench compare gradients -t 'bernoulli-toy[t=0.49]' -m rloo -m 'reinmax[temperature=[1,1.3]]'
   kexue-bench show rloo                                    formula, options, references, a snippet to paste"""
 

@@ -101,14 +101,7 @@ class _Page:
         shown = [row for row in table.rows if row.cells]
         names = [self.foreign(row.label) for row in table.rows]
         label_width = max((n for n in map(cell_len, names) if n <= self.label_room), default=0)
-        for spared in range(_SPARED + 1):
-            fixed = self.fixed(table, shown, label_width, spared=spared)
-            verdicts = self.against(table, shown, spared=spared)
-            columns, dropped = self.fit(table, shown, fixed, verdicts, anyway=spared == _SPARED)
-            kept = {column.key for column in columns}
-            if self.needed(table) <= kept and (spared > 0 or len(columns) >= min(_ENOUGH, len(table.columns))):
-                break
-        laid = [*fixed, *columns, *([verdicts] if verdicts is not None else [])]
+        laid, dropped = self.arrange(table, shown, label_width)
         if shown:
             out.append(line([column.heading() for column in laid]))
         for i, row in enumerate(shown):
@@ -123,6 +116,19 @@ class _Page:
         notes = [self.note(text) for text in remarks(table, self.tabulation, dropped=dropped, width=self.width)]
         under = [line for note in notes for line in note]
         return [*out, *([Text(), *under] if under else []), *beside(table, self.width, self.foreign)]
+
+    def arrange(self, table: Table, rows: Sequence[Row], label_width: int) -> tuple[list[Column], list[str]]:
+        """The columns that fit, and the headings of those that do not: the fewer fit, the more is spared."""
+        spared = 0
+        while True:
+            fixed = self.fixed(table, rows, label_width, spared=spared)
+            verdicts = self.against(table, rows, spared=spared)
+            columns, dropped = self.fit(table, rows, fixed, verdicts, anyway=spared == _SPARED)
+            enough = min(_ENOUGH, len(table.columns)) if spared == 0 else 0
+            kept = {column.key for column in columns}
+            if spared == _SPARED or (self.needed(table) <= kept and len(columns) >= enough):
+                return [*fixed, *columns, *([verdicts] if verdicts is not None else [])], dropped
+            spared += 1
 
     def fixed(self, table: Table, rows: Sequence[Row], label_width: int, *, spared: int) -> list[Column]:
         """Columns before the numbers; in a narrow terminal without what would have been seen, then without letters."""
