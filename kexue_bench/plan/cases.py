@@ -16,7 +16,7 @@ from . import tuning
 from .kinds import KINDS, Treatment, budget_of, replicates_of
 
 PRECISION = {"tour": 0.05, "quick": 0.05, "standard": 0.02, "full": 0.01}
-PROCESSES = {"tour": 5, "quick": 5, "standard": 10, "full": 20}
+PROCESSES = {"tour": 3, "quick": 5, "standard": 10, "full": 20}
 ROUNDS = {"tour": 30, "quick": 60, "standard": 100, "full": 100}
 SAMPLE_SECONDS = 0.002
 GROUP_SECONDS = {"tour": 0.4, "quick": 1.5, "standard": 6.0, "full": 30.0}

@@ -31,6 +31,8 @@ NEAR = 1.1
 """Factor of the best within which the map counts a task for a method."""
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 _FOOTER = 4
+_COUNTED = 1e5
+"""Larger counts are rounded."""
 _LEAST_ROWS = 3
 _NAMED = 2
 """Methods that are named beside one that does as well."""
@@ -212,7 +214,8 @@ class _Screen:
         if price.cell is None:
             return f"{_range(price.least, price.most)} {name}"
         if price.cell.exact and price.cell.unit != "B":
-            return f"{numbers.number(price.cell.value, 0.0 if price.cell.value.is_integer() else None)} {name}"
+            whole = price.cell.value.is_integer() and price.cell.value < _COUNTED
+            return f"{numbers.number(price.cell.value, 0.0 if whole else None)} {name}"
         value, around = value_and_spread(price.cell, relative=True)
         if is_seconds(price.cell.metric, price.cell.unit):
             return f"{value} {around} {'a call' if spec.name == 'time' else name}".replace("  ", " ")
@@ -281,7 +284,6 @@ class _Screen:
         method = next((choice.label for one in found for choice in one.choices), "")
         commands = [
             (f"kexue-bench report {run} {name} --full", "every table, with bias, variance and tests"),
-            (f"kexue-bench recommend {name}", "the same under your budget and needs"),
         ]
         if len(found) > 1:
             commands.insert(0, (f"kexue-bench compare {name}", "more tasks of one family"))

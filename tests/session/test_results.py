@@ -19,6 +19,7 @@ from kexue_bench.analysis import comparison as analysis
 from kexue_bench.api import Case, Evidence, Instance, Job, Outcome, Plan
 from kexue_bench.errors import ResultsError, UsageError
 from kexue_bench.report.formats import FORMATS
+from kexue_bench.report.screen import render_screen
 from kexue_bench.report.terminal import render
 from kexue_bench.session import Comparison, Verification
 from kexue_bench.store.results import Run, RunWriter, load_run, schema
@@ -80,14 +81,15 @@ def test_the_repr_is_one_line_that_counts(found):
 
 
 def test_printing_it_is_what_the_command_line_prints(found, monkeypatch):
-    """`print(found)` and `rich.print(found)` give the report of `kexue-bench report` at the width of the terminal."""
+    """`print(found)` and `rich.print(found)` give one screen, or in full the tables, at the width of the terminal."""
     monkeypatch.setenv("COLUMNS", "100")
-    out = io.StringIO()
-    Console(file=out, width=100).print(render(found.tabulation, width=100))
-    assert str(found) == out.getvalue().rstrip("\n")
-    again = io.StringIO()
-    Console(file=again, width=100).print(found)
-    assert again.getvalue() == out.getvalue()
+    for shown, lay_out in ((found, render_screen), (replace(found, full=True), render)):
+        out = io.StringIO()
+        Console(file=out, width=100).print(lay_out(shown.tabulation, width=100))
+        assert str(shown) == out.getvalue().rstrip("\n")
+        again = io.StringIO()
+        Console(file=again, width=100).print(shown)
+        assert again.getvalue() == out.getvalue()
 
 
 def test_it_fits_the_width_at_hand(found):
