@@ -18,7 +18,12 @@ from kexue_f1.tasks.mulan import SIZES
 
 REGISTRY = installed.registry()
 SPECS = [*REGISTRY.methods.values(), *REGISTRY.tasks.values()]
-TRAINED = [spec for spec in REGISTRY.tasks.values() if spec.kind == "trained"]
+TRAINED = [
+    spec
+    for spec in REGISTRY.tasks.values()
+    if spec.kind == "trained" and all(field.default is not None for field in fields_of(spec))
+]
+"""Without those that need a file of the user's."""
 KNOBS = {spec.family for spec in REGISTRY.methods.values() if spec.knobs}
 """Families with a method that can be tuned."""
 

@@ -45,7 +45,7 @@ class HeldOutTask:
         """Training, validation and test data of all replicates."""
         x, y = self.items(ctx)
         n = len(x)
-        order = ctx.noise("split", stack=0).permutation(n)
+        order = self.order(ctx.noise("split", stack=0).permutation(n), y)
         x, y = x[order], y[order]
         first, second = round(_TRAIN * n), round((_TRAIN + _HELD) * n)
         mean = x[:, :first].mean(1, keepdim=True)
@@ -56,6 +56,11 @@ class HeldOutTask:
             (x[:, low:high], y[:, low:high]) for low, high in ((0, first), (first, second), (second, n))
         )
         return train, held, test
+
+    def order(self, shuffled: Tensor, y: Tensor) -> Tensor:
+        """The order in which items are dealt to the three parts, `[R, n]`, from random orders; by default these."""
+        del y
+        return shuffled
 
     def build(self, method: F1Loss, ctx: Context) -> F1Training:
         """One training of all replicates, each with its own split."""
