@@ -6,6 +6,7 @@ do they fail.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -14,13 +15,14 @@ import sys
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import pytest
 import torch
 from pebble import ProcessPool
 
 from kexue_bench.api import Case, Instance, Job, Plan
+from kexue_bench.lab import patches, state
 from kexue_bench.lab.context import Context
 from kexue_bench.lab.moments import estimate
 from kexue_bench.lab.noise import Noise
@@ -28,9 +30,13 @@ from kexue_bench.lab.problems import Workload
 from kexue_bench.lab.timing import MemberTimes, time_group
 from kexue_bench.run import runner
 from kexue_bench.run.engines.local import LocalEngine
+from kexue_bench.run.engines.scratch import PREFIX, Scratch
+from kexue_bench.run.engines.server import PRELOAD
 from kexue_bench.run.worker import run_job
 from kexue_bench.store import codec
+from kexue_bench.store.details import digest_of
 from kexue_bench.store.results import RunWriter
+from kexue_bench.store.sources import LOADED
 from kexue_gradients.methods.disarm import Disarm
 from kexue_gradients.methods.reinforce import Reinforce
 from kexue_gradients.methods.rloo import Rloo
@@ -158,6 +164,65 @@ def test_fixed_cost_of_a_case_in_process(figure, monkeypatch):
         return 1e3 * times.median
 
     assert figure("fixed cost of a case in process, ms", measure, target="<= 0.5") <= 0.5
+
+
+def keep_settings() -> None:
+    state.prepare(case())
+    state.restore(state.snapshot())
+
+
+def look_for_replaced_functions() -> None:
+    patches.surface().changed()
+
+
+def list_loaded_code() -> None:
+    LOADED.take(1)
+    digest_of(LOADED.text())
+
+
+GUARDS = {
+    "settings put back": (keep_settings, 0.2),
+    "functions compared, in a shared worker": (look_for_replaced_functions, 0.3),
+    "loaded code listed": (list_loaded_code, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", GUARDS)
+def test_cost_of_a_guard_of_a_case(figure, name):
+    """Milliseconds of CPU time a case, in a process that has loaded what a worker has; nothing was changed."""
+    guard, most = GUARDS[name]
+    for module in PRELOAD:
+        importlib.import_module(module)
+    guard()
+
+    def measure() -> float:
+        spent = []
+        for _ in range(50):
+            begun = process_time()
+            guard()
+            spent.append(process_time() - begun)
+        return 1e3 * statistics.median(spent)
+
+    assert figure(f"{name}, ms a case", measure, target=f"<= {most}") <= most
+
+
+@pytest.mark.parametrize("dead", [0, 1])
+def test_cost_of_the_scratch_folder_of_a_driver(figure, tmp_path, dead):
+    """Milliseconds of CPU time a driver: its own folder; with that of a killed driver, every process is looked at."""
+
+    def measure() -> float:
+        spent = []
+        for i in range(20):
+            if dead:
+                (tmp_path / f"{PREFIX}{i}").mkdir()
+                (tmp_path / f"{PREFIX}{i}" / "owner").touch()
+            begun = process_time()
+            Scratch(tmp_path).remove()
+            spent.append(process_time() - begun)
+        return 1e3 * statistics.median(spent)
+
+    name = "scratch folder" + (" with one of a killed driver" if dead else "")
+    assert figure(f"{name}, ms a driver", measure, target="<= 50") <= 50
 
 
 def run_plan(engine: LocalEngine, root: Path, count: int, first: int) -> float:
