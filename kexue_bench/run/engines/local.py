@@ -347,7 +347,7 @@ class LocalEngine:
             raise EngineError(reason, do=server.last_words())
         if now < self._sweep_until:
             for source in self._servers:
-                processes.kill_orphans(source, _known())
+                processes.kill_orphans(source, _known)
 
     def _look_at_slots(self, *, due: bool) -> None:
         """Accept answers; if `due`, or pebble has given up on a job, check its process."""
@@ -413,7 +413,7 @@ class LocalEngine:
             self._servers.add(source)
             # Children of the dead may still be starting others.
             self._sweep_until = time.monotonic() + 1.0
-            processes.kill_orphans(source, _known())
+            processes.kill_orphans(source, _known)
         if spoiled:
             self._discard(slot)
 

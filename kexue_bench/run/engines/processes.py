@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import psutil
@@ -168,21 +168,34 @@ def registered(folder: Path) -> set[int]:
     return found
 
 
-def kill_orphans(server: int, known: set[int]) -> None:
+def kill_orphans(server: int, known: Callable[[], set[int]]) -> None:
     """Kill what dead workers left under the fork server.
 
     A worker registers its pid before it leaves the server's session, and its children can never return to that session.
     So a child of the server outside the session that is not a known worker is an orphan.
+
+    Args:
+        server: pid of the fork server.
+        known: pids of the registered workers. It is called when the children are known, because one that registers and
+            leaves meanwhile would otherwise be taken for an orphan.
     """
     try:
-        children = psutil.Process(server).children()
         session = os.getsid(server)
+        outside = [child for child in psutil.Process(server).children() if _session(child.pid) not in {session, None}]
     except (psutil.Error, OSError):
         return
-    for child in children:
-        with contextlib.suppress(OSError, psutil.Error):
-            if child.pid not in known and os.getsid(child.pid) != session:
+    workers = known() if outside else set()
+    for child in outside:
+        with contextlib.suppress(psutil.Error):
+            if child.pid not in workers:
                 kill_all([*child.children(recursive=True), child])
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
 
 
 def end_marked(name: str, value: str, seconds: float = 2.0) -> int:

@@ -101,7 +101,7 @@ def test_orphans_below_the_server_are_ended_and_known_workers_are_not():
     orphan, worker, own = sleepers
     others = {child.pid for child in psutil.Process().children()} - {orphan.pid, worker.pid, own.pid}
     try:
-        processes.kill_orphans(os.getpid(), known={worker.pid, *others})
+        processes.kill_orphans(os.getpid(), known=lambda: {worker.pid, *others})
         assert gone(orphan.pid)
         assert not gone(worker.pid, 0.5)
         assert not gone(own.pid, 0.1)
@@ -109,6 +109,35 @@ def test_orphans_below_the_server_are_ended_and_known_workers_are_not():
         for sleeper in sleepers:
             sleeper.kill()
             sleeper.wait()
+
+
+def test_a_worker_that_registers_while_orphans_are_looked_for_is_none(tmp_path, monkeypatch):
+    """It registers, then leaves the session: whoever saw it outside finds it in the register."""
+    code = f"""
+import os, sys
+from pathlib import Path
+from kexue_bench.run.engines import processes
+processes.register(Path({str(tmp_path)!r}))
+os.setsid()
+print(flush=True)
+input()
+"""
+    others = {child.pid for child in psutil.Process().children()}
+    real, started = psutil.Process.children, []
+
+    def children(process, **options):
+        if not started:
+            started.append(subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1))
+            started[0].stdout.readline()
+        return real(process, **options)
+
+    monkeypatch.setattr(psutil.Process, "children", children)
+    try:
+        processes.kill_orphans(os.getpid(), known=lambda: processes.registered(tmp_path) | others)
+        assert not gone(started[0].pid, 0.5)
+    finally:
+        started[0].kill()
+        started[0].communicate()
 
 
 def test_the_memory_of_the_machine_is_bounded_by_its_control_group():
