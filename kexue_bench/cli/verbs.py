@@ -6,6 +6,7 @@ VERBS = {
     "compare": "run methods on tasks and print the results, or read stored runs",
     "run": "run and store, without printing tables",
     "verify": "test the claims of methods against exact truth",
+    "check": "check everything that a package of methods and tasks must keep",
     "report": "print the tables of a stored run",
     "export": "write a run as csv, json, md, latex or parquet",
     "plot": "draw bias against variance, error against budget, or training against exact",
