@@ -107,15 +107,17 @@ def descendants() -> list[psutil.Process]:
 
 def sweep(seconds: float = 2.0) -> int:
     """Kill and reap every process below this one; returns how many there were."""
-    count, end = 0, time.monotonic() + seconds
+    # A process that was killed may run on for a moment, and psutil tells a reused pid from it.
+    killed: set[psutil.Process] = set()
+    end = time.monotonic() + seconds
     while has_children() and time.monotonic() < end:
         found = [p for p in descendants() if _running(p)]
-        count += len(found)
+        killed.update(found)
         kill_all(found)
         _reap()
         if found:
             time.sleep(0.005)
-    return count
+    return len(killed)
 
 
 def _running(process: psutil.Process) -> bool:
