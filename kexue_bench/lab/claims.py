@@ -75,10 +75,14 @@ def unbiased(
         halves = [moments_of(problem, noise, precision=None, budget=budget // 2) for noise in streams]
         if any(map(_constant, halves)):
             return _of_constant("unbiased", halves, ctx)
-        p, worse = max(((float(_chi_square_p(half.units)), half) for half in halves), key=lambda pair: pair[0])
+        p, worse = max(
+            ((float(_chi_square_p(half.units, half.error)), half) for half in halves), key=lambda pair: pair[0]
+        )
         sd, n = float(np.sqrt(worse.units.variance)), sum(half.n for half in halves)
         interval = intervals.bias(worse.units).scaled(1 / sd)
-        detectable, length = _detectable(worse.units, len(looks)), float(torch.linalg.vector_norm(worse.truth)) / sd
+        length = float(torch.linalg.vector_norm(worse.truth)) / sd
+        # A bias within the error of a reference cannot be told from it.
+        detectable = _detectable(worse.units, len(looks)) + problem.error / sd
         # Detectable biases shrink with the square root of the draws.
         goal = min(tolerance, relative * length) if relative * length else tolerance
         within_reach = budget < looks[-1] and detectable * float(np.sqrt(budget / looks[-1])) <= goal
@@ -87,8 +91,8 @@ def unbiased(
             claim="unbiased",
             metric="bias",
             value=float(interval.value),
-            low=float(interval.low),
-            high=float(interval.high),
+            low=max(0.0, float(interval.low) - problem.error / sd),
+            high=float(interval.high) + problem.error / sd,
             n=n,
             unit="sd",
             statistic=float(worse.units.chi_square),
@@ -124,7 +128,9 @@ def bounded(problem: Sampling, ctx: Context, *, claim: str, side: int, budget: i
         return found if wrong or found.value is None else replace(found, value=0.0)
     n, sd = min(half.n for half in halves), max(float(np.sqrt(half.units.variance)) for half in halves)
     # In standard errors; negative is the wrong side.
-    z = [side * float(half.units.gap[0] / np.sqrt(half.units.variance / half.n)) for half in halves]
+    z = [
+        (side * float(half.units.gap[0]) + half.error) / float(np.sqrt(half.units.variance / half.n)) for half in halves
+    ]
     margin = -float(special.ndtri(np.sqrt(ALPHA)))
     violations = [-side * float(half.units.gap[0]) / sd for half in halves]
     return Evidence(
@@ -138,7 +144,7 @@ def bounded(problem: Sampling, ctx: Context, *, claim: str, side: int, budget: i
         statistic=max(z),
         p=float(special.ndtr(max(z))) ** 2,
         # What the interval leaves of a violation: none if both halves show the right side.
-        detectable=max(0.0, (margin - min(z)) / float(np.sqrt(n))),
+        detectable=max(0.0, (margin - min(z)) / float(np.sqrt(n)) + 2 * problem.error / sd),
         note="distance of the mean on the wrong side, and the largest one inside the interval of the mean, "
         "in standard deviations of one draw",
     )
@@ -326,7 +332,8 @@ def _exact_bias(problem: Sampling, moments: ExactMoments) -> Evidence:
     length, gap = float(torch.linalg.vector_norm(truth)), float(torch.linalg.vector_norm(moments.mean - truth))
     size = float(np.sqrt(moments.variance + float(moments.mean.square().sum())))
     scale = length or size or 1.0
-    rounding = EXACT + (intervals.ROUNDING_ULPS * torch.finfo(torch.float64).eps * size + moments.error) / scale
+    known = intervals.ROUNDING_ULPS * torch.finfo(torch.float64).eps * size + moments.error + problem.error
+    rounding = EXACT + known / scale
     what = "the truth" if length else "a draw"
     single = "of a draw alone in its call " if moments.alone else ""
     note = f"E g {single}differs from the truth by {gap / scale:.2g} of {what}, by {moments.how}"
@@ -362,9 +369,11 @@ def _of_constant(claim: str, halves: list[Estimate], ctx: Context) -> Evidence:
     )
 
 
-def _chi_square_p(units: BatchMeans) -> np.ndarray:
-    """p-values of E g = truth, `[...]` as the units are."""
-    return special.chdtrc(units.facing, units.chi_square)
+def _chi_square_p(units: BatchMeans, error: float = 0.0) -> np.ndarray:
+    """p-values of E g = truth, `[...]` as the units are; of a reference, of the nearest value within its error."""
+    gap = np.linalg.norm(units.gap, axis=-1)
+    nearest = np.square(np.maximum(1 - error / gap, 0)) if error else 1.0
+    return special.chdtrc(units.facing, nearest * units.chi_square)
 
 
 def _detectable(units: BatchMeans, looks: int) -> float:

@@ -18,6 +18,8 @@ from .intervals import Array, BatchMeans, Interval
 StopReason = Literal["precision", "budget", "exact", "degenerate", "enumerated"]
 
 LOOK_UNITS = 32
+_OF_TRUTH = frozenset({"bias", "relative-bias", "mse", "cosine"})
+"""Metrics that are relative to the truth."""
 FEW = "the rarest value was drawn fewer than 100 times, so intervals may be too short"
 """Flag of numbers that depend on an event which the draws have hardly seen."""
 
@@ -41,6 +43,7 @@ class Estimate:
         resolution: absolute error of one draw due to rounding alone.
         shares: name -> largest share of the sum of squared deviations due to one draw, for `mse` and each loss.
         flags: remarks on all its numbers.
+        error: length within which the exact value lies around `truth` with 95 % confidence; 0 if `truth` is exact.
     """
 
     n: int
@@ -57,6 +60,7 @@ class Estimate:
     resolution: float
     shares: Mapping[str, float]
     flags: frozenset[str] = frozenset()
+    error: float = 0.0
 
     @property
     def variance(self) -> float:
@@ -83,9 +87,16 @@ class Estimate:
         """The mse with its interval, no narrower than rounding allows."""
         if self.exact:
             value = np.asarray(self.errors.mean())
-            return Interval.pinned(value, self._rounding(value)).clipped(0)
+            return self._apart(Interval.pinned(value, self._rounding(value)).clipped(0))
         raw = intervals.mse(self.units)
-        return raw.at_least(self._rounding(raw.value)).clipped(0)
+        return self._apart(raw.at_least(self._rounding(raw.value)).clipped(0))
+
+    def _apart(self, mse: Interval) -> Interval:
+        """For every exact value within `error` of the truth: the root of the mse is a distance, which moves no more."""
+        if not self.error:
+            return mse
+        low, high = np.maximum(np.sqrt(mse.low) - self.error, 0), np.sqrt(mse.high) + self.error
+        return Interval(mse.value, low**2, high**2)
 
     @property
     def degenerate(self) -> bool:
@@ -119,8 +130,10 @@ class Estimate:
 
     def _bias(self) -> Interval:
         if self.exact:
-            return Interval.pinned(np.linalg.norm(self.units.gap), self.resolution).clipped(0)
-        return intervals.bias(self.units).at_least(self.resolution).clipped(0)
+            found = Interval.pinned(np.linalg.norm(self.units.gap), self.resolution)
+        else:
+            found = intervals.bias(self.units).at_least(self.resolution)
+        return Interval(found.value, found.low - self.error, found.high + self.error).clipped(0)
 
     def _rounding(self, mse: Array) -> Array:
         return np.sqrt(mse) * self.resolution
@@ -133,6 +146,8 @@ class Estimate:
 
     def _row(self, metric: str, interval: Interval, *flags: str, series: Series | None = None) -> Measurement:
         marks = {"exact"} if self.exact else {*flags, *self.flags}
+        if self.error and metric in _OF_TRUTH:
+            marks = {*marks - {"exact"}, "reference"}
         if self.stop == "enumerated":
             marks.add("enumerated")
         value, low, high = (float(part) for part in interval)

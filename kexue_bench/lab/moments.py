@@ -104,6 +104,7 @@ def known(problem: Sampling, found: ExactMoments, *, dtype: torch.dtype) -> Esti
         eps=eps,
         resolution=intervals.ROUNDING_ULPS * eps * size + found.error,
         shares={"mse": 0.0},
+        error=problem.error,
     )
 
 
@@ -171,6 +172,7 @@ class _Ledger:
             eps=torch.finfo(self._dtype).eps,
             resolution=intervals.ROUNDING_ULPS * torch.finfo(self._dtype).eps * scale,
             shares=dict(zip(names, map(float, shares), strict=True)),
+            error=self._problem.error,
         )
 
     def _middle(self) -> Tensor:
@@ -231,6 +233,7 @@ def _exact(problem: Sampling, noise: Noise) -> Estimate:
         eps=eps,
         resolution=resolution,
         shares=dict.fromkeys(("mse", *problem.losses), 0.0),
+        error=problem.error,
     )
 
 

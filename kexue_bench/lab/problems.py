@@ -65,6 +65,8 @@ class Sampling:
     Args:
         draw: `draw(noise, n)` returns `n` independent draws `[n, *truth.shape]`. Measuring calls it with `n = batch`.
         truth: the exact value, float64 if possible.
+        error: length within which the exact value lies around `truth` with 95 % confidence, if that is a reference
+            estimated without bias; 0 if it is exact. Errors and biases carry it, and their rows the flag `reference`.
         batch: draws in one call; part of the task's version, because the stream of a batch depends on it.
         inputs: tensors that the method must leave unchanged.
         metrics: which of `estimate`, `bias`, `relative-bias`, `variance`, `mse`, `cosine` are recorded.
@@ -81,6 +83,7 @@ class Sampling:
     draw: Callable[[Noise, int], Tensor]
     truth: Tensor
     batch: int
+    error: float = 0.0
     inputs: tuple[Tensor, ...] = ()
     metrics: tuple[str, ...] = ("bias", "variance", "mse")
     losses: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)

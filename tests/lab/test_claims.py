@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,6 +115,17 @@ def test_a_bias_of_the_printed_size_is_found_nine_times_in_ten(dimension):
     ]
     low, high = stats.binom.ppf([1e-4 / 2, 1 - 1e-4 / 2], 150, 0.9)
     assert low <= sum(found) <= high
+
+
+@pytest.mark.parametrize(("bias", "verdict"), [(0.0, "PASS"), (0.09, "PASS"), (0.6, "FAIL")])
+def test_a_bias_within_the_error_of_a_reference_is_none(bias, verdict):
+    """With an error of 0.1 a gap of 0.09 may be that of the reference, and is detected without it; 0.6 lies beyond."""
+    given = replace(problem(lambda noise, n: normal(noise, n) + bias), error=0.1)
+    found = claims.unbiased(given, None, context(budget=2**16), tolerance=0.2)
+    assert decide(found) == verdict
+    assert found.detectable > 0.1
+    if bias == 0.09:
+        assert decide(claims.unbiased(replace(given, error=0.0), None, context(budget=2**16), tolerance=0.2)) == "FAIL"
 
 
 def test_the_printed_power_agrees_with_the_normal_formula():

@@ -159,3 +159,20 @@ def test_moments_about_a_truth_of_zero_have_no_direction():
     moments = row(estimate(gaussian(truth=0.0, dimension=2), noise(), precision=None, budget=4096), "mse").moments
     assert (moments.norm, set(moments.along)) == (0.0, {0.0})
     assert np.mean(moments.across) == pytest.approx(2, rel=0.1)
+
+
+def test_errors_carry_that_of_a_reference():
+    """Bias and root mse are distances: their intervals hold the values for every truth within the error."""
+    exact = estimate(gaussian(), noise(), precision=None, budget=16 * 256)
+    found = estimate(replace(gaussian(), error=0.25), noise(), precision=None, budget=16 * 256)
+    for moved in (-0.25, 0.0, 0.25):
+        other = replace(gaussian(), truth=gaussian().truth + moved)
+        there = estimate(other, noise(), precision=None, budget=16 * 256)
+        for metric in ("bias", "mse"):
+            assert row(found, metric).low <= row(there, metric).value <= row(found, metric).high
+    for metric in ("bias", "mse"):
+        assert row(found, metric).value == row(exact, metric).value
+        assert "reference" in row(found, metric).flags
+        assert "reference" not in row(exact, metric).flags
+    # Nothing about the spread depends on the truth.
+    assert row(found, "variance") == row(exact, "variance")
