@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,18 @@ def _trial(*command: str) -> bool:
     return done.returncode == 0
 
 
+def _remove(group: Path, seconds: float = 5.0) -> None:
+    """Remove a control group, which has no process any more five seconds after its driver."""
+    end = time.monotonic() + seconds
+    while group.exists():
+        try:
+            group.rmdir()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
 @contextmanager
 def control_group(memory: str) -> Iterator[str]:
     """The folder of a control group below the own one; skips the test where none can be made."""
@@ -91,7 +104,7 @@ def control_group(memory: str) -> Iterator[str]:
             pytest.skip(f"the memory of a control group cannot be limited: {error}")
         yield str(group)
     finally:
-        group.rmdir()
+        _remove(group)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="namespaces and control groups are of Linux")

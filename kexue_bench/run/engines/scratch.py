@@ -20,7 +20,7 @@ from ...files import OS_FILES, open_plain
 from . import processes
 
 PREFIX = "kexue-bench-scratch-"
-MARK = "KEXUE_BENCH_SCRATCH"
+_MARK = "KEXUE_BENCH_SCRATCH"
 """Environment variable of the server and of everything below it: the scratch folder of their driver."""
 _OWNER = "owner"
 _YOUNG = 600.0
@@ -48,6 +48,11 @@ def home() -> Path:
             mine = _homes[os.getpid()] = Scratch(_place())
             util.Finalize(None, mine.remove, exitpriority=-100)
         return mine.path
+
+
+def mark(folder: Path) -> tuple[str, str]:
+    """Name and value of the variable by which processes of the driver with this folder are known."""
+    return _MARK, os.path.realpath(folder)
 
 
 def _place() -> Path:
@@ -121,7 +126,7 @@ def _remove_if_dead(path: Path) -> bool:
         # BlockingIOError: its driver is alive. Without locks it may be.
         if not OS_FILES.lock(fd):
             return False
-        processes.end_marked(MARK, str(path))
+        processes.end_marked(*mark(path))
         shutil.rmtree(path)
     finally:
         os.close(fd)

@@ -224,7 +224,7 @@ def _keep() -> None:
 
 def _launch(setting: _Setting) -> int:
     place = scratch.home()
-    values = environment(setting.threads) | {_MARK: str(os.getpid()), _SAFE: "1", scratch.MARK: str(place)}
+    values = environment(setting.threads) | {_MARK: str(os.getpid()), _SAFE: "1"} | dict([scratch.mark(place)])
     home = str(Path(__file__).parents[3])
     if home == str(Path.cwd()):
         # The package itself is run from the current folder, which a safe path leaves out.

@@ -17,7 +17,7 @@ from jobs import gone
 
 from kexue_bench.run.engines import scratch
 from kexue_bench.run.engines.local import LocalEngine
-from kexue_bench.run.engines.scratch import MARK, PREFIX, Scratch, sweep
+from kexue_bench.run.engines.scratch import PREFIX, Scratch, mark, sweep
 
 ROOT = Path(__file__).parents[3]
 DRIVER = "from kexue_bench.run.engines import scratch; print(scratch.home(), flush=True); input()"
@@ -35,10 +35,10 @@ def driver(place):
     """Starts a driver in this folder of temporary files, and names the scratch folder that it told."""
     started = []
 
-    def start(code=DRIVER, *arguments):
+    def start(code=DRIVER, *arguments, folder=place):
         process = subprocess.Popen(
             [sys.executable, "-c", code, *arguments],
-            env=os.environ | {"TMPDIR": str(place), "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"},
+            env=os.environ | {"TMPDIR": str(folder), "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -168,12 +168,14 @@ def test_what_outlives_a_killed_driver_and_its_server_ends_with_the_next_run(cha
     (pid,) = map(int, note.read_text().split())
     assert left.parent == place
     assert not gone(pid, 1.0)
-    _, alive = driver()
-    mark = [sys.executable, "-c", "input()"]
-    neighbour = subprocess.Popen(mark, env=os.environ | {MARK: str(alive)}, stdin=subprocess.PIPE)
+    # The next one calls the same folder by another name.
+    (place / "link").symlink_to(place)
+    _, alive = driver(DRIVER, folder=place / "link")
+    waits = [sys.executable, "-c", "input()"]
+    neighbour = subprocess.Popen(waits, env=os.environ | dict([mark(alive)]), stdin=subprocess.PIPE)
     try:
         assert gone(pid)
-        assert {path for path in place.iterdir() if path.is_dir()} == {alive}
+        assert {path.name for path in place.glob(f"{PREFIX}*")} == {alive.name}
         sweep(place)
         assert not gone(neighbour.pid, 0.2)
     finally:
