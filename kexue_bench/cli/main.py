@@ -29,6 +29,7 @@ EXAMPLES = """examples:
   kexue-bench compare                                      one task of every family: what to use
   kexue-bench compare gradients                            the quick tasks of one family
   kexue-bench compare gradients -t 'bernoulli-toy[t=0.49]' -m rloo -m 'reinmax[temperature=[1,1.3]]'
+  kexue-bench recommend gradients --need unbiased          which to choose under a budget and needs
   kexue-bench show rloo                                    formula, options, references, a snippet to paste"""
 
 

@@ -7,11 +7,12 @@ import ast
 import doctest
 import itertools
 import re
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.text import Text
 
-from ..api import Knob, MethodSpec, TaskSpec
+from ..api import Knob, MethodSpec, Scalar, TaskSpec
 from ..catalog.fields import fields_of, fixed_of
 from ..catalog.registry import Registry
 from ..catalog.selectors import text
@@ -112,9 +113,6 @@ def _split(docstring: str, heading: str) -> tuple[str, str]:
 
 
 def _method_lines(spec: MethodSpec, example: str) -> list[str]:
-    module, _, name = spec.target.partition(":")
-    package = module.partition(".")[0]
-    home = package if name in exports_of(package) else module
     claims = [f"{claim.name} (when {claim.when})" if claim.when else claim.name for claim in spec.claims]
     return [
         *([f"aliases: {', '.join(spec.aliases)}"] if spec.aliases else []),
@@ -128,10 +126,28 @@ def _method_lines(spec: MethodSpec, example: str) -> list[str]:
         *(f"reference: {reference}" for reference in spec.references),
         "",
         f"compare it:  kexue-bench compare {spec.family} -m {spec.name}",
+        *_snippet(spec, example),
+        "",
+    ]
+
+
+def snippet_of(spec: MethodSpec, params: Mapping[str, Scalar]) -> list[str]:
+    """The lines that use a method with these parameters in one's own code, as `show` prints them."""
+    defaults = {field.name: field.default for field in fields_of(spec)}
+    given = ", ".join(f"{name}={value!r}" for name, value in params.items() if value != defaults.get(name))
+    name = spec.target.partition(":")[2]
+    lines = _snippet(spec, split_example(docstring_of(spec.target))[1])
+    return [re.sub(rf"\b{name}\([^()]*\)", f"{name}({given})", line) if given else line for line in lines]
+
+
+def _snippet(spec: MethodSpec, example: str) -> list[str]:
+    module, _, name = spec.target.partition(":")
+    package = module.partition(".")[0]
+    home = package if name in exports_of(package) else module
+    return [
         "use it:",
         *([] if _imports(example, name) else [f"  from {home} import {name}"]),
         *(f"  {line}" for line in example.splitlines()),
-        "",
     ]
 
 

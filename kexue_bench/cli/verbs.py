@@ -5,6 +5,7 @@ from __future__ import annotations
 VERBS = {
     "compare": "run methods on tasks and print the results, or read stored runs",
     "run": "run and store, without printing tables",
+    "recommend": "say which methods to choose under a budget and needs",
     "verify": "test the claims of methods against exact truth",
     "check": "check everything that a package of methods and tasks must keep",
     "report": "print the tables of a stored run",

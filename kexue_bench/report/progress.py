@@ -8,7 +8,14 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from ..api import STATUSES, Case, Outcome, Plan
 from ..catalog.plugins import Hooks
@@ -92,6 +99,8 @@ def progress_display(*, verbose: bool = False, quiet: bool = False) -> Iterator[
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left", markup=False),
+        TimeRemainingColumn(),
         TextColumn("{task.description}", markup=False),
     )
     shown = console.is_terminal and not (notebook or verbose or quiet)

@@ -284,6 +284,7 @@ class _Screen:
         method = next((choice.label for one in found for choice in one.choices), "")
         commands = [
             (f"kexue-bench report {run} {name} --full", "every table, with bias, variance and tests"),
+            (f"kexue-bench recommend {name}", "which to choose under a budget and needs"),
         ]
         if len(found) > 1:
             commands.insert(0, (f"kexue-bench compare {name}", "more tasks of one family"))

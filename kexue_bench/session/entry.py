@@ -180,7 +180,7 @@ def compare(
         finished = _finish(request, options, registry, hooks)
         tabulation = tabulate([finished.run], registry, reading)
         notes = (*registry.complaints, *finished.notes, *tabulation.notes)
-        found = Comparison(runs=(finished.run,), tabulation=tabulation, notes=notes)
+        found = Comparison(runs=(finished.run,), tabulation=tabulation, notes=notes, methods=registry.methods)
     return _keeping(found, folder, temporary=output is None)
 
 

@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -19,10 +19,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from ..analysis.comparison import read
 from ..analysis.findings import Finding, read_findings
 from ..analysis.published import figures
+from ..analysis.recommend import Have, Limit, Need, Recommendation, recommend
 from ..analysis.tables import Table, Tabulation
-from ..api import STATUSES, Case, Evidence, FamilySpec, Outcome, TaskSpec
+from ..api import STATUSES, Case, Evidence, FamilySpec, MethodSpec, Outcome, TaskSpec
 from ..catalog.core_claims import ALPHA
 from ..catalog.registry import Registry
+from ..errors import UsageError
 from ..report import formats
 from ..report.formats import Document
 from ..report.verification import FindingsReport
@@ -179,15 +181,47 @@ class Comparison(Result):
     Args:
         tabulation: the statistical reading: tables, summaries, margin, level and correction.
         full: display every table, however many there are, instead of one screen.
+        methods: (family, name) -> spec of the methods that were known when the results were read.
     """
 
     tabulation: Tabulation
     full: bool = False
+    methods: Mapping[tuple[str, str], MethodSpec] = field(default_factory=dict)
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """One table for each task, device and dtype."""
         return self.tabulation.tables
+
+    def recommend(
+        self,
+        family: str = "",
+        *,
+        tasks: Sequence[str] = (),
+        needs: Sequence[str] = (),
+        budgets: Sequence[str] = (),
+        have: Have = "gradient",
+    ) -> Recommendation:
+        """The methods that no other one beats in both error and price, as `kexue-bench recommend` finds them.
+
+        Args:
+            family: may be left out if there is only one.
+            tasks: names or labels of the tasks that count; empty means all.
+            needs: claims that a method must make.
+            budgets: the most that a call may cost: `64 evaluations`, `50 ms`, `2 GB`.
+            have: derivatives of the function, or its values only.
+
+        Raises:
+            UsageError: a budget cannot be read, or there are several families and none is named.
+            UnknownNameError: a family, task or claim is unknown.
+        """
+        families = list(dict.fromkeys(table.family for table in self.tables))
+        if not family and len(families) > 1:
+            raise UsageError("recommend needs the name of a family", got="none", do=f"one of {', '.join(families)}")
+        name = family or families[0]
+        counters = {one.work for one in self.tabulation.summaries if one.family == name and one.work}
+        need = Need(claims=tuple(needs), limits=tuple(Limit.of(text, counters) for text in budgets), have=have)
+        return recommend(self.tabulation, self.methods, name, need, tasks=tasks)
 
     def rows(self) -> list[dict[str, object]]:
         """One flat row of plain JSON data for each (task, method, metric), and one for each method without a result."""

@@ -220,3 +220,15 @@ def test_a_file_that_cannot_be_written_is_an_error_of_ours(found, tmp_path):
     """The path and the reason of the system stand in it."""
     with pytest.raises(ResultsError, match="cannot be written"):
         found.save(tmp_path / "missing" / "table.csv")
+
+
+# -- recommending -----------------------------------------------------------------------------------------------------
+
+
+def test_a_comparison_recommends_without_a_name_if_it_has_one_family(found):
+    """The exact method costs 400 evaluations on one of the tasks; an unreadable budget is refused."""
+    answer = found.recommend(tasks=["toy[bits=200]"], budgets=["10 evaluations"])
+    assert "exact" not in [option.label for option in answer.options]
+    assert answer.gained == {"costs more than 10 evaluations": ("exact",)}
+    with pytest.raises(UsageError):
+        found.recommend(budgets=["10 parsecs"])

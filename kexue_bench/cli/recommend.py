@@ -1,0 +1,118 @@
+"""Say which methods to choose under a budget and needs, from stored runs; what is missing is run first.
+
+Shown are the methods that no other one beats in both error and price, the reason for each, and what would change that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import get_args
+
+from ..analysis.recommend import Have, Limit, Need, recommend
+from ..api import STATUSES, MethodSpec, Scalar
+from ..catalog import selectors
+from ..catalog.plugins import Hooks
+from ..catalog.registry import Registry
+from ..plan.plan import Request
+from ..report.advice import render_advice
+from ..report.console import columns, show
+from ..report.text import visible
+from ..session import ReadOptions, RunOptions, plan_session, run_session, tabulate
+from ..store.results import Run, list_runs, load_run
+from . import options
+from .show import snippet_of
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `recommend`."""
+    parser.add_argument("family", metavar="FAMILY", help="a family")
+    parser.add_argument("-t", "--task", default="", metavar="SELECTOR", help="the task that is like your problem")
+    parser.add_argument(
+        "--need", default="", metavar="A,B", help="claims that a method must make (unbiased, finite-variance, ...)"
+    )
+    parser.add_argument(
+        "--budget",
+        action="append",
+        default=[],
+        metavar="AMOUNT",
+        help="the most that a call may cost: '64 evaluations', '50 ms', '2 GB'; may be repeated",
+    )
+    parser.add_argument(
+        "--have", choices=get_args(Have), default="gradient", help="derivatives of the function, or values only"
+    )
+    parser.add_argument("--run", default="", metavar="RUN", help="stored run to answer from (the newest that fits)")
+    options.add_results_option(parser)
+    options.add_plugin_options(parser)
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Find or make the run, and print the answer."""
+    registry, hooks = options.load(args)
+    family = registry.family(args.family)
+    counters = [name for name in (family.work,) if name]
+    need = Need(
+        claims=tuple(name.strip() for name in args.need.split(",") if name.strip()),
+        limits=tuple(Limit.of(text, counters) for text in args.budget),
+        have=args.have,
+    )
+    known = {claim.name for spec in registry.methods_of(family.name).values() for claim in spec.claims}
+    for claim in need.claims:
+        if claim not in known:
+            raise registry.unknown("claim", claim, known)
+    request = Request(families=(family.name,), tasks=selectors.read([args.task] if args.task else []))
+    tasks = _tasks(request, args, registry, hooks)
+    run = load_run(args.run, args.output) if args.run else _newest(args, family.name, tasks)
+    if run is None:
+        run = _run(request, args, registry, hooks)
+    tabulation = tabulate([run], registry, ReadOptions())
+    found = recommend(tabulation, registry.methods, family.name, need, tasks=tasks if args.task else ())
+    show(render_advice(found, need, tabulation, width=columns(), unicode=_unicode()))
+    print(f"  from run {run.number:04}: kexue-bench report {run.number:04} {family.name} --full")
+    if found.options:
+        print("\n".join(["", *snippet_of(*_chosen(run, registry, found.options[0].label))]))
+    return 0
+
+
+def _chosen(run: Run, registry: Registry, label: str) -> tuple[MethodSpec, Mapping[str, Scalar]]:
+    """The method of a row, and its parameters."""
+    case = next(case for case in run.plan.cases if case.method.label == label.partition(" @")[0])
+    return registry.methods[case.family, case.method.name], case.method.params
+
+
+def _unicode() -> bool:
+    return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+
+
+def _tasks(request: Request, args: argparse.Namespace, registry: Registry, hooks: Hooks) -> Sequence[str]:
+    """Labels of the tasks that the request would run."""
+    plan = plan_session(request, RunOptions(output=args.output), registry, hooks)
+    return list(dict.fromkeys(case.task.label for case in plan.cases))
+
+
+def _newest(args: argparse.Namespace, family: str, tasks: Sequence[str]) -> Run | None:
+    """The newest complete stored run that compared the family, on every one of the tasks if one was asked for."""
+    for info in reversed(list_runs(args.output)):
+        run = load_run(info.path, args.output)
+        cases = [case for case in run.plan.cases if case.family == family and case.stage == "evaluate"]
+        ran = {case.task.label for case in cases}
+        done = all(
+            case.key in run.outcomes and STATUSES[run.outcomes[case.key].status].again != "always" for case in cases
+        )
+        methods = {case.method.label for case in cases}
+        if done and len(methods) > 1 and (ran >= {*tasks} if args.task else ran):
+            return run
+    return None
+
+
+def _run(request: Request, args: argparse.Namespace, registry: Registry, hooks: Hooks) -> Run:
+    """Run what is missing, after saying what that is."""
+    plan = plan_session(request, RunOptions(output=args.output), registry, hooks)
+    what = args.task or f"the quick tasks of {args.family}"
+    print(
+        visible(f"no stored run answers this: running {what} first, {len(plan.cases)} cases; Ctrl-C stops it"),
+        file=sys.stderr,
+    )
+    command = ("kexue-bench", "compare", args.family, *(("-t", args.task) if args.task else ()))
+    return run_session(request, RunOptions(output=args.output, command=command), registry, hooks).run
