@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kexue_bench import task
 from kexue_f1.tasks.held_out import HeldOutTask
-from kexue_f1.words import RATES, SCORES, TIMED, TOURED, TUNED, WIDER
+from kexue_f1.words import RATES, SCORES, TIMED, TUNED, WIDER
 
 if TYPE_CHECKING:
     from kexue_bench.lab.context import Context
@@ -72,14 +72,13 @@ class BreastCancerF1(HeldOutTask):
     offers={"one-label"},
     knobs=(RATES,),
     suites={
-        "tour": ("digits-f1[steps=200,lr=0.05]",),
         "quick": ("digits-f1[steps=200,lr=0.05]",),
         "standard": ("digits-f1",),
         "full": ("digits-f1[digit=[0,1,2,3,4,5,6,7,8,9]]",),
     },
-    methods={"tour": TOURED, "quick": TIMED, "standard": WIDER},
-    timed={"tour", "quick", "full"},
-    replicates={"tour": 25, "quick": 50, "standard": 50, "full": 100},
+    methods={"quick": TIMED, "standard": WIDER},
+    timed={"quick", "full"},
+    replicates={"quick": 50, "standard": 50, "full": 100},
     stack=25,
     primary=TUNED,
     headline=SCORES,

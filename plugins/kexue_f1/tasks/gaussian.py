@@ -22,7 +22,7 @@ from kexue_f1.tasks.linear import (
     thresholds,
     training,
 )
-from kexue_f1.words import CHOSEN, EXACT_SCORES, GRID, RATES, TUNED, WIDER
+from kexue_f1.words import CHOSEN, EXACT_SCORES, GRID, RATES, TOURED, TUNED, WIDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,6 +156,7 @@ def _mean_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object, size: i
     offers={"one-label"},
     knobs=(RATES,),
     suites={
+        "tour": ("gaussian-f1[prior=0.1,steps=200]",),
         "quick": ("gaussian-f1[prior=[0.1,0.01],steps=200]",),
         "standard": (
             "gaussian-f1[d=[1.0,2.0,3.0],prior=[0.5,0.1,0.01],steps=1000]",
@@ -170,9 +171,9 @@ def _mean_loss(method: F1Loss, scores: Tensor, y: Tensor, state: object, size: i
         ),
         "verify": ("gaussian-f1[prior=0.1,steps=3]",),
     },
-    methods={"quick": CHOSEN, "standard": GRID},
-    timed={"full"},
-    replicates={"quick": 40, "standard": 40, "full": 100},
+    methods={"tour": TOURED, "quick": CHOSEN, "standard": GRID},
+    timed={"tour", "full"},
+    replicates={"tour": 40, "quick": 40, "standard": 40, "full": 100},
     stack=20,
     primary=TUNED,
     headline=EXACT_SCORES,

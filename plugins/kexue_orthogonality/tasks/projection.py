@@ -53,6 +53,7 @@ class Iterating(Protocol):
     offers={"inputs"},
     facts=WITHOUT_LOSS,
     suites={
+        "tour": ("projection[kappa=1000.0]",),
         "quick": ("projection[kappa=[10.0,1000.0,1000000.0]]",),
         "standard": ("projection[kappa=[10.0,1000.0,1000000.0]]",),
         "full": (
@@ -61,6 +62,7 @@ class Iterating(Protocol):
         ),
     },
     methods={
+        "tour": (*_EXACT, "parametrization", "riemannian-sgd"),
         "quick": (*_EXACT, "parametrization", "riemannian-sgd"),
         "standard": (
             *_EXACT,
@@ -73,7 +75,7 @@ class Iterating(Protocol):
             "orthogonium-bjorck",
         ),
     },
-    timed={"full"},
+    timed={"tour", "full"},
     dtype="float64",
     primary="flops-to-1e-12",
     headline=(*_TO_ROUNDING, "time", *_TO_A_MILLIONTH),
