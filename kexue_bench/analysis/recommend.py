@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from ..api import MethodSpec
+from ..api import MethodSpec, TaskSpec
+from ..catalog.conditions import holds, scope_of
 from ..errors import UnknownNameError, UsageError
 from .overview import price_columns
 from .profile import measured_for
@@ -72,6 +73,14 @@ class Need:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Specs:
+    """What is declared: (family, name) -> spec."""
+
+    methods: Mapping[tuple[str, str], MethodSpec] = field(default_factory=dict)
+    tasks: Mapping[tuple[str, str], TaskSpec] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Option:
     """A method of the Pareto set.
 
@@ -116,7 +125,7 @@ class Recommendation:
 
 def recommend(
     tabulation: Tabulation,
-    methods: Mapping[tuple[str, str], MethodSpec],
+    specs: Specs,
     family: str,
     need: Need,
     *,
@@ -125,7 +134,7 @@ def recommend(
     """The methods of one family that fulfil a need, and what excludes the others.
 
     Args:
-        methods: (family, name) -> spec, for claims and needs.
+        specs: of methods and tasks, for claims and needs.
         tasks: names or labels of the tasks that count; empty means all of the family.
 
     Raises:
@@ -139,22 +148,22 @@ def recommend(
         if name not in words:
             raise UnknownNameError("task in these runs", name, words)
     tables = [table for table in tables if not tasks or {table.task.name, table.task.label} & {*tasks}]
-    specs = {row.label: methods.get((family, row.method.name)) for table in tables for row in table.rows}
-    known = {claim.name for spec in specs.values() if spec is not None for claim in spec.claims}
+    by_label = {row.label: specs.methods.get((family, row.method.name)) for table in tables for row in table.rows}
+    known = {claim.name for spec in by_label.values() if spec is not None for claim in spec.claims}
     for claim in need.claims:
         if claim not in known:
             raise UnknownNameError("claim", claim, known)
     summary = next((one for one in tabulation.summaries if one.family == family), None)
-    reasons = {label: _reasons(label, specs[label], tables, need) for label in specs}
+    reasons = {label: _reasons(label, spec, tables, need, specs) for label, spec in by_label.items()}
     allowed = {label for label, own in reasons.items() if not own}
-    options = _options(tables, allowed, tabulation, summary, specs)
+    options = _options(tables, allowed, tabulation, summary, by_label)
     excluded: dict[str, list[str]] = {}
     gained: dict[str, list[str]] = {}
     for label, own in reasons.items():
         for reason in own:
             excluded.setdefault(reason, []).append(label)
         if len(own) == 1:
-            found = _options(tables, {*allowed, label}, tabulation, summary, specs)
+            found = _options(tables, {*allowed, label}, tabulation, summary, by_label)
             if any(option.label == label for option in found):
                 gained.setdefault(own[0], []).append(label)
     return Recommendation(
@@ -163,7 +172,7 @@ def recommend(
         options=tuple(options),
         excluded={reason: tuple(labels) for reason, labels in excluded.items()},
         gained={reason: tuple(labels) for reason, labels in gained.items()},
-        conditions={option.label: _conditions(specs[option.label], need) for option in options},
+        conditions={option.label: _conditions(by_label[option.label], need) for option in options},
         unsettled=tuple(_name(table) for table in tables if not any(row.mark == "best" for row in table.rows)),
         indifferent=len(options) > 1 and all({*option.best} == {*map(_name, tables)} for option in options),
     )
@@ -178,14 +187,17 @@ def _conditions(spec: MethodSpec | None, need: Need) -> tuple[str, ...]:
     return tuple(f"{claim.name} when {claim.when}" for claim in claims if claim.when and claim.name in need.claims)
 
 
-def _reasons(label: str, spec: MethodSpec | None, tables: Sequence[Table], need: Need) -> list[str]:
+def _reasons(label: str, spec: MethodSpec | None, tables: Sequence[Table], need: Need, specs: Specs) -> list[str]:
     """Why a method does not fulfil the need; empty if it does."""
-    rows = [row for table in tables for row in table.rows if row.label == label]
+    places = [(table, row) for table in tables for row in table.rows if row.label == label]
+    rows = [row for _, row in places]
     out = []
-    claimed = {claim.name for claim in spec.claims} if spec is not None else set[str]()
     for claim in need.claims:
-        if claim not in claimed:
+        conditions = [one.when for one in spec.claims if one.name == claim] if spec is not None else []
+        if not conditions:
             out.append(f"does not claim {claim}")
+        elif spec is not None and not all(_claims(spec, conditions, *place, claim, specs) for place in places):
+            out.append(f"claims {claim} only when {' or '.join(conditions)}")
         elif claim == "unbiased" and any(row.biased for row in rows):
             out.append("claims unbiased, and was seen to be biased")
     if need.have == "values" and spec is not None and spec.needs & GRADIENTS:
@@ -197,6 +209,15 @@ def _reasons(label: str, spec: MethodSpec | None, tables: Sequence[Table], need:
         elif max(cell.value for cell in cells) > limit.most:
             out.append(f"costs more than {limit.text}")
     return out
+
+
+def _claims(spec: MethodSpec, conditions: Sequence[str], table: Table, row: Row, claim: str, specs: Specs) -> bool:
+    """Whether a condition of a claim holds for a row; without the spec of the task only the empty one does."""
+    task = specs.tasks.get((table.family, table.task.name))
+    if "" in conditions or task is None:
+        return "" in conditions
+    scope = scope_of(spec, row.method, task, table.task, dtype=table.dtype, claim=claim)
+    return any(holds(when, scope) for when in conditions)
 
 
 # -- the Pareto set ---------------------------------------------------------------------------------------------------

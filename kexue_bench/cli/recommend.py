@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
-from ..analysis.recommend import Have, Limit, Need, recommend
+from ..analysis.recommend import Have, Limit, Need, Specs, recommend
 from ..api import STATUSES, MethodSpec, Scalar
 from ..catalog import selectors
 from ..catalog.plugins import Hooks
@@ -67,7 +67,8 @@ def execute(args: argparse.Namespace) -> int:
     if run is None:
         run = _run(request, args, registry, hooks)
     tabulation = tabulate([run], registry, ReadOptions())
-    found = recommend(tabulation, registry.methods, family.name, need, tasks=tasks if args.task else ())
+    specs = Specs(methods=registry.methods, tasks=registry.tasks)
+    found = recommend(tabulation, specs, family.name, need, tasks=tasks if args.task else ())
     show(render_advice(found, need, tabulation, width=columns(), unicode=_unicode()))
     print(f"  from run {run.number:04}: kexue-bench report {run.number:04} {family.name} --full")
     if found.options:

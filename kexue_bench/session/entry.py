@@ -13,6 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
+from ..analysis.recommend import Specs
 from ..analysis.stats import Correction
 from ..api import STAGES, Stage, Suite
 from ..catalog import selectors
@@ -180,7 +181,8 @@ def compare(
         finished = _finish(request, options, registry, hooks)
         tabulation = tabulate([finished.run], registry, reading)
         notes = (*registry.complaints, *finished.notes, *tabulation.notes)
-        found = Comparison(runs=(finished.run,), tabulation=tabulation, notes=notes, methods=registry.methods)
+        specs = Specs(methods=registry.methods, tasks=registry.tasks)
+        found = Comparison(runs=(finished.run,), tabulation=tabulation, notes=notes, specs=specs)
     return _keeping(found, folder, temporary=output is None)
 
 

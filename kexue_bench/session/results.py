@@ -19,9 +19,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from ..analysis.comparison import read
 from ..analysis.findings import Finding, read_findings
 from ..analysis.published import figures
-from ..analysis.recommend import Have, Limit, Need, Recommendation, recommend
+from ..analysis.recommend import Have, Limit, Need, Recommendation, Specs, recommend
 from ..analysis.tables import Table, Tabulation
-from ..api import STATUSES, Case, Evidence, FamilySpec, MethodSpec, Outcome, TaskSpec
+from ..api import STATUSES, Case, Evidence, FamilySpec, Outcome, TaskSpec
 from ..catalog.core_claims import ALPHA
 from ..catalog.registry import Registry
 from ..errors import UsageError
@@ -181,12 +181,12 @@ class Comparison(Result):
     Args:
         tabulation: the statistical reading: tables, summaries, margin, level and correction.
         full: display every table, however many there are, instead of one screen.
-        methods: (family, name) -> spec of the methods that were known when the results were read.
+        specs: the methods and tasks that were known when the results were read.
     """
 
     tabulation: Tabulation
     full: bool = False
-    methods: Mapping[tuple[str, str], MethodSpec] = field(default_factory=dict)
+    specs: Specs = field(default_factory=Specs)
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -221,7 +221,7 @@ class Comparison(Result):
         name = family or families[0]
         counters = {one.work for one in self.tabulation.summaries if one.family == name and one.work}
         need = Need(claims=tuple(needs), limits=tuple(Limit.of(text, counters) for text in budgets), have=have)
-        return recommend(self.tabulation, self.methods, name, need, tasks=tasks)
+        return recommend(self.tabulation, self.specs, name, need, tasks=tasks)
 
     def rows(self) -> list[dict[str, object]]:
         """One flat row of plain JSON data for each (task, method, metric), and one for each method without a result."""

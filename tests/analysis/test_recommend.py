@@ -8,10 +8,10 @@ import pytest
 from tabled import TASK, cell, row, table
 
 from kexue_bench.analysis.aggregate import summarize
-from kexue_bench.analysis.recommend import Limit, Need, recommend
+from kexue_bench.analysis.recommend import Limit, Need, Specs, recommend
 from kexue_bench.analysis.tables import Tabulation
 from kexue_bench.analysis.verdicts import Policy
-from kexue_bench.api import Claimed, FamilySpec, MethodSpec
+from kexue_bench.api import Claimed, FamilySpec, MethodSpec, TaskSpec
 from kexue_bench.catalog.metrics import CORE_METRICS, keyed
 from kexue_bench.errors import UnknownNameError, UsageError
 
@@ -34,7 +34,15 @@ METHODS = {
         spec("a", "unbiased"),
         spec("b", "unbiased", needs="differentiable"),
         spec("c"),
-        spec("d", Claimed(name="unbiased", when="n > 1")),
+        spec("d", Claimed(name="unbiased", when="task.power == 2")),
+        spec("e", Claimed(name="unbiased", when="task.power == 3 or task.classes == 2")),
+    )
+}
+
+
+TASKS = {
+    ("toy", "task"): TaskSpec(
+        name="task", family="toy", target="m:T", summary="", version=1, offers={"power"}, facts={"power": "2 * n"}
     )
 }
 
@@ -42,7 +50,9 @@ METHODS = {
 def task(name: str, *, biased: str = "", **given: tuple[float, float]):
     """A task where methods have (error, work); errors 10 % apart are told apart."""
     rows = [
-        row(label, cell("mse", error, 0.96 * error, 1.04 * error), cell("work", work, exact=True), biased=label == biased)
+        row(
+            label, cell("mse", error, 0.96 * error, 1.04 * error), cell("work", work, exact=True), biased=label == biased
+        )
         for label, (error, work) in given.items()
     ]  # fmt: skip
     return replace(table(*rows), task=replace(TASK, label=name), columns=("mse", "work"))
@@ -57,7 +67,7 @@ def ask(*tables, tasks=(), **need):
         runs=("0001-x",), tables=tables, summaries=(summary,), metrics=metrics, margin=0.05, alpha=0.05,
         correction="holm",
     )  # fmt: skip
-    return recommend(known, METHODS, "toy", Need(**need), tasks=tasks)
+    return recommend(known, Specs(methods=METHODS, tasks=TASKS), "toy", Need(**need), tasks=tasks)
 
 
 def labels(found):
@@ -95,7 +105,7 @@ def test_needed_claims_must_be_made_and_not_be_seen_broken():
         task("1", biased="b", a=(1.0, 2.0), b=(0.1, 1.0), c=(0.1, 1.0), d=(2.0, 1.0)), claims=("unbiased",)
     )  # fmt: skip
     assert labels(found) == ["a", "d"]
-    assert found.conditions["d"] == ("unbiased when n > 1",)
+    assert found.conditions["d"] == ("unbiased when task.power == 2",)
     assert found.excluded["does not claim unbiased"] == ("c",)
     assert found.excluded["claims unbiased, and was seen to be biased"] == ("b",)
 
@@ -135,3 +145,10 @@ def test_a_budget_without_sense_is_refused(text):
     """No number, no unit, or one that nothing is counted in."""
     with pytest.raises(UsageError, match="positive number with a unit"):
         Limit.of(text, ["work"])
+
+
+def test_a_claim_counts_where_its_condition_holds():
+    """On a task of power 2: a method that claims to be unbiased at power 3 is not, and the reason says when it is."""
+    found = ask(task("1", a=(1.0, 2.0), d=(0.9, 2.0), e=(0.1, 1.0)), claims=("unbiased",))
+    assert "e" not in labels(found)
+    assert found.excluded["claims unbiased only when task.power == 3 or task.classes == 2"] == ("e",)

@@ -8,14 +8,14 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from kexue_bench.analysis.recommend import Limit, Need, recommend
+from kexue_bench.analysis.recommend import Limit, Need, Specs, recommend
 from kexue_bench.report.advice import render_advice
 
 
 def show(tabulation, width=100, *, unicode=True, tasks=(), **need):
     """The answer as text."""
     asked = Need(**need)
-    found = recommend(tabulation, {}, "gradients", asked, tasks=tasks)
+    found = recommend(tabulation, Specs(), "gradients", asked, tasks=tasks)
     out = io.StringIO()
     Console(file=out, width=width).print(
         render_advice(found, asked, tabulation, width=width, unicode=unicode), crop=False
