@@ -51,7 +51,10 @@ def task(name: str, *, biased: str = "", **given: tuple[float, float]):
     """A task where methods have (error, work); errors 10 % apart are told apart."""
     rows = [
         row(
-            label, cell("mse", error, 0.96 * error, 1.04 * error), cell("work", work, exact=True), biased=label == biased
+            label,
+            cell("mse", error, 0.96 * error, 1.04 * error),
+            cell("work", work, exact=True),
+            biased=label == biased,
         )
         for label, (error, work) in given.items()
     ]  # fmt: skip

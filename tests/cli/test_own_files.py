@@ -79,7 +79,7 @@ def number(result):
 
 
 def test_a_worker_gets_the_file_that_was_meant(own, tmp_path):
-    """Its folder is another; tables and exports of numbers know the name alone, what is stored the place and content."""
+    """Its folder is another; tables and exports know the name alone, what is stored the place and the content."""
     result = own("compare", "numbers", "-t", TASK, "--stage", "evaluate", "--format", "json")
     assert (result.code, number(result)) == (0, 14)
     assert "own-number[path=number.txt,code=twice.py:f]" in own("report", "latest").out

@@ -56,7 +56,8 @@ def test_a_target_that_cannot_be_read_is_named(cli, monkeypatch, tmp_path):
     (tmp_path / "ghostly.py").write_text(
         "from kexue_bench import MethodSpec, hookimpl\n@hookimpl\ndef kexue_methods():\n    return [\n"
         "        MethodSpec(name='ghost', family='gradients', target='nowhere.at:All', summary='s'),\n"
-        "        MethodSpec(name='there', family='gradients', target='kexue_gradients.methods.rloo:Rloo', summary='s')]\n"
+        "        MethodSpec(name='there', family='gradients', summary='s',\n"
+        "                   target='kexue_gradients.methods.rloo:Rloo')]\n"
     )
     row = row_of(cli("plugins", "-p", str(tmp_path / "ghostly.py")).out, "ghostly")
     assert "partly" in row
