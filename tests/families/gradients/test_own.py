@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 import kexue_bench
 from kexue_bench.errors import NotOffered, UsageError
 from kexue_bench.lab.noise import Noise
-from kexue_gradients import Distribution, Gaussian
+from kexue_gradients import Distribution, Gaussian, Rloo
 from kexue_gradients.own import load, reference
 from kexue_gradients.tasks.own import LARGEST, OwnObjective
 
@@ -78,35 +79,43 @@ def bits(n):
 def test_a_reference_holds_the_closed_form_within_its_error(file, repeat):
     """E linear has the gradient d p_d (1 - p_d); E of a square of normals 2 (mu - 1/2) and 2 sigma."""
     law = Distribution(kind="bernoulli", logits=Noise.seeded(10 + repeat, dtype=torch.float64).normal(40))
-    mean, error = reference(load(f"{file}:linear", law, one=False), law, evaluations=2**15)
+    mean, error = reference(replace(load(f"{file}:linear", law, one=False), smooth=False), law, evaluations=2**15)
     p = law.logits.sigmoid()
     gap = float((mean - torch.arange(1, 41) * p * (1 - p)).norm())
     # The length is that of the worst covariance: three times the expected error is far too much for 40 entries.
     assert 0.2 * error < gap < error
     mu = Noise.seeded(20 + repeat, dtype=torch.float64).normal(5)
     law = Gaussian(mu=mu, sigma=torch.ones_like(mu))
-    mean, error = reference(load(f"{file}:square", law, one=False), law, evaluations=2**15)
-    gap = float((mean - torch.stack([2 * (mu - 0.5), torch.full_like(mu, 2.0)], -1)).norm())
-    assert gap < error
+    own = load(f"{file}:square", law, one=False)
+    for smooth in (True, False):
+        mean, error = reference(replace(own, smooth=smooth), law, evaluations=2**15)
+        gap = float((mean - torch.stack([2 * (mu - 0.5), torch.full_like(mu, 2.0)], -1)).norm())
+        assert gap < error
 
 
 def test_a_reference_in_blocks_is_the_mean_of_all_estimates(file):
-    """The error is that of numpy's covariance over the same estimates, whatever the block."""
+    """The error is that of numpy's covariance over the same estimates, whatever the block; RLOO suits what has no
+    gradient.
+    """
     law = bits(2000)
-    own = load(f"{file}:linear", law, one=False)
+    own = replace(load(f"{file}:linear", law, one=False), smooth=False)
     mean, error = reference(own, law, evaluations=8192)
-    from kexue_gradients import Rloo
-
     block = 2**20 // 2000 // 8
-    parts = [
-        Rloo(n=8).estimate(
-            law, own.objective(), Noise.seeded(2, dtype=torch.float64).at(i), min(block, 1024 - i * block)
-        )
-        for i in range(math.ceil(1024 / block))
-    ]
+    sizes = [min(block, 1024 - start) for start in range(0, 1024, block)]
+    noise = Noise.seeded(2, dtype=torch.float64)
+    parts = [Rloo(n=8).estimate(law, own.objective(), noise.at(i), size) for i, size in enumerate(sizes)]
     found = torch.cat([part.gradient for part in parts]).numpy()
     assert mean.numpy() == pytest.approx(found.mean(0), rel=1e-9, abs=1e-9)
     assert error == pytest.approx(1.959963984540054 * math.sqrt(found.var(0, ddof=1).sum() / 1024), rel=1e-9)
+
+
+def test_a_smooth_f_gets_the_estimates_of_less_variance(file):
+    """MuProp is exact for a linear f; a reference from it is the closed form."""
+    law = bits(40)
+    mean, error = reference(load(f"{file}:linear", law, one=False), law, evaluations=2048)
+    p = law.logits.sigmoid()
+    assert mean.numpy() == pytest.approx((torch.arange(1, 41) * p * (1 - p)).numpy(), rel=1e-9)
+    assert error < 1e-9
 
 
 def test_few_states_are_summed_over(file):
