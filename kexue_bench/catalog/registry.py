@@ -32,7 +32,7 @@ ClaimKey = tuple[str, str, Of]
 """(family, name, what its check is given): one name may have checks for draws, trainings and subjects."""
 Member = MethodSpec | TaskSpec | ClaimSpec | ReadingSpec | PublishedSpec | MetricSpec
 CORE = "the core"
-_NAME = re.compile(r"[a-z0-9]+([-+._]+[a-z0-9]+)*[+]*")
+NAME = re.compile(r"[a-z0-9]+([-+._]+[a-z0-9]+)*[+]*")
 
 
 class Registry:
@@ -65,7 +65,7 @@ class Registry:
         self._keepers: dict[str, PluginRecord] = {}
         for record in loaded:
             for spec in record.of(FamilySpec):
-                if not _NAME.fullmatch(spec.name):
+                if not NAME.fullmatch(spec.name):
                     self._problem(record, _misnamed("family", spec.name))
                     continue
                 self._add("family", self.families, spec.name, spec, record)
@@ -116,7 +116,7 @@ class Registry:
 
     def _welcome(self, kind: str, spec: Member, record: PluginRecord) -> bool:
         """Whether a spec can be registered, if its name is free; problems are recorded."""
-        if kind in {"method", "task"} and not _NAME.fullmatch(spec.name):
+        if kind in {"method", "task"} and not NAME.fullmatch(spec.name):
             self._problem(record, _misnamed(kind, spec.name))
             return False
         if isinstance(spec, MetricSpec) and not spec.family:

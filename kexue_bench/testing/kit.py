@@ -363,13 +363,14 @@ def declared(spec: MethodSpec | TaskSpec, registry: Registry) -> Iterator[Findin
     try:
         built = objects.build(spec)
         if isinstance(spec, MethodSpec):
-            yield from objects.of_method(built, registry.families[spec.family].contract, subject)
+            found = list(objects.of_method(built, registry.families[spec.family].contract, subject))
         else:
-            yield from objects.of_task(built, spec, subject)
+            found = list(objects.of_task(built, spec, subject))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # importing and building third-party code may raise anything
-        yield finding("contract", subject, f"{type(error).__name__}: {error}; its defaults must give an object")
+        found = [finding("contract", subject, f"{type(error).__name__}: {error}; its defaults must give an object")]
+    yield from found
 
 
 def _is_of(spec: MethodSpec | TaskSpec, thing: object, family: str) -> bool:

@@ -71,7 +71,7 @@ def _fields(thing: object) -> dict[str, object]:
 
 def _broken(method: object, contract: type) -> Iterator[str]:
     """What a method lacks of the Protocol of its family."""
-    for name, promised in _members(contract):
+    for name, promised in members(contract):
         own = getattr(method, name, None)
         if own is None:
             yield f"write `{name}`, as {contract.__name__} in {contract.__module__} has it"
@@ -81,7 +81,7 @@ def _broken(method: object, contract: type) -> Iterator[str]:
             yield _misfit(name, promised, own)
 
 
-def _members(contract: type) -> Iterator[tuple[str, object]]:
+def members(contract: type) -> Iterator[tuple[str, object]]:
     """Public functions, properties and annotated names of a Protocol and of those that it extends."""
     for part in reversed(contract.__mro__):
         if getattr(part, "_is_protocol", False):
