@@ -7,6 +7,7 @@ VERBS = {
     "run": "run and store, without printing tables",
     "recommend": "say which methods to choose under a budget and needs",
     "verify": "test the claims of methods against exact truth",
+    "new": "start a project of your own: a method, a family or a task",
     "check": "check everything that a package of methods and tasks must keep",
     "report": "print the tables of a stored run",
     "export": "write a run as csv, json, md, latex or parquet",
