@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .api import Given as Given
     from .api import Instance as Instance
     from .api import Knob as Knob
+    from .api import Loop as Loop
     from .api import Measurement as Measurement
     from .api import MethodSpec as MethodSpec
     from .api import MetricSpec as MetricSpec

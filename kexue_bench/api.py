@@ -111,6 +111,19 @@ STATUSES: Mapping[str, Ending] = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loop:
+    """A training loop that `kexue-bench show` prints for methods of a family, ready to paste.
+
+    Args:
+        code: lines of Python, with `METHOD` where the method is made.
+        words: words of a method's `needs` or names of its parameters, all of which it must have; empty fits every one.
+    """
+
+    code: str
+    words: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
 class FamilySpec:
     """A kind of problem: one contract for its methods, its tasks and the columns of its tables.
 
@@ -126,6 +139,8 @@ class FamilySpec:
         judged_by: what the mean of the draws that a budget buys is judged by: `progress-loss` for gradients that an
             optimizer rescales, `budget-error` for values; empty if draws are not judged at a budget.
         uses: the budgets, in units of work; the first decides.
+        loops: training loops for `kexue-bench show`; of those that fit a method, the first is printed. Without one, the
+            example of its docstring is.
     """
 
     name: str
@@ -138,6 +153,7 @@ class FamilySpec:
     work: str = ""
     judged_by: Literal["", "progress-loss", "budget-error"] = ""
     uses: tuple[float, ...] = ()
+    loops: tuple[Loop, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

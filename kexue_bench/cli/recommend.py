@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from ..analysis.recommend import Have, Limit, Need, Specs, recommend
-from ..api import STATUSES, MethodSpec, Scalar
+from ..api import STATUSES, FamilySpec, MethodSpec, Scalar
 from ..catalog import selectors
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
@@ -76,10 +76,10 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(run: Run, registry: Registry, label: str) -> tuple[MethodSpec, Mapping[str, Scalar]]:
-    """The method of a row, and its parameters."""
+def _chosen(run: Run, registry: Registry, label: str) -> tuple[MethodSpec, FamilySpec, Mapping[str, Scalar]]:
+    """The method of a row, its family and its parameters."""
     case = next(case for case in run.plan.cases if case.method.label == label.partition(" @")[0])
-    return registry.methods[case.family, case.method.name], case.method.params
+    return registry.methods[case.family, case.method.name], registry.family(case.family), case.method.params
 
 
 def _unicode() -> bool:

@@ -7,12 +7,12 @@ import ast
 import doctest
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
-from ..api import Knob, MethodSpec, Scalar, TaskSpec
+from ..api import FamilySpec, Knob, MethodSpec, Scalar, TaskSpec
 from ..catalog.fields import fields_of, fixed_of
 from ..catalog.registry import Registry
 from ..catalog.selectors import text
@@ -73,7 +73,7 @@ def _tasks(registry: Registry, family: str, name: str) -> list[str]:
 
 
 def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> str:
-    prose, example = split_example(docstring_of(spec.target))
+    prose = split_example(docstring_of(spec.target))[0]
     # The arguments are listed under the parameters, without the fixed ones.
     prose = _split(prose, "Args")[0]
     lines = [f"{kind} {spec.family}/{spec.name}", "", spec.summary, "", *([prose, ""] if prose else [])]
@@ -89,7 +89,10 @@ def _target_text(kind: str, spec: MethodSpec | TaskSpec, registry: Registry) -> 
         lines += [""]
     if spec.fixed:
         lines += [f"fixed: {', '.join(f'{name}={text(value)}' for name, value in fixed_of(spec).items())}"]
-    lines += _method_lines(spec, example) if isinstance(spec, MethodSpec) else _task_lines(spec)
+    if isinstance(spec, MethodSpec):
+        lines += _method_lines(spec, snippet_of(spec, registry.family(spec.family)))
+    else:
+        lines += _task_lines(spec)
     lines += [f"registered by: {registry.owner(kind, (spec.family, spec.name))}   ({spec.target})", ""]
     return "\n".join(lines)
 
@@ -112,7 +115,7 @@ def _split(docstring: str, heading: str) -> tuple[str, str]:
     return f"{head.rstrip()}\n\n{after}".rstrip(), "\n".join(inside)
 
 
-def _method_lines(spec: MethodSpec, example: str) -> list[str]:
+def _method_lines(spec: MethodSpec, snippet: Sequence[str]) -> list[str]:
     claims = [f"{claim.name} (when {claim.when})" if claim.when else claim.name for claim in spec.claims]
     return [
         *([f"aliases: {', '.join(spec.aliases)}"] if spec.aliases else []),
@@ -126,29 +129,31 @@ def _method_lines(spec: MethodSpec, example: str) -> list[str]:
         *(f"reference: {reference}" for reference in spec.references),
         "",
         f"compare it:  kexue-bench compare {spec.family} -m {spec.name}",
-        *_snippet(spec, example),
+        *snippet,
         "",
     ]
 
 
-def snippet_of(spec: MethodSpec, params: Mapping[str, Scalar]) -> list[str]:
-    """The lines that use a method with these parameters in one's own code, as `show` prints them."""
-    defaults = {field.name: field.default for field in fields_of(spec)}
-    given = ", ".join(f"{name}={value!r}" for name, value in params.items() if value != defaults.get(name))
-    name = spec.target.partition(":")[2]
-    lines = _snippet(spec, split_example(docstring_of(spec.target))[1])
-    return [re.sub(rf"\b{name}\([^()]*\)", f"{name}({given})", line) if given else line for line in lines]
+def snippet_of(spec: MethodSpec, family: FamilySpec, params: Mapping[str, Scalar] | None = None) -> list[str]:
+    """The lines that use a method in one's own training loop, as `show` prints them.
 
-
-def _snippet(spec: MethodSpec, example: str) -> list[str]:
+    Args:
+        params: its parameters; None stands for the defaults.
+    """
     module, _, name = spec.target.partition(":")
     package = module.partition(".")[0]
     home = package if name in exports_of(package) else module
-    return [
-        "use it:",
-        *([] if _imports(example, name) else [f"  from {home} import {name}"]),
-        *(f"  {line}" for line in example.splitlines()),
-    ]
+    fields = fields_of(spec)
+    words = {*spec.needs, *(field.name for field in fields)}
+    loop = next((loop for loop in family.loops if loop.words <= words), None)
+    if loop is None:
+        code = split_example(docstring_of(spec.target))[1]
+    else:
+        own = {field.name: field.default for field in fields}
+        given = {**spec.fixed, **spec.defaults, **{key: v for key, v in (params or {}).items() if v != own.get(key)}}
+        code = loop.code.replace("METHOD", f"{name}({', '.join(f'{key}={value!r}' for key, value in given.items())})")
+    head = [] if _imports(code, name) else [f"  from {home} import {name}"]
+    return ["use it:", *head, *(f"  {line}" for line in code.splitlines())]
 
 
 def _knob_line(knob: Knob) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from kexue_bench import Case, FamilySpec, discover, hookimpl
 
+from .loops import LOOPS
 from .mulan_files import missing
 
 FAMILY = FamilySpec(
@@ -16,6 +17,7 @@ FAMILY = FamilySpec(
     precision_metric="mse",
     baseline="bce",
     headline=("f1", "f1-regret", "average-precision", "calibration-error", "zero-gradient", "time", "memory"),
+    loops=LOOPS,
 )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kexue_bench import FamilySpec, discover, hookimpl
 
+from .loops import LOOPS
+
 FAMILY = FamilySpec(
     name="gradients",
     title="gradient estimators",
@@ -27,6 +29,7 @@ FAMILY = FamilySpec(
     work="evaluations",
     judged_by="progress-loss",
     uses=(16, 256, 4096),
+    loops=LOOPS,
 )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kexue_bench import FamilySpec, discover, hookimpl
 
+from .loops import LOOPS
+
 FAMILY = FamilySpec(
     name="logdet",
     title="Log-determinants",
@@ -16,6 +18,7 @@ FAMILY = FamilySpec(
     work="products",
     judged_by="budget-error",
     uses=(1024, 16384),
+    loops=LOOPS,
 )
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from kexue_bench import FamilySpec, discover, hookimpl
 
+from .loops import LOOPS
+
 if TYPE_CHECKING:
     from kexue_bench.catalog.hookspecs import AnySpec
 
@@ -18,6 +20,7 @@ FAMILY = FamilySpec(
     baseline="none",
     headline=("mse", "orthogonality-error", "time", "flops", "memory"),
     work="flops",
+    loops=LOOPS,
 )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from kexue_bench import FamilySpec, discover, hookimpl
 
+from .loops import LOOPS
+
 FAMILY = FamilySpec(
     name="smoothing",
     title="Smoothing",
@@ -15,6 +17,7 @@ FAMILY = FamilySpec(
     # The one method that exists for every hard function.
     baseline="softmax",
     headline=("gradient-gap", "smooth-error", "dead-share", "wrong-sign", "softness", "time", "memory"),
+    loops=LOOPS,
 )
 
 

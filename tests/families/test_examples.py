@@ -15,11 +15,12 @@ import pytest
 import torch
 
 from kexue_bench.catalog.source import docstring_of
-from kexue_bench.cli import show
-from kexue_bench.cli.show import split_example
+from kexue_bench.cli.show import snippet_of, split_example
+from kexue_bench.lab import Noise
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = ("f1", "gradients", "logdet", "orthogonality", "smoothing")
+REGISTRY = installed.registry()
 SPECS = [spec for family in FAMILIES for spec in installed.methods(family)]
 
 
@@ -44,13 +45,43 @@ def test_the_example_of_a_method_gives_what_it_says(target):
     assert not any(result.failed for result in results)
 
 
-@pytest.mark.parametrize("spec", [spec for spec in SPECS if spec.target not in ABSENT], ids=lambda spec: spec.name)
-def test_the_printed_snippet_runs_as_it_stands(spec):
-    """Import line and example, as `kexue-bench show NAME` prints them, in an empty namespace."""
+WRAPPED = {"geotorch": "geotorch", "geoopt-sgd": "geoopt", "orthogonium-bjorck": "orthogonium"}
+"""Method -> package that it imports when it is attached."""
+RUNNABLE = [
+    spec
+    for spec in SPECS
+    if spec.target not in ABSENT and (spec.name not in WRAPPED or importlib.util.find_spec(WRAPPED[spec.name]))
+]
+
+
+@pytest.mark.parametrize("spec", RUNNABLE, ids=lambda spec: spec.name)
+def test_the_printed_loop_runs_as_it_stands_and_draws_anew(spec, monkeypatch):
+    """50 steps in an empty namespace; where there is noise, every step has its own, and so has the loop's state."""
     assert ">>>" not in split_example(docstring_of(spec.target))[0]
-    lines = show._method_lines(spec, split_example(docstring_of(spec.target))[1])
-    snippet = "\n".join(line.removeprefix("  ") for line in lines[lines.index("use it:") + 1 :])
-    exec(snippet, {"__name__": "pasted"})
+    asked = []
+    real = Noise.at
+    monkeypatch.setattr(Noise, "at", lambda noise, step: asked.append(step) or real(noise, step))
+    _, *lines = snippet_of(spec, REGISTRY.families[spec.family])
+    scope = {"__name__": "pasted"}
+    exec("\n".join(line.removeprefix("  ") for line in lines), scope)
+    assert scope["step"] == 49
+    assert "noise.at" not in "".join(lines) or [step for step in asked if step in range(50)] == sorted(asked)
+    if spec.family in {"gradients", "logdet"}:
+        assert set(asked) == set(range(50))
+    for name in ("encoder", "decoder", "model"):
+        for parameter in scope[name].parameters() if name in scope else ():
+            assert parameter.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["rloo", "relax", "disarm-tree", "pathwise", "vimco"])
+def test_two_steps_of_a_frozen_loop_differ(name):
+    """With a learning rate of 0 the parameters stay, so that only the noise can move the gradient."""
+    (spec,) = [spec for spec in SPECS if spec.family == "gradients" and spec.name == name]
+    _, *lines = snippet_of(spec, REGISTRY.families["gradients"])
+    code = "\n".join(line.removeprefix("  ") for line in lines).replace("lr=1e-3", "lr=0.0")
+    head, found = code.replace("    optimizer.step()", "    optimizer.step(); seen.append(sample.gradient)"), []
+    exec(head, {"__name__": "pasted", "seen": found})
+    assert not torch.equal(found[0], found[1])
 
 
 def test_the_comparison_from_python_runs_as_a_script(tmp_path):
