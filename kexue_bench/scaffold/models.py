@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..api import Claimed, FamilySpec, Knob, MethodSpec, TaskSpec, Unless
 from ..catalog import selectors
-from ..catalog.fields import PATHS, Field, declared_fields, fields_of
+from ..catalog.fields import PATHS, Field, declared_fields, fields_of, fixed_of
 from ..catalog.registry import Registry
 from ..catalog.source import docstring_of
 from ..errors import UsageError
@@ -20,21 +20,8 @@ from ..testing import kit, objects
 _KINDS = ("sampling", "subject", "record", "trained")
 """Kinds of tasks, the quickest to try out first."""
 _LINE = 100
-_WORDS = ("needs", "when", "unless", "claims", "cost", "knobs", "references", "fixed", "defaults")
-_TASK_WORDS = (
-    "kind",
-    "offers",
-    "facts",
-    "unless",
-    "knobs",
-    "budgets",
-    "dtype",
-    "primary",
-    "headline",
-    "baseline",
-    "fixed",
-    "defaults",
-)
+_WORDS = ("needs", "when", "unless", "claims", "cost", "knobs", "references")
+_TASK_WORDS = ("kind", "offers", "facts", "unless", "knobs", "budgets", "dtype", "primary", "headline", "baseline")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,13 +117,15 @@ def _model(spec: MethodSpec | TaskSpec, names: Iterable[str], words: Iterable[st
     # Sets have no order: sorted, a project is the same whenever it is made.
     sorted_ = {word: tuple(sorted(value)) if isinstance(value, frozenset) else value for word, value in given.items()}
     written = {word: python(value) for word, value in sorted_.items() if value}
+    # What the spec fixes and what it gives another default are plain defaults of the new class.
+    every, values = declared_fields(spec.target), {**fixed_of(spec), **spec.defaults}
     doc = docstring_of(spec.target).partition("\nArgs:")[0].partition("\nExamples:")[0].rstrip()
     return Model(
         name=spec.name,
         module=module,
         cls=cls,
         task=task,
-        fields=declared_fields(spec.target),
+        fields=tuple(replace(field, default=values.get(field.name, field.default)) for field in every),
         functions=tuple(_function(owner, name) for name in names if inspect.isfunction(getattr(owner, name, None))),
         words=tuple(f"{word}={text}" for word, text in written.items()),
         nouns=tuple(noun for noun in ("Claimed", "Knob", "Unless") if any(f"{noun}(" in t for t in written.values())),

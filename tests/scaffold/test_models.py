@@ -80,3 +80,11 @@ def test_a_value_is_written_as_python_reads_it(value):
 def test_a_claim_without_a_condition_is_a_plain_word():
     """As our own methods write it."""
     assert models.python((Claimed(name="unbiased"),)) == '("unbiased",)'
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_field_of_a_model_has_a_default(family):
+    """Also where the spec gives it, so that a new class can be built without arguments."""
+    spec = registry().families[family]
+    for model in (models.method_model(spec, registry()), models.task_model(spec, registry())):
+        assert [field.name for field in model.fields if field.default is None] == []
