@@ -1,13 +1,17 @@
-"""Write a stored run as a file: the comparison table, the tidy frame of measurements, or the published figures."""
+"""Write a stored run as a file: the comparison table, the tidy frame of measurements, or the published figures.
+
+`--format pytest-benchmark` and `--format pyperf` write the times alone, for the `compare` commands of these programs.
+"""
 
 from __future__ import annotations
 
 import argparse
 
 from ..report import formats
-from ..report.formats import Document
+from ..report.formats import Document, Format
 from ..session import Comparison, ReadOptions, tabulate
 from ..store.results import load_run
+from ..testing import exchange
 from . import options
 
 WHAT = ("comparison", "frame", "published")
@@ -30,6 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Export."""
     run = load_run(args.run, args.output)
+    if args.format in exchange.FORMATS:
+        form = Format(name=args.format, need="rows", render=lambda times, _: times)
+        formats.write(Document(parts={"rows": lambda: exchange.FORMATS[args.format](run)}), form, args.to)
+        return 0
     has, reporters = formats.ROWS, {}
     document = Document(parts={"rows": lambda: run.to_frame().to_dict("records")}, runs=[run.path.name])
     if args.what != "frame":
