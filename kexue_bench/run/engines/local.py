@@ -31,8 +31,6 @@ from .slots import Slot, Ticket
 Isolation = Literal["case", "worker", "none"]
 POLL = 0.05
 """Seconds between two checks of running jobs."""
-START_LIMIT = 120.0
-"""Seconds within which a worker must begin a job; the first one waits for the server's imports."""
 IDLE = 350_000_000
 """Resident bytes of a worker that has done nothing yet (0.32 GB), with a little room."""
 ROOM = 600_000_000
@@ -272,7 +270,9 @@ class LocalEngine:
         try:
             slot = Slot(place, fresh=fresh, wake=self._wake, memory=self._refused_above)
             self._slots.append(slot)
-            slot.warm()
+            # A server that ends before it makes the worker leaves the slot stranded: whoever wanted it takes another.
+            with suppress(EOFError, ConnectionError):
+                slot.warm()
         except OSError as error:
             do = f"give it room for semaphores in /dev/shm and for files in {self._folder}"
             raise EngineError("a worker cannot be started", got=describe(error), do=do) from error
@@ -343,6 +343,7 @@ class LocalEngine:
                 f"the scratch folder {self._folder} was removed during the run",
                 do="set TMPDIR to a folder that is not cleaned",
             )
+        server.wake()
         if reason := server.failure():
             raise EngineError(reason, do=server.last_words())
         if now < self._sweep_until:
@@ -363,7 +364,7 @@ class LocalEngine:
                 if answer is not None:
                     self._barren = 0
                     deliveries.append((slot.ticket, self._accept(slot, answer)))
-                elif (due or slot.ended) and slot.look(now, start_limit=START_LIMIT, memory_limit=self._memory_limit):
+                elif (due or slot.ended) and slot.look(now, memory_limit=self._memory_limit):
                     ticket, delivery = slot.ticket, slot.autopsy()
                     orphaned = delivery.status == "lost" and slot.orphaned
                     stranded = delivery.status == "lost" and not slot.started and slot.stranded

@@ -51,6 +51,14 @@ def alive(pid: int) -> bool:
         return False
 
 
+def stopped(pid: int) -> bool:
+    """Whether a signal has stopped the process."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
+
+
 def rss(pid: int) -> int:
     """Resident bytes; 0 if the process is gone."""
     try:

@@ -27,7 +27,8 @@ from ...store.codec import decode
 from ...store.environment import NUMERICAL, fingerprints, package_version
 from ..failures import describe
 from . import Delivery, processes
-from .local import START_LIMIT, Isolation, LocalEngine
+from .local import Isolation, LocalEngine
+from .server import START_LIMIT
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -44,6 +44,10 @@ PRELOAD = (
 )
 RETIRED = 5.0
 """Seconds that a server which is told to end has for ending what it started."""
+STUCK = 20.0
+"""Seconds within which a server that has made a worker must make the next."""
+START_LIMIT = 120.0
+"""Seconds within which a new server must make a worker, its imports included."""
 LINES = 12
 """Last lines of a server that an error shows."""
 _python: Any = forkserver._forkserver  # noqa: SLF001  # multiprocessing has no public way to know its server
@@ -127,7 +131,8 @@ def ensure(*, threads: int, preload: Sequence[str]) -> None:
 
 
 def release() -> None:
-    """An engine was closed. The server stays, for the next one."""
+    """An engine was closed. The server stays for the next one; it ends with the driver, unless something stopped it."""
+    wake()
     with _lock:
         _state.users -= 1
 
@@ -158,6 +163,30 @@ def pid() -> int:
 def serves() -> None:
     """A worker was seen, so this server works."""
     _state.served, _state.deaths = True, 0
+
+
+def wake() -> None:
+    """Let a server go on that something has stopped: it would make no worker and end nothing."""
+    if _state.pid and processes.stopped(_state.pid):
+        with contextlib.suppress(OSError):
+            os.kill(_state.pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """End a server that does not make a worker in time: whoever asked for one would wait for ever."""
+
+    def end() -> None:
+        with contextlib.suppress(OSError):
+            os.kill(_state.pid, signal.SIGKILL)
+
+    timer = threading.Timer(STUCK if _state.served else START_LIMIT, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def failure() -> str:

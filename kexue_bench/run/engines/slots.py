@@ -63,7 +63,7 @@ class WorkerProcess(_BaseProcess):  # pyright: ignore[reportGeneralTypeIssues]  
 
     @staticmethod
     def _Popen(process_obj: multiprocessing.process.BaseProcess) -> object:  # noqa: N802  # multiprocessing's name
-        with _without_main():
+        with _without_main(), server.answering():
             return _BaseProcess._Popen(process_obj)  # noqa: SLF001  # multiprocessing's own way to start a process
 
 
@@ -224,7 +224,7 @@ class Slot:
         """Whether a worker of this slot registered the pid: a breadcrumb may be corrupt, and the pid will be killed."""
         return bool(pid) and (self._folder.parent / entry.WORKERS / str(pid)).exists()
 
-    def look(self, now: float, *, start_limit: float, memory_limit: int) -> bool:
+    def look(self, now: float, *, memory_limit: int) -> bool:
         """Watch the running job; True when it is over without an answer and its process is gone."""
         ticket, inner = self.ticket, self._inner
         if ticket is None or inner is None:
@@ -235,7 +235,7 @@ class Slot:
             server.serves()
             self._pidfd = processes.open_pidfd(self.pid)
         if self.verdict is None and not inner.done():
-            self._judge(now, ticket, start_limit, memory_limit)
+            self._judge(now, ticket, memory_limit)
         self._tail.trim()
         gone = bool(self.pid) and not processes.alive(self.pid)
         if gone:
@@ -263,13 +263,13 @@ class Slot:
         loops = getattr(self._pool, "_loops", ())
         return not self._pool.active or all(loop.is_alive() for loop in loops)
 
-    def _judge(self, now: float, ticket: Ticket, start_limit: float, memory_limit: int) -> None:
+    def _judge(self, now: float, ticket: Ticket, memory_limit: int) -> None:
         position = self._crumb.read()
         if not self.pid:
             if self.stranded:
                 self.condemn(*_ORPHANED)
-            elif now - self._sent > start_limit:
-                self.condemn("lost", f"no worker took the job within {start_limit:g} s")
+            elif now - self._sent > server.START_LIMIT:
+                self.condemn("lost", f"no worker took the job within {server.START_LIMIT:g} s")
             return
         # The limit holds for each member since its last turn; the sum of limits holds for all members together.
         begun, stamp = (self._moment(second, now) for second in (position.begun, position.stamp))

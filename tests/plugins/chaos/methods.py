@@ -281,6 +281,14 @@ class Daemon:
         return 1.0
 
 
+class StopsServer(Fine):
+    """Stops the process that made its own."""
+
+    def run(self) -> float:
+        os.kill(os.getppid(), signal.SIGSTOP)
+        return 1.0
+
+
 class HoldsDaemon(Daemon):
     """Starts such a process and stays with it."""
 

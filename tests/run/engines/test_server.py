@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from jobs import gone
+from jobs import PRELOAD, gone
 
 from kexue_bench.run.engines import server
 from kexue_bench.run.engines.local import LocalEngine
@@ -92,6 +92,33 @@ def test_a_server_that_ended_is_started_again_as_ours(chaos, ask, warm):
     assert second != first
     assert os.getsid(second) == second
     assert threads in Path(f"/proc/{second}/environ").read_text().split("\0")
+
+
+def test_a_server_that_is_stopped_goes_on(chaos, ask):
+    """A method stopped it: the cases after it have workers all the same."""
+    assert ask(chaos.case("StopsServer")).status == "ok"
+    for replicate in range(4):
+        assert ask(chaos.case("Fine", replicate=replicate)).status == "ok"
+
+
+def test_a_server_that_never_answers_is_replaced(chaos, monkeypatch):
+    """It is stopped again and again; whoever waits for a worker of it would wait for ever."""
+    monkeypatch.setattr(server, "STUCK", 1.0)
+    monkeypatch.setattr(server, "wake", lambda: None)
+    with LocalEngine(workers=1, preload=PRELOAD) as engine:
+
+        def ask(replicate):
+            return engine.submit(chaos.text(chaos.case("Fine", replicate=replicate)), limit=60).result(60).status
+
+        assert ask(0) == "ok"
+        first = _server()
+        os.kill(first, signal.SIGSTOP)
+        # A new slot asks the server for its worker.
+        for slot in list(engine._slots):
+            engine._discard(slot)
+        assert ask(1) == "ok"
+        assert _server() != first
+        assert gone(first)
 
 
 def _lone(chaos, end):
