@@ -112,6 +112,8 @@ class Operator:
             raise ValueError(f"target must be {known}, got {target!r} of a {kind} one")
         if n < 1:
             raise ValueError(f"n must be >= 1, got {n}")
+        if 0 in batch_shape:
+            raise ValueError(f"a batch must hold at least one operator, got batch_shape {tuple(batch_shape)}")
         if dtype not in (torch.float32, torch.float64):
             raise ValueError(
                 f"products must be in float32 or float64, got {dtype}; {_REMEDIES.get(dtype, 'cast the operator')}"
@@ -301,7 +303,8 @@ class LogdetMethod(Protocol):
         """Estimate log det A, tr A or tr A^-1 (`spd`, by its `target`) or log |det(I + J)| (`residual`).
 
         Args:
-            op: the operator, the only source of information on it.
+            op: the operator, the only source of information on it. Whatever the caller's grad mode, only the surrogate
+                keeps a graph.
             budget: products that each repeat may spend; `op` refuses more.
             noise: the only source of randomness.
             repeats: number R of independent repeats, all computed in this call (folded into columns). They share no

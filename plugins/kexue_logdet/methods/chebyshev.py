@@ -68,6 +68,7 @@ class Chebyshev:
             raise ValueError(f"degree and bound_steps must be >= 1, got {self.degree} and {self.bound_steps}")
         validate(self.probes, self.distribution)
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""
         need_logdet(op, "chebyshev")

@@ -80,6 +80,7 @@ class LinearOperatorLogdet:
             got = f"{self.steps}, {self.probes} and {self.tolerance}"
             raise ValueError(f"steps and probes must be >= 1 and tolerance > 0, got {got}")
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; repeats run one after the other."""
         from linear_operator import settings  # pyright: ignore[reportMissingImports]  # an optional extra
@@ -164,6 +165,7 @@ class CoLALogdet:
         if self.steps < 1:
             raise ValueError(f"steps must be >= 1, got {self.steps}")
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; repeats run one after the other."""
         import cola  # pyright: ignore[reportMissingImports]  # an optional extra
@@ -228,6 +230,7 @@ class Imate:
         if self.orthogonalisation not in ("none", "full"):
             raise ValueError(f"orthogonalisation must be one of none, full, got {self.orthogonalisation!r}")
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; repeats run one after the other, on one thread."""
         import imate  # pyright: ignore[reportMissingImports]  # an optional extra
@@ -298,6 +301,7 @@ class Curvlinops:
         if self.vectors < divisor or self.vectors % divisor:
             raise ValueError(f"vectors of {self.algorithm} must be a multiple of {divisor}, got {self.vectors}")
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; repeats run one after the other."""
         import curvlinops  # pyright: ignore[reportMissingImports]  # an optional extra

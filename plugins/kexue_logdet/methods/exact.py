@@ -75,6 +75,7 @@ class Exact:
         if self.via not in WAYS:
             raise ValueError(f"via must be one of {', '.join(WAYS)}, got {self.via!r}")
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; draws nothing from `noise`."""
         del noise

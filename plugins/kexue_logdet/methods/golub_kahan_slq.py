@@ -67,6 +67,7 @@ class GolubKahanSLQ:
             raise ValueError(f"steps must be >= 1, got {self.steps}")
         validate(self.probes, self.distribution)
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""
         if op.kind != "residual":
@@ -74,19 +75,20 @@ class GolubKahanSLQ:
         afford((2 * min(self.steps, op.n) - (0 if op.params else 1)) * self.probes, budget)
         v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes)
         squared = v.square().sum(-1, dtype=torch.float64)
-        with torch.no_grad():
-            found = bidiagonalise(op, v / squared.sqrt().to(v.dtype).unsqueeze(-1), self.steps)
+        found = bidiagonalise(op, v / squared.sqrt().to(v.dtype).unsqueeze(-1), self.steps)
         sample = fold(squared * found.log_quadrature(), repeats)
         steps = min(self.steps, op.n)
         fewer = earlier(steps) if steps < op.n else (steps, steps)
         history = [means(squared * found.leading(k).log_quadrature(), repeats) for k in fewer]
         truncation = remaining([*history, sample.value], sample.stderr)
         if op.params:
-            sample = replace(sample, surrogate=means(self._surrogate(op, v, squared, found), repeats))
+            sample = replace(sample, surrogate=self._surrogate(op, v, squared, found, repeats))
         return barred(sample, truncation, remedy=f"take steps={2 * self.steps}")
 
     @staticmethod
-    def _surrogate(op: Operator, v: torch.Tensor, squared: torch.Tensor, found: Bidiagonal) -> torch.Tensor:
+    def _surrogate(
+        op: Operator, v: torch.Tensor, squared: torch.Tensor, found: Bidiagonal, repeats: int
+    ) -> torch.Tensor:
         x = (found.left_solution() * squared.sqrt().unsqueeze(-1)).to(v.dtype)
         with op.billing("backward"), torch.enable_grad():
-            return (x * op.mv(v.mT).mT).sum(-1, dtype=torch.float64)
+            return means((x * op.mv(v.mT).mT).sum(-1, dtype=torch.float64), repeats)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 from kexue_bench import Claimed, method
 
 from ..blocks import dots
@@ -60,6 +62,7 @@ class Hutchinson:
     def __post_init__(self) -> None:
         validate(self.probes, self.distribution)
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; the target must be the operator's trace."""
         if op.target != "trace":

@@ -55,6 +55,7 @@ class HutchPP(Sketching):
 
     least: ClassVar[int] = 3
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""
         need_spd(op, "hutch++")

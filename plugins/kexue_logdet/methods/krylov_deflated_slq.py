@@ -77,6 +77,7 @@ class KrylovDeflatedSLQ:
             raise ValueError(f"block, depth, extra and steps must be >= 1, got {sizes}")
         validate(self.probes, self.distribution, known=INDEPENDENT)
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""
         need_logdet(op, "krylov-deflated-slq")

@@ -55,6 +55,7 @@ class NAHutchPP(Sketching):
 
     least: ClassVar[int] = 6
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""
         need_spd(op, "na-hutch++")

@@ -49,6 +49,7 @@ class NeumannRoulette(Roulette):
         torch.Size([4])
     """
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""
         validate_kind(op, "neumann-roulette")
@@ -59,17 +60,16 @@ class NeumannRoulette(Roulette):
         columns = Columns.of(probes, law.draw(noise, repeats * self.probes))
         weights, total = columns.weights(law), columns.v.new_zeros(columns.v[..., 0, :].shape, dtype=torch.float64)
         solved = columns.v
-        with torch.no_grad():
-            for k, power in powers(op, columns.v, columns.terms):
-                inner = (columns.v[..., : power.shape[-1]] * power).sum(-2, dtype=torch.float64)
-                total = added(total, weights[k - 1] / k * inner)
-                if op.params:
-                    solved = added(solved, -weights[k - 1] * power)
+        for k, power in powers(op, columns.v, columns.terms):
+            inner = (columns.v[..., : power.shape[-1]] * power).sum(-2, dtype=torch.float64)
+            total = added(total, weights[k - 1] / k * inner)
+            if op.params:
+                solved = added(solved, -weights[k - 1] * power)
         surrogate = None
         if op.params:
             with op.billing("backward"), torch.enable_grad():
                 ends = (columns.v * op.mv(solved)).sum(-2, dtype=torch.float64)
-            surrogate = fold(ends[..., columns.back], repeats).value
+                surrogate = fold(ends[..., columns.back], repeats).value
         found = fold(total[..., columns.back], repeats)
         return LogdetSample(
             value=found.value,

@@ -80,6 +80,7 @@ class OneProbeSLQ:
         if not self.tolerance > 0:
             raise ValueError(f"tolerance must be > 0, got {self.tolerance}")
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; needs a positive lower bound of the eigenvalues."""
         need_logdet(op, "one-probe-slq")

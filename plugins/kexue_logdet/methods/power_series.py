@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -79,6 +79,7 @@ class PowerSeries:
             raise ValueError(f"degree must be >= 1, got {self.degree}; without terms the estimate is 0")
         validate(self.probes, self.distribution)
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""
         if op.kind == "spd":
@@ -88,13 +89,16 @@ class PowerSeries:
         v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes).mT
         power, total = v, torch.zeros((), dtype=torch.float64, device=v.device)
         before = inner = power
-        for k in range(1, self.degree + 1):
-            before = power
-            power = op.mv(power) if scale is None else op.mv(power) / scale - power
-            inner = (v * power).sum(-2, dtype=torch.float64)
-            total = total + inner * ((-1) ** (k + 1) / k)
-        values = total if scale is None else total + op.n * math.log(scale)
-        sample = fold(values, repeats, population=population(op, self.distribution))
+        with torch.set_grad_enabled(bool(op.params)):
+            for k in range(1, self.degree + 1):
+                before = power
+                power = op.mv(power) if scale is None else op.mv(power) / scale - power
+                inner = (v * power).sum(-2, dtype=torch.float64)
+                total = total + inner * ((-1) ** (k + 1) / k)
+            values = total if scale is None else total + op.n * math.log(scale)
+            surrogate = means(values, repeats) if op.params else None
+        sample = fold(values.detach(), repeats, population=population(op, self.distribution))
+        sample = replace(sample, surrogate=surrogate)
         truncation = self._truncation(op, v, before, power, inner)
         return barred(
             sample, means(truncation, repeats), remedy=f"take degree={2 * self.degree}, slq or golub-kahan-slq"

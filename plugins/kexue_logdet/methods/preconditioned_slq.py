@@ -67,6 +67,7 @@ class PreconditionedSLQ:
             raise ValueError(f"rank and steps must be >= 1, got {self.rank} and {self.steps}")
         validate(self.probes, self.distribution)
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; needs a positive lower bound of the eigenvalues."""
         need_logdet(op, "preconditioned-slq")

@@ -51,6 +51,7 @@ class RussianRoulette(Roulette):
         torch.Size([4])
     """
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""
         validate_kind(op, "russian-roulette")
@@ -63,11 +64,12 @@ class RussianRoulette(Roulette):
             for k, power in powers(op, columns.v, columns.terms):
                 inner = (columns.v[..., : power.shape[-1]] * power).sum(-2, dtype=torch.float64)
                 total = added(total, weights[k - 1] / k * inner)
-        total = total[..., columns.back]
+            total = total[..., columns.back]
+            surrogate = fold(total, repeats).value if op.params else None
         found = fold(total.detach(), repeats)
         return LogdetSample(
             value=found.value,
             stderr=found.stderr,
-            surrogate=fold(total, repeats).value if op.params else None,
+            surrogate=surrogate,
             products=columns.terms[columns.back].view(repeats, -1).sum(1) + paid,
         )

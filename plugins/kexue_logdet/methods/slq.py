@@ -91,6 +91,7 @@ class SLQ:
             known = ", ".join(ORTHOGONALISATIONS)
             raise ValueError(f"orthogonalisation must be one of {known}, got {self.orthogonalisation!r}")
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; not for a trace."""
         need_spd(op, "slq")

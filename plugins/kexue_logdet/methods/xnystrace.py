@@ -63,6 +63,7 @@ class XNysTrace(Sketching):
 
     distribution: str = "sphere"
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`; a log-determinant needs a lower bound of the eigenvalues."""
         need_spd(op, "xnystrace")

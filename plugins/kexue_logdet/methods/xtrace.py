@@ -78,6 +78,7 @@ class XTrace(Sketching):
         if self.normalisation == "improved" and self.distribution == "rademacher":
             raise ValueError("improved normalisation needs a rotation-invariant distribution, got 'rademacher'")
 
+    @torch.no_grad()
     def estimate(self, op: Operator, budget: int, noise: Noise, repeats: int) -> LogdetSample:
         """See `LogdetMethod.estimate`."""
         need_spd(op, "xtrace")
