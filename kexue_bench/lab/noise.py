@@ -20,7 +20,7 @@ _CPU = torch.device("cpu")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def _untraced(function: _F) -> _F:
+def untraced(function: _F) -> _F:
     """A function that `torch.compile` calls as it is and never traces: generators and hashes are not tensors.
 
     The plain function is called outside of a compilation, so that torch's compiler is not imported for every draw.
@@ -72,7 +72,7 @@ class Noise:
         """A single stream from a seed, for use outside the harness; all digits of the integer count."""
         return cls((stream_key("seeded", int(seed)),), dtype=dtype, device=torch.device(device), axis=None)
 
-    @_untraced
+    @untraced
     def at(self, step: int) -> Noise:
         """The stream of one step: the numbers at a step do not depend on earlier draws."""
         index = int(step).to_bytes(8, "little", signed=True)
@@ -98,7 +98,7 @@ class Noise:
             raise ValueError("a stacked stream has no single generator; draw through its methods, or take it unstacked")
         return self._generators()[0]
 
-    @_untraced
+    @untraced
     def twister(self) -> Tensor:
         """State of a CPU generator seeded by the first stream, for use in torch's global one."""
         return _twister(self._keys[0])
@@ -136,13 +136,13 @@ class Noise:
         """Uniform on 0 .. high - 1, int64; [*shape]."""
         return self._draw(shape, lambda g, s: torch.randint(high, s, generator=g, device=self.device))
 
-    @_untraced
+    @untraced
     def permutation(self, n: int) -> Tensor:
         """A uniform permutation of 0 .. n - 1, int64; [n], or [R, n] from a stack of R streams."""
         rows = [torch.randperm(n, generator=g, device=self.device) for g in self._generators()]
         return rows[0] if self._axis is None else torch.stack(rows)
 
-    @_untraced
+    @untraced
     def _generators(self) -> list[torch.Generator]:
         if not self._started:
             self._started = [_generator(key, self.device) for key in self._keys]
@@ -152,7 +152,7 @@ class Noise:
         draw = self._draw(shape, fill)
         return draw if self.dtype == self._working else draw.to(self.dtype)
 
-    @_untraced
+    @untraced
     def _draw(self, shape: tuple[int, ...], fill: Callable[[torch.Generator, tuple[int, ...]], Tensor]) -> Tensor:
         generators = self._generators()
         if self._axis is None:
@@ -182,7 +182,7 @@ class Noise:
         return draw.random_(0, 2, generator=generator).mul_(2).sub_(1)
 
 
-@_untraced
+@untraced
 def stream_key(*names: object) -> bytes:
     """The key of the stream with these names, 32 bytes."""
     text = json.dumps(["kexue-bench/streams/1", *names], sort_keys=True, ensure_ascii=True, separators=(",", ":"))

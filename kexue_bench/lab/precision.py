@@ -28,6 +28,16 @@ def raised(value: Any) -> Any:
     return value.float() if isinstance(value, Tensor) and value.dtype in _LOW else value
 
 
+def seen(condition: Tensor, *, otherwise: bool) -> bool:
+    """The value of a condition `[]`; `otherwise` where there is none to look at: compiled, or in `torch.func.vmap`."""
+    if torch.compiler.is_compiling():
+        return otherwise
+    try:
+        return bool(condition)
+    except RuntimeError:
+        return otherwise
+
+
 def precise(function: F) -> F:
     """Apply the rule of this module to a function: its first tensor decides on the dtype of what it returns.
 

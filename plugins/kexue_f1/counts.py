@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.precision import working
+from kexue_bench.lab.precision import seen, working
 
 FAR = 1e9
 """An infinite logit (a mask, an overflow) counts as this: infinity times 0 is NaN. It has no gradient."""
@@ -77,18 +76,10 @@ def stacked(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     shape = (1, *logits.shape, 1) if logits.ndim == 1 else (*logits.shape, 1) if logits.ndim == 2 else logits.shape
     dtype = working(logits.dtype)
     z = logits.to(dtype)
-    z = z if dtype == logits.dtype and _bounded(z) else z.clamp(-FAR, FAR)
+    # No copy of finite logits is made, nor kept for the backward pass.
+    bounded = dtype == logits.dtype and seen(z.detach().sum().isfinite(), otherwise=False)
+    z = z if bounded else z.clamp(-FAR, FAR)
     return z.reshape(shape), targets.to(dtype).reshape(shape)
-
-
-def _bounded(z: Tensor) -> bool:
-    """Whether all are finite, so that a copy of them is saved; not, where no value can be looked at."""
-    if torch.compiler.is_compiling():
-        return False
-    try:
-        return math.isfinite(z.detach().sum().item())
-    except RuntimeError:  # torch.func.vmap has no values
-        return False
 
 
 def unstacked(values: Tensor, logits: Tensor) -> Tensor:

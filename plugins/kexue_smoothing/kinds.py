@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.precision import precise
+from kexue_bench.lab.precision import precise, seen
 
 from .contract import Bound, checked_k, checked_softness
 from .rows import Rows, finite_ends, last, rows
@@ -140,7 +140,7 @@ class SortOperator(Operator):
         softness = checked_softness(softness, x.dtype)
         entries = last(x, dim)
         ordered = self.order(self.ends(entries, softness), softness)
-        if bool(entries.isinf().any()):
+        if seen(entries.isinf().any(), otherwise=True):
             hard = entries.sort(-1).values
             # Not a number is sorted last, where its row is not a number anyway.
             ordered = torch.where(hard.isinf() & ~ordered.isnan(), hard, ordered)

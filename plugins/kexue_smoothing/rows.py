@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kexue_bench.lab.precision import seen
+
 FAR = 800.0
 """Multiples of the softness beyond which an exponential weight is zero in float64."""
 
@@ -86,7 +88,7 @@ def last(x: Tensor, dim: int) -> Tensor:
 def finite_ends(x: Tensor, softness: float | Tensor) -> Tensor:
     """Infinite entries replaced by finite ones too far away to mix with the others; [*batch, n]."""
     infinite = x.isinf()
-    if not bool(infinite.any()):
+    if not seen(infinite.any(), otherwise=True):
         return x
     known = x.detach().masked_fill(infinite, torch.nan)
     high = torch.where(known.isnan(), -torch.inf, known).amax(-1, keepdim=True)

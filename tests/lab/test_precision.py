@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from kexue_bench.lab.precision import precise, raised, working
+from kexue_bench.lab.precision import seen as look
 
 
 @precise
@@ -35,3 +36,15 @@ def test_a_tensor_of_enough_precision_is_passed_on_itself():
 def test_a_call_without_tensors_is_left_alone():
     """A function called without a tensor is called as it is."""
     assert precise(lambda x: x)(3) == 3
+
+
+def test_a_condition_is_read_where_it_has_a_value():
+    """The value itself in plain code, and the alternative under `torch.func.vmap` and `torch.compile`."""
+    yes, no = torch.tensor([1.0]), torch.tensor([-1.0])
+    for otherwise in (False, True):
+        assert [look((x > 0).all(), otherwise=otherwise) for x in (yes, no)] == [True, False]
+        answers = []
+        torch.func.vmap(lambda x, o=otherwise: answers.append(look((x > 0).all(), otherwise=o)) or x)(yes)
+        assert answers == [otherwise]
+        compiled = torch.compile(lambda x, o=otherwise: x if look((x > 0).all(), otherwise=o) else -x, backend="eager")
+        assert float(compiled(yes)) == (1.0 if otherwise else -1.0)

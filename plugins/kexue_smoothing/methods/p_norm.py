@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kexue_bench import method
-from kexue_bench.lab.precision import precise
+from kexue_bench.lab.precision import precise, seen
 
 from ..contract import Bound, checked_softness
 from ..kinds import Operator
@@ -51,7 +51,7 @@ class PNorm(Operator):
         softness = checked_softness(softness, x.dtype)
         row = rows(x, dim=dim, mask=mask)
         entries = (row.below + row.peak).masked_fill(~row.keep, 0)
-        if bool((entries < 0).any()):
+        if seen((entries < 0).any(), otherwise=False):
             raise ValueError(f"p-norm needs entries >= 0, got {entries.min().item():g}")
         # Zeros have no logarithm; a tiny number has zero weight as well.
         tiny = torch.finfo(x.dtype).tiny
