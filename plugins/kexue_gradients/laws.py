@@ -27,12 +27,18 @@ def below(u: Tensor, threshold: Tensor) -> Tensor:
 
     In one pass, because a pass over booleans and a cast together cost a third of the draw itself.
     """
-    return torch.lt(u, threshold, out=torch.empty_like(u, dtype=threshold.dtype))
+    try:
+        return torch.lt(u, threshold, out=torch.empty_like(u, dtype=threshold.dtype))
+    except RuntimeError:  # torch.func.vmap has no `out`
+        return torch.lt(u, threshold).to(threshold.dtype)
 
 
 def finite(logits: Tensor) -> Tensor:
-    """Logits with 1e9 for infinity and -1e9 for -infinity (a mask), whose softmax and sigmoid are the same."""
-    return logits.nan_to_num(nan=torch.nan, posinf=_IMPOSSIBLE, neginf=-_IMPOSSIBLE)
+    """Logits with 1e9 for infinity and -1e9 for -infinity (a mask), whose softmax and sigmoid are the same.
+
+    Half precision becomes float32, because float16 has no 1e9.
+    """
+    return logits.to(working(logits.dtype)).nan_to_num(nan=torch.nan, posinf=_IMPOSSIBLE, neginf=-_IMPOSSIBLE)
 
 
 def in_dtype(noise: Noise, dtype: torch.dtype) -> Noise:

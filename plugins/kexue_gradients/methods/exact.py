@@ -74,12 +74,10 @@ def _probabilities(distribution: Distribution, table: Enumeration) -> Tensor:
     logits, states = distribution.logits, table.states
     per_block = states[0].numel()
     if distribution.kind == "bernoulli":
-        taken, left = (
-            functional.logsigmoid(part).reshape(*distribution.batch, -1, per_block) for part in (logits, -logits)
-        )
+        taken, left = (functional.logsigmoid(part).unflatten(-1, (-1, per_block)) for part in (logits, -logits))
         log_p = taken @ states.T + left @ (1 - states).T
     else:
-        log_p = logits.log_softmax(-1).reshape(*distribution.batch, -1, per_block) @ states.flatten(1).T
+        log_p = logits.log_softmax(-1).flatten(-2).unflatten(-1, (-1, per_block)) @ states.flatten(1).T
     return log_p.exp().movedim(-1, 0)
 
 

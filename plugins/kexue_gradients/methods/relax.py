@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,7 @@ class Relax(RelaxedControl):
     def init(self, distribution: Distribution, noise: Noise) -> Learned:
         """Weights, eta and the logarithm of the temperature, for each problem."""
         lead = distribution.batch[:-1]
-        inputs = distribution.logits[(0,) * len(distribution.batch)].numel()
+        inputs = math.prod(distribution.logits.shape[-distribution.event_dims :])
         new = distribution.logits.new_zeros
         return learned(
             eta=scalar(distribution, self.eta),
@@ -98,7 +99,7 @@ class Relax(RelaxedControl):
 
     def _start(self, distribution: Distribution) -> dict[str, Tensor]:
         """Initial values; the network is 0 whatever its hidden layer, so the estimate is REBAR's."""
-        inputs = distribution.logits[(0,) * len(distribution.batch)].numel()
+        inputs = math.prod(distribution.logits.shape[-distribution.event_dims :])
         new = distribution.logits.new_zeros
         return {
             "eta": scalar(distribution, self.eta),
