@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kexue_bench import Claimed, Knob, method
+from kexue_bench.lab.precision import precise
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import Counts, check_average, check_positive, f_score
 
@@ -61,6 +62,7 @@ class AnyLossF1(BatchLoss):
         u = self.steepness * (torch.sigmoid(z) - 0.5)
         return 1 - f_score(Counts.of(torch.sigmoid(u), y, self.average)).mean(1)
 
+    @precise
     def probability(self, logits: Tensor) -> Tensor:
         """The amplified probability."""
         return torch.sigmoid(self.steepness * (torch.sigmoid(logits) - 0.5))

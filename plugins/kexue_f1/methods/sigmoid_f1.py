@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from kexue_bench import Claimed, Knob, method
+from kexue_bench.lab.precision import precise
 from kexue_f1.base import BatchLoss
 from kexue_f1.counts import Counts, check_average, check_not_negative, check_positive, f_score
 
@@ -66,6 +67,7 @@ class SigmoidF1(BatchLoss):
         u = self.beta * (z + self.eta)
         return 1 - f_score(Counts.of(torch.sigmoid(u), y, self.average), eps=self.eps).mean(1)
 
+    @precise
     def probability(self, logits: Tensor) -> Tensor:
         """The steep sigmoid."""
         return torch.sigmoid(self.beta * (logits + self.eta))
