@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from kexue_bench import method
@@ -123,7 +124,16 @@ class HardSample(HardOperator):
 
 @dataclass(frozen=True, kw_only=True)
 class StraightThroughOperator(HardOperator):
-    """The hard function with the gradient of `Softmax`."""
+    """The hard function with the gradient of `Softmax`.
+
+    Raises:
+        ValueError: the kind is `sample`, or unknown.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kind == "sample":
+            raise ValueError("straight-through has no 'sample': its soft function would take other noise; use softmax")
 
     @property
     def surrogate(self) -> Smoothing:
@@ -144,5 +154,6 @@ class StraightThroughOperator(HardOperator):
         more = {"k": k} if self.kind == "top-k" else {"descending": True} if descending else {}
         soft = self.surrogate.apply(x.movedim(dim, -1), softness=softness, **more)
         exact = hard(self.kind, x.detach().movedim(dim, -1), k=k, descending=descending)
-        out = exact + (soft - soft.detach())
+        # An infinite soft value has no difference.
+        out = exact + torch.where(soft.isinf(), 0, soft - soft.detach())
         return out if out.ndim < x.ndim else out.movedim(-1, dim)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -62,9 +63,7 @@ class ThresholdTopK(TopKOperator):
             low = self.threshold(u, k)
             # Any b in a whole interval is a solution then; in its middle no entry lies on a kink.
             low = torch.where(gap >= self.width, -(gap.clamp(max=reach) + 1) / 2, low)
-            weight = self.slope(u - low)
-            share = weight / weight.sum(-1, keepdim=True).clamp(min=torch.finfo(u.dtype).tiny)
-        return self.step(u - low - (share * (u - u.detach())).sum(-1, keepdim=True))
+        return self.step(u - _Implicit.apply(u, low, self.slope))
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""
@@ -81,6 +80,31 @@ class ThresholdTopK(TopKOperator):
     @abstractmethod
     def tail(self, t: float, *, below: bool = False) -> float:
         """1 - F(t), or F(-t) if `below`."""
+
+
+class _Implicit(torch.autograd.Function):
+    """B as a function of u, where sum F(u - b) = k: its gradient, which is differentiable too, is F' over its sum."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(u: Tensor, solution: Tensor, slope: Callable[[Tensor], Tensor]) -> Tensor:
+        """The solution `[*batch, 1]` for entries u `[*batch, n]`."""
+        return solution.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Callable[[Tensor], Tensor]], output: Tensor) -> None:
+        """Keep entries and solution, the latter on the graph of the former."""
+        ctx.save_for_backward(inputs[0], output)
+        ctx.slope = inputs[2]
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradient in u."""
+        u, b = ctx.saved_tensors
+        weight = ctx.slope(u - b)
+        share = weight / weight.sum(-1, keepdim=True).clamp(min=torch.finfo(u.dtype).tiny)
+        return upstream[0] * share, None, None
 
 
 @method(

@@ -31,8 +31,6 @@ def _operators():
                 out[f"{spec.name}-{kind}"] = method.of(kind) if hasattr(method, "of") else method
             except ValueError:
                 continue
-    # A hard sample with the gradient of a soft one is not offered: its soft function takes noise of its own.
-    del out["straight-through-sample"]
     return out
 
 
@@ -177,3 +175,9 @@ def test_a_softness_without_a_gradient_is_refused():
         s = torch.tensor(0.5, requires_grad=True)
         with pytest.raises(ValueError, match="no gradient for its softness"):
             ks.Perturbed().of("one-hot").apply(torch.zeros(3), softness=s, noise=Noise.seeded(0))
+
+
+def test_a_straight_through_sample_is_refused():
+    """Its soft function would draw noise of its own."""
+    with pytest.raises(ValueError, match="no 'sample'"):
+        ks.StraightThrough().of("sample")
