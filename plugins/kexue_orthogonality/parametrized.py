@@ -83,6 +83,10 @@ class MatrixOptimizer(Optimizer):
         super().__init__([target.parameter for target in targets], {"lr": lr})
         self._targets, self._rule = tuple(targets), precise(rule)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All of it: torch keeps the states and groups of an optimizer alone."""
+        return self.__dict__.copy()
+
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # pyright: ignore[reportIncompatibleMethodOverride]  # torch overloads it
         """Update every matrix that is trained and has a gradient."""

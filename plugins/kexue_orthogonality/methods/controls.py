@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kexue_bench import method
+from kexue_bench.lab.noise import untraced
 from kexue_bench.lab.precision import raised
 
 from ..contract import Alone, Session, Surroundings, Target
@@ -125,13 +126,14 @@ class OrthogonalInit:
 )
 @dataclass(frozen=True, kw_only=True)
 class SpectralNorm:
-    """W = X / (u^T X v) with v <- X^T X v and u = X v, both normalized: its largest singular value is about 1.
+    """W = X / |X v| with v <- X^T X v, normalized: its largest singular value is about 1.
 
     For a convolution this is the norm of the flattened kernel, not of the layer. The estimate is a lower bound that is
-    carried over from step to step; 15 iterations precede the first.
+    carried over from step to step; 15 iterations precede the first. It stays as it is while X does, so that all uses of
+    a tied weight see one W, and a frozen layer, or one that is only evaluated, does not drift.
 
     Args:
-        iterations: power iterations in each forward pass of training, >= 1.
+        iterations: power iterations in training after each change of X, >= 1.
 
     Raises:
         ValueError: iterations is below 1.
@@ -159,21 +161,22 @@ class SpectralNorm:
         for index, target in enumerate(session.targets):
             size = target.shape[1]
             start = noise.at(index).normal(*(target.stack or (1,)), size * math.prod(target.blocks), 1)
-            mapping = _Normalised(start.reshape(*target.stack, *target.blocks, size, 1), self.iterations)
+            mapping = _Normalised(start.reshape(*target.stack, *target.blocks, size, 1), self.iterations, target)
             mapping.iterate(raised(target.matrix().detach()), _WARM_UP)
             target.parametrize_(mapping)
         return session
 
 
 class _Normalised(nn.Module):
-    """X / (u^T X v); the iterations run in training mode only, and no gradient passes through u and v; 0 stays 0."""
+    """X / |X v|; no gradient passes through v, and 0 stays 0."""
 
     v: Tensor
 
-    def __init__(self, start: Tensor, iterations: int) -> None:
+    def __init__(self, start: Tensor, iterations: int, target: Target) -> None:
         super().__init__()
         self.register_buffer("v", _unit(start))
-        self._iterations = iterations
+        self._iterations, self._target = iterations, target
+        self._seen: tuple[int, int] | None = None
 
     @torch.no_grad()
     def iterate(self, matrix: Tensor, count: int) -> None:
@@ -182,12 +185,19 @@ class _Normalised(nn.Module):
             self.v = _unit(matrix.mT @ (matrix @ raised(self.v)))
 
     def forward(self, matrix: Tensor) -> Tensor:
-        if self.training:
-            self.iterate(matrix.detach(), self._iterations)
-        v = raised(self.v)
-        u = _unit((matrix @ v).detach())
-        norm = u.mT @ matrix @ v
+        if self.training and torch.is_grad_enabled():
+            self._follow(matrix.detach())
+        norm = torch.linalg.vector_norm(matrix @ raised(self.v), dim=-2, keepdim=True)
         return matrix / (norm + (norm == 0))
+
+    @untraced
+    def _follow(self, matrix: Tensor) -> None:
+        """Iterate if X is trained and has changed since the last time."""
+        parameter = self._target.parameter
+        version = id(parameter), parameter._version  # noqa: SLF001  # what autograd itself goes by
+        if parameter.requires_grad and version != self._seen:
+            self.iterate(matrix, self._iterations)
+            self._seen = version
 
     def right_inverse(self, matrix: Tensor) -> Tensor:
         return matrix

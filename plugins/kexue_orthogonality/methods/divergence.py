@@ -44,8 +44,11 @@ class LogDetDivergence(Penalty):
 
     def value(self, matrix: Tensor) -> Tensor:
         """See `Penalty.value`."""
-        logdet = torch.linalg.slogdet(gram(matrix)).logabsdet
-        return matrix.square().sum((-2, -1)) - logdet - matrix.shape[-1]
+        # The determinant is that of the living columns, so that they keep a gradient; a dead one has none.
+        dead = (matrix == 0).all(-2)
+        logdet = torch.linalg.slogdet(gram(matrix) + torch.diag_embed(dead.to(matrix.dtype))).logabsdet
+        value = matrix.square().sum((-2, -1)) - logdet - matrix.shape[-1]
+        return value + torch.where(dead.any(-1), torch.inf, 0.0)
 
 
 @method(

@@ -335,6 +335,36 @@ def test_the_spectral_norm_of_a_zero_weight_is_zero(dtype):
     assert all(bool(p.grad.isfinite().all()) for p in layer.parameters())
 
 
+def test_the_spectral_norm_of_a_frozen_layer_does_not_drift():
+    """In training mode its weight and the vector of the iteration stay, bit for bit, in every forward pass."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 4))
+    SpectralNorm().attach(targets_of(model))
+    model[0].requires_grad_(requires_grad=False)
+    start = {name: value.clone() for name, value in model[0].state_dict().items()}, model[0].weight.clone()
+    optimizer = torch.optim.SGD(model[1].parameters(), lr=0.1)
+    for _ in range(3):
+        model(torch.ones(2, 6)).square().sum().backward()
+        optimizer.step()
+    assert all(torch.equal(value, start[0][name]) for name, value in model[0].state_dict().items())
+    assert torch.equal(model[0].weight, start[1])
+
+
+def test_the_spectral_norm_of_a_weight_that_is_used_twice_is_one():
+    """Tied layers see the same weight in a forward pass, and iterate once after each change of it."""
+    model = _Tied()
+    SpectralNorm().attach(targets_of(model))
+    assert torch.equal(model.a.weight, model.b.weight)
+    before = model.a.weight.detach().clone()
+    with torch.no_grad():
+        model.a.parametrizations.weight.original.mul_(2.0)
+        # Evaluation leaves the vector alone, and the weight does not depend on the scale.
+        torch.testing.assert_close(model.a.weight, before)
+    start = model.a.weight
+    assert torch.equal(model.b.weight, start)
+    assert not torch.equal(start, before)
+
+
 class _Own(nn.Module):
     def __init__(self):
         super().__init__()
