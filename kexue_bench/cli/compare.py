@@ -88,7 +88,8 @@ def execute(args: argparse.Namespace) -> int:
         print_comparison(stored, registry, args)
         return 0
     if args.dry_run:
-        print_plan(runs.plan_only(args, families, registry, hooks))
+        plan = runs.plan_only(args, families, registry, hooks)
+        print_plan(plan, runs.expected(args, plan))
         return 0
     check_reading_options(args, registry)
     finished = runs.run_request(args, families, registry, hooks)

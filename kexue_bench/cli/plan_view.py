@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..api import STAGES, Plan, Stage
+from ..plan.forecast import Forecast
 from ..report.text import visible
 
 
-def print_plan(plan: Plan) -> None:
-    """Print the plan as a table, one row a task."""
+def print_plan(plan: Plan, expected: Forecast | None = None) -> None:
+    """Print the plan as a table, one row a task, and how long it is expected to take."""
     console = Console()
     table = Table(title=f"plan: {len(plan.cases)} cases in {len(plan.jobs)} jobs", box=None, title_justify="left")
     table.add_column("task")
@@ -39,3 +40,13 @@ def print_plan(plan: Plan) -> None:
     for place, baseline in plan.baselines.items():
         note = " (added)" if baseline.label in plan.added else ""
         console.print(Text(visible(f"baseline of {place}: {baseline.label}{note}")))
+    if expected is not None:
+        console.print(Text(_told(expected)))
+
+
+def _told(expected: Forecast) -> str:
+    if expected.seconds is None:
+        return "time: unknown, no stored run has these tasks"
+    minutes, seconds = divmod(round(expected.seconds), 60)
+    text = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return f"time: about {text}, as measured on {expected.known} of {expected.of} cases in stored runs"

@@ -21,7 +21,8 @@ def execute(args: argparse.Namespace) -> int:
     """Run, print where the results are, and return the exit code."""
     registry, hooks = options.load(args)
     if args.dry_run:
-        print_plan(runs.plan_only(args, args.family, registry, hooks))
+        plan = runs.plan_only(args, args.family, registry, hooks)
+        print_plan(plan, runs.expected(args, plan))
         return 0
     finished = runs.run_request(args, args.family, registry, hooks)
     print(f"{runs.summary(finished.run)}\n{visible(str(finished.run.path))}")

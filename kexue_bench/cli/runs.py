@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,19 +11,29 @@ from functools import partial
 from ..api import STATUSES, Outcome, Plan
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
+from ..plan.forecast import Forecast, forecast, measured
 from ..run.signals import stop_on_signals
 from ..session import Session, plan_session, run_session
-from ..store.results import Run
+from ..store.results import Run, list_runs, load_run
 from . import options
 from .story import failures
 
 INCOMPLETE = 3
+_NEWEST = 5
+"""Stored runs that a forecast reads."""
 STOPPING = "kexue-bench: stopping; running cases have {:g} s to finish; press Ctrl-C again to stop at once"
 
 
 def plan_only(args: argparse.Namespace, families: Sequence[str], registry: Registry, hooks: Hooks) -> Plan:
     """The plan of a command line, without running it."""
     return plan_session(options.request_of(args, families), options.run_options_of(args), registry, hooks)
+
+
+def expected(args: argparse.Namespace, plan: Plan) -> Forecast:
+    """How long a plan will take here, from the newest stored runs."""
+    stored = [load_run(info.path, args.output) for info in list_runs(args.output)[-_NEWEST:]]
+    pairs = [(run.plan.by_key[key], outcome) for run in stored for key, outcome in run.outcomes.items()]
+    return forecast(plan, measured(pairs), workers=args.jobs or os.cpu_count() or 1)
 
 
 def run_request(args: argparse.Namespace, families: Sequence[str], registry: Registry, hooks: Hooks) -> Session:
