@@ -174,7 +174,7 @@ def check_package(
         findings += declared(spec, registry)
     if measured:
         findings += claims([f"{spec.family}/{spec.name}" for spec in methods], conduct)
-        for spec in tasks_:
+        for spec in (spec for spec in tasks_ if registry.fault(spec) or not statements.needs_a_file(spec)):
             subject = f"{spec.family}/{spec.name}"
             baseline = spec.baseline or registry.families[spec.family].baseline
             findings += trials(subject, (f"{spec.family}/{baseline}",), subject, conduct)
@@ -354,12 +354,14 @@ def _family(spec: FamilySpec, registry: Registry) -> Iterator[Finding]:
 
 
 def declared(spec: MethodSpec | TaskSpec, registry: Registry) -> Iterator[Finding]:
-    """The checks of a declaration, and of an object of it with its defaults."""
+    """The checks of a declaration, and of an object of it with its defaults if it needs no file of the user's."""
     if isinstance(spec, MethodSpec):
         yield from statements.of_method(spec, registry)
     else:
         yield from statements.of_task(spec, registry)
     subject = f"{spec.family}/{spec.name}"
+    if not registry.fault(spec) and statements.needs_a_file(spec):
+        return
     try:
         built = objects.build(spec)
         if isinstance(spec, MethodSpec):

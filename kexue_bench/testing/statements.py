@@ -11,7 +11,7 @@ from functools import cache
 
 from ..api import FamilySpec, MethodSpec, TaskSpec
 from ..catalog import selectors
-from ..catalog.fields import fields_of
+from ..catalog.fields import PATHS, fields_of
 from ..catalog.plugins import PluginRecord
 from ..catalog.registry import Registry
 from ..catalog.source import docstring_of
@@ -52,7 +52,7 @@ def of_task(spec: TaskSpec, registry: Registry) -> Iterator[Finding]:
     documented = docstring_of(spec.target)
     yield finding("docstring", subject, "" if documented else "say in its docstring what the truth is and its source")
     yield _knobs(spec, subject)
-    idle = "" if spec.suites else f"no suite runs it: write suites={{'quick': ({spec.name!r},)}}"
+    idle = "" if spec.suites or needs_a_file(spec) else f"no suite runs it: write suites={{'quick': ({spec.name!r},)}}"
     yield finding("suites", subject, idle)
 
 
@@ -80,6 +80,11 @@ def of_plugin(record: PluginRecord, registry: Registry) -> Iterator[Finding]:
         yield finding("import-cost", subject, _weight(record.load))
 
 
+def needs_a_file(spec: MethodSpec | TaskSpec) -> bool:
+    """Whether a method or task must be given a file of the user's, so that its name alone cannot select it."""
+    return any(field.type in PATHS and field.default is None for field in fields_of(spec))
+
+
 def _target(spec: MethodSpec | TaskSpec, subject: str) -> Finding:
     return finding("target", subject, _lacking(spec))
 
@@ -90,7 +95,9 @@ def _lacking(spec: MethodSpec | TaskSpec) -> str:
         needed = [field.name for field in fields_of(spec) if field.default is None]
     except PluginError as error:
         return str(error)
-    return f"give {', '.join(needed)} a default, so that its name alone selects it" if needed else ""
+    if not needed or needs_a_file(spec):
+        return ""
+    return f"give {', '.join(needed)} a default, so that its name alone selects it"
 
 
 def _docstring(spec: MethodSpec, subject: str, *, cited: bool) -> Finding:

@@ -109,6 +109,38 @@ def test_a_package_is_found_by_plugin_or_package(erring):
         check_package("erring-package")
 
 
+FILES = '''
+from dataclasses import dataclass
+from kexue_bench import FilePath, discover, hookimpl, task
+
+@hookimpl
+def kexue_specs():
+    return discover(__name__, family="gradients")
+
+@task("needs-file", "reads a file", version=1)
+@dataclass(frozen=True, kw_only=True)
+class NeedsFile:
+    """The truth of a file."""
+
+    path: FilePath
+    size: int
+
+    def __post_init__(self):
+        open(self.path)
+
+    def problem(self, method, ctx): ...
+'''
+
+
+def test_what_needs_a_file_of_the_users_is_only_read(tmp_path, monkeypatch):
+    """It has no object with its defaults and belongs to no suite, and nothing is wrong with that."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "filing.py").write_text(FILES)
+    found = check_package("filing", plugins="filing.py")
+    assert wrong(found) == set()
+    assert {"target", "docstring", "suites"} <= {each.check for each in found}
+
+
 def test_the_kit_is_light_to_import():
     """Collecting tests that name it imports neither torch nor pytest."""
     import subprocess
