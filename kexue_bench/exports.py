@@ -100,6 +100,17 @@ def absolute(written: str, package: str) -> str:
 def _homes_of(package: str) -> Mapping[str, tuple[str, str]]:
     import ast
 
+    return homes(ast.parse(_source_of(package)), package)
+
+
+def _source_of(package: str) -> str:
+    """The source of a loaded package, whatever loaded it: pytest's loader of plugins gives none."""
     spec = sys.modules[package].__spec__
-    source = spec.loader.get_source(package) if spec is not None and spec.loader is not None else None  # pyright: ignore[reportAttributeAccessIssue]  # every loader of source files has it
-    return homes(ast.parse(source or ""), package)
+    if spec is None or spec.loader is None:
+        return ""
+    give = getattr(spec.loader, "get_source", None)
+    if give is not None:
+        return give(package) or ""
+    from pathlib import Path
+
+    return Path(spec.origin).read_text(encoding="utf-8") if spec.origin else ""

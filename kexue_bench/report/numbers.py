@@ -120,6 +120,8 @@ def bracket(value: float, low: float, high: float) -> str:
     if not (math.isfinite(value) and value > 0):
         return f"[{number(low)}, {upper(high)}]"
     last, scientific = _ratio_place(value, low, high), _is_scientific(value)
+    if high - low < 10.0**last:
+        return ""
     ends = [_placed(end, last, scientific=scientific) for end in (low, high)]
     return f"[{', '.join(ends)}]" if ends[0] != ends[1] else ""
 

@@ -141,6 +141,7 @@ def test_an_interval_inside_the_last_digit_is_left_out():
         "×1.65e-3",
         "",
     )
+    assert numbers.bracket(1525.0, 1524.997, 1525.003) == ""
     assert numbers.bracket(0.0, 0.0, 2.3e-14) == "[0, 3e-14]"
     assert numbers.bracket(1.1, 0.04, 3.0) == "[0.04, 3.0]"
 
