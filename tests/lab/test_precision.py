@@ -44,7 +44,7 @@ def test_a_condition_is_read_where_it_has_a_value():
     for otherwise in (False, True):
         assert [look((x > 0).all(), otherwise=otherwise) for x in (yes, no)] == [True, False]
         answers = []
-        torch.func.vmap(lambda x, o=otherwise: answers.append(look((x > 0).all(), otherwise=o)) or x)(yes)
+        torch.func.vmap(lambda x, o=otherwise, seen=answers: seen.append(look((x > 0).all(), otherwise=o)) or x)(yes)
         assert answers == [otherwise]
         compiled = torch.compile(lambda x, o=otherwise: x if look((x > 0).all(), otherwise=o) else -x, backend="eager")
         assert float(compiled(yes)) == (1.0 if otherwise else -1.0)
