@@ -28,12 +28,16 @@ def raised(value: Any) -> Any:
     return value.float() if isinstance(value, Tensor) and value.dtype in _LOW else value
 
 
-def seen(condition: Tensor, *, otherwise: bool) -> bool:
-    """The value of a condition `[]`; `otherwise` where there is none to look at: compiled, or in `torch.func.vmap`."""
+def seen(value: Tensor, test: Callable[[Any], bool] = bool, *, otherwise: bool) -> bool:
+    """What a test says of a tensor `[]`; `otherwise` where it has no value: compiled, or in `torch.func.vmap`.
+
+    Args:
+        test: of the number itself, which costs no operation of torch.
+    """
     if torch.compiler.is_compiling():
         return otherwise
     try:
-        return bool(condition)
+        return test(value.item())
     except RuntimeError:
         return otherwise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -77,7 +78,7 @@ def stacked(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     dtype = working(logits.dtype)
     z = logits.to(dtype)
     # No copy of finite logits is made, nor kept for the backward pass.
-    bounded = dtype == logits.dtype and seen(z.detach().sum().isfinite(), otherwise=False)
+    bounded = dtype == logits.dtype and seen(z.detach().sum(), math.isfinite, otherwise=False)
     z = z if bounded else z.clamp(-FAR, FAR)
     return z.reshape(shape), targets.to(dtype).reshape(shape)
 
