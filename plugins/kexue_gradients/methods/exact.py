@@ -54,9 +54,10 @@ class Exact:
     ) -> GradSample:
         """The same exact gradient `repeats` times, as an expanded view."""
         table = objective.enumerate()
-        weighted = _probabilities(distribution, table) * table.values
-        value = weighted.sum(dim=(0, -1))
-        blocks = weighted.detach()
+        chances = _probabilities(distribution, table)
+        value = (chances * table.values).sum(dim=(0, -1))
+        # A constant f has the gradient 0, to the last bit.
+        blocks = (chances * (table.values - table.values[:1])).detach()
         inside = table.states.flatten(1)
         mean, rest = distribution.mean, _rest(distribution)
         # x - E x is `rest` where a value is taken and `-mean` elsewhere: as a difference of totals, a saturated bit or

@@ -163,7 +163,9 @@ class SpectralNorm:
             start = noise.at(index).normal(*(target.stack or (1,)), size * math.prod(target.blocks), 1)
             mapping = _Normalised(start.reshape(*target.stack, *target.blocks, size, 1), self.iterations, target)
             mapping.iterate(raised(target.matrix().detach()), _WARM_UP)
-            target.parametrize_(mapping)
+            # Attaching reads the weight once for each layer that has it; the first pass is the first step.
+            with torch.no_grad():
+                target.parametrize_(mapping)
         return session
 
 

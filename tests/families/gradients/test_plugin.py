@@ -27,11 +27,12 @@ SPECS = {**METHODS, **TASKS}
 
 
 def test_registration_imports_no_torch():
-    """Importing the plugin and calling its hook leaves torch, and every target, unloaded."""
+    """Importing the plugin, with the texts of its loops, and calling its hook leaves torch and every target unloaded."""
     code = (
         "import sys; from kexue_gradients import plugin;"
         "plugin.kexue_specs();"
-        "own = [m for m in sys.modules if m.startswith('kexue_gradients.') and m != 'kexue_gradients.plugin'];"
+        "texts = {'kexue_gradients.plugin', 'kexue_gradients.loops'};"
+        "own = [m for m in sys.modules if m.startswith('kexue_gradients.') and m not in texts];"
         "print(own + [m for m in sys.modules if m == 'torch'])"
     )
     path = {"PYTHONPATH": os.pathsep.join(sys.path)}
