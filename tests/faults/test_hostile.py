@@ -333,14 +333,14 @@ def use(run: Run) -> None:
 
 
 def test_nothing_that_reads_a_run_can_unpickle():
-    """No module of the core imports a loader that runs code from data."""
+    """No module of the core imports a loader that runs code from data; the kit for authors pickles their objects."""
     import ast
 
     import kexue_bench
 
     root = Path(kexue_bench.__file__).parent
     forbidden = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "yaml", "joblib"}
-    readers = [file for file in root.rglob("*.py") if "lab" not in file.parts]
+    readers = [file for file in root.rglob("*.py") if file.relative_to(root).parts[0] not in {"lab", "testing"}]
     for file in readers:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []

@@ -27,7 +27,7 @@ SPECS = {**METHODS, **TASKS}
 
 
 def test_registration_imports_no_torch():
-    """Importing the plugin, with the texts of its loops, and calling its hook leaves torch and every target unloaded."""
+    """Importing the plugin, with the texts of its loops, and calling its hook leaves torch and targets unloaded."""
     code = (
         "import sys; from kexue_gradients import plugin;"
         "plugin.kexue_specs();"
