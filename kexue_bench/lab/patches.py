@@ -37,6 +37,7 @@ _PARTS = frozenset(
     )
 )
 _TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+_COMPILER = f"{_TORCH}_dynamo{os.sep}"
 _absent = object()
 
 
@@ -45,10 +46,12 @@ def _counts(value: object) -> bool:
 
 
 def _wrapped_by_torch(bound: object, before: object) -> bool:
-    """Whether torch itself put a wrapper around its function: importing its compiler does that to a few."""
+    """Whether torch itself replaced its function: its compiler does that to a few as it is imported or used."""
     code = getattr(bound, "__code__", None)
-    inside = isinstance(code, CodeType) and code.co_filename.startswith(_TORCH)
-    return inside and getattr(bound, "__wrapped__", None) is before
+    if not isinstance(code, CodeType):
+        return False
+    told = code.co_filename.startswith(_TORCH) and getattr(bound, "__wrapped__", None) is before
+    return told or code.co_filename.startswith(_COMPILER)
 
 
 class _Namespace:

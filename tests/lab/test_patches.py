@@ -51,6 +51,17 @@ def test_an_inherited_method_that_is_shadowed_is_named(monkeypatch):
     assert surface.changed() == ("torch.Tensor.mean",)
 
 
+def test_the_compiler_of_torch_changes_its_own_classes():
+    """The first compilation of a trained module replaces `Module.__init__`; a method that compiles is honest."""
+    from torch._dynamo.mutation_guard import GenerationTracker, install_generation_tagging_init
+
+    surface = patches.Surface()
+    install_generation_tagging_init()
+    assert GenerationTracker.dynamic_classes is not None
+    assert torch.nn.Module.__init__.__code__.co_filename.endswith("mutation_guard.py")
+    assert surface.changed() == ()
+
+
 def test_ordinary_use_changes_nothing():
     """Modules that are imported late, optimizers, distributions, hooks of a module, lazily built attributes."""
     surface = patches.Surface()

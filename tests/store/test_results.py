@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from referencing import Registry, Resource
 
-from kexue_bench.api import Case, Evidence, Instance, Job, Measurement, Outcome, Plan, Series
+from kexue_bench.api import Case, Evidence, Given, Instance, Job, Measurement, Outcome, Plan, Series
 from kexue_bench.errors import ResultsError, UsageError
 from kexue_bench.store import codec, journal
 from kexue_bench.store.results import RunWriter, find_run, list_runs, load_run, schema
@@ -252,6 +252,7 @@ def test_stored_documents_follow_their_schemas(root, plan):
         ("outcome", "series", Series),
         ("outcome", "measurement", Evidence),
         ("run", "instance", Instance),
+        ("run", "given", Given),
         ("run", "case", Case),
         ("run", "plan", Plan),
     ],
