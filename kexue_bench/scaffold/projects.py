@@ -89,8 +89,7 @@ def _check_name(what: What, name: str, package: str) -> None:
 def _rendered(folder: str, context: Mapping[str, Any]) -> dict[str, str]:
     """The files of one folder of templates; `PACKAGE` in a path is the name of the package."""
     root = _TEMPLATES / folder
-    # Python, TOML and Markdown: nothing is to be escaped for HTML.
-    jinja = Environment(  # noqa: S701
+    jinja = Environment(  # noqa: S701  # Python, TOML and Markdown: nothing is to be escaped for HTML
         loader=FileSystemLoader(root),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
