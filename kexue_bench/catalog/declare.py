@@ -203,6 +203,7 @@ def _forms() -> Mapping[str, _Form]:
     }
 
 
+_FAMILIES = {f"{home}.FamilySpec" for home in HOMES}
 _BY_PATH = {f"{home}.{name}": name for home in HOMES for name in ("method", "task", "claim", "reading")}
 _IN_SETS = ("needs", "offers", "timed")
 
@@ -211,7 +212,8 @@ def discover(package: str | None, *, family: str) -> tuple[Spec, ...]:
     """Every declaration in a package and the entries of its data files, read without importing anything.
 
     Read are the declarations above classes and functions in every module of the package, and the tables `[[metric]]` of
-    `metrics.toml` and `[[figure]]` of `published.toml` beside its `__init__.py`.
+    `metrics.toml` and `[[figure]]` of `published.toml` beside its `__init__.py`. A declaration belongs to the family
+    nearest above it: a package below this one that binds a `FamilySpec(...)` in one of its modules is left out.
 
     Args:
         package: `__package__` of the caller; a single file may give its `__name__`.
@@ -251,8 +253,17 @@ def _below(folder: Path, package: str) -> Iterator[Module]:
             yield Module(name=name, path=path, sheet=sheet_of(path))
         elif path.name.isidentifier() and (path / "__init__.py").is_file():
             inside = path / "__init__.py"
-            yield Module(name=name, path=inside, sheet=sheet_of(inside))
-            yield from _below(path, name)
+            first, rest = Module(name=name, path=inside, sheet=sheet_of(inside)), tuple(_below(path, name))
+            if not any(_makes_family(module) for module in (first, *rest) if module.package == name):
+                yield from (first, *rest)
+
+
+def _makes_family(module: Module) -> bool:
+    """Whether a module binds a `FamilySpec(...)`, so that its package is a family of its own."""
+    terms = (binding.term for bindings in module.sheet.constants.values() for binding in bindings)
+    return any(
+        isinstance(term, list) and term[0] == "call" and module.meaning(str(term[1])) in _FAMILIES for term in terms
+    )
 
 
 def _declarations(module: Module, family: str) -> Iterator[tuple[str, float, int, Spec]]:

@@ -395,3 +395,24 @@ def test_a_single_file_may_be_a_package(tmp_path, monkeypatch):
             discover(name, family="toy")
     with pytest.raises(PluginError, match=r"'no_such_package' cannot be found"):
         discover("no_such_package", family="toy")
+
+
+def test_a_declaration_belongs_to_the_nearest_family_above_it(package):
+    """A package may hold a family of its own: neither family reads what belongs to the other, deep folders included."""
+    family = "from kexue_bench import FamilySpec, discover\nFAMILY = FamilySpec(name={!r}, title='t')\n"
+    declared = "from kexue_bench import method\n@method({!r}, 'x')\nclass M: ...\n"
+    home = package({
+        "plugin.py": family.format("outer"),
+        "methods/__init__.py": "",
+        "methods/a.py": declared.format("a"),
+        "inner/__init__.py": "",
+        "inner/plugin.py": family.format("inner"),
+        "inner/methods/__init__.py": "",
+        "inner/methods/b.py": declared.format("b"),
+        "inner/metrics.toml": '[[metric]]\nname = "own"\n',
+    })  # fmt: skip
+    assert [spec.name for spec in discover(home, family="outer")] == ["a"]
+    assert [(spec.name, spec.family) for spec in discover(f"{home}.inner", family="inner")] == [
+        ("b", "inner"),
+        ("own", "inner"),
+    ]

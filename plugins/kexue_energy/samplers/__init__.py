@@ -1,0 +1,1 @@
+"""The samplers: who draws from exp(-U), how well, at what cost."""

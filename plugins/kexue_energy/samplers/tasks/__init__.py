@@ -1,0 +1,1 @@
+"""The tasks of the family, one a file."""

@@ -1,0 +1,128 @@
+"""A Gaussian of any dimension and condition number, on which linear samplers have exact laws."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kexue_bench import task
+
+from .. import laws
+from ..chains import Chains, fitting, sampling
+from ..checks import at_least
+from ..targets import Target
+from ..words import COLUMNS
+
+if TYPE_CHECKING:
+    from kexue_bench.lab.context import Context
+    from kexue_bench.lab.noise import Noise
+    from kexue_bench.lab.problems import Sampling
+
+
+@task(
+    "gaussian",
+    "Gaussian of a given condition number: first two moments of its softest and stiffest direction",
+    version=1,
+    offers=("exact-draws", "gaussian"),
+    suites={
+        "tour": ("gaussian",),
+        "quick": ("gaussian", "gaussian[dim=100,kappa=100.0]"),
+        "standard": ("gaussian", "gaussian[dim=100,kappa=100.0]"),
+        "full": ("gaussian", "gaussian[dim=100,kappa=[100.0,10000.0]]"),
+    },
+    budgets={"tour": 4096, "quick": 4096, "standard": 16384, "full": 131072},
+    dtype="float64",
+    headline=COLUMNS,
+    order=10,
+)
+@dataclass(frozen=True, kw_only=True)
+class Gaussian:
+    """N(m, S) with eigenvalues of S from 1 to kappa in geometric progression, eigenvectors of a reflection, m generic.
+
+    Functionals: (x - m) . u and its square, for the eigenvectors u of kappa (`soft`) and 1 (`stiff`); in one dimension
+    they are the same, and named `x` and `x2`.
+
+    Args:
+        dim: d, >= 1.
+        kappa: condition number of S, >= 1; 1 in one dimension.
+        evaluations: of one chain, >= 1.
+        start: `stationary`: from the chain's own law if the method states it, otherwise from the target; `wide`: from
+            N(m, 25 I), the first half is dropped.
+    """
+
+    dim: int = 1
+    kappa: float = 1.0
+    evaluations: int = 100
+    start: str = "stationary"
+
+    def __post_init__(self) -> None:
+        at_least("dim", self.dim, 1)
+        at_least("kappa", self.kappa, 1)
+        if self.dim == 1 and self.kappa != 1:
+            raise ValueError(f"kappa must be 1 in one dimension, got {self.kappa}; raise dim")
+
+    def variances(self) -> Tensor:
+        """Eigenvalues of S, ascending, `[d]`."""
+        return torch.logspace(0, math.log10(self.kappa), self.dim, dtype=torch.float64)
+
+    def axes(self) -> Tensor:
+        """Eigenvectors of S as columns, in the same order, `[d, d]`."""
+        normal = torch.arange(1.0, self.dim + 1, dtype=torch.float64).sqrt()
+        reflection = torch.eye(self.dim, dtype=torch.float64) - 2 * torch.outer(normal, normal) / normal.dot(normal)
+        return reflection if self.dim > 1 else reflection.abs()
+
+    def target(self) -> Target:
+        """The density with its exact moments."""
+        variances, axes = self.variances(), self.axes()
+        precision, root = (axes / variances) @ axes.mT, axes * variances.sqrt()
+        centre = torch.linspace(-0.7, 1.3, self.dim, dtype=torch.float64)
+        single = self.dim == 1
+        chosen = axes[:, :1] if single else axes[:, [-1, 0]]
+        kept = variances[:1] if single else variances[[-1, 0]]
+
+        def energy(x: Tensor) -> Tensor:
+            gap = x - centre.to(x)
+            return ((gap @ precision.to(x)) * gap).sum(1) / 2
+
+        def draw(noise: Noise, n: int) -> Tensor:
+            return noise.normal(n, self.dim) @ root.mT.to(noise.dtype) + centre.to(noise.dtype)
+
+        def functionals(x: Tensor) -> Tensor:
+            y = (x - centre.to(x)) @ chosen.to(x)
+            return torch.cat([y, y.square()], dim=1)
+
+        return Target(
+            dim=self.dim,
+            energy=energy,
+            gradient=lambda x: (x - centre.to(x)) @ precision.to(x),
+            scale=1.0,
+            functionals=functionals,
+            names=("x", "x2") if single else ("x-soft", "x-stiff", "x2-soft", "x2-stiff"),
+            mean=torch.cat([torch.zeros_like(kept), kept]),
+            deviation=torch.cat([kept.sqrt(), kept * math.sqrt(2)]),
+            draw=draw,
+            centre=centre,
+            spread=(axes.square() @ variances).sqrt(),
+            precision=precision,
+        )
+
+    def problem(self, method: object, ctx: Context) -> Sampling:
+        """See `SamplingTask.problem`."""
+        chains = Chains(self.target(), fitting(method), ctx, evaluations=self.evaluations, start=self.start)
+        return sampling(chains, ctx, exact_variance=self.exact_variance(chains))
+
+    def exact_variance(self, chains: Chains) -> float | None:
+        """Variance of one chain's averages in closed form; None for a method without `linear`, or a wide start."""
+        linear = chains.linear()
+        if linear is None or self.start != "stationary" or not laws.stable(linear):
+            return None
+        single = self.dim == 1
+        axes, variances = self.axes(), self.variances()
+        directions, kept = (axes, variances) if single else (axes[:, [-1, 0]], variances[[-1, 0]])
+        found = laws.averages(linear, directions, self.evaluations)
+        count = 2 * len(kept)
+        return float((found.first / kept + found.second / (2 * kept.square())).sum()) / count
