@@ -5,6 +5,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_args
+
+import pytest
+from lists import LISTS, written
+
+from kexue_bench.analysis.stats import Verdict
+from kexue_bench.api import Stage
+from kexue_bench.report import cells, screen
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -91,6 +99,27 @@ def test_the_readmes_own_method_runs(tmp_path):
         check=True,
     )
     assert '"half-rloo"' in done.stdout
+
+
+@pytest.mark.parametrize("page", LISTS)
+def test_the_lists_of_a_page_are_those_of_the_code(page):
+    """Every column, status and module is explained: `python tests/support/lists.py` writes the lists anew."""
+    assert (ROOT / page).read_text(encoding="utf-8") == written(page)
+
+
+def test_every_mark_is_in_the_glossary():
+    """Signs of tables and maps, verdicts and stages have an entry."""
+    text = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    marks = {*cells.MARKS.values(), cells.BIASED, *(sign for sign, _ in screen._MARKS.values()), "!", "≠"}
+    words = {*get_args(Verdict), *get_args(Stage)} - {"baseline"}
+    assert [word for word in sorted({*marks, *words} - {"", " "}) if f"`{word}`" not in text] == []
+
+
+def test_the_index_names_every_page():
+    """A page that nothing leads to is not read."""
+    docs = ROOT / "docs"
+    linked = set(re.findall(r"\]\((\S+?\.md)", (docs / "index.md").read_text(encoding="utf-8")))
+    assert {path.name for path in docs.glob("*.md")} - {"index.md"} == linked - {"../README.md"}
 
 
 def test_every_module_has_the_tests_of_its_name():
