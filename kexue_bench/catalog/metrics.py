@@ -76,6 +76,11 @@ CORE_METRICS: tuple[MetricSpec, ...] = (
         ignores="cost and averaging, so that shrinking is rewarded: an estimator that is always zero can win",
     ),
     MetricSpec(
+        name="worst-mse",
+        summary="largest mse of a coordinate of the truth, in units in which mse is the mean of the coordinates'",
+        ignores="cost and averaging",
+    ),
+    MetricSpec(
         name="cosine",
         direction="higher",
         scale="linear",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from .intervals import Array, BatchMeans, Interval
 StopReason = Literal["precision", "budget", "exact", "degenerate", "enumerated"]
 
 LOOK_UNITS = 32
-_OF_TRUTH = frozenset({"bias", "relative-bias", "mse", "cosine"})
+_OF_TRUTH = frozenset({"bias", "relative-bias", "mse", "worst-mse", "cosine"})
 """Metrics that are relative to the truth."""
 FEW = "the rarest value was drawn fewer than 100 times, so intervals may be too short"
 """Flag of numbers that depend on an event which the draws have hardly seen."""
@@ -44,6 +44,8 @@ class Estimate:
         shares: name -> largest share of the sum of squared deviations due to one draw, for `mse` and each loss.
         flags: remarks on all its numbers.
         error: length within which the exact value lies around `truth` with 95 % confidence; 0 if `truth` is exact.
+        names: of the coordinates that are reported alone as well.
+        parts: folded units of the square of each of them about the centre, `[U, D]`.
     """
 
     n: int
@@ -61,6 +63,8 @@ class Estimate:
     shares: Mapping[str, float]
     flags: frozenset[str] = frozenset()
     error: float = 0.0
+    names: tuple[str, ...] = ()
+    parts: Array = field(default_factory=lambda: np.empty((0, 0)))
 
     @property
     def variance(self) -> float:
@@ -126,7 +130,53 @@ class Estimate:
             if metric not in table:
                 raise ValueError(f"unknown metric of a sampling problem, got {metric!r}; one of {', '.join(table)}")
             rows.append(table[metric]())
-        return (*rows, *(self._loss_row(name, units) for name, units in self.losses.items()))
+        losses = (self._loss_row(name, units) for name, units in self.losses.items())
+        return (*rows, *losses, *self._coordinate_rows())
+
+    def _coordinate_rows(self) -> Iterator[Measurement]:
+        """Bias, variance and mse of every coordinate with a name, and the largest mse.
+
+        In units in which the mse is the mean of theirs. The interval of the largest is that of a maximum: each
+        coordinate at the level 1 - 0.05 / D, so that all hold at once.
+        """
+        count = len(self.names)
+        if not count:
+            return
+        worst: list[Interval] = []
+        for index, name in enumerate(self.names):
+            one = replace(self, names=(), **self._coordinate(index))
+            for row in one.measurements(("bias", "variance", "mse")):
+                yield replace(row, labels={"of": name}, series=None, moments=None)
+            worst.append(one._apart(one._simultaneous(count)))  # noqa: SLF001  # of this very class
+        ends = [max(float(part) for part in column) for column in zip(*worst, strict=True)]
+        yield self._row("worst-mse", Interval(*map(np.asarray, ends)))
+
+    def _coordinate(self, index: int) -> dict[str, Any]:
+        """What differs in the estimate of one coordinate alone, times the root of their number."""
+        root, units, columns = len(self.names) ** 0.5, self.units, slice(index, index + 1)
+        alone = BatchMeans(
+            squares=root**2 * self.parts[:, index],
+            means=root * units.means[:, columns],
+            offset=root * units.offset[columns],
+            draws=units.draws,
+        )
+        return {
+            "mean": root * self.mean[columns],
+            "truth": root * self.truth[columns],
+            "centre": root * self.centre[columns],
+            "units": alone,
+            "errors": alone.errors,
+            "losses": {},
+            "shares": {"mse": 0.0},
+            "resolution": root * self.resolution,
+            "error": root * self.error,
+        }
+
+    def _simultaneous(self, count: int) -> Interval:
+        """The mse, with an interval that holds together with those of `count` - 1 others."""
+        if self.exact:
+            return self.errors_interval
+        return intervals.mean(self.units.errors, level=1 - (1 - intervals.LEVEL) / count).clipped(0)
 
     def _bias(self) -> Interval:
         if self.exact:

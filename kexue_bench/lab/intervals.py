@@ -58,10 +58,10 @@ class Interval(NamedTuple):
         return Interval(*(part * factor for part in self))
 
 
-def mean(units: Array) -> Interval:
+def mean(units: Array, *, level: float = LEVEL) -> Interval:
     """Mean of units `[..., U]` with its t interval on U - 1 degrees of freedom."""
     value = units.mean(-1)
-    half = _t(units.shape[-1]) * _standard_error(units)
+    half = _t(units.shape[-1], level) * _standard_error(units)
     return Interval(value, value - half, value + half)
 
 
@@ -266,5 +266,5 @@ def _standard_error(units: Array) -> Array:
     return units.std(-1, ddof=1) / np.sqrt(units.shape[-1])
 
 
-def _t(units: int) -> float:
-    return float(special.stdtrit(units - 1, (1 + LEVEL) / 2))
+def _t(units: int, level: float = LEVEL) -> float:
+    return float(special.stdtrit(units - 1, (1 + level) / 2))

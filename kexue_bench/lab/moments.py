@@ -120,6 +120,7 @@ class _Ledger:
         self._deviation = torch.empty(0)
         self._dtype = torch.float64
         self._squares, self._means = np.empty(0), np.empty((0, self._dimension))
+        self._parts = np.empty((0, len(problem.names)))
         self._plain = np.empty((0, 1 + len(problem.losses)))
         self._totals = np.zeros((2, 1 + len(problem.losses)))
         self._largest = np.full(1 + len(problem.losses), -math.inf)
@@ -138,12 +139,14 @@ class _Ledger:
         table = torch.stack(rows).cpu().numpy() / size
         if not np.isfinite(table).all():
             raise InvalidResult(f"draws must be finite, got nan or inf within the first {self.batches} batches")
-        means, values, squares = np.split(table, [self._dimension, -self._plain.shape[1]], axis=1)
+        width, named = self._plain.shape[1], self._parts.shape[1]
+        means, parts, values, squares = np.split(table, np.cumsum([self._dimension, named, width]), axis=1)
         draws = units * size * self._problem.batch
         self._totals += draws * np.stack([values.mean(0), squares.mean(0)])
         self._largest = np.maximum(self._largest, torch.stack(tops).amax(0).cpu().numpy())
         if self._looks >= 2:
-            self._squares, self._means = halved(self._squares), halved(self._means)
+            self._squares, self._means, self._parts = map(halved, (self._squares, self._means, self._parts))
+        self._parts = np.concatenate([self._parts, parts])
         self._squares = np.concatenate([self._squares, values[:, 0]])
         self._means = np.concatenate([self._means, means])
         look = BatchMeans(squares=values[:, 0], means=means, offset=self._offset(), draws=size)
@@ -173,6 +176,8 @@ class _Ledger:
             resolution=intervals.ROUNDING_ULPS * torch.finfo(self._dtype).eps * scale,
             shares=dict(zip(names, map(float, shares), strict=True)),
             error=self._problem.error,
+            names=self._problem.names,
+            parts=self._parts,
         )
 
     def _middle(self) -> Tensor:
@@ -182,7 +187,10 @@ class _Ledger:
         return (self._middle() - self._truth.reshape(-1)).numpy()
 
     def _batch(self) -> tuple[Tensor, Tensor]:
-        """Means of the deviation `[D]`, of its square and the losses, of their squares; and their largest values."""
+        """Means of the deviation `[D]`, of its square and the losses, of their squares; and their largest values.
+
+        If the coordinates have names, the means of their squares `[D]` follow those of the deviation.
+        """
         draws = _draw(self._problem, self._noise.at(self.batches))
         self.batches += 1
         flat = draws.reshape(len(draws), -1)
@@ -199,7 +207,8 @@ class _Ledger:
                 raise InvalidResult(f"loss {name!r} must give [{len(draws)}], got {tuple(value.shape)}")
             values.append(value.to(torch.float64))
         plain = torch.stack(values)
-        return torch.cat([deviation.mean(0), plain.mean(1), plain.square().mean(1)]), plain.amax(1)
+        parts = [deviation.square().mean(0)] if self._problem.names else []
+        return torch.cat([deviation.mean(0), *parts, plain.mean(1), plain.square().mean(1)]), plain.amax(1)
 
 
 def _exact(problem: Sampling, noise: Noise) -> Estimate:
@@ -234,6 +243,8 @@ def _exact(problem: Sampling, noise: Noise) -> Estimate:
         resolution=resolution,
         shares=dict.fromkeys(("mse", *problem.losses), 0.0),
         error=problem.error,
+        names=problem.names,
+        parts=np.zeros((1, len(problem.names))),
     )
 
 

@@ -70,6 +70,8 @@ class Sampling:
         batch: draws in one call; part of the task's version, because the stream of a batch depends on it.
         inputs: tensors that the method must leave unchanged.
         metrics: which of `estimate`, `bias`, `relative-bias`, `variance`, `mse`, `cosine` are recorded.
+        names: of the D coordinates of a truth `[D]`. Each is then reported alone as well, its entries times sqrt(D), so
+            that `mse` is the mean of the coordinates' `mse[of=NAME]`.
         losses: further plain means to record: name -> function of the draws `[n, *truth.shape]` that returns `[n]`.
         exact_variance: trace of the covariance of one draw of this method, by a closed form or an enumeration, `inf`
             if it does not exist; None, or a function that returns None, if the task does not know it.
@@ -86,12 +88,19 @@ class Sampling:
     error: float = 0.0
     inputs: tuple[Tensor, ...] = ()
     metrics: tuple[str, ...] = ("bias", "variance", "mse")
+    names: tuple[str, ...] = ()
     losses: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     exact_variance: Callable[[], float | None] | None = None
     exact_moments: Callable[[], ExactMoments | None] | None = None
     rarest: float = 1.0
     dtype: torch.dtype | None = None
     after: Callable[[Recorder], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.names and self.truth.shape != (len(self.names),):
+            raise ValueError(
+                f"names need a truth of shape [{len(self.names)}], got {list(self.truth.shape)}; name every coordinate"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

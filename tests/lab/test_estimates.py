@@ -176,3 +176,54 @@ def test_errors_carry_that_of_a_reference():
         assert "reference" not in row(exact, metric).flags
     # Nothing about the spread depends on the truth.
     assert row(found, "variance") == row(exact, "variance")
+
+
+def test_named_coordinates_are_reported_alone():
+    """Against numpy on the draws times sqrt(D); the largest has an interval at the level 1 - 0.05 / D."""
+    problem = gaussian(dimension=3, names=("a", "b", "c"))
+    found = estimate(problem, noise(), precision=None, budget=16 * 256)
+    rows = {(m.metric, m.labels.get("of", "")): m for m in found.measurements(problem.metrics)}
+    errors = 3 * np.square(all_draws(problem, noise(), 256) - 1)
+    for index, name in enumerate(problem.names):
+        alone = errors[:, index]
+        assert rows["mse", name].value == pytest.approx(alone.mean(), rel=1e-12)
+        g = np.sqrt(3) * all_draws(problem, noise(), 256)[:, index]
+        assert rows["variance", name].value == pytest.approx(g.var(ddof=1), rel=1e-9)
+        bias = max(0, (g.mean() - np.sqrt(3)) ** 2 - g.var(ddof=1) / len(g)) ** 0.5
+        assert rows["bias", name].value == pytest.approx(bias, abs=1e-9)
+    shares = [rows["mse", name].value for name in problem.names]
+    assert rows["mse", ""].value == pytest.approx(np.mean(shares), rel=1e-12)
+    assert rows["worst-mse", ""].value == max(shares)
+    units = errors.reshape(64, -1, 3).mean(1).T
+    joint = [intervals.mean(unit, level=1 - 0.05 / 3) for unit in units]
+    assert rows["worst-mse", ""].low == pytest.approx(max(part.low for part in joint), rel=1e-9)
+    assert rows["worst-mse", ""].high == pytest.approx(max(part.high for part in joint), rel=1e-9)
+    assert float(intervals.mean(units[0], level=0.99).high) > float(intervals.mean(units[0]).high)
+
+
+def test_without_names_nothing_is_added():
+    """The rows of a problem without names are those that were asked for."""
+    problem = gaussian(dimension=3)
+    found = estimate(problem, noise(), precision=None, budget=16 * 128)
+    assert [m.metric for m in found.measurements(problem.metrics)] == list(problem.metrics)
+
+
+def test_a_constant_has_named_coordinates_too():
+    """A deterministic method: every coordinate is known exactly, and so is the largest error."""
+    problem = Sampling(
+        draw=lambda noise, n: torch.zeros(n, 2, dtype=torch.float64),
+        truth=torch.tensor([0.0, 2.0], dtype=torch.float64),
+        batch=2,
+        names=("a", "b"),
+    )
+    found = estimate(problem, noise(), precision=None, budget=None, deterministic=True)
+    rows = {(m.metric, m.labels.get("of", "")): m for m in found.measurements(problem.metrics)}
+    assert rows["mse", "b"].value == rows["worst-mse", ""].value == pytest.approx(8)
+    assert rows["mse", "a"].value == 0
+    assert "exact" in rows["worst-mse", ""].flags
+
+
+def test_names_are_those_of_all_coordinates():
+    """A shape that they do not fit is refused."""
+    with pytest.raises(ValueError, match=r"shape \[2\], got \[3\]"):
+        Sampling(draw=lambda noise, n: torch.zeros(n, 3), truth=torch.zeros(3), batch=2, names=("a", "b"))

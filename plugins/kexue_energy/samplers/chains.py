@@ -144,6 +144,7 @@ def sampling(chains: Chains, ctx: Context, *, exact_variance: float | None = Non
         draw=chains,
         truth=chains.target.truth,
         batch=CHAINS,
+        names=chains.target.names,
         exact_variance=None if exact_variance is None else lambda: exact_variance,
         after=record,
     )
