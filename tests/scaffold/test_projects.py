@@ -20,8 +20,9 @@ def test_every_file_is_there_and_can_be_read(what, family):
     files = render(what, "my-own", registry(), family=family)
     assert set(files) > ALWAYS | {f"tests/test_{what}.py", "src/my_own/plugin.py", "src/my_own/__init__.py"}
     assert what == "family" or f"src/my_own/{what}.py" in files
-    points = tomllib.loads(files["pyproject.toml"])["project"]["entry-points"]["kexue_bench"]
-    assert points == {"my-own": "my_own.plugin"}
+    project = tomllib.loads(files["pyproject.toml"])
+    assert project["project"]["entry-points"]["kexue_bench"] == {"my-own": "my_own.plugin"}
+    assert project["tool"]["setuptools"]["package-data"] == {"*": ["*.toml"]}, "a wheel would forget its metrics"
     for path, text in files.items():
         assert "{{" not in text
         assert "{%" not in text
