@@ -91,8 +91,8 @@ def execute(args: argparse.Namespace) -> int:
         plan = runs.plan_only(args, families, registry, hooks)
         print_plan(plan, runs.expected(args, plan))
         return 0
-    check_reading_options(args, registry)
-    finished = runs.run_request(args, families, registry, hooks)
+    reading = check_reading_options(args, registry)
+    finished = runs.run_request(args, families, registry, hooks, reading=reading)
     print_comparison([finished.run], registry, args)
     print(f"\n{runs.summary(finished.run)}", file=sys.stderr)
     print(f"{visible(str(finished.run.path))}   kexue-bench report {finished.run.number:04}", file=sys.stderr)

@@ -116,4 +116,5 @@ def _run(request: Request, args: argparse.Namespace, registry: Registry, hooks: 
         file=sys.stderr,
     )
     command = ("kexue-bench", "compare", args.family, *(("-t", args.task) if args.task else ()))
-    return run_session(request, RunOptions(output=args.output, command=command), registry, hooks).run
+    asked = RunOptions(output=args.output, command=command)
+    return run_session(request, asked, registry, hooks, reading=ReadOptions()).run

@@ -13,7 +13,7 @@ from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
 from ..plan.forecast import Forecast, forecast, measured
 from ..run.signals import stop_on_signals
-from ..session import Session, plan_session, run_session
+from ..session import ReadOptions, Session, plan_session, run_session
 from ..store.results import Run, list_runs, load_run
 from . import options
 from .story import failures
@@ -36,13 +36,25 @@ def expected(args: argparse.Namespace, plan: Plan) -> Forecast:
     return forecast(plan, measured(pairs), workers=args.jobs or os.cpu_count() or 1)
 
 
-def run_request(args: argparse.Namespace, families: Sequence[str], registry: Registry, hooks: Hooks) -> Session:
-    """Run and store what a command line asks for; after a signal the finished cases are still reported."""
+def run_request(
+    args: argparse.Namespace,
+    families: Sequence[str],
+    registry: Registry,
+    hooks: Hooks,
+    *,
+    reading: ReadOptions | None = None,
+) -> Session:
+    """Run and store what a command line asks for; after a signal the finished cases are still reported.
+
+    Args:
+        reading: how the run will be read, where first verdicts are shown while it goes.
+    """
     return run_session(
         options.request_of(args, families),
         options.run_options_of(args),
         registry,
         hooks,
+        reading=reading,
         stopping=partial(stop_on_signals, say=STOPPING.format(args.grace)),
     )
 

@@ -1,13 +1,13 @@
-"""The progress of a run: a bar on a terminal, lines in a notebook, nothing in a pipe or if quiet."""
+"""The progress of a run: first verdicts and a bar on a terminal, lines in a notebook, nothing in a pipe or if quiet."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from ..api import STATUSES, Case, Outcome, Plan
 from ..catalog.plugins import Hooks
@@ -23,6 +24,24 @@ from .text import visible
 
 LINES = 10
 """Number of lines that a notebook shows during a run."""
+_NEWEST = 10
+"""Verdicts that stay above the bar."""
+Verdict = Callable[[Outcome, Case], str]
+"""What an outcome decides, in one line; empty for most."""
+
+
+class Bar(Progress):
+    """A progress bar below the newest verdicts, which are gone at the end together with it."""
+
+    verdicts: tuple[str, ...] = ()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The lines of verdicts, cut to the width of the terminal, then the bar."""
+        if self.verdicts:
+            yield Text(f"so far, on {len(self.verdicts)} task{'s' * (len(self.verdicts) > 1)}", style="bold")
+        for line in self.verdicts[-_NEWEST:]:
+            yield Text(f"  {visible(line)}", no_wrap=True, overflow="ellipsis")
+        yield from super().get_renderables()
 
 
 class Display:
@@ -32,10 +51,13 @@ class Display:
         progress: the bar; it may be disabled.
         verbose: print one line for each outcome to standard error.
         lines: print the progress `LINES` times to standard output.
+        verdict: what an outcome decides; shown above the bar, or as a line for each if `verbose`.
     """
 
-    def __init__(self, progress: Progress, *, verbose: bool = False, lines: bool = False) -> None:
-        self._progress, self._verbose, self._lines = progress, verbose, lines
+    def __init__(
+        self, progress: Bar, *, verbose: bool = False, lines: bool = False, verdict: Verdict | None = None
+    ) -> None:
+        self._progress, self._verbose, self._lines, self._verdict = progress, verbose, lines, verdict
         self._task = progress.add_task("starting", total=None)
         self._statuses: dict[str, str] = {}
         self._total, self._told = 0, 0
@@ -51,6 +73,22 @@ class Display:
 
     def finished(self, outcome: Outcome, case: Case) -> None:
         """One more outcome is safe on disk."""
+        self._count(outcome, case)
+        if line := self._decided(outcome, case):
+            self._progress.verdicts = (*self._progress.verdicts, line)
+            if self._verbose:
+                _tell(sys.stderr, f"so far: {line}")
+
+    def _decided(self, outcome: Outcome, case: Case) -> str:
+        if self._verdict is None:
+            return ""
+        try:
+            return self._verdict(outcome, case)
+        except Exception:  # noqa: BLE001  # a run outlives what is wrong with its reading; the report will say it
+            self._verdict = None
+            return ""
+
+    def _count(self, outcome: Outcome, case: Case) -> None:
         # A lost attempt is followed by another outcome of the same case.
         self._statuses[outcome.key] = outcome.status
         done, bad = len(self._statuses), sum(not STATUSES[status].result for status in self._statuses.values())
@@ -85,12 +123,15 @@ class Announcer:
 
 
 @contextmanager
-def progress_display(*, verbose: bool = False, quiet: bool = False) -> Iterator[Display]:
+def progress_display(
+    *, verbose: bool = False, quiet: bool = False, verdict: Callable[[], Verdict] | None = None
+) -> Iterator[Display]:
     """Show the progress while the run lasts.
 
     Args:
         verbose: one line for each outcome instead of the bar.
         quiet: show nothing.
+        verdict: makes what says what an outcome decides; called only if that is shown.
     """
     console = Console(stderr=True)
     # The bar of rich needs ipywidgets in a notebook, and leaves an empty output cell behind.
@@ -104,8 +145,14 @@ def progress_display(*, verbose: bool = False, quiet: bool = False) -> Iterator[
         TextColumn("{task.description}", markup=False),
     )
     shown = console.is_terminal and not (notebook or verbose or quiet)
-    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
-        yield Display(progress, verbose=verbose and not quiet, lines=notebook and not (verbose or quiet))
+    verbose = verbose and not quiet
+    with Bar(*columns, console=console, transient=True, disable=not shown) as progress:
+        yield Display(
+            progress,
+            verbose=verbose,
+            lines=notebook and not (verbose or quiet),
+            verdict=verdict() if verdict is not None and (shown or verbose) else None,
+        )
 
 
 def _tell(stream: TextIO, line: str) -> None:

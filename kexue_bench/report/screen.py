@@ -18,6 +18,7 @@ from ..analysis.tables import Tabulation
 from ..api import Scale
 from . import numbers
 from .cells import BIASED, effect_size, is_seconds, value_and_spread
+from .console import NARROWEST
 from .layout import Column, Part, ascii_only, clip_label, line, wrap
 from .text import visible
 
@@ -86,6 +87,15 @@ def screen(tabulation: Tabulation, *, width: int, unicode: bool = True) -> list[
         return page.family(found[0], LINES_OF_ONE - _FOOTER, alone=True) + page.footer(found)
     share = (LINES - _FOOTER) // max(len(found), 1)
     return [text for one in found for text in page.family(one, share, alone=False)] + page.footer(found)
+
+
+def standing(tabulation: Tabulation) -> str:
+    """What to use on the task of a tabulation, by how much, and whether that is decided, in one line."""
+    page = _Screen(tabulation, width=NARROWEST, unicode=True)
+    said = [
+        f"{found.family}: {page.said(found, choice)}" for found in overviews(tabulation) for choice in found.choices
+    ]
+    return said[0] if said else ""
 
 
 class _Screen:
@@ -159,13 +169,16 @@ class _Screen:
 
     def choice(self, found: Overview, choice: Choice) -> list[Text]:
         """One method to use: where, by how much, at what price."""
-        parts = [self.where(found, choice), self.how_much(found, choice)]
-        out = self.lines(": ".join(part for part in parts if part))
+        out = self.lines(self.said(found, choice))
         price = ", ".join(filter(None, (self.price(found, one) for one in choice.prices)))
         if price:
             unit = "" if choice.prices[0].cell is not None else " of the baseline's"
             out += self.lines(f"price: {price}{unit}", indent="      ", style="dim")
         return out
+
+    def said(self, found: Overview, choice: Choice) -> str:
+        """Where to use a method, and by how much it is better."""
+        return ": ".join(filter(None, (self.where(found, choice), self.how_much(found, choice))))
 
     def where(self, found: Overview, choice: Choice) -> str:
         """`use rloo, or disarm, on 3 of 5 tasks (a, b, c)`, or which methods are not told apart."""

@@ -178,7 +178,7 @@ def compare(
             verbose=verbose,
             quiet=quiet,
         )
-        finished = _finish(request, options, registry, hooks)
+        finished = _finish(request, options, registry, hooks, reading)
         tabulation = tabulate([finished.run], registry, reading)
         notes = (*registry.complaints, *finished.notes, *tabulation.notes)
         specs = Specs(methods=registry.methods, tasks=registry.tasks)
@@ -284,9 +284,11 @@ def _loaded(plugins: Paths, *, quiet: bool) -> tuple[Registry, Hooks]:
     return registry, hooks
 
 
-def _finish(request: Request, options: RunOptions, registry: Registry, hooks: Hooks) -> Session:
+def _finish(
+    request: Request, options: RunOptions, registry: Registry, hooks: Hooks, reading: ReadOptions | None = None
+) -> Session:
     """Run to the end, or raise `KeyboardInterrupt`."""
-    finished = run_session(request, options, registry, hooks)
+    finished = run_session(request, options, registry, hooks, reading=reading)
     if finished.signal:
         raise KeyboardInterrupt(f"stopped; finished cases are stored in {finished.run.path}")
     return finished

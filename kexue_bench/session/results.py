@@ -7,9 +7,9 @@ import shlex
 import sys
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -18,10 +18,10 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from ..analysis.comparison import read
 from ..analysis.findings import Finding, read_findings
-from ..analysis.published import figures
+from ..analysis.published import Figure, figures
 from ..analysis.recommend import Have, Limit, Need, Recommendation, Specs, recommend
 from ..analysis.tables import Table, Tabulation
-from ..api import STATUSES, Case, Evidence, FamilySpec, Outcome, TaskSpec
+from ..api import STATUSES, Case, Evidence, FamilySpec, Outcome, RunLike, TaskSpec
 from ..catalog.core_claims import ALPHA
 from ..catalog.registry import Registry
 from ..errors import UsageError
@@ -50,8 +50,20 @@ def tabulate(runs: Sequence[Run], registry: Registry, options: ReadOptions) -> T
     """
     options.check(registry)
     known, unresolved = figures(registry)
-    tabulation = read(
-        runs,
+    tabulation = reader(registry, options, published=known)(runs)
+    return replace(tabulation, notes=(*(f"{run.path.name}: {note}" for run in runs for note in run.notes), *unresolved))
+
+
+def reader(
+    registry: Registry, options: ReadOptions, *, published: Sequence[Figure] = ()
+) -> Callable[[Sequence[RunLike]], Tabulation]:
+    """What reads runs as the options say.
+
+    Args:
+        published: figures to show beside ours.
+    """
+    return partial(
+        read,
         metrics=registry.metrics,
         families={
             name: replace(_shown(spec, _meant(options.columns, name)), uses=options.uses(name) or spec.uses)
@@ -65,11 +77,10 @@ def tabulate(runs: Sequence[Run], registry: Registry, options: ReadOptions) -> T
         margin=options.margin,
         alpha=options.alpha,
         correction=options.correction,
-        published=known,
+        published=published,
         backward_cost=options.backward_cost,
         sorted_by={name: asked[0] for name in registry.families if (asked := _meant((options.sort,), name))},
     )
-    return replace(tabulation, notes=(*(f"{run.path.name}: {note}" for run in runs for note in run.notes), *unresolved))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

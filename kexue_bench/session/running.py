@@ -15,14 +15,14 @@ from ..catalog.plugins import Hooks, load_plugins
 from ..catalog.registry import Registry
 from ..errors import UsageError
 from ..plan.plan import Request, build_plan
-from ..report.progress import progress_display
+from ..report.progress import Verdict, progress_display
 from ..report.text import visible
 from ..run.signals import Stop, stop_on_interrupt
 from ..store.environment import capture, fingerprints
 from ..store.folder import Head, read_head
 from ..store.results import Run, RunWriter, find_run, list_runs, load_run
 from ..store.sources import edited
-from .options import RunOptions
+from .options import ReadOptions, RunOptions
 
 if TYPE_CHECKING:
     from ..run.engines.local import LocalEngine
@@ -136,11 +136,13 @@ def run_session(
     registry: Registry,
     hooks: Hooks,
     *,
+    reading: ReadOptions | None = None,
     stopping: Callable[[], AbstractContextManager[Stop]] = stop_on_interrupt,
 ) -> Session:
     """Plan, run and store.
 
     Args:
+        reading: how the run will be read, where first verdicts are shown while it goes.
         stopping: context that may stop the run early.
 
     Raises:
@@ -195,7 +197,11 @@ def run_session(
         with (
             stopping() as stop,
             make_engine(options, threads=asked.threads) as engine,
-            progress_display(verbose=options.verbose, quiet=options.quiet) as display,
+            progress_display(
+                verbose=options.verbose,
+                quiet=options.quiet,
+                verdict=None if reading is None else lambda: _first_verdicts(plan, registry, reading),
+            ) as display,
         ):
             run(
                 plan,
@@ -221,6 +227,12 @@ def run_session(
     for error in hooks.errors:
         say(error)
     return Session(run=load_run(writer.path), notes=tuple(notes), signal=stop.signal)
+
+
+def _first_verdicts(plan: Plan, registry: Registry, reading: ReadOptions) -> Verdict:
+    from .early import FirstVerdicts
+
+    return FirstVerdicts(plan, registry, reading).finished
 
 
 def make_engine(options: RunOptions, *, threads: int) -> LocalEngine | RayEngine:

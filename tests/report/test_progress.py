@@ -47,6 +47,40 @@ def test_a_terminal_shows_a_bar_and_loses_it_at_the_end(capfd, monkeypatch):
     assert capfd.readouterr() == ("", "")
 
 
+def test_first_verdicts_stand_above_the_bar_or_are_lines(capfd, monkeypatch):
+    """Drawn on a terminal and gone at the end; with `verbose` a line each; in a pipe nobody asks for them."""
+
+    def verdict():
+        counted = iter(range(1, 100))
+        return lambda outcome, case: f"verdict {next(counted)}" if case.stage == "time" else ""
+
+    drive(verdict=pytest.fail)
+    assert capfd.readouterr() == ("", "")
+    drive(verbose=True, verdict=verdict)
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("so far: ")]
+    assert told == [
+        f"so far: verdict {n + 1}" for n in range(sum(c.stage == "time" for c in stored.study().plan.cases))
+    ]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    drive(verdict=verdict)
+    err = capfd.readouterr().err
+    assert f"  verdict {len(told)}\x1b" in err or f"  verdict {len(told)}\n" in err.replace("\r", "")
+    assert err.rstrip().endswith("\x1b[2K")
+
+
+def test_a_verdict_that_fails_does_not_end_the_run(capfd):
+    """There are no further ones; the report will fail in its own time."""
+    asked = []
+
+    def fail(outcome, case):
+        asked.append(outcome)
+        raise ValueError
+
+    drive(verbose=True, verdict=lambda: fail)
+    assert len(asked) == 1
+    assert "so far" not in capfd.readouterr().err
+
+
 @pytest.mark.usefixtures("notebook")
 def test_a_notebook_gets_a_few_lines_without_a_widget(capfd):
     """However many cases there are; the last line counts all of them."""
