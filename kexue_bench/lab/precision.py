@@ -6,6 +6,7 @@ inside; the result is cast back to the dtype that was given.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import wraps
@@ -40,6 +41,33 @@ def seen(value: Tensor, test: Callable[[Any], bool] = bool, *, otherwise: bool) 
         return test(value.item())
     except RuntimeError:
         return otherwise
+
+
+def finite(x: Tensor) -> bool:
+    """Whether all entries are known to be finite, for a fast path that needs no care of infinities.
+
+    One pass: a sum is finite only if its terms are. False where looking would cost more than the care (on a device that
+    runs behind the program), where there is no value (compiled, or in `torch.func.vmap`), or where the sum overflows.
+
+    Args:
+        x: floating point, of any shape.
+    """
+    return x.is_cpu and seen(x.detach().sum(), math.isfinite, otherwise=False)
+
+
+def within(x: Tensor, limit: float) -> bool:
+    """Whether all entries are known to be below a limit in magnitude; False where `finite` would be.
+
+    Args:
+        x: floating point, of any shape.
+        limit: > 0.
+    """
+    if not x.is_cpu or not x.numel():
+        return False
+    low, high = x.detach().aminmax()
+    return seen(low, lambda number: number > -limit, otherwise=False) and seen(
+        high, lambda number: number < limit, otherwise=False
+    )
 
 
 def precise(function: F) -> F:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.precision import seen, working
+from kexue_bench.lab.precision import finite, working
 
 FAR = 1e9
 """An infinite logit (a mask, an overflow) counts as this: infinity times 0 is NaN. It has no gradient."""
@@ -74,18 +73,20 @@ def stacked(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
             f"logits must be [B], [R, B] or [R, B, C] and not empty, got {tuple(logits.shape)}; "
             "for one problem with several labels write logits[None], targets[None]"
         )
-    shape = (1, *logits.shape, 1) if logits.ndim == 1 else (*logits.shape, 1) if logits.ndim == 2 else logits.shape
     dtype = working(logits.dtype)
-    z = logits.to(dtype)
-    # No copy of finite logits is made, nor kept for the backward pass.
-    bounded = dtype == logits.dtype and seen(z.detach().sum(), math.isfinite, otherwise=False)
-    z = z if bounded else z.clamp(-FAR, FAR)
-    return z.reshape(shape), targets.to(dtype).reshape(shape)
+    # No operation on what is ready already: each would cost a node of the backward pass.
+    z = logits if dtype == logits.dtype and finite(logits) else logits.to(dtype).clamp(-FAR, FAR)
+    y = targets if dtype == targets.dtype else targets.to(dtype)
+    if logits.ndim == 3:
+        return z, y
+    shape = (1, *logits.shape, 1) if logits.ndim == 1 else (*logits.shape, 1)
+    return z.reshape(shape), y.reshape(shape)
 
 
 def unstacked(values: Tensor, logits: Tensor) -> Tensor:
     """Values `[R]` in the dtype of the logits and the shape that matches them: `[]` if these are `[B]`."""
-    return (values.squeeze(0) if logits.ndim == 1 else values).to(logits.dtype)
+    values = values.squeeze(0) if logits.ndim == 1 else values
+    return values if values.dtype == logits.dtype else values.to(logits.dtype)
 
 
 def power(base: Tensor, exponent: float) -> Tensor:

@@ -23,37 +23,40 @@ def hard(kind: str, x: Tensor, *, k: int | None = None, descending: bool = False
     Raises:
         ValueError: the kind is unknown, or k is out of range.
     """
-    # Zeros that depend on x, so that constant results still have a gradient.
-    nothing = x.masked_fill(torch.ones_like(x, dtype=torch.bool), 0)
     match kind:
         case "max":
             return x.amax(-1)
         case "argmax":
-            return x.argmax(-1).to(x.dtype) + nothing.sum(-1)
+            return x.argmax(-1).to(x.dtype) + _nothing(x).sum(-1)
         case "one-hot" | "sample":
-            return nothing.scatter_add(-1, x.argmax(-1, keepdim=True), torch.ones_like(x))
+            return _nothing(x).scatter_add(-1, x.argmax(-1, keepdim=True), torch.ones_like(x))
         case "cumax":
-            return nothing.scatter_add(-1, x.argmax(-1, keepdim=True), torch.ones_like(x)).cumsum(-1)
+            return _nothing(x).scatter_add(-1, x.argmax(-1, keepdim=True), torch.ones_like(x)).cumsum(-1)
         case "top-k":
             chosen = x.sort(dim=-1, descending=True, stable=True).indices[..., : checked_k(k, x.shape[-1])]
-            return nothing.scatter_add(-1, chosen, torch.ones_like(x))
+            return _nothing(x).scatter_add(-1, chosen, torch.ones_like(x))
         case "sort":
             return x.sort(-1, descending=descending).values
         case "rank":
             order = x.sort(dim=-1, descending=descending, stable=True).indices
             places = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype, device=x.device).expand_as(x)
-            return nothing.scatter_add(-1, order, places)
+            return _nothing(x).scatter_add(-1, order, places)
         case "relu":
             return torch.relu(x)
         case "abs":
             return x.abs()
         case "step":
-            return torch.heaviside(x.detach(), x.new_tensor(0.5)) + nothing
+            return torch.heaviside(x.detach(), x.new_tensor(0.5)) + _nothing(x)
         case "round":
-            return x.detach().round() + nothing
+            return x.detach().round() + _nothing(x)
         case "floor":
-            return x.detach().floor() + nothing
+            return x.detach().floor() + _nothing(x)
     raise ValueError(f"unknown kind {kind!r}")
+
+
+def _nothing(x: Tensor) -> Tensor:
+    """Zeros that depend on x if it has a gradient, so that constant results have one too."""
+    return x.masked_fill(torch.ones_like(x, dtype=torch.bool), 0) if x.requires_grad else torch.zeros_like(x)
 
 
 def error(kind: str, soft: Tensor, exact: Tensor) -> Tensor:

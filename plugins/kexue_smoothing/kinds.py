@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.precision import precise, seen
+from kexue_bench.lab.precision import finite, precise, within
 
 from .contract import Bound, checked_k, checked_softness
-from .rows import Rows, finite_ends, last, rows
+from .rows import Rows, finite_ends, last, placed, rows
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -72,7 +72,7 @@ class OneHotOperator(WeightOperator):
     @precise
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
         """Non-negative weights along `dim` that sum to 1, or to 0 in a row without entries; shape of x."""
-        return self.weigh(x, softness, dim, mask).movedim(-1, dim)
+        return placed(self.weigh(x, softness, dim, mask), dim)
 
 
 class ArgmaxOperator(WeightOperator):
@@ -95,7 +95,7 @@ class CumaxOperator(WeightOperator):
     @precise
     def apply(self, x: Tensor, *, softness: float | Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
         """Running sums of the weights along `dim`, from 0 up to 1; shape of x."""
-        return self.weigh(x, softness, dim, mask).cumsum(-1).movedim(-1, dim)
+        return placed(self.weigh(x, softness, dim, mask).cumsum(-1), dim)
 
 
 class TopKOperator(Operator):
@@ -113,16 +113,20 @@ class TopKOperator(Operator):
             ValueError: k is not between 1 and the number of entries.
         """
         softness = checked_softness(softness, x.dtype)
-        checked_k(k, last(x, dim).shape[-1])
         entries = last(x, dim)
+        checked_k(k, entries.shape[-1])
+        least = -torch.finfo(x.dtype).max / 8
+        if k < entries.shape[-1] and mask is None and finite(entries):
+            row = rows(entries, dim=-1, mask=None)
+            return placed(self.choose((row.below / softness).clamp(min=least), k, softness), dim)
         keep = ~entries.isneginf() if mask is None else ~entries.isneginf() & mask.movedim(dim, -1)
         row = rows(finite_ends(entries, softness), dim=-1, mask=keep)
-        few = row.keep.sum(-1, keepdim=True) <= k
+        few = row.count().unsqueeze(-1) <= k
         # Rows that need no choice get dummy scores, because a solver would search for a threshold that does not exist.
-        scores = (row.below / softness).clamp(min=-torch.finfo(x.dtype).max / 8)
+        scores = (row.below / softness).clamp(min=least)
         safe = torch.where(few, torch.zeros_like(scores), scores)
         chosen = torch.where(few, torch.ones_like(safe), self.choose(safe, k, softness) if k < safe.shape[-1] else safe)
-        return row.indicator(chosen).movedim(-1, dim)
+        return placed(row.indicator(chosen), dim)
 
     @abstractmethod
     def choose(self, u: Tensor, k: int, softness: float | Tensor) -> Tensor:
@@ -139,12 +143,14 @@ class SortOperator(Operator):
         """Soft order statistics along `dim`, ascending by default; shape of x."""
         softness = checked_softness(softness, x.dtype)
         entries = last(x, dim)
-        ordered = self.order(self.ends(entries, softness), softness)
-        if seen(entries.isinf().any(), otherwise=True):
+        if finite(entries):
+            ordered = self.order(entries, softness)
+        else:
+            ordered = self.order(self.ends(entries, softness), softness)
             hard = entries.sort(-1).values
             # Not a number is sorted last, where its row is not a number anyway.
             ordered = torch.where(hard.isinf() & ~ordered.isnan(), hard, ordered)
-        return (ordered.flip(-1) if descending else ordered).movedim(-1, dim)
+        return placed(ordered.flip(-1) if descending else ordered, dim)
 
     def ends(self, x: Tensor, softness: float | Tensor) -> Tensor:
         """The entries as `order` takes them: infinite ones at a finite distance, unless it can do without."""
@@ -184,7 +190,7 @@ class RankOperator(Operator):
         """Soft ranks along `dim` between 1 and n, rank 1 for the smallest entry by default; shape of x."""
         softness = checked_softness(softness, x.dtype)
         entries = finite_ends(last(x, dim), softness)
-        return self.ranks(-entries if descending else entries, softness).movedim(-1, dim)
+        return placed(self.ranks(-entries if descending else entries, softness), dim)
 
     @abstractmethod
     def ranks(self, x: Tensor, softness: float | Tensor) -> Tensor:
@@ -205,6 +211,8 @@ class ScalarOperator(Operator):
         """The soft function of each entry, shape of x."""
         softness = checked_softness(softness, x.dtype)
         t = x / softness
+        if within(t, self.reach):
+            return self.near(t, softness)
         far = t.abs() >= self.reach
         near = torch.where(far, 0, t)
         return torch.where(far, self.far(x), self.near(near, softness))
@@ -239,4 +247,4 @@ class SampleOperator(WeightOperator):
         mask: Tensor | None = None,
     ) -> Tensor:
         """Non-negative weights along `dim` that sum to 1, or to 0 in a row without entries; shape of x."""
-        return self.weigh(self.perturbed(x, noise), softness, dim, mask).movedim(-1, dim)
+        return placed(self.weigh(self.perturbed(x, noise), softness, dim, mask), dim)

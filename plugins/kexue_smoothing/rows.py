@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.precision import seen
+from kexue_bench.lab.precision import finite
 
 FAR = 800.0
 """Multiples of the softness beyond which an exponential weight is zero in float64."""
@@ -20,22 +20,28 @@ class Rows:
     Args:
         below: entry minus the maximum of its row, <= 0; minus infinity for excluded entries, [*batch, n].
         peak: the maximum, 0 if there is none or it is infinite, [*batch, 1]; detached.
-        keep: whether an entry takes part, [*batch, n].
-        limit: the maximum if it is not finite, else NaN, [*batch].
+        keep: whether an entry takes part, [*batch, n]; None if all are known to.
+        limit: the maximum if it is not finite, else NaN, [*batch]; None if all are known to be finite.
     """
 
     below: Tensor
     peak: Tensor
-    keep: Tensor
-    limit: Tensor
+    keep: Tensor | None = None
+    limit: Tensor | None = None
 
     def value(self, relative: Tensor) -> Tensor:
         """`peak + relative`, or the infinite maximum of a row that has one; [*batch]."""
-        return torch.where(self.limit.isnan(), self.peak.squeeze(-1) + relative, self.limit)
+        total = self.peak.squeeze(-1) + relative
+        return total if self.limit is None else torch.where(self.limit.isnan(), total, self.limit)
 
     def indicator(self, weights: Tensor) -> Tensor:
         """The weights, zero for excluded entries; [*batch, n]."""
-        return weights.masked_fill(~self.keep, 0)
+        return weights if self.keep is None else weights.masked_fill(~self.keep, 0)
+
+    def count(self) -> Tensor:
+        """The number of entries that take part, in the dtype of the entries; [*batch], or [] if all do."""
+        count = self.below.new_tensor(self.below.shape[-1]) if self.keep is None else self.keep.sum(-1)
+        return count.to(self.below.dtype)
 
 
 def rows(x: Tensor, *, dim: int, mask: Tensor | None) -> Rows:
@@ -52,6 +58,9 @@ def rows(x: Tensor, *, dim: int, mask: Tensor | None) -> Rows:
         ValueError: x is not floating point, has no entries along `dim`, or the mask has another shape or dtype.
     """
     entries = last(x, dim)
+    if mask is None and finite(entries):
+        peak = entries.detach().amax(-1, keepdim=True)
+        return Rows(below=entries - peak, peak=peak)
     keep = ~(entries == -torch.inf)
     if mask is not None:
         if mask.shape != x.shape or mask.dtype != torch.bool:
@@ -65,9 +74,9 @@ def rows(x: Tensor, *, dim: int, mask: Tensor | None) -> Rows:
     infinite = entries.masked_fill(~keep, 0).amax(-1, keepdim=True) == torch.inf
     keep = torch.where(infinite, top, keep)
     empty = ~keep.any(-1, keepdim=True)
-    finite = entries.masked_fill(~keep | top, 0)
-    peak = finite.detach().masked_fill(~keep & ~empty, -torch.inf).amax(-1, keepdim=True)
-    below = (finite - peak).masked_fill(~keep & ~empty, -torch.inf)
+    known = entries.masked_fill(~keep | top, 0)
+    peak = known.detach().masked_fill(~keep & ~empty, -torch.inf).amax(-1, keepdim=True)
+    below = (known - peak).masked_fill(~keep & ~empty, -torch.inf)
     limit = torch.full_like(peak, torch.nan).masked_fill(infinite, torch.inf).masked_fill(empty, -torch.inf)
     return Rows(below=below, peak=peak, keep=keep, limit=limit.squeeze(-1))
 
@@ -82,14 +91,19 @@ def last(x: Tensor, dim: int) -> Tensor:
         raise ValueError(f"x must be floating point, got {x.dtype}; write x.float()")
     if x.ndim == 0 or not x.shape[dim]:
         raise ValueError(f"x needs at least one entry along dim {dim}, got shape {tuple(x.shape)}")
-    return x.movedim(dim, -1)
+    return x if dim in {-1, x.ndim - 1} else x.movedim(dim, -1)
+
+
+def placed(rows: Tensor, dim: int) -> Tensor:
+    """Rows [*batch, n] with their entries along `dim` again."""
+    return rows if dim in {-1, rows.ndim - 1} else rows.movedim(-1, dim)
 
 
 def finite_ends(x: Tensor, softness: float | Tensor) -> Tensor:
     """Infinite entries replaced by finite ones too far away to mix with the others; [*batch, n]."""
-    infinite = x.isinf()
-    if not seen(infinite.any(), otherwise=True):
+    if finite(x):
         return x
+    infinite = x.isinf()
     known = x.detach().masked_fill(infinite, torch.nan)
     high = torch.where(known.isnan(), -torch.inf, known).amax(-1, keepdim=True)
     low = torch.where(known.isnan(), torch.inf, known).amin(-1, keepdim=True)

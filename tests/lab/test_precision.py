@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kexue_bench.lab.precision import precise, raised, working
+from kexue_bench.lab.precision import finite, precise, raised, within, working
 from kexue_bench.lab.precision import seen as look
 
 
@@ -48,3 +48,32 @@ def test_a_condition_is_read_where_it_has_a_value():
         assert answers == [otherwise]
         compiled = torch.compile(lambda x, o=otherwise: x if look((x > 0).all(), otherwise=o) else -x, backend="eager")
         assert float(compiled(yes)) == (1.0 if otherwise else -1.0)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_entries_are_finite_or_within_a_limit_if_every_one_is(bad, dtype):
+    """One entry decides, wherever it stands; a limit itself is not below the limit."""
+    x = torch.linspace(-3, 3, 7, dtype=dtype)
+    assert finite(x)
+    assert finite(x[:0])
+    assert within(x, 3.5)
+    assert not within(x, 3.0)
+    for place in (0, 3, 6):
+        y = x.clone()
+        y[place] = bad
+        assert not finite(y)
+        assert not within(y, torch.inf)
+        y[place] = 4.0
+        assert not within(y, 4.0)
+        assert not within(-y, 4.0)
+
+
+def test_nothing_is_known_of_entries_that_are_not_looked_at():
+    """Sums that overflow, entries under `torch.func.vmap`, and a device that would be waited for: not known to be."""
+    assert not finite(torch.full((2,), torch.finfo(torch.float32).max))
+    assert not finite(torch.zeros(2, device="meta"))
+    assert not within(torch.zeros(2, device="meta"), 1.0)
+    answers = []
+    torch.func.vmap(lambda x: answers.extend((finite(x), within(x, 1.0))) or x)(torch.zeros(2, 3))
+    assert answers == [False, False]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kexue_bench import method
-from kexue_bench.lab.precision import precise
+from kexue_bench.lab.precision import finite, precise
 
 from ..contract import KINDS, Bound, Smoothing
 from ..hard_functions import hard
@@ -154,6 +154,7 @@ class StraightThroughOperator(HardOperator):
         more = {"k": k} if self.kind == "top-k" else {"descending": True} if descending else {}
         soft = self.surrogate.apply(x.movedim(dim, -1), softness=softness, **more)
         exact = hard(self.kind, x.detach().movedim(dim, -1), k=k, descending=descending)
+        difference = soft - soft.detach()
         # An infinite soft value has no difference.
-        out = exact + torch.where(soft.isinf(), 0, soft - soft.detach())
+        out = exact + (difference if finite(soft) else torch.where(soft.isinf(), 0, difference))
         return out if out.ndim < x.ndim else out.movedim(-1, dim)

@@ -70,8 +70,8 @@ class Mellowmax(MaxOperator):
 
     def above(self, row: Rows, softness: float | Tensor) -> Tensor:
         """See `MaxOperator.above`."""
-        n = row.keep.sum(-1).clamp(min=1)
-        return softness * (torch.logsumexp(row.below / softness, -1) - n.to(row.below.dtype).log())
+        n = row.count().clamp(min=1)
+        return softness * (torch.logsumexp(row.below / softness, -1) - n.log())
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`."""

@@ -50,7 +50,7 @@ class PNorm(Operator):
         """
         softness = checked_softness(softness, x.dtype)
         row = rows(x, dim=dim, mask=mask)
-        entries = (row.below + row.peak).masked_fill(~row.keep, 0)
+        entries = row.indicator(row.below + row.peak)
         if seen((entries < 0).any(), otherwise=False):
             raise ValueError(f"p-norm needs entries >= 0, got {entries.min().item():g}")
         # Zeros have no logarithm; a tiny number has zero weight as well.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from kexue_bench import method
+from kexue_bench.lab.precision import finite
 
 from ..contract import Bound
 from ..kinds import RankOperator, SortOperator
@@ -48,7 +49,7 @@ class FastSoftSort(SortOperator):
     def order(self, x: Tensor, softness: float | Tensor) -> Tensor:
         """See `SortOperator.order`."""
         w = x.sort(-1, descending=True).values
-        if bool(w.isinf().any()):
+        if not finite(w) and bool(w.isinf().any()):
             return self._apart(w, softness).flip(-1)
         # Scaling by s keeps the minimizer and allows tiny s; centering avoids cancellation.
         centre = w.detach().mean(-1, keepdim=True)

@@ -53,7 +53,7 @@ class WeightedMax(EntmaxWeights, MaxOperator):
     def above(self, row: Rows, softness: float | Tensor) -> Tensor:
         """See `MaxOperator.above`."""
         p = self.weights(row.below / softness)
-        return (p * row.below.masked_fill(~row.keep, 0)).sum(-1)
+        return (p * row.indicator(row.below)).sum(-1)
 
     def bound(self, n: int, gap: float, softness: float, *, x: Tensor | None = None, k: int = 1) -> Bound:
         """See `Smoothing.bound`; in the worst case all other entries lie at one distance, not below the given gap."""
@@ -101,7 +101,7 @@ class EntmaxMax(EntmaxWeights, MaxOperator):
         Both are themselves differentiable.
         """
         p = self.weights(row.below / softness)
-        below = row.below.masked_fill(~row.keep, 0)
+        below = row.indicator(row.below)
         value = (p * below).sum(-1) + softness * simplex.entropy(p.detach(), self.alpha)
         step = below - below.detach()
         # Halved because the second derivative of the product counts both factors.

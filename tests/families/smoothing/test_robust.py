@@ -108,6 +108,24 @@ def test_a_scalar_that_is_nan_costs_no_other(name):
     assert bool(found[1, 1:].isfinite().all())
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_an_infinite_row_changes_no_gradient_of_another(name):
+    """Finite entries alone are computed without care of infinities: gradients are those of the careful way."""
+    x = _x(name, 3)
+    odd = x.clone()
+    odd[2] = torch.inf
+    gradients = []
+    for entries in (x, odd):
+        with torch.enable_grad():
+            y = entries.clone().requires_grad_()
+            out = _apply(name, y)[:2]
+            if out.requires_grad:
+                (gradient,) = torch.autograd.grad((out * torch.linspace(1, 2, out.numel()).reshape(out.shape)).sum(), y)
+                gradients.append(gradient[:2])
+    if gradients:
+        torch.testing.assert_close(*gradients)
+
+
 @pytest.mark.parametrize("fill", [torch.nan, torch.inf, -torch.inf, 1e30])
 @pytest.mark.parametrize("name", MASKED)
 def test_what_is_masked_takes_no_part(name, fill):
