@@ -717,6 +717,7 @@ class Outcome:
         chosen: what tuning chose: field of the method, or `task.` and a field of the task -> value; in a `tune` case
             and in the cases that use its choice.
         state_leak: settings of the process that it left changed; they were restored before the next case.
+        peak: largest resident bytes that its worker's process had held by the end of the case; 0 if unknown.
     """
 
     key: str
@@ -734,6 +735,7 @@ class Outcome:
     chosen: Mapping[str, Scalar] = field(default_factory=dict)
     state_leak: tuple[str, ...] = ()
     sources: str = ""
+    peak: int = 0
 
 
 class RunLike(Protocol):

@@ -89,7 +89,7 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     if args.dry_run:
         plan = runs.plan_only(args, families, registry, hooks)
-        print_plan(plan, runs.expected(args, plan))
+        print_plan(plan, runs.expected(plan, args.output, jobs=args.jobs))
         return 0
     reading = check_reading_options(args, registry)
     finished = runs.run_request(args, families, registry, hooks, reading=reading)

@@ -11,11 +11,12 @@ from rich.text import Text
 
 from ..api import STAGES, Plan, Stage
 from ..plan.forecast import Forecast
+from ..report import numbers
 from ..report.text import visible
 
 
 def print_plan(plan: Plan, expected: Forecast | None = None) -> None:
-    """Print the plan as a table, one row a task, and how long it is expected to take."""
+    """Print the plan as a table, one row a task, and what it is expected to take."""
     console = Console()
     table = Table(title=f"plan: {len(plan.cases)} cases in {len(plan.jobs)} jobs", box=None, title_justify="left")
     table.add_column("task")
@@ -41,12 +42,22 @@ def print_plan(plan: Plan, expected: Forecast | None = None) -> None:
         note = " (added)" if baseline.label in plan.added else ""
         console.print(Text(visible(f"baseline of {place}: {baseline.label}{note}")))
     if expected is not None:
-        console.print(Text(_told(expected)))
+        console.print(Text(f"time: {seconds_told(expected)}"))
+        console.print(Text(f"memory: {_memory_told(expected)}"))
 
 
-def _told(expected: Forecast) -> str:
+def seconds_told(expected: Forecast) -> str:
+    """How long a plan will take, in words."""
     if expected.seconds is None:
-        return "time: unknown, no stored run has these tasks"
+        return "unknown, no stored run has these tasks"
     minutes, seconds = divmod(round(expected.seconds), 60)
     text = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-    return f"time: about {text}, as measured on {expected.known} of {expected.of} cases in stored runs"
+    return f"about {text}, as measured on {expected.known} of {expected.of} cases in stored runs"
+
+
+def _memory_told(expected: Forecast) -> str:
+    if expected.bytes is None:
+        return "unknown, no stored run has these tasks"
+    at_once = f", {expected.workers} at once" if expected.workers > 1 else ""
+    known = f"as measured on {expected.weighed} of {expected.of} cases in stored runs"
+    return f"up to {numbers.size(expected.bytes)} in a process{at_once}, {known}"

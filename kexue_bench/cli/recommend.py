@@ -22,6 +22,8 @@ from ..report.text import visible
 from ..session import ReadOptions, RunOptions, plan_session, run_session, tabulate
 from ..store.results import Run, list_runs, load_run
 from . import options
+from .plan_view import seconds_told
+from .runs import expected
 from .show import snippet_of
 
 
@@ -111,8 +113,11 @@ def _run(request: Request, args: argparse.Namespace, registry: Registry, hooks: 
     """Run what is missing, after saying what that is."""
     plan = plan_session(request, RunOptions(output=args.output), registry, hooks)
     what = args.task or f"the quick tasks of {args.family}"
+    seconds = seconds_told(expected(plan, args.output))
     print(
         visible(f"no stored run answers this: running {what} first, {len(plan.cases)} cases; Ctrl-C stops it"),
+        f"time: {seconds}",
+        sep="\n",
         file=sys.stderr,
     )
     command = ("kexue-bench", "compare", args.family, *(("-t", args.task) if args.task else ()))

@@ -22,7 +22,7 @@ def execute(args: argparse.Namespace) -> int:
     registry, hooks = options.load(args)
     if args.dry_run:
         plan = runs.plan_only(args, args.family, registry, hooks)
-        print_plan(plan, runs.expected(args, plan))
+        print_plan(plan, runs.expected(plan, args.output, jobs=args.jobs))
         return 0
     finished = runs.run_request(args, args.family, registry, hooks)
     print(f"{runs.summary(finished.run)}\n{visible(str(finished.run.path))}")

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from ..api import STATUSES, Outcome, Plan
 from ..catalog.plugins import Hooks
@@ -29,11 +30,11 @@ def plan_only(args: argparse.Namespace, families: Sequence[str], registry: Regis
     return plan_session(options.request_of(args, families), options.run_options_of(args), registry, hooks)
 
 
-def expected(args: argparse.Namespace, plan: Plan) -> Forecast:
-    """How long a plan will take here, from the newest stored runs."""
-    stored = [load_run(info.path, args.output) for info in list_runs(args.output)[-_NEWEST:]]
+def expected(plan: Plan, output: Path, *, jobs: int | None = None) -> Forecast:
+    """What a plan will take here, from the newest stored runs."""
+    stored = [load_run(info.path, output) for info in list_runs(output)[-_NEWEST:]]
     pairs = [(run.plan.by_key[key], outcome) for run in stored for key, outcome in run.outcomes.items()]
-    return forecast(plan, measured(pairs), workers=args.jobs or os.cpu_count() or 1)
+    return forecast(plan, measured(pairs), workers=jobs or os.cpu_count() or 1)
 
 
 def run_request(

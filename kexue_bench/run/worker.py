@@ -321,7 +321,18 @@ class _Attempt:
             fingerprint=request.get("fingerprints", {}).get(self.case.key, ""),
             chosen=dict(self.chosen),
             state_leak=tuple(dict.fromkeys(self.leaks)),
+            peak=_peak(),
         )
+
+
+def _peak() -> int:
+    """Largest resident bytes of this process so far; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _attempt(case: Case, station: _Station) -> _Attempt:

@@ -37,6 +37,7 @@ def test_what_is_missing_is_run_first(cli, tmp_path):
     first = cli("recommend", "smoothing", "-t", "relu")
     assert first.code == 0
     assert "no stored run answers this: running relu first" in first.err
+    assert "time: unknown, no stored run has these tasks" in first.err
     second = cli("recommend", "smoothing", "-t", "relu")
     assert "no stored run" not in second.err
     assert second.out == first.out

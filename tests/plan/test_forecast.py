@@ -1,4 +1,4 @@
-"""How long a plan will take, by arithmetic from known seconds."""
+"""What a plan will take, by arithmetic from known seconds and bytes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ def plan(*cases, alone=()):
 
 
 def known(*pairs):
-    """Seconds of cases that ended."""
-    return measured((one, Outcome(key=one.key, status="ok", seconds=seconds)) for one, seconds in pairs)
+    """Seconds of cases that ended, and where they are given, bytes of their processes."""
+    return measured(
+        (one, Outcome(key=one.key, status="ok", seconds=seconds, peak=sum(peak))) for one, seconds, *peak in pairs
+    )
 
 
 def test_cases_share_the_workers_and_timing_groups_run_alone():
@@ -59,4 +61,14 @@ def test_unknown_tasks_take_as_long_as_known_ones_and_are_counted():
 
 def test_nothing_known_is_no_forecast():
     """No number instead of zero."""
-    assert forecast(plan(case("a")), {}, workers=1).seconds is None
+    found = forecast(plan(case("a")), known(), workers=1)
+    assert (found.seconds, found.bytes, found.known, found.weighed, found.of) == (None, None, 0, 0, 1)
+
+
+def test_the_memory_is_that_of_the_largest_process():
+    """Of a case itself before others of its task, the largest of its runs; one without it counts for time."""
+    a, b, c = case("a"), case("b"), case("c", task="u")
+    stored = known((a, 2.0, 300), (a, 2.0, 500), (b, 2.0, 200), (case("d"), 2.0, 900), (c, 1.0))
+    found = forecast(plan(a, b, c), stored, workers=2)
+    assert (found.bytes, found.weighed, found.known, found.of, found.workers) == (500, 2, 3, 3, 2)
+    assert forecast(plan(case("new")), stored, workers=1).bytes == 900

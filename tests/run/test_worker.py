@@ -11,6 +11,7 @@ import struct
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -45,6 +46,8 @@ def test_what_a_task_records_is_what_comes_back(chaos):
     assert (outcome.key, outcome.status, outcome.attempt, outcome.fingerprint) == (case.key, "ok", 3, "f")
     assert values(outcome)["score"] == 2.5
     assert outcome.phase == outcome.reason == outcome.trace == ""
+    # Since this process has imported torch; psutil reads what it holds now, which is less.
+    assert psutil.Process().memory_info().rss <= 1.02 * outcome.peak < 2**40
 
 
 @pytest.mark.parametrize(
