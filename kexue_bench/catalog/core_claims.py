@@ -10,6 +10,9 @@ from ..api import ClaimSpec, Evidence, Of
 ALPHA = 1e-4
 """Level of one claim's test: a constant, so that a verdict does not depend on the other claims of a call."""
 
+COST = "declared-cost"
+"""The claim of every method that declares what a draw costs."""
+
 ClaimVerdict = Literal["PASS", "FAIL", "UNDECIDED"]
 
 _CHECKS = "kexue_bench.lab.claims"
@@ -32,7 +35,7 @@ CORE_CLAIMS: tuple[ClaimSpec, ...] = (
         summary="other noise gives the same bits",
     ),
     ClaimSpec(
-        name="declared-cost",
+        name=COST,
         target=f"{_CHECKS}:declared_cost",
         summary="the counted work of a draw is the declared one",
     ),

@@ -21,7 +21,7 @@ from ..api import (
 )
 from ..errors import PluginError, UnknownNameError, UsageError, suggestion
 from . import conditions, selectors
-from .core_claims import CORE_CLAIMS
+from .core_claims import CORE_CLAIMS, COST
 from .fields import Field, fields_of
 from .metrics import CORE_METRICS, keyed
 from .plugins import PluginRecord
@@ -228,6 +228,15 @@ class Registry:
         """
         keys: list[ClaimKey] = [(owner, name, of) for owner in (family, "") for of in given]
         return next((self.claims[key] for key in keys if key in self.claims), None)
+
+    def claimants(self, claim: ClaimSpec) -> tuple[MethodSpec, ...]:
+        """The methods that make a claim: all of its family if it is a promise; a declared cost is a claim too."""
+
+        def makes(spec: MethodSpec) -> bool:
+            priced = claim.name == COST and spec.cost and self.families[spec.family].work
+            return claim.always or bool(priced) or claim.name in {claimed.name for claimed in spec.claims}
+
+        return tuple(spec for spec in self.methods.values() if claim.family in {"", spec.family} and makes(spec))
 
     def metric(self, family: str, name: str) -> MetricSpec | None:
         """The metric of that name in the tables of a family: its own, or else the core's."""

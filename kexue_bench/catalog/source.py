@@ -84,9 +84,10 @@ def _place(name: str, path: tuple[str, ...]) -> Path | None:  # noqa: ARG001 - a
 
 
 def docstring_of(target: str) -> str:
-    """The class docstring of `module:Class`, read without importing it; empty if there is no such class."""
-    module, _, name = target.partition(":")
-    found = module_of(module).one(name)
+    """The docstring of `module:Class`, or of a decorated function, read without importing it; empty without one."""
+    name = target.partition(":")[2]
+    module = module_of(target.partition(":")[0])
+    found = module.one(name) or next((item for item in module.sheet.functions if item.name == name), None)
     return found.doc if found is not None else ""
 
 

@@ -1,4 +1,4 @@
-"""List methods, tasks, families, metrics, published figures, runs or statuses."""
+"""List methods, tasks, families, metrics, claims, published figures, runs or statuses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from . import options
 NAMES = 2
 EVERY = "(all)"
 """Stands for the family of the core's metrics, which all families share."""
-KINDS = ("methods", "tasks", "families", "metrics", "published", "runs", "statuses")
+KINDS = ("methods", "tasks", "families", "metrics", "claims", "published", "runs", "statuses")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,14 +47,20 @@ def execute(args: argparse.Namespace) -> int:
     registry, _ = options.load(args)
     if args.family:
         registry.family(args.family)
-    rows = {"methods": _methods, "tasks": _tasks, "families": _families, "metrics": _metrics, "published": _published}[
-        args.kind
-    ](registry)
+    rows = {
+        "methods": _methods,
+        "tasks": _tasks,
+        "families": _families,
+        "metrics": _metrics,
+        "claims": _claims,
+        "published": _published,
+    }[args.kind](registry)
     headings = {
         "methods": ("family", "method", "parameters", "what it is"),
         "tasks": ("family", "task", "parameters", "what it is"),
         "families": ("family", "baseline", "methods", "tasks", "what it is"),
         "metrics": ("family", "metric", "unit", "better", "what it is"),
+        "claims": ("family", "claim", "checked on", "methods", "what it states"),
         "published": ("family", "figure", "kind", "method", "published", "source"),
     }[args.kind]
     _print(headings, [row for row in rows if not args.family or row[0] in {args.family, EVERY}])
@@ -89,6 +95,19 @@ def _families(registry: Registry) -> list[tuple[str, ...]]:
 def _metrics(registry: Registry) -> list[tuple[str, ...]]:
     return [
         (spec.family or EVERY, spec.name, spec.unit, spec.direction, spec.summary) for spec in registry.metrics.values()
+    ]
+
+
+def _claims(registry: Registry) -> list[tuple[str, ...]]:
+    return [
+        (
+            spec.family or EVERY,
+            spec.name,
+            spec.of,
+            "all" if spec.always else str(len(registry.claimants(spec))),
+            spec.summary,
+        )
+        for spec in registry.claims.values()
     ]
 
 

@@ -1,4 +1,4 @@
-"""Show everything about one method, task, family or metric, or about one case of a stored run."""
+"""Show everything about one method, task, family, metric or claim, or about one case of a stored run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .story import story
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `show`."""
-    parser.add_argument("name", help="a method, task, family or metric; or the key of a case")
+    parser.add_argument("name", help="a method, task, family, metric or claim; or the key of a case")
     parser.add_argument(
         "--run", default="", metavar="RUN", help="run that the case belongs to (the newest that has it)"
     )
@@ -43,11 +43,13 @@ def execute(args: argparse.Namespace) -> int:
         *_tasks(registry, family, name),
         *_families(registry, name),
         *_metrics(registry, family, name),
+        *_claims(registry, family, name),
     ]
     if not sections and re.fullmatch(r"[0-9a-f]{4,16}", name):
         sections = _case(args, name)
     if not sections:
         known = {key for _, key in [*registry.methods, *registry.tasks, *registry.metrics]} | {*registry.families}
+        known |= {claim for _, claim, _ in registry.claims}
         raise registry.unknown("name", args.name, known)
     console = Console(highlight=False)
     for section in sections:
@@ -209,6 +211,28 @@ def _metrics(registry: Registry, family: str, name: str) -> list[str]:
         for (owner, key), spec in registry.metrics.items()
         if key == name and (not family or owner in {"", family})
     ]
+
+
+def _claims(registry: Registry, family: str, name: str) -> list[str]:
+    """Every check of that claim: the core's, and one for each family that has its own."""
+    checked = {"draws": "the draws of sampling tasks", "training": "a fresh training", "subject": "what a task builds"}
+    found = []
+    for spec in registry.claims.values():
+        if spec.name != name or family not in {"", spec.family}:
+            continue
+        makers = ["every method"] if spec.always else [method.name for method in registry.claimants(spec)]
+        prose = docstring_of(spec.target)
+        lines = [
+            f"claim {f'{spec.family}/' if spec.family else ''}{spec.name}: {spec.summary}",
+            "",
+            *([prose, ""] if prose else []),
+            f"checked on: {checked[spec.of]}   ({spec.target})",
+            f"made by: {', '.join(makers) or 'no method'}",
+            f"test it:  kexue-bench verify {spec.family}".rstrip(),
+            "",
+        ]
+        found.append("\n".join(lines))
+    return found
 
 
 def _case(args: argparse.Namespace, key: str) -> list[str]:

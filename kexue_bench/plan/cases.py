@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 
 from ..api import STAGES, SUITES, Case, ClaimSpec, FamilySpec, Instance, MethodSpec, Of, Scalar, Stage, TaskSpec
 from ..catalog import conditions, selectors
+from ..catalog.core_claims import COST
 from ..catalog.registry import Registry
 from ..catalog.selectors import Selector
 from ..errors import UsageError
@@ -255,14 +256,14 @@ def verify_cases(cell: Contest, request: Request, registry: Registry, *, promise
         ]
         costs: dict[str, Scalar] = {}
         if spec.cost and cell.family.work and "draws" in given:
-            declared.append("declared-cost")
+            declared.append(COST)
             costs = {"work": cell.family.work, "declared": conditions.amount(spec.cost, scope)}
         cases = []
         for name in dict.fromkeys([*declared, *everybody]):
             check = registry.claim(family, name, *given)
             if check is None:
                 raise UsageError(f"method {method.name!r}: no check is registered for its claim {name!r}")
-            options = {"check": check.target, **sampled, **(costs if name == "declared-cost" else {})}
+            options = {"check": check.target, **sampled, **(costs if name == COST else {})}
             cases.append(
                 _case(
                     cell,

@@ -288,3 +288,16 @@ def test_a_word_that_no_task_offers_is_a_problem_with_a_suggestion():
 def test_one_claim_may_be_a_plain_string():
     """It is not read letter by letter."""
     assert method(claims="unbiased").claims == method(claims=("unbiased",)).claims
+
+
+def test_who_makes_a_claim():
+    """A promise is made by all, a declared cost by whoever declares one in a family with a price, others by name."""
+    from installed import registry
+
+    found = registry()
+    made = {key: {spec.name for spec in found.claimants(claim)} for key, claim in found.claims.items()}
+    assert made["", "pure", "draws"] == {name for _, name in found.methods}
+    assert "rloo" in made["", "declared-cost", "draws"]
+    assert made["smoothing", "upper-bound", "subject"] == {
+        name for name, spec in found.methods_of("smoothing").items() if "upper-bound" in {c.name for c in spec.claims}
+    }

@@ -7,7 +7,7 @@ from kexue_bench.catalog.plugins import load_plugins
 from kexue_bench.catalog.registry import Registry
 
 
-@pytest.mark.parametrize("kind", ["methods", "tasks", "families", "metrics"])
+@pytest.mark.parametrize("kind", ["methods", "tasks", "families", "metrics", "claims"])
 def test_everything_registered_is_listed(cli, kind):
     """Every name stands whole on one line, also in a narrow pipe."""
     registry = Registry(load_plugins())

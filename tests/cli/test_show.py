@@ -5,9 +5,11 @@ import pytest
 from kexue_bench.cli.show import split_example
 
 
-@pytest.mark.parametrize("name", ["rloo", "gradients/exact", "bernoulli-toy", "gradients", "work-variance"])
+@pytest.mark.parametrize(
+    "name", ["rloo", "gradients/exact", "bernoulli-toy", "gradients", "work-variance", "tight-bound"]
+)
 def test_show_knows_every_kind_of_name(cli, name):
-    """A method, a method of one family, a task, a family and a metric."""
+    """A method, a method of one family, a task, a family, a metric and a claim."""
     result = cli("show", name)
     assert result.code == 0
     assert name.rpartition("/")[2] in result.out
@@ -54,3 +56,13 @@ def test_a_metric_is_listed_and_shown_for_each_family_that_has_it(cli, odd):
     assert ["far", "wonder"] in rows
     assert ["near", "wonder"] not in rows
     assert ["(all)", "time"] in rows
+
+
+def test_a_claim_is_shown_with_its_check_and_who_makes_it(cli):
+    """The docstring of the check; of a claim for several objects, each check; a promise is made by every method."""
+    out = cli("show", "smoothing/tight-bound").out
+    assert out.startswith("claim smoothing/tight-bound: some input reaches the declared bound\n\nThe share of the")
+    assert "softmax" in out
+    both = cli("show", "repeatable").out
+    assert both.count("made by: every method") == 3
+    assert "a fresh training" in both

@@ -70,7 +70,7 @@ class Shifted(MonteCarlo):
         return 1.02 * super().integrate(f, points, noise, repeats)
 
 
-@method("cheaper", "declares half of its work", needs="random", claims=("declared-cost",), cost="task.points / 2")
+@method("cheaper", "declares half of its work", needs="random", cost="task.points / 2")
 @dataclass(frozen=True, kw_only=True)
 class Cheaper(MonteCarlo):
     pass

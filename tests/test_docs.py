@@ -1,0 +1,76 @@
+"""The documentation builds without a warning, its links lead somewhere, and its commands can be parsed."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lists import PACKAGES, public
+
+from kexue_bench.cli.verbs import VERBS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*/*.md")])
+FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def _name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors of the headings of a page, as GitHub and mkdocs make them."""
+    heads = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_lead_somewhere(page):
+    """Files exist, and the anchors of pages too; addresses of other sites are not followed."""
+    lost = []
+    for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        path, _, anchor = link.partition("#")
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            lost.append(link)
+    assert lost == []
+
+
+def _commands(page: Path) -> list[str]:
+    """The lines of code blocks that call kexue-bench, without placeholders in capitals."""
+    blocks = "".join(FENCE.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ")
+    lines = re.findall(r"^(?:\$ )?kexue-bench (.*)$", blocks, re.MULTILINE)
+    return [line for line in lines if not re.search(r"\b[A-Z]{3,}\b|\.\.\.|\|", line)]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if _commands(page)], ids=_name)
+def test_commands_can_be_parsed(page):
+    """Their verbs exist and take their options."""
+    for line in _commands(page):
+        verb, *words = shlex.split(line, comments=True)
+        assert verb in VERBS, line
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        importlib.import_module(f"kexue_bench.cli.{verb}").configure(parser)
+        parser.parse_args(words)
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    """Every page is in the navigation, every link and anchor has a target, every public name has a docstring there."""
+    pytest.importorskip("mkdocstrings", reason="the extra `docs` is not installed")
+    command = (sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site"))
+    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "site" / "api" / "index.html").read_text(encoding="utf-8")
+    names = {f"{package}.{name}" for package in PACKAGES for name in public(package)}
+    assert names <= set(re.findall(r'id="([\w.]+)"', page))
