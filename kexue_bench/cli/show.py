@@ -218,7 +218,7 @@ def _claims(registry: Registry, family: str, name: str) -> list[str]:
     checked = {"draws": "the draws of sampling tasks", "training": "a fresh training", "subject": "what a task builds"}
     found = []
     for spec in registry.claims.values():
-        if spec.name != name or family not in {"", spec.family}:
+        if spec.name != name or (family and spec.family not in {"", family}):
             continue
         makers = ["every method"] if spec.always else [method.name for method in registry.claimants(spec)]
         prose = docstring_of(spec.target)
