@@ -15,6 +15,7 @@ import pytest
 from lists import PACKAGES, public
 
 from kexue_bench.cli.verbs import VERBS
+from kexue_bench.testing import check_package, complain
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*/*.md")])
@@ -62,6 +63,16 @@ def test_commands_can_be_parsed(page):
         parser = argparse.ArgumentParser(exit_on_error=False)
         importlib.import_module(f"kexue_bench.cli.{verb}").configure(parser)
         parser.parse_args(words)
+
+
+def test_the_template_of_a_docstring_is_a_method_that_conforms(tmp_path):
+    """The file in CONTRIBUTING has nothing to change, and breaks none of the claims that it makes."""
+    (source,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
+    plugin = tmp_path / "shrunk.py"
+    plugin.write_text(source, encoding="utf-8")
+    found = check_package("shrunk", plugins=str(plugin), tasks="bernoulli-toy", dtypes=["float32"])
+    complain(found)
+    assert {"docstring", "knobs", "declared-cost", "pure"} <= {finding.check for finding in found}
 
 
 def test_the_site_builds_without_a_warning(tmp_path):

@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 from lists import LISTS, written
 
+from kexue_bench._version import __version__
 from kexue_bench.analysis.stats import Verdict
 from kexue_bench.api import Stage
 from kexue_bench.report import cells, screen
@@ -42,6 +43,14 @@ def test_constraints_pin_every_dependency_and_no_address():
     wanted = PYPROJECT["project"]["dependencies"] + extras["docs"] + extras["test"]
     assert {re.match(r"[\w-]+", name)[0].lower() for name in wanted} - {"kexue-bench"} <= pinned
     assert "://" not in text
+
+
+def test_the_version_is_that_of_the_changelog():
+    """The newest section of the changelog, with its date, and the citation name the version of the code."""
+    newest = re.search(r"^## (\S+) \((\d{4}-\d{2}-\d{2})\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert newest[1] == __version__
+    assert f"version: {newest[1]}\ndate-released: {newest[2]}\n" in citation
 
 
 def test_every_entry_point_is_in_the_wheel():

@@ -91,13 +91,12 @@ def _view(head: Sequence[str], found: Sequence[Finding]) -> Iterator[RenderableT
         table.add_row(Text(visible(subject)), str(counts[True]), str(counts[None]), Text(visible(wrong)))
     yield table
     # One fault may show on every task.
-    said: dict[tuple[str, str, str], list[str]] = {}
-    for row in found:
-        if row.ok is False:
-            said.setdefault((row.subject, row.check, row.message), []).append(row.place)
-    for (subject, check, message), places in said.items():
+    said: dict[tuple[str, str, str, bool | None], list[str]] = {}
+    for row in sorted((row for row in found if not row.ok), key=lambda row: row.ok is None):
+        said.setdefault((row.subject, row.check, row.message, row.ok), []).append(row.place)
+    for (subject, check, message, ok), places in said.items():
         where = f" ({places[0]}{f' and {len(places) - 1} more' if len(places) > 1 else ''})" if places[0] else ""
-        yield Text(visible(f"{subject}: {check}{where}: {message}"))
+        yield Text(visible(f"{'undecided, ' if ok is None else ''}{subject}: {check}{where}: {message}"))
     counts = Counter(row.ok for row in found)
     verdict = "something is to be changed" if counts[False] else "conforms"
     yield Text(f"{verdict}: {counts[True]} in order, {counts[None]} undecided, {counts[False]} to change")

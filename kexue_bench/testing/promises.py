@@ -76,7 +76,12 @@ def kexue_methods(
     promises = [Promise(subject=subject, name=name, conduct=conduct) for subject in subjects for name in names]
     for dtype in dtypes:
         request = Request(
-            methods=selectors.read(subjects), tasks=selectors.read(conduct.tasks), stages=("verify",), dtype=dtype
+            # The faults of other families are not its own.
+            families=tuple(sorted({spec.family for spec in specs})),
+            methods=selectors.read(subjects),
+            tasks=selectors.read(conduct.tasks),
+            stages=("verify",),
+            dtype=dtype,
         )
         cases = [case for job in build_plan(request, registry, hooks).jobs for case in job.cases]
         planned = [(f"{case.family}/{case.method.name}", case.claim) for case in cases]

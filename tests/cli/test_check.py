@@ -46,7 +46,9 @@ def test_exit_codes_are_those_of_verify(check, monkeypatch, name, code):
     result = check("--format", "json")
     assert result.code == code
     assert [row["check"] for row in result.rows] == [found.check for found in FINDINGS[name]]
-    assert check().out.splitlines()[-1].startswith("conforms" if name == "fine" else "something is to be changed")
+    lines = check().out.splitlines()
+    assert lines[-1].startswith("conforms" if name == "fine" else "something is to be changed")
+    assert ("undecided, s: b: unknown" in lines) == (name == "fine")
 
 
 def test_a_fault_on_many_tasks_is_said_once(check, monkeypatch):

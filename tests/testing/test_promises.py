@@ -32,6 +32,24 @@ def test_a_promise_raises_only_for_its_own_check(erring):
         found["off-grid-knobs"].check()
 
 
+def test_the_faults_of_other_families_are_not_its_own(erring, tmp_path, monkeypatch):
+    """A family whose baseline does not exist cannot be planned; the checks of other families are as before."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "baseless.py").write_text(
+        "from kexue_bench import FamilySpec, TaskSpec, hookimpl\n@hookimpl\ndef kexue_specs():\n"
+        "    family = FamilySpec(name='baseless', title='B', summary='b', contract='b:B', precision_metric='mse',\n"
+        "                        baseline='nobody', headline=('mse',))\n"
+        "    task = TaskSpec(name='b', family='baseless', target='b:B', summary='b', version=1,\n"
+        "                    suites={'quick': ('b',)})\n"
+        "    return [family, task]\n"
+    )
+    plugins = ["erring.plugin", "baseless.py"]
+    found = {str(each): each for each in kexue_methods("erring", plugins=plugins, dtypes=("float32",))}
+    assert set(found) == set(promised(dtypes=("float32",)))
+    with pytest.raises(AssertionError, match="drop the claim"):
+        found["biased-float32-unbiased"].check()
+
+
 def test_a_package_without_methods_is_refused(tmp_path, monkeypatch):
     """A parametrised test without parameters would pass in silence."""
     monkeypatch.chdir(tmp_path)

@@ -43,6 +43,7 @@ class FixedRule(ABC):
     "composite trapezoidal rule on an even grid",
     needs={"bounded", "deterministic"},
     claims=("exact-degree",),
+    cost="task.points",
     references=("Davis and Rabinowitz, Methods of Numerical Integration, 1984, section 2.1",),
     order=10,
 )
@@ -71,6 +72,7 @@ class Trapezoid(FixedRule):
     "integral of the polynomial through Chebyshev points",
     needs={"bounded", "deterministic"},
     claims=("exact-degree",),
+    cost="task.points",
     references=("Clenshaw and Curtis, Numerische Mathematik 2, 1960, 197-205",),
     order=20,
 )
@@ -102,6 +104,7 @@ class ClenshawCurtis(FixedRule):
     "nodes at the roots of a Legendre polynomial, exact to the highest degree",
     needs="deterministic",
     claims=("exact-degree", "open-interval"),
+    cost="task.points",
     references=("Golub and Welsch, Mathematics of Computation 23, 1969, 221-230",),
     order=30,
 )
@@ -129,6 +132,7 @@ class GaussLegendre(FixedRule):
     "even grid after a substitution that flattens both ends",
     needs="deterministic",
     claims=("open-interval",),
+    cost="task.points",
     references=("Takahasi and Mori, Publications of RIMS 9, 1974, 721-741",),
     order=40,
 )
