@@ -624,6 +624,7 @@ class Moments:
         across: M_u . (m - (m . e) e) for each unit.
         spread: mean of |draw - m|^2 over each unit.
         resolution: error of one draw from rounding alone.
+        error: length within which the exact truth lies around g with 95 % confidence, if g is a reference; 0 if exact.
     """
 
     norm: float
@@ -634,6 +635,7 @@ class Moments:
     across: tuple[float, ...]
     spread: tuple[float, ...]
     resolution: float = 0.0
+    error: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,10 @@ only and not by knowledge of g, so that a wrong length costs. Both are equal for
 
 Intervals and comparisons treat units as independent. |m|^2 is debiased by V / N; the error of that correction, which no
 influence of a unit shows, is V / N times a chi-square of `freedom` degrees of freedom, divided by it (Satterthwaite).
+
+Where g is a reference, the exact truth lies anywhere within `Moments.error` of it. The farthest that this moves a score
+is added to the half-width of its interval, and of a difference once for each side: as much as a reference in the same
+place for all methods could do, and more than it usually does.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ import numpy as np
 
 from ..api import Moments
 from . import stats
+from .references import length_shift, own_shift, score_shift, square_shift
 from .stats import Contrast, Floats
 
 SHORT = 64
@@ -38,6 +43,8 @@ _LEAST_PAIRS = 8
 _EPS = 2.0**-52
 _CLEAR = 4.0
 """Standard errors from 0 beyond which the logarithm of a loss is nearly linear in the score."""
+_Z = 1.959963984540054
+"""Standard errors in the 95 % half-width of what is normal."""
 _CANCELLED = 64
 """Terms that cancel inside a method are rounded at their own size: its result may be off by this many roundings."""
 _BIASED = 1e-4
@@ -58,6 +65,7 @@ class Worth:
         extra: variance of the score beyond that of the mean influence.
         slope: derivative of the log of the loss with respect to the score.
         floor: error of the score from rounding alone.
+        shift: farthest that the error of a reference may have moved the score, with 95 % confidence.
         draws: number of draws behind it; 1 if known exactly.
         short: whether the draws are few for the number averaged.
         silent: whether no draw differed from 0, although the method is not known to be exact.
@@ -81,6 +89,7 @@ class Worth:
     constant: bool = False
     forward: bool = True
     repeats: int = 1
+    shift: float = 0.0
 
     @property
     def sense(self) -> int:
@@ -90,7 +99,7 @@ class Worth:
     @property
     def exact(self) -> bool:
         """Whether it is known without sampling error."""
-        return not self.influence.size
+        return not self.influence.size and not self.shift
 
     @property
     def astray(self) -> bool:
@@ -105,7 +114,7 @@ class Worth:
     @property
     def clear(self) -> bool:
         """Whether the log of the loss is nearly linear over the interval of the score."""
-        return abs(self.score) > _CLEAR * self.deviation
+        return abs(self.score) > _CLEAR * (self.deviation + self.shift / _Z)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +195,13 @@ def progress(moments: Moments, n: float) -> Worth:
         influence = influence - influence.mean()
         extra = pull**2 * m.second
     floor = stats.ROUNDING * _EPS * abs(score) + (rounding / root if root > 0 else 0.0)
-    return _worth("progress", moments, m, n, score=score, influence=influence, extra=extra, floor=floor)
+    found = _worth("progress", moments, m, n, score=score, influence=influence, extra=extra, floor=floor)
+    # On a line the direction is certain.
+    if moments.error and (m.beside or moments.error >= moments.norm):
+        least = max(m.variance / (4 * n), rounding**2)
+        at = (m.along, m.across, m.variance / n)
+        found = replace(found, shift=score_shift(*at, norm=moments.norm, error=moments.error, least=least))
+    return _measured(found)
 
 
 def own_scale(moments: Moments, n: float) -> Worth:
@@ -206,8 +221,11 @@ def own_scale(moments: Moments, n: float) -> Worth:
     floor = stats.ROUNDING * _EPS * abs(loss) + moments.resolution / norm * (
         moments.resolution / norm + 2 * math.sqrt(abs(loss))
     )
+    square = max(m.along**2 - m.noise + m.across, 0.0)
+    shift = own_shift(m.along, square, m.variance / n, norm=norm, error=moments.error) if moments.error else 0.0
     if m.units == 1:
-        return _worth("own-scale", moments, m, n, score=loss, influence=np.empty(0), extra=0.0, floor=floor)
+        found = _worth("own-scale", moments, m, n, score=loss, influence=np.empty(0), extra=0.0, floor=floor)
+        return _measured(replace(found, shift=shift))
     across = 2 * np.asarray(moments.across) / norm**2 if m.beside else np.zeros(m.units)
     parts = np.stack([np.asarray(moments.along) / norm, across, np.asarray(moments.spread) / n / norm**2])
     slopes = _own_slopes(centre, offset)
@@ -220,7 +238,8 @@ def own_scale(moments: Moments, n: float) -> Worth:
     wide = max((max(high - loss, loss - low) / t) ** 2, float(slopes @ covariance @ slopes))
     extra = max(wide - _mean_variance(influence), 0.0)
     found = _worth("own-scale", moments, m, n, score=loss, influence=influence, extra=extra, floor=floor)
-    return replace(found, low=max(min(low, loss - found.floor), 0.0), high=max(high, loss + found.floor))
+    low, high = min(low, loss - found.floor) - shift, max(high, loss + found.floor) + shift
+    return replace(found, low=max(low, 0.0), high=high, shift=shift)
 
 
 def error(moments: Moments, n: float) -> Worth:
@@ -243,8 +262,9 @@ def error(moments: Moments, n: float) -> Worth:
     rounding = moments.resolution
     floor = stats.ROUNDING * _EPS * square + rounding * (rounding + 2 * math.sqrt(square))
     found = _worth("error", moments, m, n, score=square, influence=influence, extra=extra, floor=floor)
+    shift = square_shift(math.sqrt(max(gap**2 - m.noise + m.across, 0.0)), error=moments.error)
     # Without a direction nothing is astray, and a wrong constant has its error.
-    return replace(found, silent=False, constant=False, forward=True)
+    return _measured(replace(found, silent=False, constant=False, forward=True, shift=shift))
 
 
 def pooled(worths: Sequence[Worth]) -> Worth:
@@ -258,6 +278,7 @@ def pooled(worths: Sequence[Worth]) -> Worth:
         influence=np.concatenate([one.influence for one in worths]),
         extra=math.fsum(one.extra for one in worths) / count**2,
         floor=max(one.floor for one in worths),
+        shift=max(one.shift for one in worths),
         draws=sum(one.draws for one in worths),
         short=any(one.short for one in worths),
         silent=all(one.silent for one in worths),
@@ -273,6 +294,10 @@ def length(moments: Moments) -> tuple[float, float, float]:
     along = np.asarray(moments.along) / moments.norm
     value = float(along.mean())
     half = max(_t(along.size) * math.sqrt(_mean_variance(along)), moments.resolution / moments.norm)
+    if moments.error:
+        m = _summary(moments)
+        size = math.hypot(m.along, math.sqrt(max(m.across, 0.0)))
+        half += length_shift(m.along, size, norm=moments.norm, error=moments.error)
     return value, value - half, value + half
 
 
@@ -282,6 +307,7 @@ def clearly_biased(moments: Moments) -> bool:
 
     m = _summary(moments)
     square = (m.along - moments.norm) ** 2 + (float(np.mean(moments.across)) if m.beside else 0.0)
+    square = max(math.sqrt(max(square, 0.0)) - moments.error, 0.0) ** 2
     if square <= (_CANCELLED * moments.resolution) ** 2:
         return False
     scale = m.variance / m.draws / moments.freedom
@@ -306,7 +332,7 @@ def difference(a: Worth, b: Worth) -> Contrast:
     extra = a.extra + b.extra
     found = Contrast(
         value=value,
-        se=math.sqrt(variance + extra),
+        se=math.sqrt(variance + extra) + (a.shift + b.shift) / _Z,
         df=df,
         floor=floor,
         n=n,
@@ -333,7 +359,8 @@ def _ratio(a: Worth, b: Worth, tested: Contrast, *, shares: bool = False) -> Con
         variance, df, *_ = _paired(a, b, slopes=(slope_a, slope_b))
         variance += slope_a**2 * a.extra + slope_b**2 * b.extra
         floor = abs(slope_a) * a.floor + abs(slope_b) * b.floor
-        return replace(tested, value=value, se=math.sqrt(variance), df=df, floor=floor)
+        shift = (abs(slope_a) * a.shift + abs(slope_b) * b.shift) / _Z
+        return replace(tested, value=value, se=math.sqrt(variance) + shift, df=df, floor=floor)
     ends = [math.log(x / y) if x > 0 and y > 0 else math.inf for x, y in ((high_a, low_b), (low_a, high_b))]
     half = max(abs(end - value) for end in ends)
     return replace(tested, value=value, se=half / stats.t_quantile(0.975, tested.df))
@@ -405,7 +432,7 @@ def _worth(
 def _measured(worth: Worth) -> Worth:
     """The loss of a score, with the ends of its interval and its slope."""
     score, units = worth.score, worth.influence.size
-    half = max(_t(units) * worth.deviation, worth.floor)
+    half = max(_t(units) * worth.deviation + worth.shift, worth.floor)
     ends = sorted((_loss_of(worth.kind, score - half), _loss_of(worth.kind, score + half)))
     loss = _loss_of(worth.kind, score)
     if worth.kind == "progress":

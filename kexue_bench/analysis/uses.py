@@ -162,7 +162,7 @@ def _length(known: Sequence[tuple[Entry, Moments]]) -> Units:
 
 
 def _flags(known: Iterable[tuple[Entry, Moments]]) -> frozenset[str]:
-    kept = frozenset({"heavy-tail", "exact", "enumerated", "diverged"})
+    kept = frozenset({"heavy-tail", "exact", "enumerated", "diverged", "reference"})
     return frozenset().union(*(entry.measurement.flags & kept for entry, _ in known))
 
 

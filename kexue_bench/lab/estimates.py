@@ -260,6 +260,7 @@ class Estimate:
             across=_floats(across),
             spread=_floats(spread),
             resolution=intervals.ROUNDING_ULPS * self.eps * float(np.sqrt(mean @ mean + spread.mean())),
+            error=self.error,
         )
 
     def _estimate_row(self) -> Measurement:

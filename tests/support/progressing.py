@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
 from kexue_bench.analysis import stats
-from kexue_bench.analysis.progress import own_scale, progress
+from kexue_bench.analysis.progress import error, own_scale, progress
 from kexue_bench.analysis.stats import Floats
 from kexue_bench.api import Moments
 from kexue_bench.lab.intervals import BatchMeans
@@ -68,6 +68,11 @@ class Estimator:
         square, norm = float(self.mean @ self.mean), float(self.truth @ self.truth)
         c = square / (square + self.variance / n)
         return 1 - c * (2 * float(self.mean @ self.truth) - square) / norm
+
+    def error(self, n: float) -> float:
+        """The root mean square error of the mean of n draws."""
+        gap = self.mean - self.truth
+        return math.sqrt(float(gap @ gap) + self.variance / n)
 
 
 def normal(truth: Sequence[float], mean: Sequence[float], deviations: Sequence[float]) -> Estimator:
@@ -161,4 +166,23 @@ def coverage(estimator, draws, n, *, runs, seed=0):
         a, b = progress(moments, n), own_scale(moments, n)
         half = stats.t_quantile(0.975, 63) * a.deviation
         held += [abs(a.score - score) <= half, a.low <= loss <= a.high, b.low <= own <= b.high]
+    return held / runs
+
+
+def coverage_of_reference(estimator, draws, n, *, deviation, runs, carried=True, seed=0):
+    """Shares of simulated runs about a new reference each, normal about the truth, whose intervals hold the losses.
+
+    Args:
+        deviation: of an entry of the reference.
+        carried: False leaves its error out.
+    """
+    rng = np.random.default_rng([seed, draws, int(n)])
+    truth, radius = estimator.truth, 1.959963984540054 * deviation * math.sqrt(estimator.truth.size)
+    wanted = estimator.progress(n)[1], estimator.own_scale(n), estimator.error(n)
+    held = np.zeros(3)
+    for _ in range(runs):
+        found = replace(estimator, truth=truth + deviation * rng.standard_normal(truth.size))
+        moments = replace(found.moments(rng, 64, draws), error=radius if carried else 0.0)
+        made = progress(moments, n), own_scale(moments, n), error(moments, n)
+        held += [worth.low <= value <= worth.high for worth, value in zip(made, wanted, strict=True)]
     return held / runs

@@ -35,7 +35,7 @@ _FOUND: dict[object, tuple[Tensor, float]] = {}
 @task(
     "own-bits",
     "your function of bits at fixed random logits, exact gradient by enumeration or a reference",
-    version=1,
+    version=2,
     offers={*SMOOTH, "bernoulli"},
     methods={"quick": FIRST_OF_BITS},
     budgets=_BUDGETS,
@@ -46,7 +46,7 @@ _FOUND: dict[object, tuple[Tensor, float]] = {}
 @task(
     "own-classes",
     "your function of one-hot classes at fixed random logits, exact gradient by enumeration or a reference",
-    version=1,
+    version=2,
     offers={*SMOOTH, "categorical"},
     methods={"quick": FIRST_OF_CLASSES},
     budgets=_BUDGETS,
@@ -57,7 +57,7 @@ _FOUND: dict[object, tuple[Tensor, float]] = {}
 @task(
     "own-normals",
     "your function of normal variables at fixed random means, gradient by a reference",
-    version=1,
+    version=2,
     offers={"expectation", "gaussian", "differentiable"},
     budgets=_BUDGETS,
     primary="progress-loss",
