@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -34,6 +34,33 @@ def once(read: Callable[[str], T], place: str) -> T:
             del _READ[next(iter(_READ))]
         _READ[key] = stamp, value
     return _READ[key][1]  # pyright: ignore[reportReturnType]  # written under the same function
+
+
+class RefusedError(ValueError):
+    """What is wrong with a file, as the rest of a sentence that starts with its name."""
+
+
+def content(place: str, readers: Mapping[str, Callable[[Path], T]], *, what: str) -> T:
+    """What the reader for the suffix of a file makes of it.
+
+    Args:
+        place: the path.
+        readers: suffix -> function that reads such a file, without running anything in it; it may raise `RefusedError`.
+        what: what files hold, as the subject of a sentence: `a table`.
+
+    Raises:
+        ValueError: no reader has this suffix, the file was refused, or it could not be read.
+    """
+    path = Path(place)
+    if path.suffix not in readers:
+        raise ValueError(f"{what} must be in a file {', '.join(readers)}, got {path.name!r}")
+    try:
+        return readers[path.suffix](path)
+    except RefusedError as error:
+        raise ValueError(f"{path.name} {error}") from error
+    except Exception as error:
+        text = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path.name} cannot be read as {path.suffix}, got {type(error).__name__}: {text}") from error
 
 
 def function_of(place: str) -> Callable[..., object]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from kexue_bench.lab.own import RefusedError, content
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,24 +28,11 @@ def read_table(place: str) -> pd.DataFrame:
         ValueError: the file is of another kind, damaged, empty or too large.
     """
     path = Path(place)
-    readers: dict[str, Callable[[Path], Any]] = {".csv": _csv, ".parquet": _parquet}
-    if path.suffix not in readers:
-        raise ValueError(f"a table must be in a file {' or '.join(readers)}, got {path.name!r}")
-    try:
-        table = readers[path.suffix](path)
-    except _RefusedError as error:
-        raise ValueError(f"{path.name} {error}") from error
-    except Exception as error:
-        text = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path.name} cannot be read as {path.suffix}, got {type(error).__name__}: {text}") from error
+    table = content(place, {".csv": _csv, ".parquet": _parquet}, what="a table")
     if not len(table):
         raise ValueError(f"{path.name} must have rows, got none")
     _limit(path.name, *table.shape)
     return table
-
-
-class _RefusedError(ValueError):
-    """What is wrong with a file, as the rest of a sentence that starts with its name."""
 
 
 def _csv(path: Path) -> pd.DataFrame:
@@ -60,7 +49,7 @@ def _parquet(path: Path) -> pd.DataFrame:
     with parquet.ParquetFile(path) as file:
         rows, columns = file.metadata.num_rows, file.metadata.num_columns
     if rows * columns > MOST:
-        raise _RefusedError(f"must have at most {MOST:,} numbers, got {rows:,} x {columns}")
+        raise RefusedError(f"must have at most {MOST:,} numbers, got {rows:,} x {columns}")
     return pd.read_parquet(path)
 
 
@@ -172,7 +161,7 @@ def read_logits(place: str) -> tuple[Tensor, Tensor]:
     """
     path = Path(place)
     if path.suffix == ".npz":
-        found = _arrays(path)
+        found = content(place, {".npz": _arrays}, what="an archive")
     else:
         table = read_table(place)
         lacking = [name for name in ("logit", "label") if name not in table.columns]
@@ -203,13 +192,7 @@ def read_logits(place: str) -> tuple[Tensor, Tensor]:
 
 
 def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            lacking = {"logits", "labels"} - set(arrays.files)
-            if not lacking:
-                return arrays["logits"], arrays["labels"]
-            got = _listed(arrays.files) or "none"
-    except Exception as error:
-        text = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path.name} cannot be read as .npz, got {type(error).__name__}: {text}") from error
-    raise ValueError(f"{path.name} must hold the arrays logits and labels, got {got}")
+    with np.load(path, allow_pickle=False) as arrays:
+        if {"logits", "labels"} <= set(arrays.files):
+            return arrays["logits"], arrays["labels"]
+        raise RefusedError(f"must hold the arrays logits and labels, got {_listed(arrays.files) or 'none'}")

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kexue_bench.lab.own import RefusedError, content
+
 from .contract import Kind, Target
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ DENSE, SPARSE = 2**14, 2**20
 """Most rows of a dense matrix, 2 GiB of float64, and of a sparse one."""
 SYMMETRY = 1e-6
 """Largest |a_ij - a_ji| over the largest entry: files often hold what was computed in float32."""
-SUFFIXES = (".npy", ".npz", ".mtx", ".pt")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -188,37 +189,19 @@ def read(place: str) -> Matrix:
         ValueError: the file holds no such matrix: of another kind, damaged, a pickle, not square, too large, complex,
             or with numbers that are not finite.
     """
-    path = Path(place)
-    readers: dict[str, Callable[[Path], object]] = {
-        ".npy": _npy,
-        ".npz": _npz,
-        ".mtx": _mtx,
-        ".pt": _pt,
-    }
-    if path.suffix not in readers:
-        raise ValueError(f"a matrix must be in a file {', '.join(SUFFIXES)}, got {path.name!r}")
-    try:
-        found = readers[path.suffix](path)
-    except _RefusedError as error:
-        raise ValueError(f"{path.name} {error}") from error
-    except Exception as error:
-        text = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path.name} cannot be read as {path.suffix}, got {type(error).__name__}: {text}") from error
-    try:
-        return _checked(found, path.name)
-    except _RefusedError as error:
-        raise ValueError(f"{path.name} {error}") from error
+    readers = {".npy": _npy, ".npz": _npz, ".mtx": _mtx, ".pt": _pt}
+    return content(place, {suffix: _checked_after(reader) for suffix, reader in readers.items()}, what="a matrix")
 
 
-class _RefusedError(ValueError):
-    """What is wrong with a file, as the rest of a sentence that starts with its name."""
+def _checked_after(reader: Callable[[Path], object]) -> Callable[[Path], Matrix]:
+    return lambda path: _checked(reader(path), path.name)
 
 
 def _npy(path: Path) -> object:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if not isinstance(array, np.ndarray):
         array.close()
-        raise _RefusedError(f"must hold one array, got {type(array).__name__}; an archive ends in .npz")
+        raise RefusedError(f"must hold one array, got {type(array).__name__}; an archive ends in .npz")
     _limit(array.shape, DENSE)
     return array
 
@@ -229,14 +212,14 @@ def _npz(path: Path) -> object:
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(item.file_size for item in archive.infolist())
         if unpacked > 8 * DENSE * DENSE + (1 << 20):
-            raise _RefusedError(f"must unpack to at most {8 * DENSE * DENSE >> 20} MiB, got {unpacked >> 20} MiB")
+            raise RefusedError(f"must unpack to at most {8 * DENSE * DENSE >> 20} MiB, got {unpacked >> 20} MiB")
     with np.load(path, allow_pickle=False) as arrays:
         if "format" in arrays.files and "shape" in arrays.files:
             _limit(tuple(map(int, arrays["shape"])), SPARSE)
             return sparse.load_npz(path)
         if len(arrays.files) != 1:
             got = ", ".join(arrays.files[:8]) or "none"
-            raise _RefusedError(f"must hold one array, or what scipy.sparse.save_npz writes, got {got}")
+            raise RefusedError(f"must hold one array, or what scipy.sparse.save_npz writes, got {got}")
         return arrays[arrays.files[0]]
 
 
@@ -253,7 +236,7 @@ def _pt(path: Path) -> object:
     if isinstance(found, dict) and len(found) == 1:
         (found,) = found.values()
     if not isinstance(found, Tensor):
-        raise _RefusedError(f"must hold one tensor, got {type(found).__name__}")
+        raise RefusedError(f"must hold one tensor, got {type(found).__name__}")
     _limit(tuple(found.shape), SPARSE if found.layout != torch.strided else DENSE)
     found = found.detach()
     if found.layout == torch.strided:
@@ -266,9 +249,9 @@ def _pt(path: Path) -> object:
 
 def _limit(shape: tuple[int, ...], most: int) -> None:
     if len(shape) != 2 or shape[0] != shape[1] or not shape[0]:
-        raise _RefusedError(f"must hold a square matrix [n, n], got the shape {list(shape)}")
+        raise RefusedError(f"must hold a square matrix [n, n], got the shape {list(shape)}")
     if shape[0] > most:
-        raise _RefusedError(f"must have at most {most} rows, got {shape[0]}; give a function (own-operator)")
+        raise RefusedError(f"must have at most {most} rows, got {shape[0]}; give a function (own-operator)")
 
 
 def _checked(found: Any, name: str) -> Matrix:
@@ -277,17 +260,17 @@ def _checked(found: Any, name: str) -> Matrix:
     is_sparse = sparse.issparse(found)
     array: Any = found if is_sparse else np.asarray(found)
     if array.dtype.kind == "c":
-        raise _RefusedError(
+        raise RefusedError(
             "must be real, got complex numbers; for a Hermitian matrix H give the real [[Re H, -Im H], [Im H, Re H]] "
             "and halve the result"
         )
     if array.dtype.kind not in "fiub":
-        raise _RefusedError(f"must hold numbers, got {array.dtype}")
+        raise RefusedError(f"must hold numbers, got {array.dtype}")
     _limit(tuple(map(int, array.shape)), SPARSE if is_sparse else DENSE)
     values = array.tocsc().data if is_sparse else array
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
-        raise _RefusedError(f"must hold finite numbers, got {bad} that are nan or infinite")
+        raise RefusedError(f"must hold finite numbers, got {bad} that are nan or infinite")
     if is_sparse:
         return Matrix(name=name, dense=None, sparse=sparse.csc_array(array, dtype=np.float64))
     return Matrix(name=name, dense=torch.from_numpy(array.astype(np.float64)), sparse=None)

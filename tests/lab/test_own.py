@@ -1,10 +1,11 @@
 """own: code of the user's is loaded in a worker, and content is read once."""
 
+import re
 import sys
 
 import pytest
 
-from kexue_bench.lab.own import function_of, once
+from kexue_bench.lab.own import RefusedError, content, function_of, once
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +91,22 @@ def test_a_file_that_raises_leaves_no_module(tmp_path):
         with pytest.raises(OSError, match="no"):
             function_of(f"{tmp_path}/model.py:make")
     assert set(sys.modules) - known == set()
+
+
+def test_a_file_is_read_by_its_suffix_or_refused_by_name(tmp_path):
+    """An unknown suffix, a refusal and any other error each name the file without its folder."""
+
+    def refuse(path):
+        raise RefusedError("must hold rows, got none")
+
+    readers = {".a": lambda path: path.read_text(), ".b": refuse}
+    for name in ("x.a", "x.b", "x.c"):
+        (tmp_path / name).write_text("text")
+    assert content(f"{tmp_path}/x.a", readers, what="a table") == "text"
+    for name, message in (
+        ("x.b", "x.b must hold rows, got none"),
+        ("x.c", "a table must be in a file .a, .b, got 'x.c'"),
+        ("y.a", "y.a cannot be read as .a, got FileNotFoundError: "),
+    ):
+        with pytest.raises(ValueError, match="^" + re.escape(message)):
+            content(f"{tmp_path}/{name}", readers, what="a table")

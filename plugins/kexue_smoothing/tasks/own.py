@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kexue_bench import FilePath, task
-from kexue_bench.lab.own import once
+from kexue_bench.lab.own import content, once
 
 from ..contract import fitting
 from ..words import AT_ERROR, BUDGETS, FITTING
@@ -168,14 +168,7 @@ def read_rows(place: str) -> Tensor:
             or rows of equal entries only.
     """
     path = Path(place)
-    readers = {".npy": _npy, ".pt": _pt, ".csv": _csv}
-    if path.suffix not in readers:
-        raise ValueError(f"rows must be in a file {', '.join(readers)}, got {path.name!r}")
-    try:
-        found = readers[path.suffix](path)
-    except Exception as error:
-        text = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path.name} cannot be read as {path.suffix}, got {type(error).__name__}: {text}") from error
+    found = content(place, {".npy": _npy, ".pt": _pt, ".csv": _csv}, what="the rows")
     shape = list(getattr(found, "shape", ()))
     if len(shape) != 2 or shape[0] < 1 or not 2 <= shape[1] <= WIDEST:
         raise ValueError(f"{path.name} must hold rows [N, n] with 2 to {WIDEST} entries each, got the shape {shape}")
