@@ -132,7 +132,7 @@ BAD_TABLES = {
     "pickle.parquet": (lambda path: Path(path).write_bytes(pickle.dumps(table())), "cannot be read as .parquet"),
     "short.parquet": (lambda path: (table().to_parquet(path), os.truncate(path, 99)), "cannot be read as .parquet"),
     "huge.parquet": (_wide_parquet, "must have at most 10,000,000 numbers"),
-    "table.xlsx": (lambda path: Path(path).touch(), r"must be in a file \.csv or \.parquet, got 'table.xlsx'"),
+    "table.xlsx": (lambda path: Path(path).touch(), r"must be in a file \.csv, \.parquet, got 'table.xlsx'"),
     "other.csv": (_frame(a=range(20), labels=[0, 1] * 10), "unknown column, got 'label'; did you mean labels?"),
     "alone.csv": (_frame(label=[0, 1] * 10), "must have columns besides label"),
     "text.csv": (_frame(**GOOD, city=["Rome"] * 20), r"numbers, got \w+ in city \(such as 'Rome'\).*drop='city'"),
