@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from importlib import import_module
 
+import installed
 import numpy as np
 import pytest
 import torch
@@ -111,10 +113,34 @@ def test_a_moving_average_does_not_learn_and_nothing_learned_has_no_gain(build, 
         assert build("bernoulli-toy").problem(build(name, **fields), context()).after is None
 
 
+def adaptive(family):
+    """Class of every method that has a state -> its name, from the registry."""
+    specs = {spec.name: spec.target.partition(":") for spec in installed.methods(family)}
+    classes = {name: getattr(import_module(module), cls) for name, (module, _, cls) in specs.items()}
+    return {name: cls for name, cls in classes.items() if hasattr(cls, "adapt")}
+
+
+DESCENDING = sorted(name for name, cls in adaptive("gradients").items() if hasattr(cls, "warmup_batch"))
+
+
+@pytest.mark.parametrize("name", DESCENDING)
+def test_every_method_that_learns_says_whether_it_is_still_learning(build, context, name):
+    """Each registered method with a warm-up on batches records its gain, here after two steps of it."""
+    ctx = context()
+    build("qubo").problem(build(name, warmup=2), ctx).after(ctx)
+    assert [m.metric for m in ctx.measurements] == ["learning-gain"]
+
+
+def test_what_has_a_state_and_does_not_learn_is_a_moving_average():
+    """`reinforce` alone, whose averages fluctuate whatever their warm-up; no method of `logdet` has a state."""
+    assert set(adaptive("gradients")) - set(DESCENDING) == {"reinforce"}
+    assert adaptive("logdet") == {}
+
+
 @pytest.mark.slow
 @pytest.mark.statistical
 @pytest.mark.parametrize("task", ["bernoulli-toy", "categorical-toy", "qubo", "parity", "simplex-quadratic"])
-@pytest.mark.parametrize("name", ["rebar", "relax", "double-cv", "rodeo", "nvil"])
+@pytest.mark.parametrize("name", DESCENDING)
 def test_the_default_warm_up_is_within_a_factor_of_the_converged_error_or_says_so(build, context, name, task):
     """Mse at the default over that after five times the warm-up, on the same draws: at most 1.2, or flagged."""
     if name == "rodeo" and task in {"categorical-toy", "simplex-quadratic"}:
