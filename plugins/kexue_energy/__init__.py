@@ -14,6 +14,23 @@ if TYPE_CHECKING:
     from .contract import Potential as Potential
     from .contract import Sampler as Sampler
     from .contract import StepInfo as StepInfo
+    from .samplers.methods.annealed import AnnealedLangevin as AnnealedLangevin
+    from .samplers.methods.barker import Barker as Barker
+    from .samplers.methods.decoupled import Decoupled as Decoupled
+    from .samplers.methods.decoupled import ShortRun as ShortRun
+    from .samplers.methods.exact import ExactDraws as ExactDraws
+    from .samplers.methods.hamiltonian import Hmc as Hmc
+    from .samplers.methods.hamiltonian import UnadjustedHmc as UnadjustedHmc
+    from .samplers.methods.mala import Mala as Mala
+    from .samplers.methods.mala import Warmup as Warmup
+    from .samplers.methods.microcanonical import AdjustedMclmc as AdjustedMclmc
+    from .samplers.methods.microcanonical import Mclmc as Mclmc
+    from .samplers.methods.preconditioned import Preconditioned as Preconditioned
+    from .samplers.methods.random_walk import RandomWalk as RandomWalk
+    from .samplers.methods.stochastic import Sghmc as Sghmc
+    from .samplers.methods.stochastic import Sgld as Sgld
+    from .samplers.methods.tempering import ParallelTempering as ParallelTempering
     from .samplers.methods.ula import Ula as Ula
+    from .samplers.methods.underdamped import Underdamped as Underdamped
 
 __getattr__, __dir__ = lazy(__name__)

@@ -108,6 +108,7 @@ class FunctionPotential:
         dim: d, >= 1.
         gradient: its gradient `[R, d]` -> `[R, d]`, if it is known in closed form; otherwise it is differentiated.
         counter: counts the calls; None counts nothing.
+        covariance: of the target, or an estimate of it `[d, d]`, for samplers that use one.
 
     Raises:
         ValueError: `dim` below 1; at a call, a point or an energy of another shape.
@@ -126,10 +127,11 @@ class FunctionPotential:
         *,
         gradient: Callable[[Tensor], Tensor] | None = None,
         counter: Counter | None = None,
+        covariance: Tensor | None = None,
     ) -> None:
         if dim < 1:
             raise ValueError(f"dim must be >= 1, got {dim}")
-        self.dim, self.counter = dim, counter
+        self.dim, self.counter, self.covariance = dim, counter, covariance
         self._energy, self._gradient = energy, gradient
 
     def value(self, x: Tensor) -> Tensor:
@@ -180,7 +182,7 @@ class FunctionPotential:
             )
         return value
 
-    def _count(self, rows: int, *, backward: bool = False) -> None:
+    def _count(self, rows: float, *, backward: bool = False) -> None:
         if self.counter is not None:
             self.counter.add(evaluations=rows, **({"backwards": rows} if backward else {}))
 

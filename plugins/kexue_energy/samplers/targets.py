@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from ..contract import FunctionPotential
@@ -35,6 +36,12 @@ class Target:
         centre: a point in the middle, `[d]`.
         spread: standard deviations of the coordinates, `[d]`, for starts that are too wide.
         precision: `[d, d]` if the target is Gaussian.
+        covariance: `[d, d]` if samplers may know it.
+        axes: `[d, K]` if the target is Gaussian and the functionals are (x - mean) . u for its columns u, and squares.
+        rows: number of data, if U is a sum over data.
+        minibatch: its gradient from `size` of them, drawn for every row: `(x, size, noise) -> [R, d]`.
+        error: of the truth, if that is a reference: the length within which it lies with 95 % confidence.
+        smoothed: the gradient of the density convolved with N(0, sigma^2 I): `(x, sigma) -> [R, d]`.
     """
 
     dim: int
@@ -49,6 +56,12 @@ class Target:
     gradient: Function | None = None
     draw: Callable[[Noise, int], Tensor] | None = None
     precision: Tensor | None = None
+    covariance: Tensor | None = None
+    axes: Tensor | None = None
+    rows: int = 0
+    minibatch: Callable[[Tensor, int, Noise], Tensor] | None = None
+    smoothed: Callable[[Tensor, float], Tensor] | None = None
+    error: float = 0.0
 
     @property
     def unit(self) -> float:
@@ -88,6 +101,7 @@ class TargetPotential(FunctionPotential):
             target.dim,
             gradient=None if slope is None else lambda y: unit * slope(unit * y),
             counter=counter,
+            covariance=None if target.covariance is None else target.covariance / target.scale,
         )
         self._target = target
 
@@ -101,3 +115,62 @@ class TargetPotential(FunctionPotential):
             raise ValueError("this target has no exact draws; take a sampler that walks")
         self._count(n)
         return self._target.draw(noise, n) / self._target.unit
+
+    def minibatch(self, y: Tensor, size: int, noise: Noise) -> Tensor:
+        """An unbiased gradient from `size` data, drawn anew for every row; size / N evaluations a row.
+
+        Raises:
+            ValueError: the target is no sum over data, or has fewer.
+        """
+        target = self._target
+        if target.minibatch is None:
+            raise ValueError("this target is no sum over data; take a sampler with the whole gradient")
+        if not target.rows >= size:
+            raise ValueError(f"a minibatch must have at most {target.rows} data, got {size}")
+        self._count(len(y) * size / target.rows, backward=True)
+        return target.unit * target.minibatch(target.unit * y, size, noise)
+
+    def smoothed(self, sigma: float) -> FunctionPotential:
+        """The potential of the density of y convolved with N(0, sigma^2 I), its gradient alone; it shares the counter.
+
+        Raises:
+            ValueError: the target cannot be smoothed.
+        """
+        smooth, unit = self._target.smoothed, self._target.unit
+        if smooth is None:
+            raise ValueError("this target cannot be smoothed; take a sampler that walks on the target itself")
+
+        def energy(y: Tensor) -> Tensor:
+            raise ValueError("a smoothed target has a gradient alone")
+
+        return FunctionPotential(
+            energy, self.dim, gradient=lambda y: unit * smooth(unit * y, sigma * unit), counter=self.counter
+        )
+
+
+def gaussian_moments(mean: Tensor, covariance: Tensor, axes: Tensor, names: tuple[str, ...]) -> dict[str, Any]:
+    """The fields of a Gaussian `Target` whose functionals are y = (x - mean) . u and y^2 for some directions u.
+
+    Args:
+        mean: `[d]`.
+        covariance: `[d, d]`.
+        axes: the directions as columns, `[d, K]`.
+        names: of the K directions; their squares have a 2 behind it.
+    """
+    variance = ((axes.mT @ covariance) * axes.mT).sum(1)
+
+    def functionals(x: Tensor) -> Tensor:
+        y = (x - mean.to(x)) @ axes.to(x)
+        return torch.cat([y, y.square()], dim=1)
+
+    return {
+        "dim": len(mean),
+        "functionals": functionals,
+        "names": (*names, *(f"{name}2" for name in names)),
+        "mean": torch.cat([torch.zeros_like(variance), variance]),
+        "deviation": torch.cat([variance.sqrt(), variance * math.sqrt(2)]),
+        "centre": mean,
+        "spread": covariance.diagonal().sqrt(),
+        "covariance": covariance,
+        "axes": axes,
+    }

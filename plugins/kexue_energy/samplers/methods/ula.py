@@ -12,7 +12,7 @@ from kexue_bench import method
 
 from ...contract import Linear, Potential, StepInfo
 from ..checks import positive
-from ..words import STEP
+from ..words import STEP, UNADJUSTED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     "ula",
     "unadjusted Langevin algorithm: an Euler step of the Langevin diffusion",
     references=("Parisi 1981, doi:10.1016/0550-3213(81)90056-0", "Roberts and Tweedie 1996, doi:10.2307/3318418"),
+    claims=UNADJUSTED,
     knobs=(STEP,),
     order=30,
 )

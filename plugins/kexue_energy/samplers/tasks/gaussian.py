@@ -11,10 +11,9 @@ from torch import Tensor
 
 from kexue_bench import task
 
-from .. import laws
-from ..chains import Chains, fitting, sampling
+from ..chains import Chains, fitting
 from ..checks import at_least
-from ..targets import Target
+from ..targets import Target, gaussian_moments
 from ..words import COLUMNS
 
 if TYPE_CHECKING:
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
     "gaussian",
     "Gaussian of a given condition number: first two moments of its softest and stiffest direction",
     version=1,
-    offers=("exact-draws", "gaussian"),
+    offers=("exact-draws", "gaussian", "covariance"),
     suites={
+        "verify": ("gaussian[dim=3,kappa=4.0]",),
         "tour": ("gaussian",),
         "quick": ("gaussian", "gaussian[dim=100,kappa=100.0]"),
         "standard": ("gaussian", "gaussian[dim=100,kappa=100.0]"),
@@ -44,7 +44,7 @@ class Gaussian:
     """N(m, S) with eigenvalues of S from 1 to kappa in geometric progression, eigenvectors of a reflection, m generic.
 
     Functionals: (x - m) . u and its square, for the eigenvectors u of kappa (`soft`) and 1 (`stiff`); in one dimension
-    they are the same, and named `x` and `x2`.
+    they are the same, `x`; the squares have a 2 behind their names.
 
     Args:
         dim: d, >= 1.
@@ -80,9 +80,6 @@ class Gaussian:
         variances, axes = self.variances(), self.axes()
         precision, root = (axes / variances) @ axes.mT, axes * variances.sqrt()
         centre = torch.linspace(-0.7, 1.3, self.dim, dtype=torch.float64)
-        single = self.dim == 1
-        chosen = axes[:, :1] if single else axes[:, [-1, 0]]
-        kept = variances[:1] if single else variances[[-1, 0]]
 
         def energy(x: Tensor) -> Tensor:
             gap = x - centre.to(x)
@@ -91,38 +88,21 @@ class Gaussian:
         def draw(noise: Noise, n: int) -> Tensor:
             return noise.normal(n, self.dim) @ root.mT.to(noise.dtype) + centre.to(noise.dtype)
 
-        def functionals(x: Tensor) -> Tensor:
-            y = (x - centre.to(x)) @ chosen.to(x)
-            return torch.cat([y, y.square()], dim=1)
+        def smoothed(x: Tensor, sigma: float) -> Tensor:
+            return (x - centre.to(x)) @ ((axes / (variances + sigma**2)) @ axes.mT).to(x)
 
+        chosen, names = (axes, ("x",)) if self.dim == 1 else (axes[:, [-1, 0]], ("soft", "stiff"))
         return Target(
-            dim=self.dim,
+            **gaussian_moments(centre, root @ root.mT, chosen, names),
             energy=energy,
             gradient=lambda x: (x - centre.to(x)) @ precision.to(x),
             scale=1.0,
-            functionals=functionals,
-            names=("x", "x2") if single else ("x-soft", "x-stiff", "x2-soft", "x2-stiff"),
-            mean=torch.cat([torch.zeros_like(kept), kept]),
-            deviation=torch.cat([kept.sqrt(), kept * math.sqrt(2)]),
             draw=draw,
-            centre=centre,
-            spread=(axes.square() @ variances).sqrt(),
             precision=precision,
+            smoothed=smoothed,
         )
 
     def problem(self, method: object, ctx: Context) -> Sampling:
         """See `SamplingTask.problem`."""
-        chains = Chains(self.target(), fitting(method), ctx, evaluations=self.evaluations, start=self.start)
-        return sampling(chains, ctx, exact_variance=self.exact_variance(chains))
-
-    def exact_variance(self, chains: Chains) -> float | None:
-        """Variance of one chain's averages in closed form; None for a method without `linear`, or a wide start."""
-        linear = chains.linear()
-        if linear is None or self.start != "stationary" or not laws.stable(linear):
-            return None
-        single = self.dim == 1
-        axes, variances = self.axes(), self.variances()
-        directions, kept = (axes, variances) if single else (axes[:, [-1, 0]], variances[[-1, 0]])
-        found = laws.averages(linear, directions, self.evaluations)
-        count = 2 * len(kept)
-        return float((found.first / kept + found.second / (2 * kept.square())).sum()) / count
+        target, sampler = self.target(), fitting(method)
+        return Chains(target, sampler, ctx, evaluations=self.evaluations, start=self.start).sampling()
