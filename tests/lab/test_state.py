@@ -29,10 +29,8 @@ CASE = Case(
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was(monkeypatch):
+def _as_it_was():
     """These tests change the process on purpose."""
-    # Torch sets this variable itself when deterministic algorithms are asked for the first time.
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/nowhere")
     before, numpy_before = state.snapshot(), np.random.get_state()  # noqa: NPY002  # it is what is watched
     torch_before, random_before = torch.get_rng_state(), random.getstate()
     yield
