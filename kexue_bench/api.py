@@ -74,6 +74,9 @@ class Ending:
         return self.result and self.quiet
 
 
+SUSPECT = "suspiciously exact: every draw equals the truth to the last bit, which no estimate does; no star"
+"""Flag of a method that is listed behind all others and never marked as best; `deterministic` methods never have it."""
+
 STATUSES: Mapping[str, Ending] = {
     "ok": Ending(result=True, again="never", quiet=False, meaning="the case was measured"),
     "skipped": Ending(result=True, again="never", quiet=True, meaning="a rule or a plugin left the case out"),
@@ -131,7 +134,7 @@ class FamilySpec:
         name: `gradients`, `logdet`, ...
         title: heading of its tables.
         summary: one sentence.
-        contract: `module:Protocol` that its methods fulfil.
+        contract: `module:Protocol` that its methods fulfil, or `module:Union` of Protocols, one of which each fulfils.
         precision_metric: the metric whose relative half-width decides when a sampling case may stop.
         baseline: selector of the method that ratios refer to.
         headline: names of the metrics shown as columns, in order.
@@ -219,6 +222,9 @@ class MethodSpec:
         knobs: fields that tuning may change.
         aliases: other names that selectors accept for it.
         variants: selectors that a suite runs; empty means the method with its defaults.
+        suites: suite -> selectors of the tasks on which that suite runs it, if the user names no method; `()` is none.
+            A suite that is not listed runs it like the others: on every task that it fits, or, in the plugin of the
+            family, on those whose `TaskSpec.methods` has it.
         requires: package that must be installed (`imate`); without it no suite runs the method, and if the user names
             it, its cases are `unsupported`.
         install: command that installs the package.
@@ -237,6 +243,7 @@ class MethodSpec:
     knobs: tuple[Knob, ...] = ()
     aliases: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
+    suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     requires: str = ""
     install: str = ""
     fixed: Mapping[str, Scalar] = field(default_factory=dict)
@@ -272,9 +279,10 @@ class TaskSpec:
             instance, as small as possible, on which `verify` checks what every method of the family promises; its
             quick suite runs no other. A sampling task names its verification points there, on which claims are checked
             in place of its instances in quick, and beside them in the other suites.
-        methods: suite -> selectors of the methods that it runs here if the user names none, for tasks that are too
-            expensive for all; `fitting`, alone or among them, stands for every method whose needs the task meets; the
-            baseline is always added. A suite that is not listed runs every method.
+        methods: suite -> selectors of the methods of the family's plugin that it runs here if the user names none, for
+            tasks that are too expensive for all; `fitting`, alone or among them, stands for every method whose needs
+            the task meets; the baseline is always added. A suite that is not listed runs every method. Methods of other
+            plugins run wherever they fit, unless `MethodSpec.suites` says otherwise.
         timed: suites in which the `time` stage runs too; a task named on the command line is always timed.
         replicates: suite -> number of replicates (seeds); sampling tasks have one.
         stack: replicates trained together in one case; part of the version, since bits depend on it.
@@ -477,7 +485,8 @@ class Instance:
         source: name of the plugin that registered it.
         fixed: fields that its declaration fixes; not part of a key.
         kind: the kind of a task; empty for a method.
-        label: what tables print: the name with the parameters that differ from their defaults or were written.
+        label: what tables print: the name with the parameters that differ from their defaults or were written; of a
+            method that another plugin than the family's registered with the name of that plugin, `half-step (acme)`.
         files: field -> the file that it names. The content belongs to the fingerprint; the key has the name alone.
     """
 
@@ -489,6 +498,11 @@ class Instance:
     kind: Kind | Literal[""] = ""
     label: str = ""
     files: Mapping[str, Given] = field(default_factory=dict)
+
+    @property
+    def plain(self) -> str:
+        """The label without the plugin."""
+        return self.label.removesuffix(f" ({self.source})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -564,6 +578,7 @@ class Plan:
         settled: outcomes known without running (`unsupported`, `skipped`), with their cases in `settled_cases`.
         baselines: family -> the instance that its ratios refer to; `family/task` -> that of a task with another one.
         added: labels of baselines that were added although `-m` left them out.
+        left_out: `family/task` -> selectors of the methods that the suite does not run there, although they could.
         request: the options that made this plan, as plain data.
     """
 
@@ -572,6 +587,7 @@ class Plan:
     settled_cases: tuple[Case, ...] = ()
     baselines: Mapping[str, Instance] = field(default_factory=dict)
     added: tuple[str, ...] = ()
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     request: Mapping[str, object] = field(default_factory=dict)
 
     @cached_property

@@ -360,7 +360,7 @@ class _Reader:
         """The baseline that the task declares, if it was measured and the user named none."""
         if spec is None or any(run.plan.request.get("baseline") for run in self.runs):
             return None
-        return spec.baseline if any(spec.baseline in {v.method.label, v.method.name} for v in measured) else None
+        return spec.baseline if any(spec.baseline in {v.method.plain, v.method.name} for v in measured) else None
 
     def _find_baseline(self, place: Case, own: str | None, variants: Sequence[_Variant]) -> int | None:
         """The row that ratios refer to, in the first run that has it: as named, planned for the task, declared by the
@@ -369,7 +369,7 @@ class _Reader:
         planned = [b for run in self.runs if (b := run.plan.baselines.get(f"{place.family}/{place.task.label}"))]
         named = self.baseline if self.baseline is not None or planned else own
         if named is not None:
-            found = [i for i, v in enumerate(variants) if named == v.method.label]
+            found = [i for i, v in enumerate(variants) if named in {v.method.label, v.method.plain}]
             found = found or [i for i, v in enumerate(variants) if named == v.method.name]
             found = [i for i in found if not variants[i].search] or found
             if len({variants[i].identity for i in found}) > 1:
@@ -423,6 +423,7 @@ class _Reader:
             cells=cells,
             failures=failures,
             stops=frozenset(o.stop for _, _, o in variant.cases if o.stop),
+            changed=tuple(dict.fromkeys(name for _, _, o in variant.cases for name in o.state_leak)),
         )
 
 

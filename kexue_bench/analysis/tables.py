@@ -95,8 +95,10 @@ class Row:
         trials: number of trials that the choice was made from.
         search: key of the tuning case that chose its fields; empty if there is none.
         biased: whether its mean clearly differs from the truth.
-        astray: whether its draws are no gradient: no component along the truth, or one wrong constant.
+        astray: whether its draws are no gradient: no component along the truth, or one wrong constant; or no estimate:
+            every one is the truth to the last bit.
         unjudged: why it has no column at a budget; empty if it has, or needs none.
+        changed: settings of its process and global generators that it left changed.
     """
 
     method: Instance
@@ -119,6 +121,7 @@ class Row:
     biased: bool = False
     astray: bool = False
     unjudged: str = ""
+    changed: tuple[str, ...] = ()
 
     @property
     def star(self) -> bool:

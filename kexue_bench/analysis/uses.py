@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..api import FamilySpec, MetricSpec, Moments, Scale
+from ..api import SUSPECT, FamilySpec, MetricSpec, Moments, Scale
 from . import progress
 from .progress import Worth
 from .units import EPS, Entry, Units
@@ -162,7 +162,7 @@ def _length(known: Sequence[tuple[Entry, Moments]]) -> Units:
 
 
 def _flags(known: Iterable[tuple[Entry, Moments]]) -> frozenset[str]:
-    kept = frozenset({"heavy-tail", "exact", "enumerated", "diverged", "reference"})
+    kept = frozenset({"heavy-tail", "exact", "enumerated", "diverged", "reference", SUSPECT})
     return frozenset().union(*(entry.measurement.flags & kept for entry, _ in known))
 
 

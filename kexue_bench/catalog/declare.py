@@ -73,6 +73,7 @@ class MethodWords(TypedDict, total=False):
     references: tuple[str, ...]
     aliases: tuple[str, ...]
     variants: tuple[str, ...]
+    suites: Mapping[str, tuple[str, ...]]
     requires: str
     install: str
     fixed: Mapping[str, Scalar]

@@ -22,7 +22,7 @@ from typing import Literal, TypeVar, cast
 
 import pluggy
 
-from .. import api
+from .. import api, settings
 from ..errors import PluginError, UsageError, suggestion
 from . import hookspecs
 
@@ -56,6 +56,7 @@ class PluginRecord:
         specs: kind of spec -> what the plugin registered.
         manager: the plugin's own hook manager; None unless `ok`.
         load: what a worker imports so that targets of this plugin resolve.
+        changed: settings of the process that loading it changed, which were put back.
     """
 
     name: str
@@ -66,6 +67,7 @@ class PluginRecord:
     specs: Mapping[type, tuple[object, ...]] = field(default_factory=dict)
     manager: pluggy.PluginManager | None = None
     load: str = ""
+    changed: tuple[str, ...] = ()
 
     def of(self, kind: type[Spec]) -> tuple[Spec, ...]:
         """What the plugin registered of one kind."""
@@ -87,11 +89,14 @@ def load_plugins(extra: Sequence[str] = ()) -> tuple[PluginRecord, ...]:
     records: list[PluginRecord] = []
     for point in _entry_points():
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else ""
-        known = PluginRecord(name=point.name, origin=point.value, distribution=distribution, load=point.module)
+        module = point.value.partition(":")[0].strip()
+        known = PluginRecord(name=point.name, origin=point.value, distribution=distribution, load=module)
         if point.name in blocked:
             records.append(replace(known, status="blocked", reason=f"blocked by -p no:{point.name}"))
         elif any(record.name == point.name for record in records):
             records.append(replace(known, status="broken", reason=f"a plugin named {point.name!r} exists already"))
+        elif not all(part.isidentifier() for part in module.split(".")):
+            records.append(replace(known, status="broken", reason=f"its entry point names no module: {point.value!r}"))
         else:
             records.append(_load(point.load, known))
     if unknown := set(blocked) - {record.name for record in records}:
@@ -143,7 +148,13 @@ def _entry_points() -> list[importlib.metadata.EntryPoint]:
 
 
 def _load(importer: Callable[[], object], known: PluginRecord) -> PluginRecord:
-    """Import a plugin, check its hooks and collect what it registers."""
+    """Import a plugin, check its hooks, collect what it registers, and put back what it changed meanwhile."""
+    # A plugin may need another folder on the path to find its parts, and no thread can be ended.
+    before = {name: value for name, value in settings.snapshot().items() if name not in {"sys.path", settings.THREADS}}
+    return replace(_collected(importer, known), changed=settings.restore(before))
+
+
+def _collected(importer: Callable[[], object], known: PluginRecord) -> PluginRecord:
 
     def broken(reason: str) -> PluginRecord:
         return replace(known, status="broken", reason=reason)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from ..api import (
+    SUITES,
     ClaimSpec,
     CommandSpec,
     FamilySpec,
@@ -62,6 +63,10 @@ class Registry:
         self._owners |= {("claim", key): CORE for key in self.claims}
         self._aliases: dict[Key, str] = {}
         loaded = [record for record in self.records if record.status == "ok"]
+        for record in self.records:
+            if record.changed:
+                what = ", ".join(record.changed)
+                self._problem(record, f"loading it changed {what}, which was put back; do that where it is needed")
         self._keepers: dict[str, PluginRecord] = {}
         for record in loaded:
             for spec in record.of(FamilySpec):
@@ -79,8 +84,10 @@ class Registry:
             for spec in record.of(CommandSpec):
                 self._add("command", self.commands, spec.name, spec, record)
         for record in loaded:
+            self._check_based(record)
             self._check_claimed(record)
             self._check_needed(record)
+            self._check_suited(record)
 
     @property
     def complaints(self) -> tuple[str, ...]:
@@ -162,6 +169,24 @@ class Registry:
             return False
         return True
 
+    def based(self, family: str) -> bool:
+        """Whether the baseline of a family is a method, without which its methods cannot be compared."""
+        known = [*self.methods_of(family), *self.aliases_of(family)]
+        try:
+            return bool(selectors.matches(selectors.parse(self.families[family].baseline), known))
+        except UsageError:
+            return False
+
+    def _check_based(self, record: PluginRecord) -> None:
+        for spec in record.of(FamilySpec):
+            compared = (
+                self._keepers.get(spec.name) is record and self.methods_of(spec.name) and self.tasks_of(spec.name)
+            )
+            if compared and not self.based(spec.name):
+                found = suggestion(spec.baseline, self.methods_of(spec.name))
+                text = f"family {spec.name!r}: its baseline {spec.baseline!r} is no method, so no suite runs it"
+                self._problem(record, text + (f"; {found}" if found else ""))
+
     def _check_claimed(self, record: PluginRecord) -> None:
         for spec in record.of(MethodSpec):
             for claimed in spec.claims:
@@ -179,6 +204,19 @@ class Registry:
                 found = suggestion(word, offered)
                 text = f"method {spec.name!r}: needs {word!r}, which no task of {spec.family!r} offers"
                 self._problem(record, text + (f"; {found}" if found else ""))
+
+    def _check_suited(self, record: PluginRecord) -> None:
+        for spec in record.of(MethodSpec):
+            tasks = self.tasks_of(spec.family)
+            for suite, texts in spec.suites.items():
+                found = "" if suite in SUITES else suggestion(suite, SUITES) or f"one of {', '.join(SUITES)}"
+                if found:
+                    self._problem(record, f"method {spec.name!r}: there is no suite {suite!r}; {found}")
+                for name in (selectors.parse(text).name for text in texts):
+                    if not selectors.matches(selectors.parse(name), tasks):
+                        found = suggestion(name, tasks)
+                        text = f"method {spec.name!r}: its suite {suite!r} names {name!r}, which is no task of "
+                        self._problem(record, f"{text}{spec.family!r}" + (f"; {found}" if found else ""))
 
     def _add(
         self, kind: str, table: dict[Any, Any], key: str | tuple[str, ...], spec: object, record: PluginRecord
@@ -295,6 +333,8 @@ def _selectors_of(spec: Member) -> Iterator[str]:
     match spec:
         case MethodSpec():
             yield from spec.variants
+            for texts in spec.suites.values():
+                yield from texts
         case TaskSpec():
             for texts in spec.suites.values():
                 yield from texts

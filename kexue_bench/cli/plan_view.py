@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..api import STAGES, Plan, Stage
 from ..plan.forecast import Forecast
+from ..plan.suites import told
 from ..report import numbers
 from ..report.text import visible
 
@@ -41,6 +42,8 @@ def print_plan(plan: Plan, expected: Forecast | None = None) -> None:
     for place, baseline in plan.baselines.items():
         note = " (added)" if baseline.label in plan.added else ""
         console.print(Text(visible(f"baseline of {place}: {baseline.label}{note}")))
+    if left := told(plan):
+        console.print(Text(visible(left)), soft_wrap=True)
     if expected is not None:
         console.print(Text(f"time: {seconds_told(expected)}"))
         console.print(Text(f"memory: {_memory_told(expected)}"))

@@ -13,6 +13,8 @@ from ..api import STATUSES, Outcome, Plan
 from ..catalog.plugins import Hooks
 from ..catalog.registry import Registry
 from ..plan.forecast import Forecast, forecast, measured
+from ..plan.suites import told
+from ..report.text import visible
 from ..run.signals import stop_on_signals
 from ..session import ReadOptions, Session, plan_session, run_session
 from ..store.results import Run, list_runs, load_run
@@ -71,8 +73,8 @@ def exit_code_of(outcomes: Mapping[str, Outcome]) -> int:
 
 
 def summary(run: Run) -> str:
-    """The cases that failed, with their last lines, and the tally of all cases."""
-    return "\n".join([*failures(run), tally(run)])
+    """The cases that failed, with their last lines, what the suite left out, and the tally of all cases."""
+    return "\n".join([*failures(run), *filter(None, [visible(told(run.plan))]), tally(run)])
 
 
 def tally(run: Run) -> str:

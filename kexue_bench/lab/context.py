@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from kexue_bench.api import Case, Measurement
+from kexue_bench.api import SUSPECT, Case, Measurement
 
 from .counter import Counter
 from .noise import STREAMS, Noise, Stream, stream_key
@@ -164,9 +164,9 @@ class Context:
             deterministic=self.deterministic,
         )
         if sampled.stop == "degenerate" and (found := moments()):
-            return found
+            return replace(found, flags=sampled.flags - ({SUSPECT} if found.mse > found.resolution**2 else set()))
         few = not sampled.exact and problem.rarest * sampled.n < _SEEN
-        return replace(sampled, flags=frozenset({FEW})) if few else sampled
+        return replace(sampled, flags=sampled.flags | {FEW}) if few else sampled
 
     def train(
         self,

@@ -195,7 +195,7 @@ class Estimate:
         return length
 
     def _row(self, metric: str, interval: Interval, *flags: str, series: Series | None = None) -> Measurement:
-        marks = {"exact"} if self.exact else {*flags, *self.flags}
+        marks = {"exact", *self.flags} if self.exact else {*flags, *self.flags}
         if self.error and metric in _OF_TRUTH:
             marks = {*marks - {"exact"}, "reference"}
         if self.stop == "enumerated":

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kexue_bench.api import SUSPECT
 from kexue_bench.errors import InvalidResult
 
 from . import intervals
@@ -43,6 +44,10 @@ def estimate(
         precision: relative half-width of the mse at which to stop; None: precision never stops it.
         budget: largest number of draws, two batches at least; None: at most 24 looks.
         deterministic: the method declares this; it is then called twice and must return the same bits.
+
+    Returns:
+        The estimate, with a flag if the draws have another dtype than they should, or if every one of them equals a
+            truth other than 0 to the last bit, although the method does not declare itself deterministic.
 
     Raises:
         InvalidResult: draws of the wrong shape or dtype, a value that is not finite, a changed input, or a method that
@@ -123,6 +128,7 @@ class _Ledger:
         self._parts = np.empty((0, len(problem.names)))
         self._plain = np.empty((0, 1 + len(problem.losses)))
         self._totals = np.zeros((2, 1 + len(problem.losses)))
+        self._copies = bool(self._truth.any())
         self._largest = np.full(1 + len(problem.losses), -math.inf)
 
     def take(self, units: int, size: int) -> None:
@@ -175,6 +181,7 @@ class _Ledger:
             eps=torch.finfo(self._dtype).eps,
             resolution=intervals.ROUNDING_ULPS * torch.finfo(self._dtype).eps * scale,
             shares=dict(zip(names, map(float, shares), strict=True)),
+            flags=_flags(self._problem, self._noise, self._dtype, copies=self._copies),
             error=self._problem.error,
             names=self._problem.names,
             parts=self._parts,
@@ -197,6 +204,7 @@ class _Ledger:
         if self._centre is None:
             self._centre, self._dtype = flat.to(torch.float64).mean(0), draws.dtype
             self._deviation = torch.empty(flat.shape, dtype=torch.float64, device=flat.device)
+        self._copies = self._copies and bool((draws == self._problem.truth.to(draws)).all())
         # One buffer for all batches: fresh pages for megabytes cost more than the arithmetic. A cast before the
         # difference: arithmetic on mixed dtypes is several times slower.
         deviation = self._deviation.copy_(flat).sub_(self._centre)
@@ -242,10 +250,22 @@ def _exact(problem: Sampling, noise: Noise) -> Estimate:
         eps=eps,
         resolution=resolution,
         shares=dict.fromkeys(("mse", *problem.losses), 0.0),
+        flags=_flags(problem, noise, first.dtype),
         error=problem.error,
         names=problem.names,
         parts=np.zeros((1, len(problem.names))),
     )
+
+
+def _flags(problem: Sampling, noise: Noise, dtype: torch.dtype, *, copies: bool = False) -> frozenset[str]:
+    """Remarks on draws of a dtype; `copies`: every one of them is the truth."""
+    expected = problem.dtype or noise.dtype
+    other = {f"draws are {_plain(dtype)} instead of {_plain(expected)}"} if dtype != expected else set()
+    return frozenset({*other, *({SUSPECT} if copies else ())})
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _draw(problem: Sampling, noise: Noise) -> Tensor:

@@ -30,6 +30,7 @@ from .cases import (
 )
 from .checks import at_points, nothing_to_verify, one_place_is_enough, place_texts, point_texts, verify_jobs
 from .screen import absent, refusal, screen
+from .suites import entrants
 
 __all__ = ["PRECISION", "PROCESSES", "ROUNDS", "Request", "build_plan"]
 
@@ -83,6 +84,7 @@ def build_plan(request: Request, registry: Registry, hooks: Hooks | None = None)
         settled_cases=tuple(case for case, _ in settled),
         baselines=found.baselines,
         added=tuple(dict.fromkeys(found.added)),
+        left_out=found.left_out,
         request=request.record(),
     )
 
@@ -97,6 +99,7 @@ class _Meetings:
         places: further tasks where trainings and subjects may be checked.
         baselines: family -> its baseline, and `family/task` -> that of a task that has another one.
         added: labels of baselines that `-m` left out.
+        left_out: as in `Plan`.
     """
 
     cells: list[Contest] = field(default_factory=list)
@@ -104,6 +107,7 @@ class _Meetings:
     places: list[Contest] = field(default_factory=list)
     baselines: dict[str, Instance] = field(default_factory=dict)
     added: list[str] = field(default_factory=list)
+    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def _meetings(request: Request, registry: Registry) -> _Meetings:
@@ -120,7 +124,10 @@ def _meetings(request: Request, registry: Registry) -> _Meetings:
             declared = _own_baseline(request, registry, family, task) or baseline
             if compared and not any(selectors.same(declared, method) for method in methods):
                 found.added.append(declared.label)
-            cell = _cell(request, registry, family, task, methods, declared, compared=compared)
+            own, left = _entrants(request, registry, family, task, methods, declared)
+            if left:
+                found.left_out[f"{family.name}/{task.label}"] = tuple(method.plain for method in left)
+            cell = _cell(request, registry, family, task, own, declared, compared=compared)
             if compared and cell.baseline is not None and not selectors.same(cell.baseline, baseline):
                 found.baselines[f"{family.name}/{task.label}"] = cell.baseline
             found.cells.append(replace(cell, tunings=tune_cases(cell, request, registry)))
@@ -152,7 +159,8 @@ def _anchored(request: Request, registry: Registry) -> Request:
 def _families(request: Request, registry: Registry) -> list[FamilySpec]:
     if request.families:
         return [registry.family(name) for name in dict.fromkeys(request.families)]
-    return list(registry.families.values())
+    # One that cannot be compared costs itself; asked for by name, it says why.
+    return [family for name, family in registry.families.items() if registry.based(name)]
 
 
 def _methods(request: Request, registry: Registry, family: FamilySpec) -> tuple[Instance, ...]:
@@ -234,8 +242,12 @@ def _expand(selector: Selector, spec: MethodSpec | TaskSpec, kind: str, registry
     source = registry.owner(kind, (spec.family, spec.name))
     if registry.fault(spec):
         # Nothing is known of its parameters; its cases say why.
-        return (Instance(name=spec.name, target=spec.target, source=source, label=spec.name),)
-    return selectors.expand(selector, spec, registry.fields(spec), source=source)
+        found = (Instance(name=spec.name, target=spec.target, source=source, label=spec.name),)
+    else:
+        found = selectors.expand(selector, spec, registry.fields(spec), source=source)
+    if kind == "task" or source == registry.owner("family", spec.family):
+        return found
+    return tuple(replace(instance, label=f"{instance.label} ({source})") for instance in found)
 
 
 def _check_known(named: Sequence[Selector], kind: str, request: Request, registry: Registry) -> None:
@@ -320,13 +332,7 @@ def _cell(
     compared: bool,
 ) -> Contest:
     spec = registry.tasks[family.name, task.name]
-    # Methods that a suite leaves out to save time are still verified.
-    texts = () if request.methods or request.stages == ("verify",) else spec.methods.get(request.suite, ())
-    named = (texts,) if isinstance(texts, str) else texts
-    if named:
-        parts = (_listed(text, request, registry, family, spec) for text in named)
-        methods = selectors.unique(chain.from_iterable(parts))
-    if named or (compared and not any(selectors.same(baseline, method) for method in methods)):
+    if compared and not any(selectors.same(baseline, method) for method in methods):
         methods = selectors.unique((baseline, *methods))
     if compared and not request.baseline:
         baseline = _reference(registry, spec, task, (baseline, *methods), dtype=request.dtype or spec.dtype)
@@ -338,6 +344,27 @@ def _cell(
         baseline=next((method for method in methods if selectors.same(method, baseline)), None),
         timed=bool(request.tasks) or request.suite in spec.timed,
     )
+
+
+def _entrants(
+    request: Request,
+    registry: Registry,
+    family: FamilySpec,
+    task: Instance,
+    methods: tuple[Instance, ...],
+    baseline: Instance,
+) -> tuple[tuple[Instance, ...], tuple[Instance, ...]]:
+    """The methods that run on a task, and those that the suite leaves out."""
+    # Methods that a suite leaves out to save time are still verified.
+    if request.methods or request.stages == ("verify",):
+        return methods, ()
+    spec = registry.tasks[family.name, task.name]
+    texts = spec.methods.get(request.suite, ())
+    named = (texts,) if isinstance(texts, str) else texts
+    parts = (_listed(text, request, registry, family, spec) for text in named)
+    listed = selectors.unique((baseline, *chain.from_iterable(parts))) if named else None
+    dtype = request.dtype or spec.dtype
+    return entrants(methods, listed, spec, task, suite=request.suite, dtype=dtype, registry=registry)
 
 
 def _listed(

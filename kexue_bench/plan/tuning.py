@@ -146,4 +146,5 @@ def _tuned(method: Instance, spec: MethodSpec, defaults: Choice) -> Instance:
         if name not in defaults and value != declared.get(name)
     ]
     label = method.name + (f"[{','.join(shown)}]" if shown else "")
-    return replace(method, params={**method.params, **defaults}, label=f"{label} (tuned)")
+    plugin = method.label.removeprefix(method.plain)
+    return replace(method, params={**method.params, **defaults}, label=f"{label} (tuned){plugin}")

@@ -56,6 +56,10 @@ def remarks(table: Table, tabulation: Tabulation, *, dropped: Sequence[str], wid
             for flag in sorted(frozenset().union(*map(_own_flags, table.rows)))
         },
     }
+    marks |= {
+        f"changed in its process ({name})": [row.label for row in table.rows if name in row.changed]
+        for name in dict.fromkeys(name for row in table.rows for name in row.changed)
+    }
     shown = sum(bool(row.cells) for row in table.rows)
     for mark, labels in marks.items():
         who = "every method" if len(labels) == shown > 1 else ", ".join(map(visible, labels))

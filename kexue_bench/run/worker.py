@@ -275,7 +275,7 @@ class _Attempt:
 
         surface = patches.surface() if self.station.shared else None
         state.prepare(self.case)
-        before, begun = state.snapshot(), time.perf_counter()
+        drawn, before, begun = state.generators(), state.snapshot(), time.perf_counter()
         try:
             yield
         except KeyboardInterrupt as error:
@@ -291,6 +291,8 @@ class _Attempt:
             if surface is not None and (replaced := surface.changed()):
                 changed = (*changed, patches.told(replaced))
             self.leaks.extend(changed)
+            # Every case seeds them anew, so they are no reason to end the process.
+            self.leaks.extend(["global generators"] if state.generators() != drawn else [])
             self.add_trace(self.station.printed())
             self.station.changed.extend(changed)
 

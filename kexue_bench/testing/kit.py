@@ -18,7 +18,6 @@ from ..catalog import selectors
 from ..catalog.fields import fields_of
 from ..catalog.plugins import PluginRecord
 from ..catalog.registry import Registry
-from ..catalog.source import docstring_of
 from ..errors import UnknownNameError, UsageError
 from ..run.engines.server import PRELOAD
 from ..session import Comparison, Verification
@@ -301,7 +300,7 @@ def _read_claims(verified: Verification) -> Iterator[Finding]:
         advice = _ADVICE.get(case.claim, _CLAIMED) if finished else "correct the error"
         yield Finding(
             check=case.claim,
-            subject=f"{case.family}/{case.method.label}",
+            subject=f"{case.family}/{case.method.plain}",
             ok=ok,
             message="" if ok else f"{note}; {advice if ok is False else 'not decided: raise the budget'}",
             place=f"{case.task.label}, {case.dtype}",
@@ -315,7 +314,7 @@ def _left(verified: Verification) -> Iterator[tuple[str, str]]:
     """What each method left changed in its process."""
     left: dict[str, dict[str, None]] = {}
     for row in verified.findings:
-        names = left.setdefault(f"{row.case.family}/{row.case.method.label}", {})
+        names = left.setdefault(f"{row.case.family}/{row.case.method.plain}", {})
         names.update(dict.fromkeys(row.outcome.state_leak if row.outcome else ()))
     return ((subject, ", ".join(names)) for subject, names in left.items())
 
@@ -345,14 +344,13 @@ def _reasons(found: Comparison) -> str:
 
 def _family(spec: FamilySpec, registry: Registry) -> Iterator[Finding]:
     yield from statements.of_family(spec, registry)
-    module, _, name = spec.contract.partition(":")
     try:
-        objects.target(spec.contract)
+        parts = objects.parts(objects.target(spec.contract))
     except (ImportError, AttributeError, ValueError) as error:
         yield finding("contract", spec.name, f"name its Protocol as module:Class in contract=: {error}")
         return
-    silent = "" if docstring_of(f"{module}:{name}") else f"say in the docstring of {name} what a method is given"
-    yield finding("contract", spec.name, silent)
+    silent = [part.__name__ for part in parts if not part.__doc__]
+    yield finding("contract", spec.name, *(f"say in the docstring of {name} what a method is given" for name in silent))
 
 
 def declared(spec: MethodSpec | TaskSpec, registry: Registry) -> Iterator[Finding]:

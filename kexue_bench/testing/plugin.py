@@ -52,7 +52,9 @@ class KexueCase:
         fixture.extra_info |= {
             "family": case.family,
             "task": case.task.label,
-            "method": case.method.label,
+            "method": case.method.plain,
+            "dtype": case.dtype,
+            "device": case.device,
             "unit": self.workload.unit,
             "units": self.workload.units,
             "case": case.key,
@@ -72,7 +74,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if mark is None:
             raise pytest.UsageError(f"{metafunc.definition.nodeid} needs a mark: @pytest.mark.{_MARK}")
         found = timed_cases(*mark.args, **mark.kwargs)
-        ids = [f"{case.method.label}-{case.task.label}" for case in found]
+        ids = [f"{case.method.plain}-{case.task.label}" for case in found]
         metafunc.parametrize("kexue_case", found, ids=ids, indirect=True)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kexue_bench.api import Case, Instance
+from kexue_bench.api import SUSPECT, Case, Instance
 from kexue_bench.lab.context import Context
 from kexue_bench.lab.estimates import FEW
 from kexue_bench.lab.noise import STREAMS
@@ -204,6 +204,7 @@ def test_numbers_that_rest_on_few_rare_values_are_flagged(rarest, flags):
         draw=lambda noise, n: (noise.uniform(n) < 0.3).double(),
         truth=torch.tensor(0.3, dtype=torch.float64),
         batch=64,
+        dtype=torch.float64,
         rarest=rarest,
     )
     found = Context(replace(CASE, replicates=(0,), options={"budget": 4096})).estimate(problem)
@@ -221,3 +222,4 @@ def test_exact_moments_stand_in_for_equal_draws():
     )
     found = Context(replace(CASE, replicates=(0,), options={"budget": 2**16})).estimate(problem)
     assert (found.stop, found.measurements(("variance",))[0].value) == ("enumerated", 1e-6)
+    assert SUSPECT not in found.flags

@@ -5,6 +5,7 @@ import pytest
 import torch
 from draws import ALL, all_draws, constant, gaussian, noise, row
 
+from kexue_bench.api import SUSPECT
 from kexue_bench.errors import InvalidResult
 from kexue_bench.lab.moments import estimate
 from kexue_bench.lab.problems import Sampling
@@ -190,3 +191,35 @@ def test_loss_of_another_shape_is_invalid():
     problem = gaussian(losses={"sum": torch.sum})
     with pytest.raises(InvalidResult, match="loss 'sum' must give"):
         estimate(problem, noise(), precision=None, budget=1000)
+
+
+def flags(draw, *, truth=0.3, dtype=torch.float32, deterministic=False):
+    """Remarks on draws `[n]` in a case of float32."""
+    problem = Sampling(
+        draw=lambda source, n: draw(source, n).to(dtype), truth=torch.tensor(truth, dtype=torch.float64), batch=16
+    )
+    found = estimate(problem, noise(dtype=torch.float32), precision=0.1, budget=4096, deterministic=deterministic)
+    return found.measurements(("mse",))[0].flags - {"degenerate", "exact", "heavy-tail"}
+
+
+def test_draws_that_are_the_truth_to_the_last_bit_are_suspect():
+    """Rounded to their dtype; not if one differs, if the truth is 0, or if the method declares itself deterministic."""
+
+    def constant(value):
+        return lambda source, n: torch.full((n,), value, dtype=torch.float64)
+
+    def late(source, n):
+        return torch.full((n,), 0.3) + (source.uniform(n) < 1e-3) * 1e-6
+
+    assert flags(constant(0.3)) == {SUSPECT}
+    assert flags(constant(0.3 + 1e-7)) == frozenset()
+    assert flags(late) == frozenset()
+    assert flags(constant(0.0), truth=0.0) == frozenset()
+    assert flags(constant(0.3), deterministic=True) == frozenset()
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_draws_of_another_dtype_are_told(deterministic):
+    """Their numbers are kept: they were measured."""
+    found = flags(lambda source, n: torch.full((n,), 0.25), dtype=torch.float64, deterministic=deterministic)
+    assert found == {"draws are float64 instead of float32"}

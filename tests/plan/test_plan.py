@@ -41,7 +41,7 @@ def test_a_task_may_run_every_method_that_fits_it(registry):
     third = MethodSpec(name="third", family="toy", target="plan_targets:M", summary="", needs="gradient")
     more = Registry([*registry.records, PluginRecord(name="q", origin="q", specs={MethodSpec: (third,)})])
     for task, baseline, expected in (
-        ("choosy", "", ["base", "good", "good[n=4]", "picky", "exact", "third"]),
+        ("choosy", "", ["base", "good", "good[n=4]", "picky", "exact", "third (q)"]),
         ("plain", "", ["base", "good", "good[n=4]", "exact"]),
         ("plain", "exact", ["exact", "base", "good", "good[n=4]"]),
     ):

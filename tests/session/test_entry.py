@@ -298,8 +298,8 @@ def test_a_plugin_is_a_file_or_a_module(tmp_path):
     )
     found = kexue_bench.compare(**TOY, methods=["half", "half[share=1.0]", "rloo"], plugins=["halves.py"], quiet=True)
     values = numbers(found)
-    assert values["half[share=1]", "variance"] == values["rloo", "variance"]
-    assert values["half", "variance"] == pytest.approx(values["rloo", "variance"] / 4)
+    assert values["half[share=1] (halves)", "variance"] == values["rloo", "variance"]
+    assert values["half (halves)", "variance"] == pytest.approx(values["rloo", "variance"] / 4)
 
 
 # -- verify -----------------------------------------------------------------------------------------------------------
