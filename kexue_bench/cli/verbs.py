@@ -11,6 +11,7 @@ VERBS = {
     "check": "check everything that a package of methods and tasks must keep",
     "report": "print the tables of a stored run",
     "export": "write a run as csv, json, md, latex or parquet",
+    "import": "read times of pytest-benchmark or pyperf, and store them as a run",
     "plot": "draw bias against variance, error against budget, or training against exact",
     "list": "list methods, tasks, families, metrics, runs or statuses",
     "show": "show everything about one method, task, family, metric or case",

@@ -18,6 +18,9 @@ from ..errors import UsageError
 from ..store.folder import parse_name
 from ..store.results import Run
 
+MARK = "kexue_bench_"
+"""Begins the names of our own metadata in files of pyperf."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
@@ -37,7 +40,14 @@ class Timed:
     @property
     def name(self) -> str:
         """`rloo[n=4]-bernoulli-toy`, as the names of the tests of `kexue_case` end."""
-        return f"{self.case.method.label}-{self.case.task.label}"
+        return f"{self.case.method.plain}-{self.case.task.label}"
+
+    @property
+    def identity(self) -> dict[str, str | int]:
+        """What says, in a file of theirs, which of our times these are."""
+        case = self.case
+        named = {"family": case.family, "task": case.task.label, "method": case.method.plain}
+        return {**named, "dtype": case.dtype, "device": case.device, "units": self.units}
 
     @property
     def group(self) -> str:
@@ -109,6 +119,7 @@ def pyperf(run: Run) -> str:
                     # A name may be that of two families, and must be unique here.
                     "name": row.name if names.count(row.name) == 1 else f"{row.case.family}/{row.name}",
                     "loops": max(row.inner, 1),
+                    **{f"{MARK}{name}": value for name, value in row.identity.items()},
                 },
                 "runs": [{"values": list(values)} for values in row.processes],
             }
@@ -131,13 +142,7 @@ def _benchmark(row: Timed) -> dict[str, object]:
         "fullname": f"{row.group}/{row.name}",
         "params": None,
         "param": None,
-        "extra_info": {
-            "family": row.case.family,
-            "task": row.case.task.label,
-            "method": row.case.method.label,
-            "units": row.units,
-            "processes": len(row.processes),
-        },
+        "extra_info": {**row.identity, "rounds": [len(process) for process in row.processes]},
         "options": {"timer": "perf_counter", "disable_gc": True, "warmup": True},
         "stats": {**dict(_statistics(values)), "data": values, "iterations": row.inner},
     }
