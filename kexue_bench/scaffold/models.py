@@ -72,7 +72,8 @@ def method_model(family: FamilySpec, registry: Registry) -> Model:
     baseline = selectors.parse(family.baseline).name
     for spec in sorted(methods.values(), key=lambda spec: spec.name != baseline):
         if _is_plain(spec, registry) and not spec.requires and (task := _task_of(spec, registry)):
-            members = objects.members(objects.target(family.contract))
+            contract = objects.parts(objects.target(family.contract))
+            members = [member for part in contract for member in objects.members(part)]
             return _model(spec, [name for name, promised in members if callable(promised)], _WORDS, task)
     raise UsageError(
         f"no method of {family.name!r} can be a model of a new one",

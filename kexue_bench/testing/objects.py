@@ -9,7 +9,7 @@ import inspect
 import pickle
 from collections.abc import Callable, Iterator
 from functools import reduce
-from typing import Any
+from typing import Any, get_args
 
 from ..api import MethodSpec, TaskSpec
 from ..catalog.fields import fields_of, fixed_of
@@ -33,9 +33,10 @@ def of_method(method: object, contract: str, subject: str) -> Iterator[Finding]:
     """Contract, frozen fields, pickling and deepcopy of a method.
 
     Args:
-        contract: `module:Protocol` of its family.
+        contract: that of its family; of a union, the Protocol of which it lacks least.
     """
-    yield finding("contract", subject, *_broken(method, target(contract)))
+    faults = [list(_broken(method, part)) for part in parts(target(contract))]
+    yield finding("contract", subject, *min(faults, key=len))
     yield from _value(method, subject)
 
 
@@ -79,6 +80,11 @@ def _broken(method: object, contract: type) -> Iterator[str]:
             yield f"`{name}` must be a function, got {type(own).__name__}"
         elif callable(promised):
             yield _misfit(name, promised, own)
+
+
+def parts(contract: Any) -> tuple[type, ...]:
+    """The Protocols of a union, one of which a method must fulfil; a Protocol alone is its only part."""
+    return get_args(contract) or (contract,)
 
 
 def members(contract: type) -> Iterator[tuple[str, object]]:

@@ -36,11 +36,7 @@ def of_method(spec: MethodSpec, registry: Registry) -> Iterator[Finding]:
         return
     yield _docstring(spec, subject, cited=bool(spec.references))
     yield _knobs(spec, subject)
-    family = registry.families.get(spec.family)
-    if family is not None and family.work and not spec.cost:
-        # The work of a method may depend on its input, so nothing is wrong yet.
-        message = f"no cost is declared, so the counted {family.work} of a call are compared with nothing: write cost="
-        yield Finding(check="cost", subject=subject, ok=None, message=message)
+    yield _cost(spec, subject, registry)
 
 
 def of_task(spec: TaskSpec, registry: Registry) -> Iterator[Finding]:
@@ -98,6 +94,18 @@ def _lacking(spec: MethodSpec | TaskSpec) -> str:
     if not needed or needs_a_file(spec):
         return ""
     return f"give {', '.join(needed)} a default, so that its name alone selects it"
+
+
+def _cost(spec: MethodSpec, subject: str, registry: Registry) -> Finding:
+    """Whether the work of a call is declared, in a family whose methods say what a call costs."""
+    work = registry.families[spec.family].work
+    counted = work and any(other.cost for other in registry.methods_of(spec.family).values())
+    if spec.cost or not counted:
+        message = "" if counted else "not counted by this family"
+        return Finding(check="cost", subject=subject, message=message)
+    # The work of a method may depend on its input, so nothing is wrong yet.
+    message = f"no cost is declared, so the counted {work} of a call are compared with nothing: write cost="
+    return Finding(check="cost", subject=subject, ok=None, message=message)
 
 
 def _docstring(spec: MethodSpec, subject: str, *, cited: bool) -> Finding:

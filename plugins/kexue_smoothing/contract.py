@@ -89,6 +89,22 @@ class Smoothing(Protocol):
         ...
 
 
+class Surrogate(Protocol):
+    """A method with an operator for several hard functions."""
+
+    def of(self, kind: str) -> Smoothing:
+        """The operator of a kind, one of `KINDS`.
+
+        Raises:
+            ValueError: it has none for this kind.
+        """
+        ...
+
+
+Operator = Smoothing | Surrogate
+"""What a method is: an operator of one kind, or one for each of several."""
+
+
 def checked_softness(softness: float | Tensor, dtype: torch.dtype) -> float | Tensor:
     """The softness, validated; a tensor is not checked because reading it would synchronize with its device.
 

@@ -12,7 +12,7 @@ FAMILY = FamilySpec(
     name="smoothing",
     title="Smoothing",
     summary="Smooth surrogates of max, argmax, sort, rank, top-k, steps and rounding, at matched error.",
-    contract="kexue_smoothing.contract:Smoothing",
+    contract="kexue_smoothing.contract:Operator",
     precision_metric="gradient-gap",
     # The one method that exists for every hard function.
     baseline="softmax",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+import installed
 import pytest
 
 from kexue_bench.testing import objects
@@ -58,3 +59,12 @@ def test_fixed_fields_and_defaults_of_a_spec_are_built(erring):
     assert objects.build(replace(spec, fixed={"scale": 2.0})).scale == 2
     assert objects.build(replace(spec, defaults={"scale": 3.0})).scale == 3
     assert objects.build(spec).scale == 1
+
+
+def test_of_a_union_of_contracts_one_is_enough():
+    """Operators of one kind, and methods with an operator for several; else what is missing of the nearer one."""
+    for name in ("softmax", "logsumexp"):
+        built = objects.build(installed.registry().methods["smoothing", name])
+        assert wrong(objects.of_method(built, "kexue_smoothing.contract:Operator", name)) == {}
+    found = wrong(objects.of_method(object(), "kexue_smoothing.contract:Operator", "it"))
+    assert found["contract"] == "write `of`, as Surrogate in kexue_smoothing.contract has it"

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import installed
 import pytest
 
 from kexue_bench.api import FamilySpec
 from kexue_bench.catalog.plugins import load_plugins
 from kexue_bench.catalog.registry import Registry
-from kexue_bench.testing import statements
+from kexue_bench.testing import kit, statements
+
+FAMILIES = tuple(filter(installed.registry().methods_of, installed.registry().families))
 
 
 def wrong(findings):
@@ -81,3 +84,22 @@ def test_a_plugin_that_imports_torch_to_register_is_told_so(tmp_path, monkeypatc
     records = {record.name: record for record in registry.records}
     assert "imports numpy" in wrong(statements.of_plugin(records["heavy_registered"], registry))["import-cost"]
     assert wrong(statements.of_plugin(records["erring"], registry)) == {}
+
+
+def test_a_family_that_counts_no_calls_asks_for_no_cost():
+    """No method of `orthogonality` declares one, and f1 has no counter: nothing is left undecided."""
+    registry = Registry(load_plugins())
+    for key in (("orthogonality", "soft"), ("f1", "bce")):
+        (cost,) = [found for found in statements.of_method(registry.methods[key], registry) if found.check == "cost"]
+        assert (cost.ok, cost.message) == (True, "not counted by this family")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_our_own_families_keep_what_the_kit_asks_of_others(family):
+    """Docstrings with formula and source, contracts, knobs, copies: every declaration and an object of each."""
+    registry = installed.registry()
+    specs = [*registry.methods_of(family).values(), *registry.tasks_of(family).values()]
+    found = [*statements.of_family(registry.families[family], registry)]
+    found += [each for spec in specs for each in kit.declared(spec, registry)]
+    assert [str(each) for each in found if each.ok is False] == []
+    assert len(found) > 5 * len(specs)
