@@ -15,6 +15,7 @@ from kexue_f1.base import BatchLoss
     "bce",
     "binary cross-entropy, the baseline",
     claims=("gradient-matches-value", "batch-size-invariant"),
+    references=("Cox, Journal of the Royal Statistical Society B 20, 1958",),
     order=10,
 )
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from kexue_f1.counts import Counts, check_average, check_not_negative, f_score
     "binary cross-entropy plus soft F1 loss",
     claims=("gradient-matches-value",),
     knobs=(Knob(field="weight", grid=(0.1, 0.3, 1.0, 3.0, 10.0)),),
+    references=("Isensee et al., Nature Methods 18, 2021",),
     order=110,
 )
 @dataclass(frozen=True, kw_only=True)

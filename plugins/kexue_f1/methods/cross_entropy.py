@@ -15,6 +15,7 @@ from kexue_f1.base import BatchLoss
     "cross-entropy",
     "cross-entropy of the softmax over classes",
     needs="classes",
+    references=("Bridle, in Neurocomputing, 1990",),
     order=20,
 )
 @dataclass(frozen=True, kw_only=True)

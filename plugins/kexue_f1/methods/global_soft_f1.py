@@ -36,6 +36,7 @@ def as_state(true_positives: Tensor, size: Tensor) -> State:
     "soft F1 linearized at the counts of all training data",
     claims=("gradient-matches-value", "batch-size-invariant", "gradient-of(soft-f1)"),
     knobs=(Knob(field="every", grid=(1, 10, 50)),),
+    references=("derived in its docstring from the gradient of soft F1",),
     order=140,
 )
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +94,7 @@ class GlobalSoftF1:
     "ema-soft-f1",
     "soft F1 linearized at running means of the batch counts",
     knobs=(Knob(field="decay", grid=(0.9, 0.97, 0.99, 0.997), scale="linear"),),
+    references=("derived in its docstring from the gradient of soft F1",),
     order=150,
 )
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from kexue_f1.counts import as_float, check_not_negative, stacked, unstacked
     "binary cross-entropy with weighted positives",
     claims=("gradient-matches-value", "batch-size-invariant"),
     knobs=(Knob(field="weight", grid=(0.0, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0)),),
+    references=("Elkan, IJCAI 2001",),
     order=30,
 )
 @dataclass(frozen=True, kw_only=True)

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 class DisarmTree:
     """One pair of classes, the leaves of a balanced binary tree whose inner nodes are bits coupled as in DisARM.
 
-    What the leaves do not reveal about the bits is integrated out. Unbiased, classes only; the version without
-    importance weights. With two classes it is DisARM.
+    The gradient with respect to the logit a of a node is `1/2 (f(x) - f(x'))` times `(b - b') sigmoid(|a|)` where both
+    leaves pass it, `b - p` or `p - b'` where one does, and 0 elsewhere: what the leaves do not reveal about the bits is
+    integrated out. Unbiased, classes only; the version without importance weights. With two classes it is DisARM.
 
     One estimate takes time O(B L K) and memory O(B L K), f apart.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     "exact gradient, summed over every state",
     needs="enumerable",
     claims=("unbiased", "finite-variance", "deterministic"),
+    references=("Brown, Fundamentals of Statistical Exponential Families, 1986",),
     order=10,
 )
 @dataclass(frozen=True, kw_only=True)

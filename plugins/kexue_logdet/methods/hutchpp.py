@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class HutchPP(Sketching):
-    """tr B = tr Q^T B Q + tr (I - QQ^T) B (I - QQ^T), Q an orthonormal basis of B S (algorithm 1).
+    """`tr B = tr Q^T B Q + tr (I - QQ^T) B (I - QQ^T)`, Q an orthonormal basis of B S (algorithm 1).
 
     B is A, A^-1 or log A, depending on the target. Of m = `vectors` products with B, s = m // 3 sketch, s yield the
     first part and the remaining l = m - 2 s probe the second: exactly m. Unbiased; the relative error falls as 1 / m

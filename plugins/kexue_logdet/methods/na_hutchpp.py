@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class NAHutchPP(Sketching):
-    """tr B = tr C + tr (B - C), C = B R (S^T B R)^+ (B S)^T, the second by Hutchinson (algorithm 2).
+    """`tr B = tr C + tr (B - C)`, `C = B R (S^T B R)^+ (B S)^T`, the second by Hutchinson (algorithm 2).
 
     B is A, A^-1 or log A, depending on the target. Of m = `vectors` products, m // 6 go to S, 2 (m // 6) to R and the
     rest to the probes, all known before the first product: one round trip instead of the three of Hutch++. Unbiased,

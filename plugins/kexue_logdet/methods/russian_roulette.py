@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class RussianRoulette(Roulette):
-    """log |det(I + J)| = E sum_{k<=T} (-1)^(k+1) v^T J^k v / (k P(T >= k)), T random.
+    """`log |det(I + J)| = E sum_{k<=T} (-1)^(k+1) v^T J^k v / (k P(T >= k))`, T random.
 
     Unbiased for every distribution of T that is unbounded and every J of spectral radius rho < 1. The variance is
     finite for the geometric distribution exactly when rho^2 < 1 - p, and infinite for the Poisson distribution, which

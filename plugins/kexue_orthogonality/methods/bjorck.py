@@ -25,7 +25,7 @@ from ..words import NO_METHOD
 )
 @dataclass(frozen=True, kw_only=True)
 class Bjorck(Iterated):
-    """W <- (1 + beta) W - beta W W^T W, a fixed number of times from X / |X|.
+    """`W <- (1 + beta) W - beta W W^T W`, a fixed number of times from X / |X|.
 
     beta = 1/2 converges quadratically and is Newton-Schulz of degree 3; smaller values converge linearly, with factor
     1 - 2 beta. Singular values stay <= 1.

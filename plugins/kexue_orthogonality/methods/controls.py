@@ -19,10 +19,16 @@ from ..words import POLYNOMIALS_ONLY, WEIGHTS, WITHOUT_WEIGHTS
 _WARM_UP = 15
 
 
-@method("none", "weights left alone; the baseline of every comparison", unless=(POLYNOMIALS_ONLY,), order=10)
+@method(
+    "none",
+    "weights left alone; the baseline of every comparison",
+    unless=(POLYNOMIALS_ONLY,),
+    references=("the control of every comparison",),
+    order=10,
+)
 @dataclass(frozen=True, kw_only=True)
 class Nothing:
-    """A session without a hook: W is trained by the loop alone.
+    """A session without a hook: W is trained by the loop alone, `W <- W - lr G` for plain gradient descent.
 
     Examples:
         >>> from torch import nn
@@ -43,11 +49,12 @@ class Nothing:
     unless=WITHOUT_WEIGHTS,
     knobs=(WEIGHTS,),
     aliases=("l2",),
+    references=("Krogh and Hertz, NeurIPS 1991",),
     order=20,
 )
 @dataclass(frozen=True, kw_only=True)
 class WeightDecay:
-    """G <- G + weight W: the gradient of weight / 2 |W|_F^2, added after the backward pass.
+    """`G <- G + weight W`: the gradient of `weight / 2 |W|_F^2`, added after the backward pass.
 
     Args:
         weight: the multiple.
@@ -95,7 +102,7 @@ class _Decaying(Session):
 )
 @dataclass(frozen=True, kw_only=True)
 class OrthogonalInit:
-    """W_0 <- U V^T for W_0 = U S V^T.
+    """`W_0 <- U V^T` for `W_0 = U S V^T`.
 
     Every method that must start at orthonormal columns starts at the same ones, so that this control shows how much of
     its effect is due to the start.
@@ -126,7 +133,7 @@ class OrthogonalInit:
 )
 @dataclass(frozen=True, kw_only=True)
 class SpectralNorm:
-    """W = X / |X v| with v <- X^T X v, normalized: its largest singular value is about 1.
+    """`W = X / |X v|` with `v <- X^T X v`, normalized: its largest singular value is about 1.
 
     For a convolution this is the norm of the flattened kernel, not of the layer. The estimate is a lower bound that is
     carried over from step to step; 15 iterations precede the first. It stays as it is while X does, so that all uses of

@@ -20,11 +20,12 @@ from .penalty import NeuronPenalty, cosines, off_diagonal, squared_norm
     unless=WITHOUT_WEIGHTS,
     claims=("gradient-matches-value", "zero-on-orthogonal", "left-invariant", "scale-invariant"),
     knobs=(WEIGHTS,),
+    references=("Benedetto and Fickus, Advances in Computational Mathematics 18, 2003",),
     order=160,
 )
 @dataclass(frozen=True, kw_only=True)
 class Cosine(NeuronPenalty):
-    """The sum over i != j of the squared cosine of columns i and j: decorrelation, blind to lengths.
+    """The sum over i != j of `(w_i^T w_j)^2 / (|w_i| |w_j|)^2`: decorrelation, blind to lengths.
 
     For k <= d it is 0 exactly if all angles are right; for k > d it is at least k^2 / d - k, reached by the tight
     frames of unit vectors.
@@ -60,7 +61,7 @@ class Cosine(NeuronPenalty):
 )
 @dataclass(frozen=True, kw_only=True)
 class OrthoReg(NeuronPenalty):
-    """The sum over i != j of log(1 + exp(sharpness (C_ij - 1))), C_ij the cosine of columns i and j.
+    """The sum over i != j of `log(1 + exp(sharpness (C_ij - 1)))`, C_ij the cosine of columns i and j.
 
     Positive cosines near 1 are penalized, negative ones rewarded, so that its optimum is a simplex and not orthogonal.
 

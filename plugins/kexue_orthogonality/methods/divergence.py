@@ -19,11 +19,12 @@ from .penalty import Penalty, gram
     unless=WITHOUT_WEIGHTS,
     claims=(*NORM, "right-invariant"),
     knobs=(WEIGHTS,),
+    references=("Kulis, Sustik and Dhillon, Journal of Machine Learning Research 10, 2009",),
     order=180,
 )
 @dataclass(frozen=True, kw_only=True)
 class LogDetDivergence(Penalty):
-    """Tr G - log det G - k, G = W^T W: infinite at the loss of rank, which it therefore prevents.
+    """`tr G - log det G - k`, `G = W^T W`: infinite at the loss of rank, which it therefore prevents.
 
     Its gradient is 2 W (I - G^-1).
 
@@ -57,11 +58,12 @@ class LogDetDivergence(Penalty):
     unless=WITHOUT_WEIGHTS,
     claims=(*NORM, "right-invariant"),
     knobs=(WEIGHTS,),
+    references=("Kulis, Sustik and Dhillon, Journal of Machine Learning Research 10, 2009",),
     order=190,
 )
 @dataclass(frozen=True, kw_only=True)
 class VonNeumannDivergence(Penalty):
-    """Tr(G log G - G + I), G = W^T W: finite everywhere, with an infinite slope at the loss of rank.
+    """`tr(G log G - G + I)`, `G = W^T W`: finite everywhere, with an infinite slope at the loss of rank.
 
     Its gradient is 2 W log G.
 

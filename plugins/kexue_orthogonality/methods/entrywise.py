@@ -23,7 +23,7 @@ from .penalty import Penalty, gram_error
 )
 @dataclass(frozen=True, kw_only=True)
 class L1Gram(Penalty):
-    """The sum over i, j of |(W^T W - I)_ij|: it favors sparse errors over small ones.
+    """The sum over i, j of `|(W^T W - I)_ij|`: it favors sparse errors over small ones.
 
     Args:
         weight: factor of the penalty.

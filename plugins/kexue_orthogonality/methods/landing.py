@@ -28,7 +28,7 @@ from ..words import LEARNING_RATES, WITHOUT_WEIGHTS
 )
 @dataclass(frozen=True, kw_only=True)
 class Landing:
-    """W <- W - eta (psi W + lambda W (W^T W - I)), psi = (G W^T - W G^T) / 2, without any factorization.
+    """`W <- W - eta (psi W + lambda W (W^T W - I))`, `psi = (G W^T - W G^T) / 2`, without any factorization.
 
     eta is the learning rate, or less if the step could leave |W^T W - I|_F <= radius (the paper's safe step), so that a
     start inside stays inside at any rate and keeps the sign of a square W's determinant. Outside, only the second term

@@ -31,7 +31,7 @@ from ..words import NO_METHOD, UPDATE_RATES
 )
 @dataclass(frozen=True, kw_only=True)
 class Muon(Momentum):
-    """W <- W - lr c Q, Q five steps of the quintic 3.4445, -4.7750, 2.0315 from the momentum divided by its norm.
+    """`W <- W - lr c Q`, Q five steps of the quintic 3.4445, -4.7750, 2.0315 from the momentum divided by its norm.
 
     An optimizer included for comparison: its *updates* have singular values near 1 (0.68 to 1.20 from inputs above
     1e-2, never 1, however many steps), its weights are not constrained. c = sqrt(max(1, out / in)). Momentum is

@@ -90,7 +90,7 @@ class McInduced(NeuronPenalty):
 )
 @dataclass(frozen=True, kw_only=True)
 class Coherence(NeuronPenalty):
-    """max over i != j of |cos(w_i, w_j)|: the coherence of frames.
+    """`max over i != j of |cos(w_i, w_j)|`: the coherence of frames.
 
     Blind to lengths. For k <= d its minimum is 0; for k > d it is at least sqrt((k - d) / (d (k - 1))) (Welch), which
     only equiangular tight frames reach.

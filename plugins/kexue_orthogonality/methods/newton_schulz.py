@@ -22,7 +22,7 @@ from ..words import NO_METHOD
 )
 @dataclass(frozen=True, kw_only=True)
 class NewtonSchulz(Iterated):
-    """W <- (3 W - W G) / 2, or W <- (15 W - 10 W G + 3 W G^2) / 8, G = W^T W, a fixed number of times from X / |X|.
+    """`W <- (3 W - W G) / 2`, or `W <- (15 W - 10 W G + 3 W G^2) / 8`, `G = W^T W`, repeated, from X / |X|.
 
     Singular values s <= 1 rise to 1 and never exceed it, so the layer is 1-Lipschitz after any number of steps; small
     ones grow by a factor of 1.5 or 1.875 per step. The degree-3 step is gradient descent on |G - I|_F^2 at rate 1/8.

@@ -25,7 +25,7 @@ from ..words import WITHOUT_WEIGHTS
 )
 @dataclass(frozen=True, kw_only=True)
 class OrthogoniumBjorck:
-    """The default of orthogonium: three power iterations, then Björck iterations with beta = 1/2.
+    """The default of orthogonium: three power iterations, then `W <- (3 W - W W^T W) / 2`.
 
     A third-party implementation, for comparison with ours: its norm is a lower bound, so that singular values start
     above 1, its power iteration continues in every forward pass, evaluation included, and it computes in float32 only.

@@ -26,7 +26,7 @@ from ..words import WITHOUT_WEIGHTS
 )
 @dataclass(frozen=True, kw_only=True)
 class PolarProjection:
-    """W <- U V^T, its polar factor, at the start and after each `every`-th step of the loop's optimizer.
+    """`W <- U V^T`, its polar factor, at the start and after each `every`-th step of the loop's optimizer.
 
     Between projections the weights drift; the optimizer's state is not adapted. Costs one singular value decomposition
     per period.

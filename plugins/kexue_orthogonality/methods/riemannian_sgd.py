@@ -32,7 +32,7 @@ _RETRACTIONS: dict[str, Callable[[Tensor], Tensor]] = {"qr": qr_retraction, "pol
 )
 @dataclass(frozen=True, kw_only=True)
 class RiemannianSGD(Momentum):
-    """W <- R(W - lr M), M the gradient along the manifold, with momentum transported by projection.
+    """`W <- R(W - lr M)`, M the gradient along the manifold, with momentum transported by projection.
 
     The gradient is G - W (W^T G + G^T W) / 2. R is the QR factor with a positive diagonal or the polar factor; both
     keep the sign of the determinant of a square W. It owns its weights and starts at their polar factors; the loop's

@@ -19,11 +19,12 @@ from .penalty import Penalty
     unless=WITHOUT_WEIGHTS,
     claims=(*NORM, "right-invariant"),
     knobs=(WEIGHTS,),
+    references=("Fan and Hoffman 1955, doi:10.2307/2032662",),
     order=200,
 )
 @dataclass(frozen=True, kw_only=True)
 class PolarDistance(Penalty):
-    """|W - U V^T|_F^2 = the sum of (s_i - 1)^2: the squared distance to the nearest matrix with orthonormal columns.
+    """`|W - U V^T|_F^2 = sum_i (s_i - 1)^2`: the squared distance to the nearest matrix with orthonormal columns.
 
     Its gradient is 2 (W - U V^T); a step of size 1/2 on it alone lands on the polar factor.
 
@@ -56,7 +57,7 @@ class PolarDistance(Penalty):
 )
 @dataclass(frozen=True, kw_only=True)
 class SpectralPenalty(Penalty):
-    """s_1^2 / 2, s_1 the largest singular value.
+    """`s_1^2 / 2`, s_1 the largest singular value.
 
     It keeps a layer from amplifying and ignores angles: a control for what orthogonality adds.
 

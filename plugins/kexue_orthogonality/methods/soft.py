@@ -24,7 +24,7 @@ from .penalty import Penalty, gram_error, squared_norm
 )
 @dataclass(frozen=True, kw_only=True)
 class Soft(Penalty):
-    """SO, |W^T W - I|_F^2 = sum over i of (s_i^2 - 1)^2, s the singular values; its gradient is 4 W (W^T W - I).
+    """SO, `|W^T W - I|_F^2 = sum_i (s_i^2 - 1)^2`, s the singular values; its gradient is `4 W (W^T W - I)`.
 
     A step of size r on it alone moves each singular value by s <- s (1 + 4 r - 4 r s^2): it converges for r < 1/4, at r
     = 1/8 it is the cubic Newton-Schulz step, and its limit is the polar factor of the start. W is taken tall: for a
@@ -60,7 +60,7 @@ class Soft(Penalty):
 )
 @dataclass(frozen=True, kw_only=True)
 class DoubleSoft(Penalty):
-    """DSO, |W^T W - I|_F^2 + |W W^T - I|_F^2.
+    """DSO, `|W^T W - I|_F^2 + |W W^T - I|_F^2`.
 
     It is 2 SO + d - k, with exactly twice its gradient: differences between the two are differences of weight. Both
     Gram matrices are formed nevertheless, as published, so that its cost can be compared.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class GumbelSoftmax(EntmaxWeights, SampleOperator):
-    """entmax_alpha((x + g) / s), g independent standard Gumbel; both papers use alpha 1, softmax.
+    """`entmax_alpha((x + g) / s)`, g independent standard Gumbel; both papers use alpha 1, softmax.
 
     The index of the largest x_i + g_i is a sample from the categorical distribution softmax(x). The operator smooths
     its indicator, not that of the largest x_i: the error is relative to the sample from the same noise, and gaps are

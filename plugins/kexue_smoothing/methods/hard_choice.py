@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     "hard",
     "the hard function itself, with its gradient almost everywhere, the reference of every table",
     claims=("error-bound",),
+    references=("the limit of every operator at softness 0",),
     order=20,
 )
 @dataclass(frozen=True, kw_only=True)

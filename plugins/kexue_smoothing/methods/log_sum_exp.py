@@ -21,11 +21,12 @@ from ..words import BOUNDED
     "s log sum exp(x / s), an upper bound whose gradient is softmax",
     needs="max",
     claims=(*BOUNDED, "upper-bound", "monotone", "symmetric"),
+    references=("Boyd and Vandenberghe, Convex Optimization, 2004, section 3.1.5",),
     order=50,
 )
 @dataclass(frozen=True, kw_only=True)
 class LogSumExp(MaxOperator):
-    """s log sum_i exp(x_i / s), convex in x; its gradient sums to 1.
+    """`s log sum_i exp(x_i / s)`, convex in x; its gradient sums to 1.
 
     Its error lies between 0 and s log(1 + (n - 1) exp(-gap / s)), at most s log n, attained at ties; s is in the unit
     of x.
@@ -56,7 +57,7 @@ class LogSumExp(MaxOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class Mellowmax(MaxOperator):
-    """s log mean_i exp(x_i / s), which is `LogSumExp` minus s log n.
+    """`s log mean_i exp(x_i / s)`, which is `LogSumExp` minus s log n.
 
     It is a non-expansion: |M(x) - M(y)| is at most the largest |x_i - y_i|. Its error lies between -s log n, if all
     other entries are far below, and 0, at ties; n does not include masked entries.

@@ -22,11 +22,12 @@ from ..words import BOUNDED
     "norm of order 1 / s of entries >= 0, an upper bound",
     needs={"max", "nonnegative"},
     claims=(*BOUNDED, "upper-bound", "monotone", "symmetric"),
+    references=("Hardy, Littlewood and Polya, Inequalities, 1934",),
     order=90,
 )
 @dataclass(frozen=True, kw_only=True)
 class PNorm(Operator):
-    """(sum_i x_i^p)^(1 / p) with p = 1 / s.
+    """`(sum_i x_i^p)^(1 / p)` with `p = 1 / s`.
 
     Homogeneous in x, so the softness s is dimensionless: s = 1 is the sum, and s < 1 a norm. Its error lies between 0
     and (n^s - 1) max, attained at ties, so `bound` needs x. Computed relative to the maximum, so that no power

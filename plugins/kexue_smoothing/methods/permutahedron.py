@@ -30,7 +30,7 @@ def _descending(n: int, like: Tensor) -> Tensor:
 )
 @dataclass(frozen=True, kw_only=True)
 class FastSoftSort(SortOperator):
-    """argmin of |y - (n, ..., 1) / s|^2 over the convex hull of all permutations of x, by isotonic regression.
+    """`argmin_y |y - (n, ..., 1) / s|^2` over the convex hull of all permutations of x, by isotonic regression.
 
     Quadratic regularization, in O(n log n); the softness s is epsilon of the paper, in the inverse unit of x. Piecewise
     linear; exactly the sorted entries while no gap between adjacent entries exceeds 1 / s, otherwise shrunk towards
@@ -96,7 +96,7 @@ class FastSoftSort(SortOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class FastSoftRank(RankOperator):
-    """argmin of |y - x / s|^2 over the convex hull of all permutations of (n, ..., 1), by isotonic regression.
+    """`argmin_y |y - x / s|^2` over the convex hull of all permutations of (n, ..., 1), by isotonic regression.
 
     Quadratic regularization, in O(n log n); the softness s is epsilon of the paper. Ranks sum to n (n + 1) / 2. Exactly
     the hard ranks, with zero gradient, once the closest two entries are s apart; if all entries are tied, each has the

@@ -25,7 +25,7 @@ from ..words import BOUNDED, INDICATOR
 )
 @dataclass(frozen=True, kw_only=True)
 class Entmax(EntmaxWeights, OneHotOperator):
-    """entmax_alpha(x / s) = argmax over p of <p, x> + s H(p), H the Tsallis entropy of order alpha.
+    """`entmax_alpha(x / s) = argmax_p <p, x> + s H(p)`, H the Tsallis entropy of order alpha.
 
     alpha 1 is softmax. For alpha > 1 the weights are sparse and exactly the indicator, with zero gradient, once the gap
     is s / (alpha - 1). alpha 2 is `Sparsemax`. The sum of absolute errors is 2 (1 - p_max), largest if all other
@@ -56,7 +56,7 @@ class Entmax(EntmaxWeights, OneHotOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class Sparsemax(Entmax):
-    """argmin over p in the simplex of |p - x / s|^2: `Entmax` at alpha 2.
+    """`argmin_p |p - x / s|^2` over p in the simplex: `Entmax` at alpha 2.
 
     Exactly the indicator of the largest entry once the gap is s.
 
@@ -82,11 +82,12 @@ class Sparsemax(Entmax):
     needs="argmax",
     claims=(*BOUNDED, Claimed(name="vertex-exact", when="alpha > 1")),
     variants=("soft-argmax[alpha=[2.0,1.5]]",),
+    references=("Levine et al., Journal of Machine Learning Research 17, 2016",),
     order=140,
 )
 @dataclass(frozen=True, kw_only=True)
 class SoftArgmax(EntmaxWeights, ArgmaxOperator):
-    """sum_i i p_i with weights p = entmax_alpha(x / s), entries counted from 0.
+    """`sum_i i p_i` with weights `p = entmax_alpha(x / s)`, entries counted from 0.
 
     If two entries compete, the index lies between them. The error is largest if the largest entry is first (or last)
     and the m farthest others are tied at the gap, for the worst m.
@@ -116,7 +117,7 @@ class SoftArgmax(EntmaxWeights, ArgmaxOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class Cumax(EntmaxWeights, CumaxOperator):
-    """sum_{j <= i} p_j with weights p = entmax_alpha(x / s): a soft step from 0 to 1 at the largest entry.
+    """`sum_{j <= i} p_j` with weights `p = entmax_alpha(x / s)`: a soft step from 0 to 1 at the largest entry.
 
     ON-LSTM uses it with softmax at s = 1. The sum of its absolute errors is sum_i p_i |i - argmax|, so it has the bound
     of `SoftArgmax`.

@@ -28,6 +28,7 @@ _ERF_WORST = 0.5315969846690391  # where erfc(t) = 2 t exp(-t^2) / sqrt(pi)
         Claimed(name="lower-bound", when="law == 'tanh' or law == 'erf'"),
     ),
     variants=("soft-abs[law=[root,softplus,erf]]",),
+    references=("Charbonnier et al., ICIP 1994 (root)",),
     order=290,
 )
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from ..words import BOUNDED
 )
 @dataclass(frozen=True, kw_only=True)
 class SoftSort(MatrixSortOperator):
-    """Row i of the soft permutation: softmax over j of -|x_(i) - x_j| / s, x_(i) the i-th order statistic (equation 4).
+    """Row i of the soft permutation: softmax over j of `-|x_(i) - x_j| / s`, x_(i) the i-th smallest (equation 4).
 
     Rows sum to 1, and their largest weight is in the right place for any s; columns do not sum to 1. Every soft entry
     is within s W((n - 1) / e) of its order statistic, W the Lambert function; this is attained at an end if all other
@@ -59,7 +59,7 @@ class SoftSort(MatrixSortOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class NeuralSort(MatrixSortOperator):
-    """Row i, in descending order: softmax over j of ((n + 1 - 2 i) x_j - sum_l |x_j - x_l|) / s (equation 5).
+    """Row i, in descending order: softmax over j of `((n + 1 - 2 i) x_j - sum_l |x_j - x_l|) / s` (equation 5).
 
     Rows sum to 1, and their largest weight is in the right place for any s; columns do not sum to 1. The score of x_j
     in the row of x_(i) is at least |x_(i) - x_j| below the largest, so the error has the bound of `SoftSort`. Time and

@@ -42,10 +42,17 @@ class ReluOperator(ScalarOperator):
         raise NotImplementedError
 
 
-@method("softplus", "s log(1 + exp(x / s))", needs="relu", claims=(*BOUNDED, "upper-bound", "monotone"), order=260)
+@method(
+    "softplus",
+    "s log(1 + exp(x / s))",
+    needs="relu",
+    claims=(*BOUNDED, "upper-bound", "monotone"),
+    references=("Dugas et al., NeurIPS 2000",),
+    order=260,
+)
 @dataclass(frozen=True, kw_only=True)
 class Softplus(ReluOperator):
-    """s log(1 + exp(x / s)), whose derivative is the sigmoid; at most s log 2 above max(x, 0).
+    """`s log(1 + exp(x / s))`, whose derivative is the sigmoid; at most s log 2 above max(x, 0).
 
     Examples:
         >>> import torch
@@ -99,7 +106,7 @@ class Swish(ReluOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class Gelu(ReluOperator):
-    """x Phi(x / s), Phi the normal distribution function; at most 0.1700 s below max(x, 0), at |x| = 0.7518 s.
+    """`x Phi(x / s)`, Phi the normal distribution function; at most 0.1700 s below max(x, 0), at |x| = 0.7518 s.
 
     The paper uses s = 1. Not monotone.
 
@@ -123,11 +130,16 @@ class Gelu(ReluOperator):
 
 
 @method(
-    "squareplus", "(x + sqrt(x^2 + s^2)) / 2", needs="relu", claims=(*BOUNDED, "upper-bound", "monotone"), order=280
+    "squareplus",
+    "(x + sqrt(x^2 + s^2)) / 2",
+    needs="relu",
+    claims=(*BOUNDED, "upper-bound", "monotone"),
+    references=("Barron, Squareplus: a softplus-like algebraic rectifier, 2021", "kexue.fm archives/8833"),
+    order=280,
 )
 @dataclass(frozen=True, kw_only=True)
 class Squareplus(ReluOperator):
-    """(x + sqrt(x^2 + s^2)) / 2, without exponentials; at most s / 2 above max(x, 0).
+    """`(x + sqrt(x^2 + s^2)) / 2`, without exponentials; at most s / 2 above max(x, 0).
 
     Its error decays only as s^2 / (4 |x|), so no input has a vanishing gradient.
 

@@ -57,7 +57,7 @@ class RoundOperator(Operator):
 )
 @dataclass(frozen=True, kw_only=True)
 class SoftRound(RoundOperator):
-    """floor(x) + 1/2 + tanh(a r) / (2 tanh(a / 2)), r = x - floor(x) - 1/2, a = 1 / s (equation 3).
+    """`floor(x) + 1/2 + tanh(a r) / (2 tanh(a / 2))`, `r = x - floor(x) - 1/2`, `a = 1 / s` (equation 3).
 
     Exact at integers and half-integers, monotone; the identity for large s. At distance d from the nearest half-integer
     the error is exactly (1 - tanh(a d) / tanh(a / 2)) / 2.
@@ -118,7 +118,7 @@ class SoftAssignment(RoundOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class SoftFloor(SoftRound):
-    """`SoftRound` of x - 1/2, with the same error at the same distance from the nearest integer.
+    """`SoftRound(x - 1/2)`, with the same error at the same distance from the nearest integer.
 
     Examples:
         >>> import torch

@@ -24,6 +24,7 @@ from ..words import BOUNDED
     needs="step",
     claims=(*BOUNDED, "monotone", Claimed(name="vertex-exact", when="law == 'linear'")),
     variants=("soft-step[law=[normal,algebraic,cauchy,linear]]",),
+    references=("Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions, 1994",),
     order=300,
 )
 @dataclass(frozen=True, kw_only=True)

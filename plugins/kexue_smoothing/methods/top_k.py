@@ -117,7 +117,7 @@ class _Implicit(torch.autograd.Function):
 )
 @dataclass(frozen=True, kw_only=True)
 class LapSum(ThresholdTopK):
-    """F(x_i / s - b), F(t) = exp(t) / 2 below 0 and 1 - exp(-t) / 2 above.
+    """`F(x_i / s - b)`, F(t) = `exp(t) / 2` below 0 and `1 - exp(-t) / 2` above.
 
     Between two adjacent entries the equation for the sum is quadratic in exp(b), so b has a closed form after one sort,
     in O(n log n).
@@ -175,7 +175,7 @@ class LapSum(ThresholdTopK):
 )
 @dataclass(frozen=True, kw_only=True)
 class LogisticTopK(ThresholdTopK):
-    """sigmoid(x_i / s - b): the weights in [0, 1] with sum k that maximize <p, x> + s H(p).
+    """`sigmoid(x_i / s - b)`: the weights in [0, 1] with sum k that maximize `<p, x> + s H(p)`.
 
     H is the sum of binary entropies (the limited multi-label projection of the paper). At half the softness it is the
     limit of the Sinkhorn iterations of `SinkhornTopK`.
@@ -204,11 +204,12 @@ class LogisticTopK(ThresholdTopK):
     "Euclidean projection onto the weights that sum to k",
     needs="top-k",
     claims=(*INDICATOR, "vertex-exact"),
+    references=("Wang and Lu, Projection onto the capped simplex, 2015",),
     order=230,
 )
 @dataclass(frozen=True, kw_only=True)
 class ProjectionTopK(ThresholdTopK):
-    """F(x_i / s - b), F(t) = t clamped to [0, 1]: sparse, and sparsemax at k = 1.
+    """`F(x_i / s - b)`, F(t) = t clamped to [0, 1]: sparse, and sparsemax at k = 1.
 
     Exactly the mask, with zero gradient, once the gap between the k-th and the next entry is s.
 
@@ -243,7 +244,7 @@ class ProjectionTopK(ThresholdTopK):
 )
 @dataclass(frozen=True, kw_only=True)
 class IterativeTopK(TopKOperator):
-    """Sum of k weight vectors p = softmax(a / s), starting from a = x, with a <- a + log(1 - p) after each.
+    """Sum of k weight vectors `p = softmax(a / s)`, starting from a = x, with `a <- a + log(1 - p)` after each.
 
     Not invariant to a common scaling of x and s, because the logarithm is dimensionless. Sums to k; single weights can
     exceed 1, so the error has no better bound than 2 k.
@@ -283,7 +284,7 @@ class IterativeTopK(TopKOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class SinkhornTopK(TopKOperator):
-    """n entries are transported to the two points y = 0 and 1, with cost (x_i - y)^2 and regularization s.
+    """n entries are transported to the two points y = 0 and 1, with cost `(x_i - y)^2` and regularization s.
 
     The plan has the form sigmoid((2 x_i - 1) / s + b), so it converges to `LogisticTopK` at softness s / 2, faster for
     larger s; after finitely many iterations the weights sum to k only approximately. The gradient is taken through the

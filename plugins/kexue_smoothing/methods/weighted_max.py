@@ -80,7 +80,7 @@ class WeightedMax(EntmaxWeights, MaxOperator):
 )
 @dataclass(frozen=True, kw_only=True)
 class EntmaxMax(EntmaxWeights, MaxOperator):
-    """max over weights p of <p, x> + s H(p), H the Tsallis entropy of order alpha; convex in x.
+    """`max_p <p, x> + s H(p)` over weights p, H the Tsallis entropy of order alpha; convex in x.
 
     Its gradient is the maximizer p = entmax_alpha(x / s), which is sparse for alpha > 1, so the value is exactly the
     maximum once the gap is s / (alpha - 1). At alpha 2 (sparsemax) it is max_p <p, x> - s (|p|^2 - 1) / 2. The error is

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class Ula:
-    """x' = x - h grad U(x) + sqrt(2 h) xi.
+    """`x' = x - h grad U(x) + sqrt(2 h) xi`, xi standard normal.
 
     On N(0, sigma^2) it is stable for h < 2 sigma^2, and its own law has the variance sigma^2 / (1 - h / (2 sigma^2)).
 
