@@ -1,8 +1,10 @@
-"""The page for authors leads from an empty directory to a row, a conformance run and a benchmark."""
+"""The page for authors: its commands, from an empty directory to a benchmark, and an example of every hook."""
 
 import argparse
 import ast
+import contextlib
 import importlib
+import io
 import json
 import os
 import re
@@ -14,6 +16,8 @@ from pathlib import Path
 import pytest
 from projects import registered
 
+from kexue_bench.catalog import hookspecs
+from kexue_bench.cli.main import main
 from kexue_bench.cli.verbs import VERBS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "authors.md").read_text()
@@ -46,6 +50,66 @@ def test_every_example_names_what_the_kit_has():
     folder = Path(kit.__file__).parent
     source = "".join(path.read_text() for path in [*folder.glob("*.py"), folder.parent / "catalog" / "core_claims.py"])
     assert [name for name in sorted(named) if f'"{name}"' not in source] == []
+
+
+HOOKS = {
+    "kexue_families": "means / numbers",
+    "kexue_methods": "one-entry",
+    "kexue_tasks": "the mean of 1 .. k",
+    "kexue_metrics": "far-share",
+    "kexue_claims": "claim means/in-range: no estimate is beyond the numbers",
+    "kexue_readings": "read-error[reading=half]",
+    "kexue_published": "reproduced: numbers 1 of 1",
+    "kexue_reporters": "numbers: one-entry\n",
+    "kexue_commands": "3.0\n",
+    "kexue_specs": "first-entry",
+    "kexue_skip": "skipped (too many numbers for this machine",
+    "kexue_environment": '"rack":"7"',
+    "kexue_run_started": "4 cases\n",
+    "kexue_case_finished": "one-entry on numbers[k=5]: ok\n",
+    "kexue_run_finished": "stored in results/0004-",
+}
+"""Hook -> what its example on the page leaves in the output or in the record of the run."""
+
+
+def _example(name: str) -> str:
+    """A section of the page, by the file that it builds."""
+    return next(part for part in re.split(r"^## ", PAGE, flags=re.MULTILINE) if f"`{name}`" in part.partition("```")[0])
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """What the commands on the two plugins print and store, in order and in one folder."""
+    folder, printed = tmp_path_factory.mktemp("hooks"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.chdir(folder)
+        patch.setenv("RACK", "7")
+        patch.setenv("COLUMNS", "160")
+        for name in ("means.py", "watch.py"):
+            Path(name).write_text("\n\n".join(re.findall(r"```python\n(.*?)```", _example(name), re.DOTALL)))
+            for line in re.findall(r"^\$ kexue-bench (.*)$", _example(name), re.MULTILINE):
+                verb, *words = shlex.split(line)
+                options = {
+                    "compare": ["--stage", "evaluate", "--isolation", "none"],
+                    "verify": ["--isolation", "none"],
+                    "check": ["--unmeasured"],
+                }.get(verb, [])
+                assert main([verb, *words, *options]) == 0, (line, printed.getvalue())
+    return printed.getvalue() + next((folder / "results").glob("0004-*/run.json")).read_text()
+
+
+def test_every_hook_has_an_example():
+    """Each hook of the specification is named in the text, and implemented in a block that the next test runs."""
+    hooks = {name for name in vars(hookspecs) if name.startswith("kexue_")}
+    assert hooks == set(HOOKS)
+    code = "".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+    assert [hook for hook in sorted(hooks) if f"def {hook}(" not in code or f"`{hook}`" not in PAGE] == []
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_example_of_a_hook_does_what_it_says(seen, hook):
+    """Its mark is in the output of the commands, or in the record of the run."""
+    assert HOOKS[hook] in seen
 
 
 @pytest.mark.slow

@@ -56,9 +56,12 @@ def _commands(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if _commands(page)], ids=_name)
 def test_commands_can_be_parsed(page):
-    """Their verbs exist and take their options."""
+    """Their verbs exist and take their options; a verb that the page itself adds is left to its own test."""
+    own = re.findall(r'CommandSpec\(name="(\S+?)"', page.read_text(encoding="utf-8"))
     for line in _commands(page):
         verb, *words = shlex.split(line, comments=True)
+        if verb in own:
+            continue
         assert verb in VERBS, line
         parser = argparse.ArgumentParser(exit_on_error=False)
         importlib.import_module(f"kexue_bench.cli.{verb}").configure(parser)

@@ -217,8 +217,7 @@ def claims(methods: Sequence[str], conduct: Conduct) -> Iterator[Finding]:
         try:
             with _here(conduct):
                 verified = session.verify(
-                    # The faults of other families are not its own.
-                    sorted({method.partition("/")[0] for method in methods}),
+                    _families(methods),
                     methods=methods,
                     tasks=conduct.tasks,
                     dtype=dtype,
@@ -256,6 +255,7 @@ def trials(task: str, methods: Sequence[str], subject: str, conduct: Conduct) ->
 
 def _tried(task: str, methods: Sequence[str], stages: Sequence[Stage], conduct: Conduct) -> Comparison:
     return session.compare(
+        _families(methods),
         methods=methods,
         tasks=task,
         stages=stages,
@@ -267,6 +267,11 @@ def _tried(task: str, methods: Sequence[str], stages: Sequence[Stage], conduct: 
         output=None,
         quiet=True,
     )
+
+
+def _families(methods: Iterable[str]) -> list[str]:
+    """The families that selectors such as `means/one-entry` name: the faults of others are not theirs."""
+    return sorted({method.rpartition("/")[0] for method in methods} - {""})
 
 
 @contextmanager
