@@ -50,6 +50,18 @@ COLUMNS = (
     "evaluations",
 )
 """Columns of tasks whose chains have an exact law."""
+PLAIN = (
+    "budget-error",
+    "mse",
+    "bias",
+    "variance",
+    "worst-mse",
+    "work-variance",
+    "acceptance",
+    "time",
+    "evaluations",
+)
+"""Columns of other tasks of chains."""
 BUDGETS = {"tour": 2048, "quick": 4096, "standard": 16384, "full": 65536}
 """Chains of a case."""
 FEW = (

@@ -11,15 +11,13 @@ from torch import Tensor
 
 from kexue_bench import task
 
-from ..chains import Chains, fitting
 from ..checks import at_least
 from ..targets import Target, gaussian_moments
-from ..words import COLUMNS
+from ..words import COLUMNS, FEW
+from .chained import Chained
 
 if TYPE_CHECKING:
-    from kexue_bench.lab.context import Context
     from kexue_bench.lab.noise import Noise
-    from kexue_bench.lab.problems import Sampling
 
 
 @task(
@@ -34,13 +32,15 @@ if TYPE_CHECKING:
         "standard": ("gaussian", "gaussian[dim=100,kappa=100.0]"),
         "full": ("gaussian", "gaussian[dim=100,kappa=[100.0,10000.0]]"),
     },
-    budgets={"tour": 4096, "quick": 4096, "standard": 16384, "full": 131072},
+    methods={"tour": FEW, "quick": FEW},
+    budgets={"tour": 2048, "quick": 4096, "standard": 16384, "full": 131072},
+    timed=("quick", "standard", "full"),
     dtype="float64",
     headline=COLUMNS,
     order=10,
 )
 @dataclass(frozen=True, kw_only=True)
-class Gaussian:
+class Gaussian(Chained):
     """N(m, S) with eigenvalues of S from 1 to kappa in geometric progression, eigenvectors of a reflection, m generic.
 
     Functionals: (x - m) . u and its square, for the eigenvectors u of kappa (`soft`) and 1 (`stiff`); in one dimension
@@ -101,8 +101,3 @@ class Gaussian:
             precision=precision,
             smoothed=smoothed,
         )
-
-    def problem(self, method: object, ctx: Context) -> Sampling:
-        """See `SamplingTask.problem`."""
-        target, sampler = self.target(), fitting(method)
-        return Chains(target, sampler, ctx, evaluations=self.evaluations, start=self.start).sampling()

@@ -138,7 +138,8 @@ class Annealing:
 class Temperature:
     """T = theta Var x on E = theta x^2 / 2, from 4,096 chains that start at 0 and forget it.
 
-    The density exp(-E / T) has the variance T / theta. Exactly T is theta sd^2 / (1 - (1 - rate theta)^2), which is sd^2 / (2 rate) for rate theta << 1.
+    The density exp(-E / T) has the variance T / theta. Exactly T is theta sd^2 / (1 - (1 - rate theta)^2), which is
+    sd^2 / (2 rate) for rate theta << 1.
 
     Args:
         stiffness: rate times theta, > 0 and < 2: energies of models are flat on the scale of their steps.
