@@ -42,7 +42,7 @@ class Descent(NamedTuple):
 )
 @dataclass(frozen=True, kw_only=True)
 class AnnealedLangevin:
-    """At level i: x' = x - (a_i / 2) grad U_i(x) + sqrt(a_i) xi, a_i = eps s_i^2 / s_L^2, `steps` times.
+    """At level i: `x' = x - (a_i / 2) grad U_i(x) + sqrt(a_i) xi`, `a_i = eps s_i^2 / s_L^2`, `steps` times.
 
     U_i belongs to the target convolved with N(0, s_i^2 I); s_1 > .. > s_L in geometric progression. arXiv:1907.05600,
     algorithm 1. After the last level it goes on with the last target.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class Barker:
-    """y_i = x_i + b_i w_i with w_i ~ N(0, 2 h) and b_i = 1 with probability 1 / (1 + exp(w_i g_i)), otherwise -1.
+    """`y_i = x_i + b_i w_i` with w_i ~ N(0, 2 h) and b_i = 1 with probability `1 / (1 + exp(w_i g_i))`, otherwise -1.
 
     arXiv:1908.11812, algorithm 1: the log ratio is U(x) - U(y) + sum_i [s(D_i g_i) - s(-D_i k_i)], with D = y - x,
     g = grad U(x), k = grad U(y) and s(t) = log(1 + exp(t)).

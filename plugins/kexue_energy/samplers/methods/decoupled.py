@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     "Langevin chain whose step and noise are chosen apart: it samples exp(-U / T) with T = sd^2 / (2 rate)",
     references=("arXiv:1903.08689", "arXiv:1912.03263", "arXiv:2012.01316"),
     claims=UNADJUSTED,
-    knobs=(Knob(field="rate", grid=(0.03, 0.1, 0.3, 1.0)), Knob(field="sd", grid=(0.01, 0.1, 0.3, 1.0))),
+    knobs=(Knob(field="rate", grid=(0.03, 0.1, 0.5, 1.0)), Knob(field="sd", grid=(0.01, 0.1, 0.3, 1.0))),
     variants=("decoupled", "decoupled[rate=1.0,sd=0.01]"),
     order=200,
 )
 @dataclass(frozen=True, kw_only=True)
 class Decoupled:
-    """x' = x - rate grad U(x) + sd xi.
+    """`x' = x - rate grad U(x) + sd xi`.
 
     On E = theta x^2 / 2 the variance is sd^2 / (1 - (1 - rate theta)^2), so that for rate theta << 1 the temperature
     theta Var x is sd^2 / (2 rate). Released codes: IGEBM rate 10 and sd 0.005 (T = 1.25e-6), JEM 1 and 0.01 (5e-5),
@@ -113,7 +113,7 @@ class Decoupled:
 class ShortRun:
     """Each position is the end of `steps` steps of ULA from N(0, variance I).
 
-    On N(0, s^2), with a = 1 - h / s^2, its variance is a^(2 K) v + 2 h (1 - a^(2 K)) / (1 - a^2).
+    On N(0, s^2), with `a = 1 - h / s^2`, its variance is `a^(2 K) v + 2 h (1 - a^(2 K)) / (1 - a^2)`.
 
     Args:
         h: step size of ULA, > 0, in units of the squared smallest standard deviation of the target.

@@ -31,11 +31,12 @@ class Drawable(Protocol):
     "independent draws from the target, the oracle: a chain of n of them has mse 1 / n",
     claims=(*UNADJUSTED, "keeps-target", "reversible"),
     needs="exact-draws",
+    references=("the definition of the target",),
     order=10,
 )
 @dataclass(frozen=True, kw_only=True)
 class ExactDraws:
-    """x' ~ exp(-U) / Z, whatever x was; one evaluation a draw. The potential must have `draw(noise, n)`.
+    """`x' ~ exp(-U) / Z`, whatever x was; one evaluation a draw. The potential must have `draw(noise, n)`.
 
     Examples:
         >>> import torch

@@ -58,7 +58,7 @@ def langevin_step(point: Point, potential: Potential, noise: Noise, h: Tensor | 
 )
 @dataclass(frozen=True, kw_only=True)
 class Mala:
-    """y = x - h grad U(x) + sqrt(2 h) xi, accepted by the ratio of densities and proposals.
+    """`y = x - h grad U(x) + sqrt(2 h) xi`, accepted by the ratio of densities and proposals.
 
     On N(0, I_d) the acceptance is 2 I_u(d/2, d/2) with u = (1 - 1 / sqrt(1 + 8 / h^3)) / 2.
 
@@ -122,8 +122,8 @@ class Warmup:
     """Every chain adapts its own log h for `adapt` steps, towards the acceptance `target`; chains do not interact.
 
     Dual averaging, arXiv:1111.4246, algorithm 5: with e_t the running mean of target - acceptance,
-    log h_t = log(10 h) - sqrt(t) e_t / 0.05, and what is kept is its average with weights t^-0.75. While it adapts, the
-    target is not invariant: a task that starts wide drops the first half of a chain.
+    `log h_t = log(10 h) - sqrt(t) e_t / 0.05`, and what is kept is its average with weights t^-0.75. While it adapts,
+    the target is not invariant: a task that starts wide drops the first half of a chain.
 
     Args:
         target: wanted acceptance, between 0 and 1.

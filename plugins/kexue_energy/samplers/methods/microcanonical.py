@@ -76,7 +76,7 @@ def _started(x: Tensor) -> None:
 )
 @dataclass(frozen=True, kw_only=True)
 class Mclmc:
-    """B(eps / 2) A(eps) B(eps / 2) O(eps): B turns the direction u, A is x += eps sqrt(d) u, O adds noise to u.
+    """`B(eps / 2) A(eps) B(eps / 2) O(eps)`: B turns the direction u, A is `x += eps sqrt(d) u`, O adds noise to u.
 
     arXiv:2303.18221: O makes u (u + v xi) of length 1 with v^2 = (exp(2 eps / length) - 1) / d. With the speed sqrt(d)
     a coordinate moves as fast as under a unit mass.
@@ -139,7 +139,7 @@ class Mclmc:
 )
 @dataclass(frozen=True, kw_only=True)
 class AdjustedMclmc:
-    """A uniform direction, `leaps` times B(eps / 2) A(eps) B(eps / 2), accepted with min(1, exp(-dU - dK)).
+    """A uniform direction, `leaps` times `B(eps / 2) A(eps) B(eps / 2)`, accepted with `min(1, exp(-dU - dK))`.
 
     dK sums (d - 1) log(cosh a + b sinh a) over the turns: the change of the kinetic energy of microcanonical dynamics.
 

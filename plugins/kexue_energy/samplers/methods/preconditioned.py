@@ -62,7 +62,7 @@ class _Round:
 )
 @dataclass(frozen=True, kw_only=True)
 class Preconditioned:
-    """The kernel on y = R^-1 x, with R R' = M: x' = x - h M grad U(x) + sqrt(2 h) R xi.
+    """The kernel on y = R^-1 x, with R R' = M: `x' = x - h M grad U(x) + sqrt(2 h) R xi`.
 
     M is the potential's `covariance`, or its diagonal. The full form does the same run in every basis.
 

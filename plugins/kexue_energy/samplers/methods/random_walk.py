@@ -38,7 +38,7 @@ class Place(NamedTuple):
 )
 @dataclass(frozen=True, kw_only=True)
 class RandomWalk:
-    """y = x + s xi, accepted with probability min(1, exp(U(x) - U(y))).
+    """`y = x + s xi`, accepted with probability `min(1, exp(U(x) - U(y)))`.
 
     On N(0, I) of one dimension the acceptance is (2 / pi) atan(2 / s).
 

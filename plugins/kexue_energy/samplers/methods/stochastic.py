@@ -41,7 +41,7 @@ BATCH = Knob(field="batch", grid=(8, 32, 128))
 )
 @dataclass(frozen=True, kw_only=True)
 class Sgld:
-    """x' = x - h G(x) + sqrt(2 h) xi with E G = grad U: the noise of the gradient adds to the stationary variance.
+    """`x' = x - h G(x) + sqrt(2 h) xi` with E G = grad U: the noise of the gradient adds to the stationary variance.
 
     On N(0, 1) with gradient noise of standard deviation t the variance is (2 h + h^2 t^2) / (1 - (1 - h)^2).
 
@@ -103,7 +103,7 @@ class Moving(NamedTuple):
 )
 @dataclass(frozen=True, kw_only=True)
 class Sghmc:
-    """v' = (1 - a) v - h G(x) + sqrt(2 a h) xi, x' = x + v': arXiv:1402.4102, equation 15, without a noise estimate.
+    """`v' = (1 - a) v - h G(x) + sqrt(2 a h) xi`, `x' = x + v'`: arXiv:1402.4102, equation 15, no noise estimate.
 
     Args:
         h: learning rate, > 0, in units of the squared smallest standard deviation of the target.

@@ -38,7 +38,7 @@ class ParallelTempering:
     """`rungs` chains at T_k = ratio^k, each with a step of MALA of size h T_k; then neighbours exchange their points.
 
     A coin of each chain chooses the pairs (0, 1), (2, 3), .. or (1, 2), (3, 4), ..; a pair exchanges with probability
-    min(1, exp((1 / T_i - 1 / T_j) (U_i - U_j))). On N(0, I_d) that has the mean 2 I_u(d/2, d/2) with
+    `min(1, exp((1 / T_i - 1 / T_j) (U_i - U_j)))`. On N(0, I_d) that has the mean 2 I_u(d/2, d/2) with
     u = 1 / (1 + T_j / T_i). The position is that of T = 1.
 
     Args:
