@@ -23,8 +23,6 @@ TOY_BUDGETS = {"quick": 262_144, "standard": 1_048_576, "full": 16_777_216}
 
 _OF_FIRST_RANK = (
     "muprop",
-    "rebar",
-    "relax",
     "gumbel-softmax",
     "st-gumbel-softmax",
     "straight-through",
@@ -33,7 +31,8 @@ _OF_FIRST_RANK = (
     "gapped-straight-through",
 )
 FIRST_OF_BITS = ("exact", "reinforce[baseline=ema]", "rloo", "arm", "disarm", "arms", *_OF_FIRST_RANK)
-"""The main methods; in `quick` the others run on `qubo` only."""
+"""The main methods; in `quick` the others run on `qubo` only, REBAR and RELAX among them: their warm-up takes as long as
+a dozen others."""
 FIRST_OF_CLASSES = (
     "exact",
     "reinforce[baseline=ema]",
@@ -43,6 +42,8 @@ FIRST_OF_CLASSES = (
     "disarm-stick-breaking",
     "unordered-set",
 )
+LEARNED = ("rebar", "relax")
+"""Learned control variates, which `quick` runs on a function of the user's as well."""
 CHOSEN = (
     "exact",
     "reinforce",

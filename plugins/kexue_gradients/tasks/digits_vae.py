@@ -17,7 +17,7 @@ from kexue_gradients.words import LEARNING_RATES, SMOOTH, TRAINED_COLUMNS, TRAIN
     kind="trained",
     offers={*SMOOTH, "bernoulli"},
     suites={
-        "quick": ("digits-vae[steps=500]",),
+        "quick": ("digits-vae[steps=300]",),
         "standard": ("digits-vae[steps=2000]",),
         "full": ("digits-vae[steps=[2000,8000]]",),
         "verify": ("digits-vae[steps=3]",),

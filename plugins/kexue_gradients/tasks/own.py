@@ -14,7 +14,7 @@ from kexue_gradients.contract import Distribution, Gaussian
 from kexue_gradients.own import Own, load, reference
 from kexue_gradients.tasks.sampling import exact_gradient, frozen_problem
 from kexue_gradients.tasks.states import bit_states, class_states, whole_table
-from kexue_gradients.words import FIRST_OF_BITS, FIRST_OF_CLASSES, SMOOTH
+from kexue_gradients.words import FIRST_OF_BITS, FIRST_OF_CLASSES, LEARNED, SMOOTH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,7 @@ _FOUND: dict[object, tuple[Tensor, float]] = {}
     "your function of bits at fixed random logits, exact gradient by enumeration or a reference",
     version=2,
     offers={*SMOOTH, "bernoulli"},
-    methods={"quick": FIRST_OF_BITS},
+    methods={"quick": (*FIRST_OF_BITS, *LEARNED)},
     budgets=_BUDGETS,
     primary="progress-loss",
     fixed={"law": "bernoulli", "classes": 2},
@@ -48,7 +48,7 @@ _FOUND: dict[object, tuple[Tensor, float]] = {}
     "your function of one-hot classes at fixed random logits, exact gradient by enumeration or a reference",
     version=2,
     offers={*SMOOTH, "categorical"},
-    methods={"quick": FIRST_OF_CLASSES},
+    methods={"quick": (*FIRST_OF_CLASSES, *LEARNED)},
     budgets=_BUDGETS,
     primary="progress-loss",
     fixed={"law": "categorical"},

@@ -39,7 +39,7 @@ _TOUR = ("exact", "power-series", "chebyshev", "slq", "one-probe-slq", "precondi
         "full": ("rbf-kernel[dataset=[iris,wine,breast_cancer,digits],sigma2=[1.0,0.1,0.01]]",),
     },
     methods={"tour": _TOUR},
-    budgets={"tour": 256, "quick": 1024, "standard": 512, "full": 131072},
+    budgets={"tour": 256, "quick": 512, "standard": 512, "full": 131072},
     dtype="float64",
     order=30,
 )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     offers={"residual", "bounded", "bounds", "variance"},
     facts={"rows": "d", "allowed": "rows if budget == 0 else budget", "norm": "c"},
     suites={
-        "quick": ("residual-block[c=[0.5,0.9]]",),
+        "quick": ("residual-block[c=0.9]",),
         "standard": ("residual-block[c=[0.5,0.7,0.9,0.98]]", "residual-block[bounds=none]"),
         "full": ("residual-block[c=[0.5,0.7,0.9,0.98],d=[64,256]]", "residual-block[c=[0.5,0.7,0.9],bounds=none]"),
     },
