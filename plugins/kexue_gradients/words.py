@@ -31,8 +31,8 @@ _OF_FIRST_RANK = (
     "gapped-straight-through",
 )
 FIRST_OF_BITS = ("exact", "reinforce[baseline=ema]", "rloo", "arm", "disarm", "arms", *_OF_FIRST_RANK)
-"""The main methods; in `quick` the others run on `qubo` only, REBAR and RELAX among them: their warm-up takes as long as
-a dozen others."""
+"""The main methods; in `quick` the others run on `qubo` only, REBAR and RELAX among them, whose warm-up takes as long
+as a dozen others."""
 FIRST_OF_CLASSES = (
     "exact",
     "reinforce[baseline=ema]",
