@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from .contract import Potential as Potential
     from .contract import Sampler as Sampler
     from .contract import StepInfo as StepInfo
+    from .energy.methods.contrastive_divergence import Cd as Cd
+    from .energy.methods.denoising import Denoising as Denoising
+    from .energy.methods.likelihood import Mle as Mle
+    from .energy.methods.noise_contrastive import Nce as Nce
+    from .energy.methods.persistent import Pcd as Pcd
+    from .energy.methods.persistent import Replay as Replay
+    from .energy.methods.recovery import RecoveryLikelihood as RecoveryLikelihood
+    from .energy.methods.score_matching import ScoreMatching as ScoreMatching
+    from .energy.methods.score_matching import Sliced as Sliced
+    from .energy.methods.score_matching import SlicedVr as SlicedVr
+    from .energy.methods.short_run import ShortRunTraining as ShortRunTraining
+    from .energy.networks import Mlp as Mlp
+    from .energy.networks import Quadratic as Quadratic
     from .samplers.methods.annealed import AnnealedLangevin as AnnealedLangevin
     from .samplers.methods.barker import Barker as Barker
     from .samplers.methods.decoupled import Decoupled as Decoupled

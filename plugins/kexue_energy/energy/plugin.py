@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kexue_bench import FamilySpec, discover, hookimpl
 
+from .loops import LOOPS
+
 FAMILY = FamilySpec(
     name="energy",
     title="Energy models",
@@ -13,6 +15,7 @@ FAMILY = FamilySpec(
     baseline="pcd",
     headline=("kl", "sampler-gap", "temperature", "bias", "variance", "evaluations", "time"),
     work="evaluations",
+    loops=LOOPS,
 )
 
 
