@@ -49,7 +49,7 @@ def test_every_mutant_is_caught_or_has_a_reason():
 
 
 def test_every_kind_of_method_has_three_mutants():
-    """In all five families."""
+    """In all families."""
     counts = Counter((mutant.family, mutant.kind) for mutant in MUTANTS.values())
     assert {family for family, _ in counts} == set(gallery.FAMILIES)
     assert {kind: count for kind, count in counts.items() if count < 3} == {}

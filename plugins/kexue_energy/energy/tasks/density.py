@@ -57,7 +57,7 @@ _CHOSEN = (
     },
     methods={"standard": _CHOSEN, "full": _CHOSEN},
     timed={"full"},
-    replicates={"quick": 1, "standard": 3, "full": 10},
+    replicates={"standard": 3, "full": 10},
     stack=3,
     primary="kl",
     headline=("kl", "sampler-gap", "temperature", "edge-mass", "evaluations", "time"),
