@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from ..contract import Energy, Potential, Sampler
+from ..samplers.methods.mala import Mala
 from ..samplers.methods.ula import Ula
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
 
-SAMPLERS = ("ula",)
+SAMPLERS = ("ula", "mala")
 
 
 def check_positive(**values: float) -> None:
@@ -79,7 +80,7 @@ def walk(energy: Energy, x: Tensor, sampler: Sampler, steps: int, noise: Noise) 
 
 def langevin(name: str, h: float) -> Sampler:
     """The sampler of a criterion, by its name, with step h."""
-    return {"ula": Ula}[name](h=h)
+    return {"ula": Ula, "mala": Mala}[name](h=h)
 
 
 def like(data: Tensor, noise: Noise) -> Tensor:

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     "cd",
     "contrastive divergence with k Langevin steps from the data",
     claims=(
-        Claimed(name="consistent", when="sampler == 'mala'"),
         Claimed(name="fixed-point", when="sampler == 'ula'"),
         Claimed(name="asymptotic-variance", when="sampler == 'ula'"),
         "shift-invariant",
     ),
     knobs=(STEP, LENGTH),
+    variants=("cd", "cd[k=10]"),
     references=("Hinton, Neural Computation 14, 2002",),
     order=60,
 )
