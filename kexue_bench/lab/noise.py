@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kexue_bench.lab.precision import working
+
 Stream = Literal["data", "split", "init", "order", "noise", "method", "measure", "tune"]
 STREAMS: tuple[Stream, ...] = get_args(Stream)
 
@@ -33,14 +35,6 @@ def untraced(function: _F) -> _F:
         return left_out(*args, **kwargs) if torch.compiler.is_compiling() else function(*args, **kwargs)
 
     return cast("_F", call)
-
-
-def working(dtype: torch.dtype) -> torch.dtype:
-    """The dtype in which what is held in `dtype` accumulates, iterates and samples: float32 at least, float64 if given.
-
-    bfloat16 holds 1 - u in steps of 1/256, and 0.999 as 1: no sum, average or draw survives that.
-    """
-    return torch.promote_types(dtype, torch.float32) if dtype.is_floating_point else dtype
 
 
 class Noise:

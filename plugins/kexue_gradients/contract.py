@@ -119,10 +119,10 @@ class GradSample:
     value: Tensor
 
     def __post_init__(self) -> None:
-        rows = tuple(self.value.shape)
-        if self.gradient.dim() <= len(rows) or tuple(self.gradient.shape[: len(rows)]) != rows:
+        rows, shape = self.value.shape, self.gradient.shape
+        if len(shape) <= len(rows) or shape[: len(rows)] != rows:
             raise ValueError(
-                f"values need the shape [R, *batch] of gradients {list(self.gradient.shape)}, got {list(rows)}; "
+                f"values need the shape [R, *batch] of gradients {list(shape)}, got {list(rows)}; "
                 "let f return one number for each row of x"
             )
 

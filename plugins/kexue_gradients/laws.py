@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import reduce
-from typing import TYPE_CHECKING, Literal, Protocol
+from functools import cache, reduce
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kexue_bench.lab.noise import working
+from kexue_bench.lab import precision
+from kexue_bench.lab.precision import seen, working
 
 if TYPE_CHECKING:
     from kexue_bench.lab.noise import Noise
@@ -38,7 +39,11 @@ def finite(logits: Tensor) -> Tensor:
 
     Half precision becomes float32, because float16 has no 1e9.
     """
-    return logits.to(working(logits.dtype)).nan_to_num(nan=torch.nan, posinf=_IMPOSSIBLE, neginf=-_IMPOSSIBLE)
+    dtype = working(logits.dtype)
+    logits = logits if dtype == logits.dtype else logits.to(dtype)
+    if precision.finite(logits):
+        return logits
+    return logits.nan_to_num(nan=torch.nan, posinf=_IMPOSSIBLE, neginf=-_IMPOSSIBLE)
 
 
 def in_dtype(noise: Noise, dtype: torch.dtype) -> Noise:
@@ -49,13 +54,15 @@ def in_dtype(noise: Noise, dtype: torch.dtype) -> Noise:
 
 def _hold(law: object, *names: str) -> None:
     """Keep these parameters, and the context, off their graphs and in one dtype: float32, or float64 if one has it."""
-    held = {name: getattr(law, name) for name in (*names, "context")}
-    dtypes = (held[name].dtype for name in names)
-    dtype = working(reduce(torch.promote_types, dtypes))
-    for name, value in held.items():
-        object.__setattr__(law, name, None if value is None else value.detach().to(dtype))
+    dtype = working(reduce(torch.promote_types, (getattr(law, name).dtype for name in names)))
+    for name in (*names, "context"):
+        value = getattr(law, name)
+        if value is not None:
+            value = value.detach()
+            object.__setattr__(law, name, value if value.dtype == dtype else value.to(dtype))
 
 
+@cache
 def _least_shape(dtype: torch.dtype) -> float:
     """The shape of a gamma variable whose mass below the smallest normal number is `_LOST`: P(x < t) is about t^a."""
     return math.log(_LOST) / math.log(torch.finfo(dtype).smallest_normal)
@@ -83,6 +90,11 @@ class Law(Protocol):
     @property
     def context(self) -> Tensor | None:
         """What x was conditioned on, `[*batch, C]`, for baselines that depend on it; None if there is nothing."""
+        ...
+
+    @property
+    def event_dims(self) -> int:
+        """Trailing dimensions of one x: 2 for classes, 1 for all others."""
         ...
 
     def sample(self, noise: Noise, *leading: int) -> Tensor:
@@ -143,16 +155,18 @@ class Distribution:
     @property
     def mean(self) -> Tensor:
         """E x: the probability of each bit or class, `[*logits.shape]`."""
-        return self.softened(1.0)
+        return self._squashed(self.logits)
 
     def softened(self, temperature: float) -> Tensor:
         """`sigmoid(l / temperature)`, or the softmax of it over the classes."""
-        return self.relax(torch.zeros_like(self.logits), temperature)
+        return self._squashed(self.logits / temperature)
 
     def relax(self, perturbation: Tensor, temperature: float) -> Tensor:
         """Concrete sample: sigmoid or softmax of `(l + perturbation) / temperature`."""
-        scaled = (self.logits + perturbation) / temperature
-        return torch.sigmoid(scaled) if self.kind == "bernoulli" else torch.softmax(scaled, dim=-1)
+        return self._squashed((self.logits + perturbation) / temperature)
+
+    def _squashed(self, scores: Tensor) -> Tensor:
+        return torch.sigmoid(scores) if self.kind == "bernoulli" else torch.softmax(scores, dim=-1)
 
     def perturb(self, noise: Noise, *leading: int) -> Tensor:
         """The noise under which the largest perturbed logit is a sample: logistic for bits, Gumbel for classes.
@@ -208,6 +222,7 @@ class Gaussian:
         context: as in `Distribution`.
     """
 
+    event_dims: ClassVar[int] = 1
     mu: Tensor
     sigma: Tensor
     context: Tensor | None = None
@@ -256,6 +271,7 @@ class Gamma:
         ValueError: a shape is too small for the dtype.
     """
 
+    event_dims: ClassVar[int] = 1
     shape: Tensor
     context: Tensor | None = None
 
@@ -264,7 +280,7 @@ class Gamma:
             raise ValueError("shape needs at least one dimension, [*batch, L], got a scalar")
         _hold(self, "shape")
         least = _least_shape(self.shape.dtype)
-        if self.shape.numel() and not torch.compiler.is_compiling() and bool((self.shape < least).any()):
+        if self.shape.numel() and seen(self.shape.min(), lambda low: low < least, otherwise=False):
             raise ValueError(
                 f"shape must be >= {least:.2g} in {self.shape.dtype}, got {float(self.shape.min()):.4g}: "
                 f"{_below_smallest(self.shape):.2g} of the distribution is below the smallest number of that dtype; "

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from kexue_bench.lab.noise import working
-from kexue_bench.lab.precision import seen
+from kexue_bench.lab.precision import seen, working
 
 from .contract import Enumeration
 
@@ -31,6 +30,8 @@ class FunctionObjective:
         black_box: f has values only; asking for its gradient is an error.
         takes: dtype of what f is given, such as that of a decoder in half precision; None: as drawn, float32 or
             float64.
+        event_dims: trailing dimensions of one x, `law.event_dims`: 1 for bits and normal or gamma variables, 2 for
+            classes. None: seen from what f returns, which cannot tell a batch of single variables from classes.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class FunctionObjective:
         table: Callable[[], Enumeration] | None = None,
         black_box: bool = False,
         takes: torch.dtype | None = None,
+        event_dims: int | None = None,
     ) -> None:
         self._function = function
         self._counter = counter
         self._table = table
         self._black_box = black_box
         self._takes = takes
+        self._event_dims = event_dims
         self._classes: set[int] = set()
 
     def _count(self, *, evaluations: int = 0, backwards: int = 0) -> None:
@@ -67,21 +70,32 @@ class FunctionObjective:
         value = self._function(x if self._takes is None else x.to(self._takes))
         if not isinstance(value, torch.Tensor):
             raise TypeError(f"f must return a tensor [S, *batch], got {type(value).__name__}")
-        # Its own trailing dimensions are all that x has beyond f: one for bits, two for classes.
-        beyond = x.dim() - value.dim()
-        if not (1 <= beyond <= 2 and value.dim() and value.shape == x.shape[: value.dim()]):
+        if value.shape != x.shape[: self._rows(x, value)]:
             raise ValueError(
                 f"f must return [S, *batch], one number for each row of x {list(x.shape)}, got {list(value.shape)}; "
                 "sum over the dimensions of one x, and drop those of size 1"
             )
-        if beyond == 2 and x.dim() not in self._classes:
+        return value if value.dtype == x.dtype else value.to(working(x.dtype))
+
+    def _rows(self, x: Tensor, value: Tensor) -> int:
+        """The number of dimensions that value must share with x: all but those of one x."""
+        if self._event_dims is not None:
+            return x.dim() - self._event_dims
+        # One for bits, two for classes; at least the one of the samples.
+        beyond = x.dim() - value.dim()
+        if beyond == 2 and value.dim() and x.dim() not in self._classes:
+            if x.shape[-1] == 1:
+                raise ValueError(
+                    f"f of x {list(x.shape)} gave {list(value.shape)}: right for one class, and wrong for a batch of "
+                    "one variable each; write FunctionObjective(f, event_dims=law.event_dims)"
+                )
             if not _simplex(x):
                 raise ValueError(
                     f"f must return [S, *batch], one number for each row of x {list(x.shape)}, got {list(value.shape)} "
                     "without a batch; do not sum over the rows of a batch"
                 )
             self._classes.add(x.dim())
-        return value if value.dtype == x.dtype else value.to(working(x.dtype))
+        return max(1, x.dim() - (2 if beyond >= 2 else 1))
 
     def value_and_gradient(self, x: Tensor, *, graph: bool = False) -> tuple[Tensor, Tensor]:
         """Value of f and its gradient with respect to x; with `graph`, both on the graph of x.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from kexue_bench.lab.noise import working
+from kexue_bench.lab.precision import working
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from kexue_bench.lab.noise import Noise, stream_key, working
+from kexue_bench.lab.noise import Noise, stream_key
 
 KINDS = {
     "uniform": stats.uniform(),
@@ -158,16 +158,6 @@ def test_cast_goes_on_where_the_stream_is():
     twin.cast(torch.float64).normal(3)
     assert torch.equal(second.normal(3), twin.normal(3))
     assert not torch.equal(Noise.seeded(5).normal(3), twin.normal(3))
-
-
-def test_working_precision_is_float32_or_better():
-    """Half precision in float32; other dtypes are their own."""
-    assert [working(d) for d in HALF] == [torch.float32, torch.float32]
-    assert [working(d) for d in (torch.float32, torch.float64, torch.int64)] == [
-        torch.float32,
-        torch.float64,
-        torch.int64,
-    ]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -33,6 +33,12 @@ def test_a_tensor_of_enough_precision_is_passed_on_itself():
         assert raised(value) is value
 
 
+def test_working_precision_is_float32_or_better():
+    """Half precision in float32; other dtypes are their own."""
+    assert {working(dtype) for dtype in (torch.float16, torch.bfloat16)} == {torch.float32}
+    assert all(working(dtype) == dtype for dtype in (torch.float32, torch.float64, torch.int64, torch.complex64))
+
+
 def test_a_call_without_tensors_is_left_alone():
     """A function called without a tensor is called as it is."""
     assert precise(lambda x: x)(3) == 3

@@ -25,7 +25,7 @@ import torch
 from subjects import FAMILIES, OBJECTS, Subject, subjects
 from torch import Tensor
 
-from kexue_bench.lab.noise import working
+from kexue_bench.lab.precision import working
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 CONDITIONS = ("plain", "masked", "non-contiguous", "empty batch", "one item", "no gradient")

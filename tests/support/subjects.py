@@ -14,7 +14,8 @@ import installed
 import torch
 from torch import Tensor, nn
 
-from kexue_bench.lab.noise import Noise, working
+from kexue_bench.lab.noise import Noise
+from kexue_bench.lab.precision import working
 from kexue_gradients import Enumeration, FunctionObjective
 from kexue_gradients import Gamma as PlainGamma
 from kexue_logdet import Bounds, Operator

@@ -60,7 +60,8 @@ class Exact:
         # A constant f has the gradient 0, to the last bit.
         blocks = (chances * (table.values - table.values[:1])).detach()
         inside = table.states.flatten(1)
-        mean, rest = distribution.mean, _rest(distribution)
+        mean = distribution.mean
+        rest = _rest(distribution, mean)
         # x - E x is `rest` where a value is taken and `-mean` elsewhere: as a difference of totals, a saturated bit or
         # class would keep nothing but rounding.
         taken, left = (blocks.movedim(0, -1) @ states for states in (inside, 1 - inside))
@@ -83,11 +84,10 @@ def _probabilities(distribution: Distribution, table: Enumeration) -> Tensor:
     return log_p.exp().movedim(-1, 0)
 
 
-def _rest(distribution: Distribution) -> Tensor:
+def _rest(distribution: Distribution, p: Tensor) -> Tensor:
     """1 - E x with all its digits, `[*logits.shape]`."""
     if distribution.kind == "bernoulli":
         return (-distribution.logits).sigmoid()
-    p = distribution.mean
     # Only the largest class can lose digits.
     top = p.argmax(-1, keepdim=True)
     return (1 - p).scatter(-1, top, p.scatter(-1, top, 0.0).sum(-1, keepdim=True))

@@ -94,4 +94,6 @@ class CategoricalToy:
             return ((x @ weights).squeeze(-1) - self.t) ** self.power
 
         states = class_states(1, self.classes, logits)
-        return FunctionObjective(f, counter=counter, table=lambda: whole_table(states, f))
+        return FunctionObjective(
+            f, counter=counter, event_dims=distribution.event_dims, table=lambda: whole_table(states, f)
+        )

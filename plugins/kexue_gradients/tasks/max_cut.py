@@ -74,7 +74,9 @@ class MaxCut:
             return -(b[..., heads] != b[..., tails]).sum(-1).to(b.dtype)
 
         states = bit_states(_NODES, distribution.logits)
-        return FunctionObjective(f, counter=counter, table=lambda: whole_table(states, f), black_box=True)
+        return FunctionObjective(
+            f, counter=counter, event_dims=distribution.event_dims, table=lambda: whole_table(states, f), black_box=True
+        )
 
 
 def petersen_edges() -> list[tuple[int, int]]:

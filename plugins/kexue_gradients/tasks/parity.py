@@ -81,4 +81,6 @@ class Parity:
             return (1 - (1 - 2 * b).prod(-1)) / 2
 
         states = bit_states(self.bits, distribution.logits)
-        return FunctionObjective(f, counter=counter, table=lambda: whole_table(states, f))
+        return FunctionObjective(
+            f, counter=counter, event_dims=distribution.event_dims, table=lambda: whole_table(states, f)
+        )

@@ -63,4 +63,6 @@ class Qubo:
             return ((b @ quadratic + linear) * b).sum(-1)
 
         states = bit_states(len(_LOGITS), distribution.logits)
-        return FunctionObjective(f, counter=counter, table=lambda: whole_table(states, f))
+        return FunctionObjective(
+            f, counter=counter, event_dims=distribution.event_dims, table=lambda: whole_table(states, f)
+        )

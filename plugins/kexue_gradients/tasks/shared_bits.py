@@ -76,7 +76,9 @@ class SharedBits:
             return (x.squeeze(-2) @ bits - targets).square().sum(-1)
 
         states = class_states(1, len(bits), distribution.logits)
-        return FunctionObjective(f, counter=counter, table=lambda: whole_table(states, f))
+        return FunctionObjective(
+            f, counter=counter, event_dims=distribution.event_dims, table=lambda: whole_table(states, f)
+        )
 
     def _states(self, like: Tensor) -> Tensor:
         return bit_states(len(_TARGETS), like)

@@ -91,7 +91,9 @@ class SimplexQuadratic:
             return ((gap @ matrix) * gap).sum(-1)
 
         states = class_states(1, 3, distribution.logits)
-        return FunctionObjective(f, counter=counter, table=lambda: whole_table(states, f))
+        return FunctionObjective(
+            f, counter=counter, event_dims=distribution.event_dims, table=lambda: whole_table(states, f)
+        )
 
     def _matrix(self, p: Tensor) -> Tensor:
         c, i = _CENTRE, torch.arange(3, device=p.device)

@@ -7,7 +7,7 @@ import torch
 from gradient_objects import NAMES, law, numbers, three_steps
 
 from kexue_bench.lab.noise import Noise
-from kexue_gradients import Distribution, FunctionObjective, GradSample
+from kexue_gradients import Distribution, FunctionObjective, Gamma, GradSample
 
 REWARDS = {
     "int64": lambda x: (x.sum(-1) > 1).long(),
@@ -81,6 +81,33 @@ def test_a_kept_axis_of_one_variable_gives_no_other_gradient(name, batch):
         return
     if found is not None:
         torch.testing.assert_close(found.gradient, expected.gradient)
+
+
+@pytest.mark.parametrize(
+    ("kind", "f", "message"),
+    [
+        ("bernoulli", lambda x: x.sum((-1, -2)), r"got \[6\]"),
+        ("categorical", lambda x: x[..., 0], r"got \[6, 4, 1\]"),
+        ("categorical", lambda x: x[..., 0].sum((-1, -2)), r"got \[6\]"),
+        ("gamma", lambda x: x, r"got \[6, 4, 1\]"),
+    ],
+)
+def test_the_event_of_the_law_decides_and_not_what_values_look_like(kind, f, message):
+    """Single variables: bits that are all 1 look like one class, and an f that keeps the axis like a batch of bits."""
+    logits = torch.full((4, 1, 3) if kind == "categorical" else (4, 1), 20.0)
+    distribution = Gamma(shape=logits) if kind == "gamma" else Distribution(kind=kind, logits=logits)
+    x = distribution.sample(Noise.seeded(0), 6)
+    with pytest.raises(ValueError, match=message):
+        FunctionObjective(f, event_dims=distribution.event_dims).value(x)
+    right = FunctionObjective(lambda x: x.flatten(2).sum(-1), event_dims=distribution.event_dims)
+    assert right.value(x).shape == (6, 4)
+
+
+def test_single_variables_without_the_event_of_the_law_are_asked_about():
+    """A batch of one bit each that is summed, and one class without a batch, have the same shapes."""
+    with pytest.raises(ValueError, match=r"gave \[6\].*event_dims=law.event_dims"):
+        FunctionObjective(lambda x: x.sum((-1, -2))).value(torch.ones(6, 4, 1))
+    assert FunctionObjective(lambda x: x.sum((-1, -2)), event_dims=2).value(torch.ones(6, 4, 1)).shape == (6,)
 
 
 def test_a_number_instead_of_a_tensor_is_refused():
