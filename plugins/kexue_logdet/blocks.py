@@ -33,8 +33,22 @@ def products(op: Operator, block: Tensor) -> Tensor:
     return flat.unflatten(-1, (repeats, m)).movedim(-2, -3)
 
 
-def image(op: Operator, block: Tensor, steps: int) -> tuple[Tensor, list[Tensor]]:
+def image(op: Operator, block: Tensor, steps: int) -> Tensor:
     """f(A) V: A V for a trace; log(A) V or, for the trace of the inverse, A^-1 V by Lanczos.
+
+    Args:
+        op: an SPD operator.
+        block: `[*batch_shape, repeats, n, m]`.
+        steps: Lanczos steps, the cost of a column except for a trace.
+    """
+    if op.target == "trace":
+        return products(op, block)
+    mapped, _, _ = apply(op, block.mT.flatten(-3, -2), steps, function(op))
+    return mapped.unflatten(-2, (block.shape[-3], block.shape[-1])).mT
+
+
+def image_with_history(op: Operator, block: Tensor, steps: int) -> tuple[Tensor, list[Tensor]]:
+    """As `image`, with what `concluded` needs.
 
     Args:
         op: an SPD operator.
@@ -43,15 +57,14 @@ def image(op: Operator, block: Tensor, steps: int) -> tuple[Tensor, list[Tensor]
 
     Returns:
         The block, and the means of v^T f(A) v over its columns after fewer and after all steps, `[R, *batch_shape]`
-        each, for `remaining`; the same number three times for a trace.
+        each; none for a trace, which truncates nothing.
     """
-    repeats, m = block.shape[-3], block.shape[-1]
     if op.target == "trace":
-        mapped = products(op, block)
-        return mapped, 3 * [dots(block, mapped).mean(-1).movedim(-1, 0)]
+        return products(op, block), []
+    repeats, m = block.shape[-3], block.shape[-1]
     rows = block.mT.flatten(-3, -2)
-    mapped, space = apply(op, rows, steps, function(op))
-    _, history = gauss(space, rows.square().sum(-1, dtype=torch.float64), function(op), repeats)
+    mapped, space, unit = apply(op, rows, steps, function(op))
+    _, history = gauss(space, rows.square().sum(-1, dtype=torch.float64), function(op), repeats, unit=unit)
     return mapped.unflatten(-2, (repeats, m)).mT, history
 
 

@@ -121,7 +121,7 @@ def radau_quadrature(space: Krylov, node: float, function: Function = torch.log)
     return quadrature(diagonal, off, function)
 
 
-def apply(op: Operator, rows: Tensor, steps: int, function: Function = torch.log) -> tuple[Tensor, Krylov]:
+def apply(op: Operator, rows: Tensor, steps: int, function: Function = torch.log) -> tuple[Tensor, Krylov, Tensor]:
     """f(A) v for each row v, by min(k, n) Lanczos steps each: |v| Q f(T) e_1; exact at k = n.
 
     Args:
@@ -131,11 +131,13 @@ def apply(op: Operator, rows: Tensor, steps: int, function: Function = torch.log
         function: f, applied to the eigenvalues.
 
     Returns:
-        `[*batch_shape, m, n]`, of the operator's dtype, and the Krylov spaces of the normalized rows.
+        `[*batch_shape, m, n]`, of the operator's dtype; the Krylov spaces of the normalized rows; and their Gauss rules
+        `[*batch_shape, m]` as by `quadrature`, the first coordinate on the basis.
     """
     norm = rows.norm(dim=-1, keepdim=True)
     space = krylov(op, torch.where(norm > 0, rows / norm, 0.0), steps)
-    return torch.where(norm > 0, norm * _on_basis(space, function), 0.0), space
+    weights = _weights(space, function)
+    return torch.where(norm > 0, norm * _on_basis(space, weights), 0.0), space, weights[..., 0]
 
 
 def solve(space: Krylov, norm: Tensor) -> Tensor:
@@ -148,12 +150,16 @@ def solve(space: Krylov, norm: Tensor) -> Tensor:
     Returns:
         `[*batch_shape, m, n]`.
     """
-    return norm.unsqueeze(-1) * _on_basis(space, torch.reciprocal)
+    return norm.unsqueeze(-1) * _on_basis(space, _weights(space, torch.reciprocal))
 
 
-def _on_basis(space: Krylov, function: Function) -> Tensor:
+def _weights(space: Krylov, function: Function) -> Tensor:
+    """f(T) e_1, `[*batch_shape, m, k]`, float64."""
     theta, vectors = torch.linalg.eigh(_tridiagonal(space.diagonal, space.off))
-    weights = (vectors @ (function(theta) * vectors[..., 0, :]).unsqueeze(-1)).squeeze(-1)
+    return (vectors @ (function(theta) * vectors[..., 0, :]).unsqueeze(-1)).squeeze(-1)
+
+
+def _on_basis(space: Krylov, weights: Tensor) -> Tensor:
     return (weights.to(space.basis.dtype).unsqueeze(-2) @ space.basis).squeeze(-2)
 
 

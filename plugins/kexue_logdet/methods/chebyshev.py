@@ -79,6 +79,9 @@ class Chebyshev:
         low, high = (
             x.repeat_interleave(self.probes) for x in interval(op, noise, repeats=repeats, steps=self.bound_steps)
         )
+        # Bounds that coincide leave no interval that maps to [-1, 1].
+        middle, margin = (low + high) / 2, torch.finfo(op.dtype).eps ** 0.5
+        low, high = torch.minimum(low, middle * (1 - margin)), torch.maximum(high, middle * (1 + margin))
         v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes).mT
         moments = _moments(op, v, low, high, self.degree)
         coefficients = _coefficients(low, high, self.degree)
@@ -90,7 +93,7 @@ class Chebyshev:
                 "Chebyshev polynomial exceeds 1; correct `bounds`, or leave them out"
             )
         truncation = op.n * _distance(low[:: self.probes], high[:: self.probes], coefficients[:, :: self.probes])
-        return barred(sample, truncation, remedy=f"take degree={2 * self.degree}")
+        return barred(op, sample, truncation, remedy=f"take degree={2 * self.degree}")
 
 
 def _distance(low: Tensor, high: Tensor, coefficients: Tensor) -> Tensor:

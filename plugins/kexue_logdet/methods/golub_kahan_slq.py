@@ -83,7 +83,7 @@ class GolubKahanSLQ:
         truncation = remaining([*history, sample.value], sample.stderr)
         if op.params:
             sample = replace(sample, surrogate=self._surrogate(op, v, squared, found, repeats))
-        return barred(sample, truncation, remedy=f"take steps={2 * self.steps}")
+        return barred(op, sample, truncation, remedy=f"take steps={2 * self.steps}")
 
     @staticmethod
     def _surrogate(

@@ -12,6 +12,7 @@ from kexue_bench import Claimed, method
 from ..blocks import dots
 from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold, population, validate
+from ..truncation import rounded
 from ..words import ERROR_BAR, NO_GRADIENT, NO_LOGDET, OVER_BUDGET
 
 if TYPE_CHECKING:
@@ -69,4 +70,4 @@ class Hutchinson:
             raise ValueError(f"hutchinson estimates traces, got the target {op.target!r}; use slq or hutch++")
         afford(self.probes, budget)
         v = draw(op, noise, self.distribution, repeats=repeats, probes=self.probes).mT
-        return fold(dots(v, op.mv(v)), repeats, population=population(op, self.distribution))
+        return rounded(op, fold(dots(v, op.mv(v)), repeats, population=population(op, self.distribution)))

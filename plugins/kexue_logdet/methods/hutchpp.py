@@ -10,10 +10,10 @@ import torch
 
 from kexue_bench import Claimed, method
 
-from ..blocks import dots, image, need_spd, price, probe_blocks, trace
+from ..blocks import dots, image, image_with_history, need_spd, price, probe_blocks, trace
 from ..contract import LogdetSample, Operator, afford
 from ..sketching import Sketching
-from ..truncation import barred, remaining
+from ..truncation import concluded
 from ..words import IMAGES, NO_GRADIENT, OVER_BUDGET, UNBIASED_TRACE
 
 if TYPE_CHECKING:
@@ -64,17 +64,17 @@ class HutchPP(Sketching):
         # A basis of the whole space leaves nothing to probe; the remaining products are then not spent.
         left = self.vectors - 2 * sketch
         both = probe_blocks(op, noise, self.distribution, repeats=repeats, probes=sketch + left)
-        q = torch.linalg.qr(image(op, both[..., :sketch], self.steps)[0]).Q
-        mapped, inside = image(op, q, self.steps)
+        q = torch.linalg.qr(image(op, both[..., :sketch], self.steps)).Q
+        mapped, inside = image_with_history(op, q, self.steps)
         first = trace(q.mT @ mapped)
         if sketch == op.n:
             return LogdetSample(value=first.movedim(-1, 0))
         g = both[..., sketch:]
         g = g - q @ (q.mT @ g)
-        mapped, outside = image(op, g, self.steps)
+        mapped, outside = image_with_history(op, g, self.steps)
         rest = dots(g, mapped)
         stderr = (rest.std(dim=-1) / math.sqrt(left)).movedim(-1, 0) if left > 1 else None
         sample = LogdetSample(value=(first + rest.mean(dim=-1)).movedim(-1, 0), stderr=stderr)
         # The estimate is a sum of quadratic forms, each after fewer and after all steps.
         history = [sketch * one + other for one, other in zip(inside, outside, strict=True)]
-        return barred(sample, remaining(history, sample.stderr), remedy=f"take steps={2 * self.steps}")
+        return concluded(op, sample, history, remedy=f"take steps={2 * self.steps}")

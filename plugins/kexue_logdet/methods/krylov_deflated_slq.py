@@ -106,7 +106,7 @@ class KrylovDeflatedSLQ:
         truncation = remaining(history, sample.stderr)
         if blocks * self.block < op.n:
             truncation = truncation + remaining([corner.movedim(-1, 0) for corner in corners], sample.stderr)
-        return barred(sample, truncation, remedy=f"take steps={2 * self.steps}, extra={2 * self.extra}")
+        return barred(op, sample, truncation, remedy=f"take steps={2 * self.steps}, extra={2 * self.extra}")
 
 
 def _corner(projected: Tensor, size: int) -> Tensor:

@@ -10,10 +10,10 @@ import torch
 
 from kexue_bench import method
 
-from ..blocks import dots, image, need_spd, price, probe_blocks, trace
+from ..blocks import dots, image_with_history, need_spd, price, probe_blocks, trace
 from ..contract import LogdetSample, Operator, afford
 from ..sketching import Sketching
-from ..truncation import barred, remaining
+from ..truncation import concluded
 from ..words import IMAGES, NO_GRADIENT, OVER_BUDGET, UNBIASED_TRACE
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class NAHutchPP(Sketching):
         narrow = self.vectors // 6
         left = self.vectors - 3 * narrow
         block = probe_blocks(op, noise, self.distribution, repeats=repeats, probes=self.vectors)
-        mapped, history = image(op, block, self.steps)
+        mapped, history = image_with_history(op, block, self.steps)
         sizes = (narrow, 2 * narrow, left)
         (s, _, g), (w, z, bg) = block.split(sizes, dim=-1), mapped.split(sizes, dim=-1)
         # Directions that are rounding next to the largest one would be divided by rounding, and only cost variance.
@@ -72,4 +72,4 @@ class NAHutchPP(Sketching):
         rest = dots(g, bg) - dots(z.mT @ g, core @ (w.mT @ g))
         stderr = (rest.std(dim=-1) / math.sqrt(left)).movedim(-1, 0)
         sample = LogdetSample(value=(first + rest.mean(dim=-1)).movedim(-1, 0), stderr=stderr)
-        return barred(sample, remaining(history, sample.stderr), remedy=f"take steps={2 * self.steps}")
+        return concluded(op, sample, history, remedy=f"take steps={2 * self.steps}")

@@ -13,6 +13,7 @@ from kexue_bench import method
 from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold
 from ..roulette import Columns, Roulette, added, powers, settled, validate_kind
+from ..truncation import rounded
 from ..words import ROULETTE_CLAIMS, ROULETTE_OVER_BUDGET
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class NeumannRoulette(Roulette):
             with op.billing("backward"), torch.enable_grad():
                 ends = (columns.v * op.mv(solved)).sum(-2, dtype=torch.float64)
                 surrogate = fold(ends[..., columns.back], repeats).value
-        found = fold(total[..., columns.back], repeats)
+        found = rounded(op, fold(total[..., columns.back], repeats))
         return LogdetSample(
             value=found.value,
             stderr=found.stderr,

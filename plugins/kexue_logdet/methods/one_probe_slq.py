@@ -101,7 +101,7 @@ class OneProbeSLQ:
         products = self.rank + steps * wanted.to(torch.int64)
         sample = LogdetSample(value=value.movedim(-1, 0), stderr=stderr.movedim(-1, 0), products=products)
         # The first probe of each repeat stands for the others.
-        return barred(sample, left, remedy=f"take steps={2 * self.steps} or a larger rank")
+        return barred(op, sample, left, remedy=f"take steps={2 * self.steps} or a larger rank")
 
     def _probe(self, known: Preconditioner, noise: Noise, repeats: int) -> tuple[Tensor, Tensor, Tensor]:
         """v^T log(B) v and v^T log(B)^2 v of one probe per repeat, `[*batch_shape, repeats]` each; its truncation."""

@@ -101,7 +101,7 @@ class PowerSeries:
         sample = replace(sample, surrogate=surrogate)
         truncation = self._truncation(op, v, before, power, inner)
         return barred(
-            sample, means(truncation, repeats), remedy=f"take degree={2 * self.degree}, slq or golub-kahan-slq"
+            op, sample, means(truncation, repeats), remedy=f"take degree={2 * self.degree}, slq or golub-kahan-slq"
         )
 
     def _truncation(self, op: Operator, v: Tensor, before: Tensor, power: Tensor, inner: Tensor) -> Tensor:
@@ -112,7 +112,8 @@ class PowerSeries:
         """
         if op.kind == "residual":
             disproved(op, before, power)
-        grown = power.norm(dim=-2).double() / before.norm(dim=-2).double().clamp_min(torch.finfo(torch.float64).tiny)
+        last = power.norm(dim=-2).double()
+        grown = last / before.norm(dim=-2).double().clamp_min(torch.finfo(torch.float64).tiny)
         if op.kind == "spd":
             if bool((grown > 1 + ALLOWANCE).any()) and op.bounds.provenance != "estimated":
                 raise ValueError(
@@ -123,9 +124,9 @@ class PowerSeries:
             low, high = op.bounds.low, op.bounds.high
             norm = None if low is None or high is None else 1 - low / high
         else:
-            size = v.norm(dim=-2).double() * power.norm(dim=-2).double()
+            size = v.norm(dim=-2).double() * last
             norm = op.bounds.norm
-        c = torch.maximum(grown, torch.full_like(grown, norm)) if norm is not None else grown
+        c = grown if norm is None else grown.clamp_min(norm)
         rest = size * _tail(c.clamp_max(1 - torch.finfo(c.dtype).eps), self.degree)
         return torch.where((c < 1) | (size == 0), rest, torch.inf)
 

@@ -14,7 +14,7 @@ from ..contract import LogdetSample, Operator, afford
 from ..lanczos import krylov
 from ..nystrom import precondition
 from ..probes import draw, fold, population, validate
-from ..truncation import barred, gauss, remaining
+from ..truncation import concluded, gauss
 from ..words import ERROR_BAR, LOGDET_ONLY, NO_BOUND, OVER_BUDGET, SIGN
 
 if TYPE_CHECKING:
@@ -79,4 +79,4 @@ class PreconditionedSLQ:
         rest, history = gauss(krylov(known.remainder(), unit, self.steps), squared, torch.log, repeats)
         sample = fold(rest, repeats, population=population(op, self.distribution))
         sample = replace(sample, value=sample.value + known.logdet.movedim(-1, 0))
-        return barred(sample, remaining(history, sample.stderr), remedy=f"take steps={2 * self.steps} or a larger rank")
+        return concluded(op, sample, history, remedy=f"take steps={2 * self.steps} or a larger rank")

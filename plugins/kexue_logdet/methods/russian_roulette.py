@@ -13,6 +13,7 @@ from kexue_bench import method
 from ..contract import LogdetSample, Operator, afford
 from ..probes import draw, fold
 from ..roulette import Columns, Roulette, added, powers, settled, validate_kind
+from ..truncation import rounded
 from ..words import ROULETTE_CLAIMS, ROULETTE_OVER_BUDGET
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class RussianRoulette(Roulette):
                 total = added(total, weights[k - 1] / k * inner)
             total = total[..., columns.back]
             surrogate = fold(total, repeats).value if op.params else None
-        found = fold(total.detach(), repeats)
+        found = rounded(op, fold(total.detach(), repeats))
         return LogdetSample(
             value=found.value,
             stderr=found.stderr,

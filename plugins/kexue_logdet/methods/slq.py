@@ -121,7 +121,7 @@ class SLQ:
             bracket = (other, sample.value) if op.target == "logdet" else (sample.value, other)
             truncation = torch.minimum(truncation, (sample.value - other).abs())
         sample = replace(sample, bracket=bracket, surrogate=terms)
-        return barred(sample, truncation, remedy=f"take steps={2 * self.steps}")
+        return barred(op, sample, truncation, remedy=f"take steps={2 * self.steps}")
 
     def _blocks(self, op: Operator, repeats: int) -> list[int]:
         """Probes of each block; orthogonal ones must stay together."""

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from kexue_bench import method
 
-from ..blocks import dots, image, need_spd, price, probe_blocks
+from ..blocks import dots, image_with_history, need_spd, price, probe_blocks
 from ..contract import LogdetSample, Operator, afford
 from ..sketching import Sketching
-from ..truncation import barred, remaining
+from ..truncation import concluded
 from ..words import IMAGES, NO_BOUND, NO_GRADIENT, OVER_BUDGET, UNBIASED_TRACE
 
 if TYPE_CHECKING:
@@ -72,11 +72,11 @@ class XNysTrace(Sketching):
             raise ValueError(f"xnystrace takes at most n = {op.n} vectors, got {self.vectors}; use exact")
         low = _log_low(op)
         omega = probe_blocks(op, noise, self.distribution, repeats=repeats, probes=self.vectors)
-        mapped, history = image(op, omega, self.steps)
+        mapped, history = image_with_history(op, omega, self.steps)
         terms = _terms(omega, mapped - low * omega) + op.n * low
         spread = terms.std(dim=-1) / math.sqrt(self.vectors)
         sample = LogdetSample(value=terms.mean(dim=-1).movedim(-1, 0), stderr=spread.movedim(-1, 0))
-        return barred(sample, remaining(history, sample.stderr), remedy=f"take steps={2 * self.steps}")
+        return concluded(op, sample, history, remedy=f"take steps={2 * self.steps}")
 
 
 def _terms(omega: Tensor, y: Tensor) -> Tensor:

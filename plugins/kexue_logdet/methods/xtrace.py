@@ -11,10 +11,10 @@ from torch import Tensor
 
 from kexue_bench import method
 
-from ..blocks import dots, image, need_spd, price, probe_blocks, trace
+from ..blocks import dots, image, image_with_history, need_spd, price, probe_blocks, trace
 from ..contract import LogdetSample, Operator, afford
 from ..sketching import Sketching
-from ..truncation import barred, remaining
+from ..truncation import concluded
 from ..words import IMAGES, NO_GRADIENT, OVER_BUDGET, UNBIASED_TRACE
 
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ class XTrace(Sketching):
         if tests > op.n:
             raise ValueError(f"xtrace takes at most 2 n = {2 * op.n} vectors, got {self.vectors}; use exact")
         omega = probe_blocks(op, noise, self.distribution, repeats=repeats, probes=tests)
-        mapped, history = image(op, omega, self.steps)
+        mapped, history = image_with_history(op, omega, self.steps)
         q, r = torch.linalg.qr(mapped)
-        z = image(op, q, self.steps)[0]
+        z = image(op, q, self.steps)
         terms = self._terms(op.n, omega, q, r, z)
         spread = terms.std(dim=-1) / math.sqrt(tests)
         sample = LogdetSample(value=terms.mean(dim=-1).movedim(-1, 0), stderr=spread.movedim(-1, 0))
-        return barred(sample, remaining(history, sample.stderr), remedy=f"take steps={2 * self.steps}")
+        return concluded(op, sample, history, remedy=f"take steps={2 * self.steps}")
 
     def _terms(self, n: int, omega: Tensor, q: Tensor, r: Tensor, z: Tensor) -> Tensor:
         """The s leave-one-out estimates, `[*batch_shape, repeats, s]`."""

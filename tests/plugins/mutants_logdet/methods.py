@@ -38,9 +38,9 @@ class OverspendingHutchPP:
     def estimate(self, op, budget, noise, repeats):
         sketch = self.vectors // 3
         both = probe_blocks(op, noise, "rademacher", repeats=repeats, probes=self.vectors)
-        q = torch.linalg.qr(image(op, both[..., :sketch], 1)[0]).Q
+        q = torch.linalg.qr(image(op, both[..., :sketch], 1)).Q
         g = both[..., sketch:] - q @ (q.mT @ both[..., sketch:])
-        return LogdetSample(value=trace(q.mT @ image(op, q, 1)[0]) + dots(g, image(op, g, 1)[0]).mean(-1))
+        return LogdetSample(value=trace(q.mT @ image(op, q, 1)) + dots(g, image(op, g, 1)).mean(-1))
 
 
 @dataclass(frozen=True, kw_only=True)
