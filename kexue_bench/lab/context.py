@@ -153,7 +153,7 @@ class Context:
                 else None
             )
 
-        rare = self.budget is not None and problem.rarest * self.budget < _SEEN
+        rare = self.budget is not None and _misses(problem, self.budget)
         if rare and not self.deterministic and (found := moments()):
             return found
         sampled = estimate(
@@ -165,7 +165,7 @@ class Context:
         )
         if sampled.stop == "degenerate" and (found := moments()):
             return replace(found, flags=sampled.flags - ({SUSPECT} if found.mse > found.resolution**2 else set()))
-        few = not sampled.exact and problem.rarest * sampled.n < _SEEN
+        few = not sampled.exact and _misses(problem, sampled.n)
         return replace(sampled, flags=sampled.flags | {FEW}) if few else sampled
 
     def train(
@@ -261,6 +261,11 @@ def _reading(name: str, target: str) -> object:
         return getattr(importlib.import_module(module), attribute)()
     except Exception as error:
         raise ImportError(f"the reading {name!r} cannot be built from {target!r}: {error}") from error
+
+
+def _misses(problem: Sampling, n: int) -> bool:
+    """Whether the rarest value of a variable, where the task knows one, is expected too seldom in n draws."""
+    return problem.rarest < 1 and problem.rarest * n < _SEEN
 
 
 def _numbers(metric: str, value: float | Tensor, replicates: tuple[int, ...]) -> list[float]:

@@ -197,18 +197,21 @@ def test_exact_moments_stand_in_where_draws_would_miss_rare_values(rarest, stop)
         assert mse.flags == {"exact", "enumerated"}
 
 
-@pytest.mark.parametrize(("rarest", "flags"), [(1e-3, {FEW}), (0.1, frozenset())])
-def test_numbers_that_rest_on_few_rare_values_are_flagged(rarest, flags):
-    """Where the moments are not known: 4 occurrences are expected in 4,096 draws, or 410."""
+@pytest.mark.parametrize(
+    ("rarest", "budget", "flags"),
+    [(1e-3, 4096, {FEW}), (0.1, 4096, frozenset()), (0.1, 64, {FEW}), (1.0, 64, frozenset())],
+)
+def test_numbers_that_rest_on_few_rare_values_are_flagged(rarest, budget, flags):
+    """Where the moments are not known: 4 occurrences are expected in 4,096 draws, or 410; no states, no rare one."""
     problem = Sampling(
         draw=lambda noise, n: (noise.uniform(n) < 0.3).double(),
         truth=torch.tensor(0.3, dtype=torch.float64),
-        batch=64,
+        batch=8,
         dtype=torch.float64,
         rarest=rarest,
     )
-    found = Context(replace(CASE, replicates=(0,), options={"budget": 4096})).estimate(problem)
-    assert all(row.flags - {"bound"} == flags for row in found.measurements(problem.metrics))
+    found = Context(replace(CASE, replicates=(0,), options={"budget": budget})).estimate(problem)
+    assert all(row.flags - {"bound", "heavy-tail"} == flags for row in found.measurements(problem.metrics))
 
 
 def test_exact_moments_stand_in_for_equal_draws():
