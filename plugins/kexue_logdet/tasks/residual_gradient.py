@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         "standard": ("residual-gradient[c=[0.5,0.7,0.9,0.98]]",),
         "full": ("residual-gradient[c=[0.5,0.7,0.9,0.98],d=[64,256]]",),
     },
+    methods={"quick": ("exact", "power-series", "neumann-roulette", "golub-kahan-slq")},
     timed={"full"},
     budgets=RESIDUAL_BUDGETS,
     dtype="float64",
