@@ -89,8 +89,14 @@ def test_what_was_ours_is_ours_again(tmp_path):
     assert (first.task_version, first.dtype) == (registry().tasks["gradients", "bernoulli-toy"].version, "float64")
     assert (first.replicates, second.replicates) == ((0,), (1,))
     assert [outcome.measurements[0].series.values for outcome in outcomes] == [(2e-6,), (3e-6, 4e-6)]
-    groups = {outcome.measurements[0].series.group for outcome in outcomes}
-    assert len(groups) == 2, "no ratio is formed between benchmarks that were timed one by one"
+
+
+def test_benchmarks_that_were_timed_one_by_one_share_no_group(tmp_path):
+    """A ratio is formed inside a group only, round by round."""
+    content = document()
+    content["benchmarks"] *= 2
+    _, outcomes = imports.as_run(read(tmp_path, content), registry())
+    assert len({outcome.measurements[0].series.group for outcome in outcomes}) == len(outcomes) == 2
 
 
 @pytest.mark.parametrize("changed", [{"family": "gone"}, {"method": "gone"}, {"task": "gone"}, {"method": "rloo[n=x]"}])
