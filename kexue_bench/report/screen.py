@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ..analysis.overview import Choice, Overview, Price, Sign, Size, overviews
 from ..analysis.tables import Tabulation
-from ..api import Scale
+from ..api import SUSPECT, Scale
 from . import numbers
 from .cells import BIASED, effect_size, is_seconds, value_and_spread
 from .console import NARROWEST
@@ -131,7 +131,7 @@ class _Screen:
 
     def family(self, found: Overview, room: int, *, alone: bool) -> list[Text]:
         """What to use in one family, in at most `room` lines where its first choice allows."""
-        out = self.head(found)
+        out = [*self.head(found), *self.suspects(found)]
         most = room - (len(self.key(found)) + len(self.meanings(found)) + _LEAST_ROWS + 2 if alone else 0)
         for i, choice in enumerate(found.choices):
             more = self.choice(found, choice)
@@ -166,6 +166,15 @@ class _Screen:
         if name.cell_len + 2 + len(facts) <= self._width:
             return [name.append(f"  {self.sign(facts)}", style="not bold dim")]
         return [name, *self.lines(facts, style="dim")]
+
+    def suspects(self, found: Overview) -> list[Text]:
+        """The methods whose rows have a remark of the kind that an author would not expect; empty if there are none."""
+        rows = (row for table in found.tables for row in table.rows)
+        names = dict.fromkeys(
+            row.label for row in rows if row.changed or any(SUSPECT in cell.flags for cell in row.cells.values())
+        )
+        text = f"changed settings or returned the truth itself (see --full): {', '.join(names)}"
+        return self.lines(text, style="yellow") if names else []
 
     def choice(self, found: Overview, choice: Choice) -> list[Text]:
         """One method to use: where, by how much, at what price."""
@@ -302,7 +311,9 @@ class _Screen:
         if len(found) > 1:
             commands.insert(0, (f"kexue-bench compare {name}", "more tasks of one family"))
         if method:
-            commands.append((f"kexue-bench show {method.partition('[')[0]}", "formula, claims, code to paste"))
+            # A label may end in its plugin, its run, or `(tuned)`.
+            bare = method.partition("[")[0].partition(" ")[0]
+            commands.append((f"kexue-bench show {bare}", "formula, claims, code to paste"))
         wide = max(len(command) for command, _ in commands)
         lines = [f"  {command:<{wide}}  {what}" for command, what in commands]
         if max(map(len, lines)) > self._width:

@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from kexue_bench.analysis.overview import Size
+from kexue_bench.api import SUSPECT
 from kexue_bench.report.screen import LINES, LINES_OF_ONE, fits_at_once, render_screen, size_text
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -115,3 +116,38 @@ def size(**fields):
 def test_an_effect_says_over_how_many_tasks(fields, text):
     """The interval, the count, and where there is no mean the range with the reason."""
     assert size_text(size(**fields), "mse").replace("0.50", "0.5").replace("0.40", "0.4").replace("0.60", "0.6") == text
+
+
+def test_what_an_author_would_not_expect_is_said_first(tabulation):
+    """A changed setting and draws that are the truth; without one there is no such line."""
+    table = tabulation.tables[0]
+    first, second, *rest = table.rows
+    key, cell = next(iter(second.cells.items()))
+    odd = (
+        replace(first, changed=("default dtype",)),
+        replace(second, cells={**second.cells, key: replace(cell, flags=cell.flags | {SUSPECT})}),
+    )
+    said = " ".join(show(replace(tabulation, tables=(replace(table, rows=(*odd, *rest)),)), 160).split())
+    assert f"changed settings or returned the truth itself (see --full): {first.label}, {second.label} " in said
+    assert "changed settings" not in show(tabulation, 160)
+
+
+def test_a_command_has_a_name_and_not_a_label(tabulation):
+    """A label may end in the plugin of its method."""
+    summary = tabulation.summaries[0]
+
+    def renamed(mapping):
+        return {f"{label} (acme)": value for label, value in mapping.items()}
+
+    maps = {name: renamed(getattr(summary, name)) for name in ("profiles", "verdicts", "stars", "unsettled")}
+    foreign = replace(
+        tabulation,
+        tables=tuple(
+            replace(table, rows=tuple(replace(row, label=f"{row.label} (acme)") for row in table.rows))
+            for table in tabulation.tables
+        ),
+        summaries=(replace(summary, labels=tuple(f"{label} (acme)" for label in summary.labels), **maps),),
+    )
+    command = show(foreign, 160).partition("kexue-bench show ")[2]
+    assert command
+    assert "acme" not in command
