@@ -279,6 +279,43 @@ def price_columns(table: Table, work: str) -> list[str]:
     return [key for key in (work, "time", "memory") if key in table.columns and key != table.primary]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shortcut:
+    """An exact method that costs less time than the draws on which the best estimator is judged.
+
+    Args:
+        label: the exact method.
+        seconds: of a call of it.
+        other: the best estimator.
+        draws: of it that the budget buys.
+        spent: seconds that they take.
+    """
+
+    label: str
+    seconds: float
+    other: str
+    draws: float
+    spent: float
+
+
+def shortcut(table: Table, work: str) -> Shortcut | None:
+    """Whether an exact method is simply faster on a task that is decided at a budget of work.
+
+    Args:
+        work: column that counts the work of a draw.
+    """
+    timed = [(row, _sign(table, row) == "exact") for row in table.rows if "time" in row.cells]
+    exact = min((row for row, known in timed if known), key=lambda row: row.cells["time"].value, default=None)
+    best = next((row for row, known in timed if not known and {table.primary, work} <= row.cells.keys()), None)
+    if exact is None or best is None or best.astray or "B" not in best.cells[table.primary].labels:
+        return None
+    draws = float(best.cells[table.primary].labels["B"]) / best.cells[work].value
+    seconds, spent = exact.cells["time"].value, draws * best.cells["time"].value
+    if seconds > spent:
+        return None
+    return Shortcut(label=exact.label, seconds=seconds, other=best.label, draws=draws, spent=spent)
+
+
 def _against_baseline(table: Table, column: str, cell: Cell) -> float | None:
     base = next((row.cells.get(column) for row in table.rows if row.is_baseline), None)
     return cell.value / base.value if base is not None and base.value > 0 else None

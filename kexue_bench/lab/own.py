@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from ..store.cache import Cache, stamp_of
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -34,6 +36,25 @@ def once(read: Callable[[str], T], place: str) -> T:
             del _READ[next(iter(_READ))]
         _READ[key] = stamp, value
     return _READ[key][1]  # pyright: ignore[reportReturnType]  # written under the same function
+
+
+def kept(make: Callable[[], float], place: str, what: str) -> float:
+    """A number that is expensive to get from a file, kept on disk for the processes that need it after this one.
+
+    Args:
+        make: computes it.
+        place: absolute path of the file.
+        what: names the number and the version of its computation, as part of a file name.
+    """
+    cache, path = Cache(f"own-{what}", version="1"), Path(place)
+    stamp = stamp_of(path)
+    value = cache.get(place, stamp)
+    if not isinstance(value, float):
+        value = make()
+        cache.put(place, stamp, value)
+        # The processes of a run do not end by themselves.
+        cache.save()
+    return value
 
 
 class RefusedError(ValueError):

@@ -13,13 +13,14 @@ from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..analysis.overview import Choice, Overview, Price, Sign, Size, overviews
+from ..analysis.overview import Choice, Overview, Price, Sign, Size, overviews, shortcut
 from ..analysis.tables import Tabulation
 from ..api import SUSPECT, Scale
 from . import numbers
 from .cells import BIASED, effect_size, is_seconds, value_and_spread
 from .console import NARROWEST
 from .layout import Column, Part, ascii_only, clip_label, line, wrap
+from .remarks import faster
 from .text import visible
 
 LINES = 60
@@ -140,6 +141,9 @@ class _Screen:
                 out[-1] = self.with_note(out[-1], f"; {left} more method{'s' * (left > 1)} for other tasks")
                 break
             out += more
+        for table in found.tables:
+            if (short := shortcut(table, found.summary.work)) is not None and len(out) < most:
+                out += self.lines(f"on {table.task.label or table.task.name}, {faster(short)}")
         if not found.choices:
             out += self.lines("nothing to recommend: no task has a result that can be compared")
         return out + (self.map(found, room - len(out)) if alone else [])

@@ -9,7 +9,7 @@ import pytest
 from tabled import TASK, cell, row, table
 
 from kexue_bench.analysis.aggregate import summarize
-from kexue_bench.analysis.overview import overviews, size_over
+from kexue_bench.analysis.overview import Shortcut, overviews, shortcut, size_over
 from kexue_bench.analysis.tables import Tabulation
 from kexue_bench.analysis.verdicts import Effect, Policy
 from kexue_bench.api import FamilySpec
@@ -138,3 +138,20 @@ def test_every_method_has_a_sign_on_every_task():
     assert found.signs["b"] == ("worse", "not meant", "failed")
     assert found.signs["base"] == ("baseline",) * 3
     assert found.signs["a"] == ("best",) * 3
+
+
+def timed(exact_seconds: float, *, labels=True, work=2.0, baseline_seconds=1.0):
+    """An exact method and an estimator, judged at 10 units of work."""
+    of = replace(cell("mse", 0.5), labels={"B": "10"} if labels else {})
+    truth = row("exact", cell("mse", 0.0, 0.0, 1e-12, exact=True), cell("time", exact_seconds, unit="s"))
+    rival = row("rival", of, cell("work", work, exact=True), cell("time", baseline_seconds, unit="s"))
+    return table(truth, rival)
+
+
+def test_an_exact_method_is_a_shortcut_if_it_takes_less_than_the_draws_that_decide():
+    """Five draws of one second each; not beside six seconds, nor where no budget of work decides."""
+    assert shortcut(timed(4.0), "work") == Shortcut(label="exact", seconds=4.0, other="rival", draws=5.0, spent=5.0)
+    assert shortcut(timed(6.0), "work") is None
+    assert shortcut(timed(4.0, labels=False), "work") is None
+    assert shortcut(timed(4.0), "") is None
+    assert shortcut(contest("a", rival=(0.5, "best")), "work") is None

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from kexue_bench.lab.own import RefusedError, content, function_of, once
+from kexue_bench.lab.own import RefusedError, content, function_of, kept, once
+from kexue_bench.store import cache
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +111,18 @@ def test_a_file_is_read_by_its_suffix_or_refused_by_name(tmp_path):
     ):
         with pytest.raises(ValueError, match="^" + re.escape(message)):
             content(f"{tmp_path}/{name}", readers, what="a table")
+
+
+def test_a_number_is_computed_once_for_all_processes(tmp_path, monkeypatch):
+    """Until its file changes; another number of the same file is another one; a file that is too new is not trusted."""
+    file, made = tmp_path / "K.npy", []
+    file.write_text("one")
+
+    def number(what):
+        return kept(lambda: made.append(what) or len(made) / 10, str(file), what)
+
+    assert [number("new-a") for _ in range(2)] == [0.1, 0.2]
+    monkeypatch.setattr(cache, "_SETTLED", -1)
+    assert [number(what) for what in ("a", "a", "b", "a")] == [0.3, 0.3, 0.4, 0.3]
+    file.write_text("three")
+    assert number("a") == 0.5

@@ -10,12 +10,13 @@ from printed import show
 from stored import read
 from tabled import cell, row, table
 
+from kexue_bench.analysis.overview import Shortcut
 from kexue_bench.analysis.seeds import populations
 from kexue_bench.analysis.tables import Tabulation
 from kexue_bench.analysis.verdicts import Effect
 from kexue_bench.api import Instance, MetricSpec
 from kexue_bench.catalog.metrics import CORE_METRICS, keyed
-from kexue_bench.report.remarks import remarks
+from kexue_bench.report.remarks import faster, remarks
 
 
 def test_the_report_says_what_it_could_have_found(tabulation):
@@ -146,3 +147,11 @@ def test_names_of_plugins_are_shown_as_they_are():
     texts = said(*rows, row(f"c{evil}", cell("mse", 1.0), incomparable="seed 1 against 0"), baseline="b")
     assert not any("\x1b" in text for text in texts)
     assert sum("\\x1b[31m" in text for text in texts) == 2
+
+
+def test_an_exact_method_that_is_simply_faster_is_named():
+    """With its seconds, and those of the draws on which the best estimator is judged."""
+    found = Shortcut(label="exact", seconds=2.2, other="slq", draws=17.07, spent=12.8)
+    assert faster(found) == (
+        "exact is simply faster: 2.20 s a call, where the 17 draws of slq that the budget buys take 12.8 s"
+    )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kexue_bench import CodePath, FilePath, task
 from kexue_bench.lab.noise import Noise
-from kexue_bench.lab.own import function_of, once
+from kexue_bench.lab.own import function_of, kept, once
 
 from ..contract import UNBOUNDED, Bounds, Kind, Operator, Target
 from ..matrices import SYMMETRY, Matrix, read
@@ -109,12 +109,13 @@ class OwnMatrix:
         return once(read, self.path)
 
     def truth(self) -> float:
-        """The true value.
+        """The true value; the matrix is factored once for all processes.
 
         Raises:
             ValueError: the matrix is not positive definite, or I + J is singular.
         """
-        return self.matrix().value(cast("Kind", self.kind), cast("Target", self.target))
+        kind, target = cast("Kind", self.kind), cast("Target", self.target)
+        return kept(lambda: self.matrix().value(kind, target), self.path, f"{kind}-{target}")
 
     def operator(self, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Operator:
         """The operator, with the matrix itself for methods that factor it."""

@@ -12,9 +12,11 @@ from scipy import sparse
 import kexue_bench
 from kexue_bench.api import Case, Instance
 from kexue_bench.errors import UsageError
-from kexue_bench.lab import stages
+from kexue_bench.lab import own, stages
 from kexue_bench.lab.context import Context
+from kexue_bench.store import cache
 from kexue_logdet import SLQ, Exact, Hutchinson, OwnMatrix, OwnOperator, PowerSeries
+from kexue_logdet.matrices import Matrix
 
 
 @pytest.fixture
@@ -252,3 +254,18 @@ def test_the_question_is_answered_from_the_command_line_and_from_python(files, c
     )
     assert found.statuses == {"failed": 2}
     assert "RuntimeError: inside" in found.failures[0]["reason"]
+
+
+def test_another_process_does_not_factor_the_matrix_again(files, monkeypatch):
+    """A new read of the same file takes the value that was kept on disk; after a change it is factored again."""
+    monkeypatch.setattr(cache, "_SETTLED", -1)
+    place = f"{files}/K.npy"
+    value = OwnMatrix(path=place, kind="spd").truth()
+    assert value == pytest.approx(np.linalg.slogdet(kernel())[1], rel=1e-12)
+    factored = []
+    monkeypatch.setattr(Matrix, "value", lambda self, kind, target: factored.append(target) or 7.0)
+    own._READ.clear()
+    assert OwnMatrix(path=place, kind="spd").truth() == value
+    assert factored == []
+    np.save("K.npy", 2 * kernel())
+    assert OwnMatrix(path=place, kind="spd").truth() == 7.0
