@@ -274,6 +274,9 @@ class TaskSpec:
         facts: further names that conditions read as `task.NAME`: name -> expression in the task's parameters and
             earlier facts (`{"rows": "side * side"}`).
         unless: rules that skip a case; the first that holds gives the reason.
+        rare: name of a method -> share of its seeds, found with many of them, whose score lies far from the others: an
+            expression as in `facts` (`{"sigmoid-f1": "0.14 if prior <= 0.01 else 0"}`). A row with so few seeds that
+            they may all have missed this group carries the flag `heavy-tail`, whatever they show.
         knobs: fields that tuning may change, together with the method's own.
         suites: suite -> selectors of the instances it runs. Under `verify` a trained or subject task may name the
             instance, as small as possible, on which `verify` checks what every method of the family promises; its
@@ -307,6 +310,7 @@ class TaskSpec:
     offers: frozenset[str] = frozenset()
     facts: Mapping[str, str] = field(default_factory=dict)
     unless: tuple[Unless, ...] = ()
+    rare: Mapping[str, str] = field(default_factory=dict)
     knobs: tuple[Knob, ...] = ()
     suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     methods: Mapping[str, tuple[str, ...] | str] = field(default_factory=dict)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..api import STATUSES, Case, FamilySpec, Instance, Outcome, RunLike, TaskSpec
+from ..catalog.conditions import rare_share
 from ..catalog.metrics import Metrics, lookup
 from ..errors import UnknownNameError, UsageError
-from . import stats
+from . import seeds, stats
 from .aggregate import summarize
 from .published import Figure, reproductions
 from .stats import Correction
@@ -229,6 +230,9 @@ class _Reader:
             {**self._units(variant), **judged.units} for variant, judged in zip(variants, judged_draws, strict=True)
         ]
         primary = self._primary(units, spec, family, judged_draws)
+        if spec is not None and spec.rare:
+            shares = [rare_share(spec, first.task, variant.method.name) for variant in variants]
+            units = [_warned(row, primary, share) for row, share in zip(units, shares, strict=True)]
         direction = policy.spec(primary).direction
         order = sorted(range(len(variants)), key=lambda i: _rank(variants[i], units[i].get(primary), direction))
         variants, units = [variants[i] for i in order], [units[i] for i in order]
@@ -458,6 +462,17 @@ def _rank(variant: _Variant, units: Units | None, direction: str) -> tuple[objec
         # Losses near 1 round to it; scores do not.
         value = units.worth.sense * units.worth.score
     return int(units.partial) + int("diverged" in units.flags) * 0.5, units.astray, value, label
+
+
+def _warned(row: Mapping[str, Units], primary: str, share: float) -> dict[str, Units]:
+    """The columns of a row; its scores flagged if a known share of all seeds may be missing among these."""
+    metric = primary.partition("[")[0]
+    return {
+        key: replace(u, flags=u.flags | {"heavy-tail"})
+        if u.metric == metric and u.kind == "replicates" and 0 < share < seeds.unseen(u.n)
+        else u
+        for key, u in row.items()
+    }
 
 
 def _columns(headline: Sequence[str], rows: Sequence[Row], primary: str) -> tuple[str, ...]:

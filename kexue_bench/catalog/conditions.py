@@ -131,6 +131,18 @@ def facts(spec: TaskSpec, task: Instance) -> dict[str, Scalar]:
     return found
 
 
+def rare_share(spec: TaskSpec, task: Instance, method: str) -> float:
+    """The share that `TaskSpec.rare` gives a method, 0 if none; it reads parameters and facts of the task.
+
+    Raises:
+        PluginError: the expression or a fact cannot be evaluated.
+    """
+    if method not in spec.rare:
+        return 0.0
+    known = {**task.params, **facts(spec, task)}
+    return amount(spec.rare[method], Scope(fields=known, task=known, offers=spec.offers))
+
+
 def holds(text: str, scope: Scope) -> bool:
     """Whether a condition holds; the empty condition always does.
 
@@ -234,6 +246,8 @@ def check_spec(spec: MethodSpec | TaskSpec) -> None:
         who, names = f"task {spec.name!r}", RESERVED
         for name, text in spec.facts.items():
             check(text, what=f"the fact {name!r} of {who}")
+        for name, text in spec.rare.items():
+            check(text, what=f"the share of rare seeds of {name!r} of {who}")
     for knob in spec.knobs:
         check(knob.when, what=f"the condition of knob {knob.field!r} of {who}")
     for rule in spec.unless:

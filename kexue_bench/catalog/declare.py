@@ -89,6 +89,7 @@ class TaskWords(TypedDict, total=False):
     offers: Words
     facts: Mapping[str, str]
     unless: tuple[Unless, ...]
+    rare: Mapping[str, str]
     knobs: tuple[Knob, ...]
     suites: Mapping[str, tuple[str, ...]]
     methods: Mapping[str, tuple[str, ...] | str]

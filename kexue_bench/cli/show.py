@@ -175,6 +175,7 @@ def _task_lines(spec: TaskSpec) -> list[str]:
         *([f"offers: {', '.join(sorted(spec.offers))}"] if spec.offers else []),
         *(f"task.{name} = {expression}" for name, expression in spec.facts.items()),
         *(f"skipped if {rule.when}: {rule.because}" for rule in spec.unless),
+        *(f"share of seeds of {name} that a few may not show: {share}" for name, share in spec.rare.items()),
         *(f"{suite}: {', '.join(selectors)}" for suite, selectors in spec.suites.items()),
         "",
     ]

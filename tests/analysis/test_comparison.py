@@ -161,3 +161,20 @@ def test_results_that_measure_different_things_are_marked():
     assert row.incomparable == "seed 1 against 0"
     assert row.cells["mse"].effect.verdict == "untestable"
     assert not row.star
+
+
+def test_a_score_whose_rare_seeds_may_all_be_missing_is_flagged_whatever_it_shows():
+    """A fifth of the seeds: ten show none in 0.8^10 = 11 % of all tables, twenty in 1 %; scores of that method only."""
+    tasks = dict(stored.TASKS)
+    tasks["gradients", "vae"] = replace(stored.TASKS["gradients", "vae"], rare={"rloo": "0.2"})
+
+    def flagged(n):
+        book, scores = Book(baseline=BASE), [-100 + 0.1 * i for i in range(n)]
+        for of in (BASE, RIVAL):
+            book.trained(stored.VAE, of, scores)
+        found = analysis.read([book.run()], metrics=stored.METRICS, families=stored.FAMILIES, tasks=tasks)
+        cells = [(row.method.name, cell) for row in found.tables[0].rows for cell in row.cells.values()]
+        return {(name, cell.key) for name, cell in cells if "heavy-tail" in cell.flags}
+
+    assert flagged(10) == {("rloo", "elbo")}
+    assert flagged(20) == set()

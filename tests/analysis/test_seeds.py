@@ -6,11 +6,14 @@ import json
 import math
 from pathlib import Path
 
+import installed
 import numpy as np
 import pytest
 from scipy import stats as reference
 
-from kexue_bench.analysis import seeds
+from kexue_bench.analysis import seeds, stats
+from kexue_bench.catalog import conditions, selectors
+from kexue_bench.catalog.fields import fields_of
 
 COLLAPSED = [0.6, 0.61, 0.605, 0.59, 0.6, 0.602, 0.61, 0.6, 0.603, 0.01]
 
@@ -114,37 +117,86 @@ def test_the_difference_of_two_shares_is_covered():
 # -- real replicates --------------------------------------------------------------------------------------------------
 
 REPLICATES = json.loads((Path(__file__).parent / "replicates.json").read_text())
-"""Primary columns of trained tasks after a few steps: 60 to 200 seeds each, as their tables hold them."""
+"""Primary columns of trained tasks after a few steps: 60 to 200 seeds each (`python tests/bench/replicates.py`)."""
 TABLES = 600
-RARE = {
+BASELINES = {
+    "f1": "bce",
+    "gradients": "reinforce",
+    "logdet": "power-series",
+    "orthogonality": "none",
+    "smoothing": "hard",
+}
+SHORT = {
     ("gaussian-f1[prior=0.01,steps=200]", "sigmoid-f1"),
     ("gaussian-f1[prior=0.01,batch=0,steps=60,lr=0.15]", "sigmoid-f1"),
     ("misspecified-f1[steps=200]", "soft-f1[eps=1]"),
+    ("misspecified-f1[steps=200]", "sigmoid-f1"),
+    ("convolution[steps=30]", "soft"),
 }
-"""Where up to a seventh of the seeds lies far from the others, so that ten seeds may hold none of them."""
+"""Rows whose intervals over ten seeds cover less than 92 %, by 5,000 tables each."""
 
 
-def covered(entry):
-    """Shares of tables of ten seeds whose interval holds the mean of all, or else carries the flag; and of t alone."""
-    values = np.array(entry["values"])
-    draws = np.random.default_rng(0).integers(0, values.size, (TABLES, 10))
-    t, honest = 0, 0
-    for sample in values[draws]:
-        half = reference.t.ppf(0.975, 9) * sample.std(ddof=1) / math.sqrt(10)
-        t += abs(sample.mean() - values.mean()) <= half
-        low, high = seeds.interval(sample)
-        flagged = seeds.outlying(sample) or seeds.populations(sample, entry["direction"]) is not None
-        honest += bool(low <= values.mean() <= high or flagged)
-    return t / TABLES, honest / TABLES
+def warned(entry):
+    """Whether the task says that ten seeds of this method may show none of a group of seeds that exists."""
+    spec = installed.registry().tasks[entry["family"], entry["task"].partition("[")[0]]
+    (task,) = selectors.expand(selectors.parse(entry["task"]), spec, fields_of(spec))
+    return 0 < conditions.rare_share(spec, task, entry["method"].partition("[")[0]) < seeds.unseen(10)
+
+
+def flagged(sample, direction):
+    return seeds.outlying(sample) or seeds.populations(sample, direction) is not None
+
+
+def differences():
+    """Entries with the baseline's entry of the same task and column."""
+    every = {(entry["task"], entry["method"], entry["column"]): entry for entry in REPLICATES}
+    for (task, method, column), entry in every.items():
+        base = every.get((task, BASELINES[entry["family"]], column))
+        if base is not None and base["method"] != method:
+            yield pytest.param(entry, base, id=f"{task}-{method}-{column}")
+
+
+def named(entry):
+    return f"{entry['task']}-{entry['method']}-{entry['column']}"
+
+
+def test_rows_whose_intervals_are_too_short_carry_the_flag_and_no_others():
+    """What the slow study below finds to cover less than 92 % is declared by its task; sound rows are left alone."""
+    found = {(entry["task"], entry["method"]) for entry in REPLICATES if warned(entry)}
+    assert found == SHORT
+
+
+def test_every_trained_task_has_replicates_or_needs_a_file_of_the_user():
+    """Left out are those whose data a test cannot have, and `density`, whose seeds train one by one."""
+    trained = {spec.name for family in BASELINES for spec in installed.tasks(family) if spec.kind == "trained"}
+    studied = {entry["task"].partition("[")[0] for entry in REPLICATES}
+    files = {"emotions-f1", "yeast-f1", "scene-f1", "own-table", "own-labels", "own-module"}
+    assert trained - studied == {*files, "density"}
 
 
 @pytest.mark.slow
 @pytest.mark.statistical
-@pytest.mark.parametrize("entry", REPLICATES, ids=lambda e: f"{e['task']}-{e['method']}-{e['column']}")
-def test_intervals_over_ten_seeds_cover_the_mean_of_all_or_say_that_they_may_not(entry):
-    """At least 92 % of 600 tables, less three standard errors; a rare group that no seed showed cannot be covered."""
-    t, honest = covered(entry)
-    assert honest >= t
-    if (entry["task"], entry["method"]) in RARE:
-        return
-    assert honest >= 0.92 - 3 * math.sqrt(0.92 * 0.08 / TABLES)
+@pytest.mark.parametrize("entry", REPLICATES, ids=named)
+def test_intervals_over_ten_seeds_cover_the_mean_of_all_or_carry_the_flag(entry):
+    """At least 92 % of 600 tables, less three standard errors: the interval holds the mean of all, or it is flagged."""
+    values = np.array(entry["values"])
+    drawn = values[np.random.default_rng(0).integers(0, values.size, (TABLES, 10))]
+    ends = [seeds.interval(sample) for sample in drawn]
+    covers = [low <= values.mean() <= high for low, high in ends]
+    honest = np.mean([ok or flagged(sample, entry["direction"]) for ok, sample in zip(covers, drawn, strict=True)])
+    assert warned(entry) or honest >= 0.92 - 3 * math.sqrt(0.92 * 0.08 / TABLES)
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+@pytest.mark.parametrize(("entry", "base"), list(differences()))
+def test_differences_over_ten_seeds_cover_that_of_all_or_their_row_carries_the_flag(entry, base):
+    """The t interval of the paired difference, flagged as the two rows are: at least 92 %, less three errors."""
+    ours, theirs = np.array(entry["values"]), np.array(base["values"])
+    drawn = np.random.default_rng(0).integers(0, ours.size, (TABLES, 10))
+    honest = []
+    for at in drawn:
+        low, high = stats.mean_contrast(ours[at] - theirs[at]).interval()
+        shown = flagged(ours[at], entry["direction"]) or flagged(theirs[at], entry["direction"])
+        honest.append(low <= (ours - theirs).mean() <= high or shown)
+    assert warned(entry) or np.mean(honest) >= 0.92 - 3 * math.sqrt(0.92 * 0.08 / TABLES)

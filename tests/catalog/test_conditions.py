@@ -3,7 +3,16 @@
 import pytest
 
 from kexue_bench.api import Claimed, Instance, MethodSpec, TaskSpec, Unless
-from kexue_bench.catalog.conditions import Scope, amount, check_spec, facts, holds, scope_of, sentence
+from kexue_bench.catalog.conditions import (
+    Scope,
+    amount,
+    check_spec,
+    facts,
+    holds,
+    rare_share,
+    scope_of,
+    sentence,
+)
 from kexue_bench.errors import PluginError
 
 SCOPE = Scope(
@@ -137,6 +146,15 @@ def test_a_reason_shows_values():
         sentence("{task.other}", scope)
 
 
+def test_the_share_of_rare_seeds_may_depend_on_parameters_and_facts():
+    """By method; a method that is not named has none."""
+    spec = task(facts={"rows": "side ** 2"}, rare={"m": "0.14 if rows > 3 else 0"})
+    for side, share in ((2, 0.14), (1, 0.0)):
+        instance = Instance(name="t", target="a:T", params={"side": side})
+        assert rare_share(spec, instance, "m") == share
+        assert rare_share(spec, instance, "other") == 0
+
+
 def test_facts_are_evaluated_in_order_over_the_parameters():
     """A later fact reads an earlier one; conditions read both as `task.NAME`."""
     spec = task(facts={"rows": "side ** dim", "allowed": "budget if budget > 0 else rows"})
@@ -168,6 +186,7 @@ def test_a_fact_that_is_no_value_is_refused(bad):
         (method(unless=(Unless(when="n > 1", because="{n:g}"),)), "a reason of method 'm'"),
         (method(unless=(Unless(when="n > 1", because="{}"),)), "a reason of method 'm'"),
         (task(facts={"rows": "side ^ 2"}), "the fact 'rows' of task 't'"),
+        (task(rare={"m": "0.1 if"}), "the share of rare seeds of 'm' of task 't'"),
         (task(unless=(Unless(when="n > 1", because="x"),)), "may not read 'n'"),
         (task(unless=(Unless(when="cost > 1", because="{n}"),)), "may not read 'n'"),
     ],

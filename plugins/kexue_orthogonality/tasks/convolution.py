@@ -40,6 +40,7 @@ _KERNEL = 3
     methods={"standard": ("soft", "off-diagonal", "srip", "ocnn", "spectral-norm", "landing", "parametrization")},
     timed=(),
     replicates={"standard": 20, "full": 20},
+    rare={"soft": "0.2"},
     stack=10,
     dtype="float64",
     primary="isometry-error",
