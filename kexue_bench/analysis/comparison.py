@@ -478,9 +478,11 @@ def _warned(row: Mapping[str, Units], primary: str, share: float) -> dict[str, U
 def _columns(headline: Sequence[str], rows: Sequence[Row], primary: str) -> tuple[str, ...]:
     """The columns of a table: those of the headline.
 
-    The own-scale loss beside another loss is shown at the budget that decides only.
+    The own-scale loss beside another loss is shown at the budget that decides only, and a coordinate of a truth
+    (`mse[of=NAME]`) only if the headline names it.
     """
-    found = {key: cell.metric for row in rows for key, cell in row.cells.items()}
+    cells = {key: cell for row in rows for key, cell in row.cells.items()}
+    found = {key: key if "of" in cell.labels else cell.metric for key, cell in cells.items()}
     label = primary.partition("[")[2]
     kept = [
         key

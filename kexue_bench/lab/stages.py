@@ -227,7 +227,7 @@ def _record_work(ctx: Context, rows: tuple[Measurement, ...]) -> None:
         return
     work = ctx.costs[str(name)]
     for row in rows:
-        if row.metric == "mse":
+        if row.metric == "mse" and not row.labels:
             ctx.add([_times(row, work, metric="work-variance")])
 
 

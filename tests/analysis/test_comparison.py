@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import stored
@@ -178,3 +179,12 @@ def test_a_score_whose_rare_seeds_may_all_be_missing_is_flagged_whatever_it_show
 
     assert flagged(10) == {("rloo", "elbo")}
     assert flagged(20) == set()
+
+
+def test_a_coordinate_is_a_column_only_if_the_headline_names_it():
+    """A truth of sixty functionals would make hundreds of them; other labels make columns as before."""
+    labels = {"mse": {}, "mse[of=x]": {"of": "x"}, "mse[of=y]": {"of": "y"}, "mse[reading=tuned]": {"reading": "tuned"}}
+    cells = {key: SimpleNamespace(metric="mse", labels=found) for key, found in labels.items()}
+    rows = [SimpleNamespace(cells=cells)]
+    assert analysis._columns(("mse",), rows, "mse") == ("mse", "mse[reading=tuned]")
+    assert analysis._columns(("mse", "mse[of=y]"), rows, "mse") == ("mse", "mse[reading=tuned]", "mse[of=y]")

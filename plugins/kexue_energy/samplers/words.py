@@ -64,8 +64,7 @@ PLAIN = (
 """Columns of other tasks of chains."""
 BUDGETS = {"tour": 2048, "quick": 4096, "standard": 16384, "full": 65536}
 """Chains of a case."""
-FEW = (
-    "exact",
+WALKING = (
     "random-walk",
     "ula",
     "mala",
@@ -74,6 +73,8 @@ FEW = (
     "hmc",
     "adjusted-mclmc",
 )
+"""Methods of tasks that cannot be drawn from."""
+FEW = ("exact", *WALKING)
 """Methods of tasks that are too expensive for all in quick."""
 REGRESSION = {
     "verify": ("sgld", "sghmc"),

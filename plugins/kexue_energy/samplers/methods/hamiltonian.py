@@ -94,7 +94,7 @@ class Hmc:
     """
 
     eps: float = 0.6
-    leaps: int = 5
+    leaps: int = 3
     jitter: float = 0.0
     persistence: float = 0.0
 
@@ -165,7 +165,7 @@ class UnadjustedHmc:
     """
 
     eps: float = 0.6
-    leaps: int = 5
+    leaps: int = 3
 
     def __post_init__(self) -> None:
         positive("eps", self.eps)

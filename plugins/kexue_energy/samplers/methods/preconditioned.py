@@ -23,24 +23,28 @@ _KERNELS = ("mala", "ula")
 _FORMS = ("full", "diagonal")
 
 
-class _Round:
+class Rounded:
     """U(R x) as a function of x."""
 
     def __init__(self, inner: Potential, root: Tensor) -> None:
         self.dim, self._inner, self._root = inner.dim, inner, root
 
     def value(self, x: Tensor) -> Tensor:
+        """See `Potential.value`."""
         return self._inner.value(x @ self._root.mT)
 
     def gradient(self, x: Tensor) -> Tensor:
+        """See `Potential.gradient`."""
         return self._inner.gradient(x @ self._root.mT) @ self._root
 
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Potential.both`."""
         value, slope = self._inner.both(x @ self._root.mT)
         return value, slope @ self._root
 
     def tempered(self, temperature: Tensor) -> Potential:
-        return _Round(self._inner.tempered(temperature), self._root)
+        """See `Potential.tempered`."""
+        return Rounded(self._inner.tempered(temperature), self._root)
 
 
 @method(
@@ -101,14 +105,14 @@ class Preconditioned:
         """See `Sampler.init`."""
         root = self._root(getattr(potential, "covariance", None)).to(x)
         y = torch.linalg.solve_triangular(root, x.mT, upper=False).mT
-        return self._inner().init(y, _Round(potential, root), noise), root
+        return self._inner().init(y, Rounded(potential, root), noise), root
 
     def step(
         self, state: tuple[Any, Tensor], potential: Potential, noise: Noise
     ) -> tuple[tuple[Any, Tensor], StepInfo]:
         """See `Sampler.step`."""
         inner, root = state
-        inner, info = self._inner().step(inner, _Round(potential, root), noise)
+        inner, info = self._inner().step(inner, Rounded(potential, root), noise)
         return (inner, root), info
 
     def position(self, state: tuple[Any, Tensor]) -> Tensor:
