@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 import sys
 from abc import ABC, abstractmethod
@@ -266,7 +267,7 @@ class Comparison(Result):
         return render_html(
             self.tabulation,
             environments={run.path.name: run.environment for run in self.runs},
-            commands=[shlex.join(run.command) for run in self.runs if run.command],
+            commands=[_told(run) for run in self.runs if run.command],
         )
 
     def __repr__(self) -> str:
@@ -357,6 +358,17 @@ class Verification(Result):
 def _evidence_columns(evidence: Evidence) -> dict[str, object]:
     names = ("value", "low", "high", "unit", "n", "statistic", "p", "detectable", "tolerance", "note")
     return {name: encode(getattr(evidence, name)) for name in names}
+
+
+def _told(run: Run) -> str:
+    """The command that made a run, with files of the user's by their names: a page is read by others."""
+    instances = [instance for case in run.plan.cases for instance in (case.task, case.method)]
+    names = {(key, Path(file.place).name) for instance in instances for key, file in instance.files.items()}
+    words = run.command
+    for key, name in sorted(names):
+        folder = re.compile(rf"(?<=\b{re.escape(key)}=)(['\"]?).*?/(?={re.escape(name)})")
+        words = tuple(folder.sub(r"\1", word) for word in words)
+    return shlex.join(words)
 
 
 def _meant(names: Sequence[str], family: str) -> tuple[str, ...]:

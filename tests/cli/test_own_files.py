@@ -85,6 +85,9 @@ def test_a_worker_gets_the_file_that_was_meant(own, tmp_path):
     assert "own-number[path=number.txt,code=twice.py:f]" in own("report", "latest").out
     for kind in ("csv", "json", "md"):
         assert "deep" not in own("export", "latest", "--format", kind).out
+    page = own("report", "latest", "--format", "html").out
+    assert "deep" not in page
+    assert "own-number[path=number.txt,code=twice.py:f]" in page
     run = load_run("latest", tmp_path / "results")
     (case,) = run.plan.cases
     assert case.task.params == {"path": "number.txt", "code": "twice.py:f"}
