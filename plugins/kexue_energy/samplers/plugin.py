@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kexue_bench import FamilySpec, discover, hookimpl
 
+from .loops import LOOPS
+
 FAMILY = FamilySpec(
     name="samplers",
     title="Samplers",
@@ -16,6 +18,7 @@ FAMILY = FamilySpec(
     judged_by="budget-error",
     # 16, 1 and 256 chains of 100 gradients.
     uses=(3200, 200, 51200),
+    loops=LOOPS,
 )
 
 

@@ -6,7 +6,7 @@ from kexue_bench import Claimed, Knob, Unless
 
 STEP = Knob(field="h", grid=(0.03, 0.1, 0.2, 0.5, 0.8, 1.0, 1.5))
 """Step sizes in units of the squared smallest standard deviation of the target."""
-LEAPS = Knob(field="leaps", grid=(1, 2, 5, 10, 20))
+LEAPS = Knob(field="leaps", grid=(1, 2, 3, 5, 10, 20))
 LEAPS_PAID = (
     Unless(
         when="leaps > task.evaluations",
