@@ -98,7 +98,7 @@ def test_a_run_says_what_is_broken_and_whose_it_is(compared):
     """The plugin that cannot be imported, and the method whose module is not there, on stderr; a failure is code 3."""
     _, done = compared
     assert "plugin raising: RuntimeError: half of this package was never written" in done.stderr
-    assert "romberg: plugin absent: the module 'kexue_broken.rules' cannot be found as Python source" in done.stderr
+    assert "romberg (absent): plugin absent: the module 'kexue_broken.rules' cannot be found as Python" in done.stderr
     assert "failed 1" in done.stderr
     assert done.returncode == 3
 

@@ -36,7 +36,7 @@ def test_an_honest_method_keeps_everything_in_both_dtypes(erring):
     ("name", "checks"),
     [
         ("Biased", {"unbiased"}),
-        ("Seeding", {"own-stream", "repeatable"}),
+        ("Seeding", {"own-stream", "repeatable", "global-state"}),
         ("Wide", {"shape-and-dtype"}),
         ("Setting", {"pure", "global-state"}),
         ("Writing", {"pure", "repeatable", "own-stream", "independent-rows"}),
