@@ -45,13 +45,7 @@ def test_the_example_of_a_method_gives_what_it_says(target):
     assert not any(result.failed for result in results)
 
 
-WRAPPED = {"geotorch": "geotorch", "geoopt-sgd": "geoopt", "orthogonium-bjorck": "orthogonium"}
-"""Method -> package that it imports when it is attached."""
-RUNNABLE = [
-    spec
-    for spec in SPECS
-    if spec.target not in ABSENT and (spec.name not in WRAPPED or importlib.util.find_spec(WRAPPED[spec.name]))
-]
+RUNNABLE = [spec for spec in SPECS if spec.target not in ABSENT]
 
 
 @pytest.mark.parametrize("spec", RUNNABLE, ids=lambda spec: spec.name)

@@ -23,6 +23,8 @@ from ..words import LEARNING_RATES, ON_MANIFOLD, WITHOUT_WEIGHTS
     knobs=(LEARNING_RATES,),
     references=("arXiv:2005.02819", "repository geoopt/geoopt"),
     order=310,
+    requires="geoopt",
+    install="pip install geoopt",
 )
 @dataclass(frozen=True, kw_only=True)
 class GeooptSGD(Momentum):

@@ -24,6 +24,8 @@ _MAPS = ("expm", "cayley")
     claims=ON_MANIFOLD,
     references=("arXiv:1909.09501", "repository lezcano/geotorch"),
     order=300,
+    requires="geotorch",
+    install="pip install geotorch",
 )
 @dataclass(frozen=True, kw_only=True)
 class GeotorchStiefel:

@@ -22,6 +22,8 @@ from ..words import WITHOUT_WEIGHTS
     claims=("converges-to-polar",),
     references=("arXiv:2501.07930", "repository deel-ai/orthogonium"),
     order=320,
+    requires="orthogonium",
+    install="pip install orthogonium",
 )
 @dataclass(frozen=True, kw_only=True)
 class OrthogoniumBjorck:

@@ -17,8 +17,7 @@ from kexue_orthogonality.methods.penalty import Penalty, cosines
 from kexue_orthogonality.targets import polar
 
 HALF = [torch.float16, torch.bfloat16]
-THIRD = {"geotorch", "geoopt-sgd", "orthogonium-bjorck"}
-SPECS = {spec.name: spec for spec in installed.methods("orthogonality") if spec.name not in THIRD}
+SPECS = {spec.name: spec for spec in installed.methods("orthogonality") if not spec.requires}
 METHODS = list(SPECS)
 PENALTIES = [name for name, spec in SPECS.items() if issubclass(pkgutil.resolve_name(spec.target), Penalty)]
 MAPS = ("cayley", "matrix_exp", "householder")

@@ -11,8 +11,7 @@ from torch import nn
 
 from kexue_orthogonality import Landing, Parametrization, PolarProjection, Soft, targets_of
 
-OPTIONAL = {"geotorch", "geoopt-sgd", "orthogonium-bjorck"}
-SPECS = [spec for spec in installed.methods("orthogonality") if spec.name not in OPTIONAL]
+SPECS = [spec for spec in installed.methods("orthogonality") if not spec.requires]
 
 
 def loop(method, *, steps=40):
