@@ -5,7 +5,7 @@ from __future__ import annotations
 from kexue_bench import Knob
 
 STEP = Knob(field="h", grid=(0.001, 0.003, 0.01, 0.03, 0.1))
-LENGTH = Knob(field="k", grid=(1, 5, 20, 60))
+LENGTH = Knob(field="k", grid=(1, 5, 10, 20, 60))
 RATES = Knob(field="lr", grid=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016))
 EXACT_LAW = ("consistent", "fixed-point", "asymptotic-variance", "shift-invariant", "gradient-matches-value")
 """Claims of criteria whose fixed point is the truth."""
