@@ -46,6 +46,7 @@ FATAL = 2
 """How often the process that makes workers may end while a job runs before the job, which then ran alone, is blamed."""
 DESCRIPTORS = (40, 12)
 """File descriptors of a driver, and for each worker more."""
+_NOT_BEGUN = Delivery(status="cancelled", reason="the run was stopped before it began")
 _registers: set[Path] = set()
 """Folders with the pids of workers, of all engines of this process: they share the process that makes workers."""
 
@@ -86,6 +87,7 @@ class LocalEngine:
         self._preload = tuple(preload)
         self._lock = threading.RLock()
         self._queue: deque[Ticket] = deque()
+        self._sending: Ticket | None = None
         self._open: set[Future[Delivery]] = set()
         self._slots: list[Slot] = []
         self._numbers = count()
@@ -153,6 +155,8 @@ class LocalEngine:
         """End everything now; what was running is delivered as `cancelled`."""
         with self._lock:
             self._stopping = True
+            if self._sending is not None:
+                _deliver(self._sending, _NOT_BEGUN)
             for slot in self._slots:
                 slot.condemn("cancelled", "the run was stopped")
         self._drain()
@@ -210,23 +214,29 @@ class LocalEngine:
     def _drain(self) -> None:
         with suppress(IndexError):
             while True:
-                _deliver(
-                    self._queue.popleft(), Delivery(status="cancelled", reason="the run was stopped before it began")
-                )
+                _deliver(self._queue.popleft(), _NOT_BEGUN)
 
     def _pump(self) -> None:
-        """Give waiting jobs to free slots, in order; an exclusive job waits until no other runs."""
-        with self._lock:
-            while self._queue and not self._closed and not self._stopping:
-                ticket = self._queue[0]
-                busy = [slot for slot in self._slots if slot.ticket is not None]
-                alone = _alone(ticket) or any(s.ticket is not None and _alone(s.ticket) for s in busy)
-                if (alone and busy) or len(busy) >= self._workers:
-                    return
-                self._queue.popleft()
-                if ticket.tries == 0 and not ticket.future.set_running_or_notify_cancel():
-                    continue
+        """Give waiting jobs to free slots, in order; an exclusive job waits until no other runs.
+
+        Only the supervisor sends jobs and makes slots. It does so without the lock: a new slot may wait for the imports
+        of the process that makes workers, and whoever stops the run must not wait for them.
+        """
+        while (ticket := self._next()) is not None:
+            if ticket.tries > 0 or ticket.future.set_running_or_notify_cancel():
                 self._send(ticket)
+            self._sending = None
+
+    def _next(self) -> Ticket | None:
+        with self._lock:
+            if not self._queue or self._closed or self._stopping:
+                return None
+            busy = [slot for slot in self._slots if slot.ticket is not None]
+            alone = _alone(self._queue[0]) or any(s.ticket is not None and _alone(s.ticket) for s in busy)
+            if (alone and busy) or len(busy) >= self._workers:
+                return None
+            self._sending = self._queue.popleft()
+            return self._sending
 
     def _send(self, ticket: Ticket) -> None:
         fresh = ticket.exclusive or self.isolation == "case"
@@ -239,11 +249,14 @@ class LocalEngine:
             if slot.stranded:
                 self._discard(slot)
                 continue
-            try:
-                slot.send(ticket)
-            except RuntimeError:
-                self._discard(slot)
-                continue
+            with self._lock:
+                if self._stopping:
+                    return
+                try:
+                    slot.send(ticket)
+                except RuntimeError:
+                    self._discard(slot)
+                    continue
             return
         raise EngineError(server.failure() or "workers cannot be started", do=server.last_words())
 
@@ -269,7 +282,8 @@ class LocalEngine:
         place = self._folder / f"slot-{next(self._numbers)}"
         try:
             slot = Slot(place, fresh=fresh, wake=self._wake, memory=self._refused_above)
-            self._slots.append(slot)
+            with self._lock:
+                self._slots.append(slot)
             # A server that ends before it makes the worker leaves the slot stranded: whoever wanted it takes another.
             with suppress(EOFError, ConnectionError):
                 slot.warm()
@@ -279,7 +293,7 @@ class LocalEngine:
         return slot
 
     def _discard(self, slot: Slot) -> None:
-        with suppress(ValueError):
+        with self._lock, suppress(ValueError):
             self._slots.remove(slot)
         slot.close()
 
@@ -295,6 +309,10 @@ class LocalEngine:
             self._watch()
         except BaseException as error:  # noqa: BLE001  # whoever waits must get the reason, whatever it is
             self._fail(error)
+        if self._closed:
+            # A slot that was made while the engine was closed.
+            for slot in list(self._slots):
+                self._discard(slot)
 
     def _fail(self, error: BaseException) -> None:
         """End every job with an error, because none can be supervised any more."""

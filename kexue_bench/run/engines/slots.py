@@ -155,11 +155,12 @@ class Slot:
 
     @property
     def stranded(self) -> bool:
-        """Whether the process that made its idle worker has ended, and the worker with it.
+        """Whether its idle worker has ended, by itself or with the process that made it.
 
         The worker may have held a lock of the pool, for which the next one would wait.
         """
-        return not processes.alive(self.maker)
+        used = 0 if self.fresh or self.ticket is not None else self.pid
+        return not processes.alive(self.maker) or bool(used and not processes.alive(used))
 
     @property
     def healthy(self) -> bool:

@@ -87,6 +87,40 @@ def test_a_worker_killed_while_idle_is_replaced(chaos, ask, warm):
     assert score(chaos, ask(chaos.case("Process"), of=warm)) != pid
 
 
+def test_a_worker_killed_with_a_lock_of_its_pool_is_replaced(chaos, ask, warm):
+    """Killed right after its answer it may still hold the lock, for which the next worker would wait a minute."""
+    pid = int(score(chaos, ask(chaos.case("Process"), of=warm)))
+    slot = next(slot for slot in warm._slots if slot.pid == pid)
+    assert slot._pool._pool_manager.worker_manager.workers_channel.mutex.writer_mutex.acquire(timeout=5)
+    os.kill(pid, signal.SIGKILL)
+    assert gone(pid)
+    assert score(chaos, ask(chaos.case("Process", replicate=1), of=warm)) != pid
+    assert slot not in warm._slots
+
+
+def test_a_run_is_stopped_while_a_worker_is_awaited(chaos, monkeypatch):
+    """The imports of the process that makes workers may take long; nobody who stops the run waits for them."""
+    asked, free = threading.Event(), threading.Event()
+
+    def wait(slot):
+        asked.set()
+        free.wait(60)
+
+    monkeypatch.setattr(slots.Slot, "warm", wait)
+    with LocalEngine(workers=1, preload=()) as engine:
+        futures = [engine.submit(chaos.text(chaos.case("Fine", value=i)), limit=20) for i in range(2)]
+        assert asked.wait(20)
+        stopping = threading.Thread(target=engine.stop, daemon=True)
+        stopping.start()
+        assert [future.result(5).status for future in futures] == ["cancelled", "cancelled"]
+        stopping.join(5)
+        assert not stopping.is_alive()
+        free.set()
+        while engine._sending is not None:
+            time.sleep(0.01)
+        assert not any(slot.ticket for slot in engine._slots)
+
+
 def test_exclusive_jobs_are_alone(chaos, engine, tmp_path):
     """No interval of an exclusive job meets another job's; the ordinary ones may overlap."""
     kinds = [False, False, True, False, True]
