@@ -9,7 +9,7 @@ import pytest
 from kexue_bench.catalog.plugins import load_plugins
 from kexue_bench.catalog.registry import Registry
 
-MODULES = [f"kexue_{name}.plugin" for name in ("f1", "gradients", "logdet", "orthogonality", "smoothing")]
+MODULES = [f"kexue_{name}.plugin" for name in ("averaging", "f1", "gradients", "logdet", "orthogonality", "smoothing")]
 
 
 @pytest.fixture(scope="module")

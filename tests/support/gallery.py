@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "gallery"
 FOUND = FOLDER / "found.json"
 PAGE = ROOT / "docs" / "verify.md"
-FAMILIES = ("gradients", "logdet", "f1", "orthogonality", "smoothing", "energy")
+FAMILIES = ("gradients", "logdet", "f1", "orthogonality", "smoothing", "energy", "averaging")
 START, END = "<!-- gallery -->", "<!-- end of gallery -->"
 SLOW = 2.0
 """Seconds beyond which the check of a mutant is left out of the default tests."""

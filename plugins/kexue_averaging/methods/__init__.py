@@ -1,0 +1,1 @@
+"""The averages, one module for each idea."""

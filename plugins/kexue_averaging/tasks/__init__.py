@@ -1,0 +1,1 @@
+"""The tasks: quadratics and constants with exact laws, and trainings."""
