@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..store.cache import Cache, stamp_of
+from .state import kept_generators
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from ..api import Case
 
 T = TypeVar("T")
 _READ: dict[object, tuple[object, object]] = {}
@@ -103,10 +106,22 @@ def function_of(place: str) -> Callable[..., object]:
     return found
 
 
-def _module(file: str) -> ModuleType:
+def reach_beside(case: Case) -> None:
+    """Let modules beside the user's code that a case names be imported, after those that are installed."""
+    for given in (*case.task.files.values(), *case.method.files.values()):
+        file = given.place.rpartition(":")[0]
+        if file.endswith(".py"):
+            _reach(file)
+
+
+def _reach(file: str) -> None:
     folder = str(Path(file).parent)
     if folder not in sys.path:
         sys.path.append(folder)
+
+
+def _module(file: str) -> ModuleType:
+    _reach(file)
     # Never the name of an installed module.
     name = f"own_{Path(file).stem}_{hashlib.sha256(file.encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)
@@ -116,7 +131,9 @@ def _module(file: str) -> ModuleType:
     # Known by its name while it runs, as dataclasses with deferred annotations need.
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        # A file may seed the global generators, which is not the doing of the method that runs on it.
+        with kept_generators():
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

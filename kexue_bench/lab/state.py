@@ -13,7 +13,7 @@ import torch
 from kexue_bench.api import Case
 from kexue_bench.settings import restore, snapshot
 
-__all__ = ["generators", "global_seed", "prepare", "restore", "snapshot"]
+__all__ = ["generators", "global_seed", "kept_generators", "prepare", "restore", "snapshot"]
 
 
 def prepare(case: Case) -> None:
@@ -47,10 +47,17 @@ def generators() -> tuple[object, ...]:
 @contextmanager
 def global_seed(seed: int) -> Iterator[None]:
     """Seed the global generators, and restore them on leaving."""
+    with kept_generators():
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  # the legacy generator
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def kept_generators() -> Iterator[None]:
+    """Restore the global generators on leaving."""
     kept, numpy_kept, torch_kept = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002  # the legacy generator
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # the legacy generator
-    torch.manual_seed(seed)
     try:
         yield
     finally:

@@ -271,10 +271,12 @@ class _Attempt:
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Turn any exception raised inside into the status; restore the settings that were changed."""
-        from ..lab import patches, state
+        from ..lab import own, patches, state
 
         surface = patches.surface() if self.station.shared else None
         state.prepare(self.case)
+        # Before the settings are looked at: what a task on the user's code needs is not the doing of a method.
+        own.reach_beside(self.case)
         drawn, before, begun = state.generators(), state.snapshot(), time.perf_counter()
         try:
             yield

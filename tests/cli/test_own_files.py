@@ -82,6 +82,7 @@ def test_a_worker_gets_the_file_that_was_meant(own, tmp_path):
     """Its folder is another; tables and exports know the name alone, what is stored the place and the content."""
     result = own("compare", "numbers", "-t", TASK, "--stage", "evaluate", "--format", "json")
     assert (result.code, number(result)) == (0, 14)
+    assert "changed in its process" not in own("report", "latest").out
     assert "own-number[path=number.txt,code=twice.py:f]" in own("report", "latest").out
     for kind in ("csv", "json", "md"):
         assert "deep" not in own("export", "latest", "--format", kind).out

@@ -4,8 +4,10 @@ import re
 import sys
 
 import pytest
+import torch
 
 from kexue_bench.lab.own import RefusedError, content, function_of, kept, once
+from kexue_bench.lab.state import global_seed
 from kexue_bench.store import cache
 
 
@@ -126,3 +128,15 @@ def test_a_number_is_computed_once_for_all_processes(tmp_path, monkeypatch):
     assert [number(what) for what in ("a", "a", "b", "a")] == [0.3, 0.3, 0.4, 0.3]
     file.write_text("three")
     assert number("a") == 0.5
+
+
+def test_a_file_that_seeds_leaves_the_global_generators_as_they_were(tmp_path):
+    """Its own draws follow its seed; the next draw here is what it would have been."""
+    (tmp_path / "seeded.py").write_text("import torch\ntorch.manual_seed(7)\nw = torch.rand(2)\ndef f(): return w\n")
+    with global_seed(0):
+        wanted = torch.rand(2)
+    with global_seed(0):
+        found = function_of(f"{tmp_path}/seeded.py:f")()
+        assert torch.equal(torch.rand(2), wanted)
+    with global_seed(7):
+        assert torch.equal(found, torch.rand(2))
