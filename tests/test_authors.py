@@ -19,6 +19,7 @@ from projects import registered
 from kexue_bench.catalog import hookspecs
 from kexue_bench.cli.main import main
 from kexue_bench.cli.verbs import VERBS
+from kexue_bench.testing import check_package, complain
 
 PAGE = (Path(__file__).parents[1] / "docs" / "authors.md").read_text()
 COMMANDS = [
@@ -112,6 +113,23 @@ def test_the_example_of_a_hook_does_what_it_says(seen, hook):
     assert HOOKS[hook] in seen
 
 
+def _from_nothing():
+    """The method that the page writes."""
+    return re.search(r"written from nothing:\n\n```python\n(.*?)```", PAGE, re.DOTALL)[1]
+
+
+def test_the_method_of_the_page_conforms(tmp_path):
+    """Written with what the contract says, it keeps every promise and its claim, in one dtype."""
+    hook = '\n\n@hookimpl\ndef kexue_specs():\n    return discover(__name__, family="gradients")\n'
+    source = _from_nothing().replace("import method\n", "import discover, hookimpl, method\n") + hook
+    (tmp_path / "half_step.py").write_text(source)
+    found = check_package(
+        "half_step", tasks="bernoulli-toy", dtypes=["float64"], plugins=str(tmp_path / "half_step.py")
+    )
+    complain(found)
+    assert {"unbiased", "declared-cost", "contract", "docstring"} <= {each.check for each in found if each.ok}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_commands_of_the_page_run_in_order(tmp_path):
@@ -122,6 +140,7 @@ def test_the_commands_of_the_page_run_in_order(tmp_path):
             where = where / words[0]
         elif program == "pip":
             path.insert(0, str(registered(where)))
+            (where / "src" / "half_step" / "method.py").write_text(_from_nothing())
         else:
             env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
             # The entry point of the plugin is that of the installed version.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import sys
@@ -89,6 +90,14 @@ def docstring_of(target: str) -> str:
     module = module_of(target.partition(":")[0])
     found = module.one(name) or next((item for item in module.sheet.functions if item.name == name), None)
     return found.doc if found is not None else ""
+
+
+def code_of(target: str) -> str:
+    """The source of `module:Class`, read without importing it; empty if there is no such class."""
+    module, _, name = target.partition(":")
+    text = module_of(module).path.read_text(encoding="utf-8")
+    found = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == name]
+    return ast.get_source_segment(text, found[0]) or "" if found else ""
 
 
 def exports_of(module: str) -> frozenset[str]:

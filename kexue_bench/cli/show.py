@@ -16,7 +16,7 @@ from ..api import FamilySpec, Knob, MethodSpec, Scalar, TaskSpec
 from ..catalog.fields import fields_of, fixed_of
 from ..catalog.registry import Registry
 from ..catalog.selectors import text
-from ..catalog.source import docstring_of, exports_of
+from ..catalog.source import code_of, docstring_of, exports_of
 from ..errors import UsageError
 from ..report.text import visible
 from ..store.results import list_runs, load_run
@@ -197,6 +197,9 @@ def _families(registry: Registry, name: str) -> list[str]:
                 f"columns: {', '.join(spec.headline)}",
                 f"methods: {', '.join(registry.methods_of(name))}",
                 f"tasks: {', '.join(registry.tasks_of(name))}",
+                "",
+                "what a method implements:",
+                code_of(spec.contract),
                 "",
             ]
         )

@@ -66,3 +66,10 @@ def test_a_claim_is_shown_with_its_check_and_who_makes_it(cli):
     both = cli("show", "repeatable").out
     assert both.count("made by: every method") == 3
     assert "a fresh training" in both
+
+
+def test_a_family_is_shown_with_its_contract(cli):
+    """The functions with their docstrings, so that a method can be written without a look at the package."""
+    out = cli("show", "gradients").out
+    assert "class GradientMethod(Protocol):" in out
+    assert "independent estimates of the gradient" in out

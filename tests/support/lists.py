@@ -58,6 +58,15 @@ def _claims(registry: Registry, family: str) -> list[str]:
     ]
 
 
+def contracts() -> str:
+    """A directive of mkdocstrings for the module of every family's contract."""
+    lines = ["What methods are given and what they return, family by family; `mkdocs build` renders them, and"]
+    lines += ["`kexue-bench show FAMILY` prints the function that a method implements."]
+    for family in installed.registry().families.values():
+        lines += [f"\n## {family.title}\n", f"::: {family.contract.partition(':')[0]}"]
+    return "\n".join(lines)
+
+
 PACKAGES = ("kexue_bench", "kexue_bench.lab", "kexue_bench.testing", "kexue_bench.results")
 """What authors and scripts import."""
 
@@ -97,6 +106,7 @@ LISTS: dict[str, tuple[str, Callable[[], str]]] = {
     "docs/architecture.md": ("## Modules", modules),
     "docs/catalogue.md": ("## Claims", catalogue),
     "docs/api.md": ("# Interface", interface),
+    "docs/contracts.md": ("# Contracts", contracts),
 }
 """Page -> the heading below which the list stands, up to the end of the page, and what makes it."""
 
