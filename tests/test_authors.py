@@ -133,8 +133,23 @@ def test_the_method_of_the_page_conforms(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_commands_of_the_page_run_in_order(tmp_path):
-    """From an empty directory; installing is what it would have left, because there may be no network."""
+    """From an empty directory to the steps of CI; installing is what it would have left: there may be no network."""
     where, path = tmp_path, [str(folder) for folder in sys.path]
+
+    def run(program, *words):
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+        # The entry point of the plugin is that of the installed version.
+        env["PYTEST_ADDOPTS"] = "-p no:cacheprovider -p kexue_bench.testing.plugin"
+        command = [sys.executable, "-m", MODULES[program], *words]
+        done = subprocess.run(command, cwd=where, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (program, words, done.stdout, done.stderr)
+        if words[0] == "compare" and program == "kexue-bench":
+            assert "half-step" in done.stdout
+        if words[0] == "check":
+            assert "conforms:" in done.stdout
+        if program == "pytest-benchmark":
+            assert "half-step-bernoulli-toy" in done.stdout
+
     for program, *words in COMMANDS:
         if program == "cd":
             where = where / words[0]
@@ -142,17 +157,9 @@ def test_the_commands_of_the_page_run_in_order(tmp_path):
             path.insert(0, str(registered(where)))
             (where / "src" / "half_step" / "method.py").write_text(_from_nothing())
         else:
-            env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-            # The entry point of the plugin is that of the installed version.
-            env["PYTEST_ADDOPTS"] = "-p no:cacheprovider -p kexue_bench.testing.plugin"
-            command = [sys.executable, "-m", MODULES[program], *words]
-            done = subprocess.run(command, cwd=where, env=env, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, (program, words, done.stdout, done.stderr)
-            if words[0] == "compare" and program == "kexue-bench":
-                assert "half-step" in done.stdout
-            if words[0] == "check":
-                assert "conforms:" in done.stdout
-            if program == "pytest-benchmark":
-                assert "half-step-bernoulli-toy" in done.stdout
-    assert {path.name for path in where.glob("*.json")} == {"tests.json", "run.json", "pyperf.json"}
+            run(program, *words)
+    for step in re.findall(r"- run: (.*)", (where / ".github" / "workflows" / "test.yml").read_text()):
+        if not step.startswith("pip"):
+            run(*shlex.split(step))
+    assert {path.name for path in where.glob("*.json")} == {"tests.json", "run.json", "pyperf.json", "benchmark.json"}
     assert json.loads((where / "pyperf.json").read_text())["benchmarks"]

@@ -1,5 +1,6 @@
 """A new project has everything that its author needs, and passes its own tests at once."""
 
+import re
 import tomllib
 
 import pytest
@@ -23,6 +24,9 @@ def test_every_file_is_there_and_can_be_read(what, family):
     project = tomllib.loads(files["pyproject.toml"])
     assert project["project"]["entry-points"]["kexue_bench"] == {"my-own": "my_own.plugin"}
     assert project["tool"]["setuptools"]["package-data"] == {"*": ["*.toml"]}, "a wheel would forget its metrics"
+    steps = re.findall(r"- run: (.*)", files[".github/workflows/test.yml"])
+    assert "pytest -k speed --benchmark-json=benchmark.json" in steps
+    assert any(step.startswith("kexue-bench check my_own") for step in steps)
     for path, text in files.items():
         assert "{{" not in text
         assert "{%" not in text
