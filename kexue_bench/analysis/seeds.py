@@ -74,13 +74,14 @@ def interval(values: Sequence[float] | Floats) -> tuple[float, float]:
     """95 % interval of a mean over seeds: the hull of the t interval and, from seven seeds on, the bootstrap-t.
 
     For skewed scores the t interval of ten seeds covers 90 % and the bootstrap-t 95 %; for normal ones the hull is 9 %
-    longer than the t interval. Of fewer seeds the bootstrap-t is too often useless (twice as long at five).
+    longer than the t interval. Of fewer seeds the bootstrap-t is too often useless (twice as long at five), and so it
+    is of two groups: resamples of the larger one alone have hardly any spread to divide by.
 
     Raises:
         ValueError: fewer than two seeds.
     """
     low, high = stats.mean_contrast(values).interval()
-    if len(values) < RESAMPLED:
+    if len(values) < RESAMPLED or _cut(np.sort(np.asarray(values, dtype=np.float64))) is not None:
         return low, high
     longer = stats.bootstrap_t(values)
     return min(low, longer[0]), max(high, longer[1])
@@ -98,19 +99,8 @@ def populations(values: Sequence[float] | Floats, direction: Direction) -> Popul
     hide itself. A side of equal values has no spread of its own, and both together none: then nothing is decided.
     """
     x = np.sort(np.asarray(values, dtype=np.float64))
-    n = x.size
-    if n < FEWEST:
-        return None
-    centred = x - x.mean()
-    sizes = np.arange(1, n)
-    sums, squares = np.cumsum(centred)[:-1], np.cumsum(np.square(centred))
-    within = squares[:-1] - np.square(sums) / sizes + (squares[-1] - squares[:-1]) - np.square(sums) / (n - sizes)
-    # What is left of the squares by rounding is no spread.
-    spread = np.sqrt(np.maximum(within, 0) / (n - 2))
-    spread[within <= stats.ROUNDING * n * np.finfo(np.float64).eps * squares[-1]] = math.inf
-    ratio = np.diff(x) / spread
-    cut = int(np.argmax(ratio))
-    if not ratio[cut] > _critical(n):
+    n, cut = x.size, _cut(x)
+    if cut is None:
         return None
     lower, upper = x[: cut + 1], x[cut + 1 :]
     worse_is_lower = direction == "higher" if direction != "target" else lower.size <= upper.size
@@ -153,6 +143,23 @@ def paired_shares(a: Floats, b: Floats) -> Contrast:
     p = min(1.0, 2 * float(betainc(either - fewer, fewer + 1, 0.5))) if either else 1.0
     ends = (low_a - high_b, high_a - low_b)
     return Contrast(value=(only_a - only_b) / n, se=0.0, n=n, paired=True, ends=ends, exact_p=p)
+
+
+def _cut(x: Floats) -> int | None:
+    """Place of the largest gap of sorted scores `[n]`, if it is too wide for one normal distribution."""
+    n = x.size
+    if n < FEWEST:
+        return None
+    centred = x - x.mean()
+    sizes = np.arange(1, n)
+    sums, squares = np.cumsum(centred)[:-1], np.cumsum(np.square(centred))
+    within = squares[:-1] - np.square(sums) / sizes + (squares[-1] - squares[:-1]) - np.square(sums) / (n - sizes)
+    # What is left of the squares by rounding is no spread.
+    spread = np.sqrt(np.maximum(within, 0) / (n - 2))
+    spread[within <= stats.ROUNDING * n * np.finfo(np.float64).eps * squares[-1]] = math.inf
+    ratio = np.diff(x) / spread
+    cut = int(np.argmax(ratio))
+    return cut if ratio[cut] > _critical(n) else None
 
 
 def _critical(n: int) -> float:

@@ -87,6 +87,14 @@ def test_few_seeds_have_the_t_interval_and_many_one_that_is_not_shorter():
             assert high > mean + half
 
 
+def test_the_interval_over_two_groups_is_not_longer_than_that_of_t():
+    """19 of 20 seeds within 2e-3 and one apart: a bootstrap-t, which divides by their spread, ends 100 lengths away."""
+    scores = np.array([0.667 + 1e-4 * i for i in range(19)] + [0.44])
+    half = reference.t.ppf(0.975, 19) * scores.std(ddof=1) / math.sqrt(20)
+    assert seeds.interval(scores) == pytest.approx((scores.mean() - half, scores.mean() + half))
+    assert stats.bootstrap_t(scores)[0] < scores.mean() - 5 * half
+
+
 def test_shares_of_the_same_seeds_are_compared_exactly():
     """Of eight discordant seeds all the same way: McNemar's p is 2 / 2^8; equal events say nothing."""
     a, b = np.array([1.0] * 8 + [0.0, 1.0]), np.array([0.0] * 9 + [1.0])
