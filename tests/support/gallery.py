@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "gallery"
 FOUND = FOLDER / "found.json"
 PAGE = ROOT / "docs" / "verify.md"
-FAMILIES = ("gradients", "logdet", "f1", "orthogonality", "smoothing", "energy", "averaging")
+FAMILIES = ("gradients", "logdet", "f1", "orthogonality", "smoothing", "energy", "averaging", "samplers")
 START, END = "<!-- gallery -->", "<!-- end of gallery -->"
 SLOW = 2.0
 """Seconds beyond which the check of a mutant is left out of the default tests."""
@@ -119,7 +119,7 @@ def cases(family: str, method: str) -> tuple[Case, ...]:
 @contextlib.contextmanager
 def applied(mutant: Mutant) -> Iterator[None]:
     """The mutant in place of the real code."""
-    package = f"kexue_{mutant.family}"
+    package = registry().families[mutant.family].contract.partition(".")[0]
     name = f"{package}.{mutant.file.removesuffix('.py').replace('/', '.')}"
     real = importlib.import_module(name)
     path = Path(real.__file__ or "")
