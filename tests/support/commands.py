@@ -36,12 +36,13 @@ def run(command: list[str], *options: str) -> None:
 
 def rows(family: str, printed: str) -> dict[str, tuple[str, str]]:
     """Method -> its mark and its verdict, of the rows of a table; a long name stands on a line above its row."""
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for line in re.sub(r"(\])\n(?=   )", r"\1", printed).splitlines():
         match = re.match(r"([★·=x! ]) ([\w-]+)(\[\S*\])?", line)
         if match and match[2] in installed.registry().methods_of(family):
             verdict = re.search(r"better|worse|equivalent|undecided|\(baseline\)", line)
-            found[match[2]] = match[1], verdict[0] if verdict else ""
+            # Notes below the table may begin with a name too.
+            found.setdefault(match[2], (match[1], verdict[0] if verdict else ""))
     return found
 
 
