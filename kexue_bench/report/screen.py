@@ -142,8 +142,9 @@ class _Screen:
                 break
             out += more
         for table in found.tables:
-            if (short := shortcut(table, found.summary.work)) is not None and len(out) < most:
-                out += self.lines(f"on {table.task.label or table.task.name}, {faster(short)}")
+            if (short := shortcut(table, found.summary.work)) is not None:
+                more = self.lines(f"on {table.task.label or table.task.name}, {faster(short)}")
+                out += more if len(out) + len(more) <= most else []
         if not found.choices:
             out += self.lines("nothing to recommend: no task has a result that can be compared")
         return out + (self.map(found, room - len(out)) if alone else [])

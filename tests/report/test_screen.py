@@ -151,3 +151,17 @@ def test_a_command_has_a_name_and_not_a_label(tabulation):
     command = show(foreign, 160).partition("kexue-bench show ")[2]
     assert command
     assert "acme" not in command
+
+
+def test_an_exact_method_that_is_simply_faster_stands_below_the_choices(tabulation):
+    """Where a budget of work decides; it is named with its task and its seconds."""
+
+    def judged(row):
+        cell = row.cells.get("mse")
+        return row if cell is None else replace(row, cells={**row.cells, "mse": replace(cell, labels={"B": "1000000"})})
+
+    first, *rest = tabulation.tables
+    given = replace(tabulation, tables=(replace(first, rows=tuple(map(judged, first.rows))), *rest))
+    text = " ".join(show(given, 100).split())
+    assert "on toy[bits=1], exact is simply faster: " in text
+    assert "simply faster" not in show(tabulation, 100)
