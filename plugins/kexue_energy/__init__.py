@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .energy.methods.persistent import Pcd as Pcd
     from .energy.methods.persistent import Replay as Replay
     from .energy.methods.recovery import RecoveryLikelihood as RecoveryLikelihood
+    from .energy.methods.released import Jem as Jem
+    from .energy.methods.released import LogsumexpContrast as LogsumexpContrast
+    from .energy.methods.released import SoftplusContrast as SoftplusContrast
     from .energy.methods.score_matching import ScoreMatching as ScoreMatching
     from .energy.methods.score_matching import Sliced as Sliced
     from .energy.methods.score_matching import SlicedVr as SlicedVr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..contract import Criterion
 
 RELAXATIONS = 5
-"""Relaxation times of the variance of a chain at theta = 1, before its gradient counts: e^-5 of the start is left."""
+"""Relaxation times of the variance of a chain before its gradient counts: e^-5 of the start is left."""
 LARGEST = 64.0
 """Largest theta of a criterion without a step."""
 _LEAST = 1e-3
@@ -34,8 +35,7 @@ def gradients(criterion: Criterion, data: Tensor, theta: Tensor, noise: Noise) -
     """
     energy = Quadratic(theta.clone())
     state = criterion.init(data, noise.at(0))
-    h, k = getattr(criterion, "h", 0.0), getattr(criterion, "k", 1)
-    settling = max(1, math.ceil(RELAXATIONS / (2 * h * k)) - 1) if isinstance(state, Tensor) and h else 0
+    settling = _settling(criterion) if isinstance(state, Tensor) else 0
     with torch.no_grad():
         for call in range(settling):
             state = criterion.loss(energy, data, state, noise.at(1 + call))[1]
@@ -43,6 +43,14 @@ def gradients(criterion: Criterion, data: Tensor, theta: Tensor, noise: Noise) -
         loss, _ = criterion.loss(energy, data, state, noise.at(1 + settling))
         (slope,) = torch.autograd.grad(loss.sum(), energy.theta)
     return slope
+
+
+@cache
+def _settling(criterion: Criterion) -> int:
+    """Calls before a chain has forgotten its start at the declared fixed point on N(0, 1), the last one not counted."""
+    theta, _ = criterion.gaussian(1.0)  # pyright: ignore[reportAttributeAccessIssue]  # who keeps chains declares it
+    h, k = getattr(criterion, "h", 1.0), getattr(criterion, "k", 1)
+    return max(1, math.ceil(RELAXATIONS / (2 * h * k * theta)) - 1)
 
 
 def estimates(criterion: Criterion, data: Tensor, noise: Noise) -> Tensor:

@@ -13,7 +13,7 @@ from kexue_bench import task
 from kexue_bench.errors import InvalidResult
 
 from .. import densities
-from ..words import RATES
+from ..words import DENSITY_METHODS, RATES
 from .training import EnergyTraining, TrainedEnergy, sampler_gap
 
 if TYPE_CHECKING:
@@ -28,19 +28,6 @@ BOUND, POINTS = 6.0, 401
 _ROWS = 2**15
 _COMPARED = 2048
 _ROUNDING = 1e-5
-_CHOSEN = (
-    "mle",
-    "score-matching",
-    "sliced[projection=rademacher]",
-    "sliced-vr",
-    "denoising[sigma=[0.15,0.3]]",
-    "nce",
-    "cd[k=20,h=0.01]",
-    "pcd[k=20,h=0.01]",
-    "replay[k=20,h=0.01]",
-    "short-run[k=20,h=0.01]",
-    "recovery-likelihood[h=0.01,sigma=0.3]",
-)
 
 
 @task(
@@ -55,7 +42,7 @@ _CHOSEN = (
         "full": ("density-2d[data=[eight-gaussians,two-moons,checkerboard,rings]]",),
         "verify": ("density-2d[steps=3,width=8]",),
     },
-    methods={"standard": _CHOSEN, "full": _CHOSEN},
+    methods={"standard": DENSITY_METHODS, "full": DENSITY_METHODS},
     timed={"full"},
     replicates={"standard": 3, "full": 10},
     stack=3,
