@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .energy.methods.contrastive_divergence import Cd as Cd
     from .energy.methods.denoising import Denoising as Denoising
     from .energy.methods.likelihood import Mle as Mle
+    from .energy.methods.likelihood import log_z as log_z
     from .energy.methods.noise_contrastive import Nce as Nce
     from .energy.methods.persistent import Pcd as Pcd
     from .energy.methods.persistent import Replay as Replay

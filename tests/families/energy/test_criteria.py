@@ -13,6 +13,8 @@ from kexue_energy import (
     Cd,
     Denoising,
     Energy,
+    Jem,
+    LogsumexpContrast,
     Mle,
     Mlp,
     Nce,
@@ -24,6 +26,7 @@ from kexue_energy import (
     ShortRunTraining,
     Sliced,
     SlicedVr,
+    SoftplusContrast,
 )
 
 EVERY = (
@@ -38,6 +41,9 @@ EVERY = (
     Replay(k=2),
     ShortRunTraining(k=2),
     RecoveryLikelihood(k=2),
+    SoftplusContrast(k=2),
+    LogsumexpContrast(k=2),
+    Jem(k=2),
 )
 
 
@@ -158,6 +164,7 @@ def test_a_share_of_the_buffer_starts_anew():
         (lambda: Denoising(sigma=-1.0), "sigma must be > 0"),
         (lambda: Replay(fresh=1.5), r"fresh must lie in \[0, 1\]"),
         (lambda: Replay(l2=-1.0), "l2 must be >= 0"),
+        (lambda: Jem(jitter=-1.0), "jitter must be >= 0"),
         (lambda: Sliced(projection="sphere"), "projection must be one of"),
         (lambda: Mle(points=1), "points must be >= 2"),
         (lambda: Mle().loss(_quadratic(1.0, dim=3), torch.zeros(4, 3), None, _noise()), "needs d <= 2"),

@@ -10,6 +10,8 @@ from kexue_bench.errors import NotOffered
 from kexue_energy import (
     Cd,
     Denoising,
+    Jem,
+    LogsumexpContrast,
     Mle,
     Nce,
     Pcd,
@@ -19,6 +21,7 @@ from kexue_energy import (
     ShortRunTraining,
     Sliced,
     SlicedVr,
+    SoftplusContrast,
 )
 
 
@@ -122,3 +125,25 @@ def test_units_do_not_matter():
     ):
         (theta, spread), (scaled, wide) = one.gaussian(1.0), other.gaussian(4.0)
         assert (4 * scaled, 16 * wide) == pytest.approx((theta, spread), rel=1e-5)
+
+
+def test_decoupled_noise_learns_at_its_temperature():
+    """(1 - sqrt(1 - sd^2 / s)) / rate: IGEBM's numbers at a width of 0.25 learn 1.25e-6 of the true theta, 16."""
+    igebm = Jem(rate=10.0, sd=0.005, fresh=0.0, jitter=0.0).gaussian(0.0625)[0]
+    assert igebm == pytest.approx(2.00020004001e-05, rel=1e-9)
+    assert igebm / 16 == pytest.approx(1.25012502501e-06, rel=1e-9)
+    jem = Jem(fresh=0.0, jitter=0.0).gaussian(1.0)[0]
+    assert jem == pytest.approx(1 - math.sqrt(1 - 1e-4), rel=1e-9)
+
+
+def test_decoupled_noise_wider_than_the_data_has_no_fixed_point():
+    """sd^2 > s."""
+    with pytest.raises(NotOffered, match="no fixed point"):
+        Jem(sd=0.3, jitter=0.0).gaussian(0.08)
+
+
+@pytest.mark.parametrize("h", [0.05, 0.2])
+def test_weighted_chains_learn_at_half_of_the_precision(h):
+    """1 / v = theta (1 - h theta / 2), so that 2 theta - h theta^2 / 2 = 1 / s."""
+    for criterion in (LogsumexpContrast(h=h), SoftplusContrast(h=h)):
+        assert criterion.gaussian(1.0)[0] == pytest.approx((2 - math.sqrt(4 - 2 * h)) / h, rel=1e-6)
