@@ -19,8 +19,7 @@ from kexue_bench.cli.show import snippet_of, split_example
 from kexue_bench.lab import Noise
 
 ROOT = Path(__file__).parents[2]
-FAMILIES = ("averaging", "f1", "gradients", "logdet", "orthogonality", "samplers", "smoothing")
-FAMILIES = ("energy", "f1", "gradients", "logdet", "orthogonality", "smoothing")
+FAMILIES = ("averaging", "energy", "f1", "gradients", "logdet", "orthogonality", "samplers", "smoothing")
 REGISTRY = installed.registry()
 SPECS = [spec for family in FAMILIES for spec in installed.methods(family)]
 
