@@ -47,6 +47,13 @@ def test_links_lead_somewhere(page):
     assert lost == []
 
 
+def test_the_navigation_has_every_page():
+    """Pages of `docs/` and those that join them, each once; a site with a page outside of it does not build."""
+    listed = re.findall(r"^ +- (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    joined = re.findall(r'": "(\S+\.md)"', (ROOT / "docs" / "outside.py").read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted([*joined, *(page.name for page in (ROOT / "docs").glob("*.md"))])
+
+
 def _commands(page: Path) -> list[str]:
     """The lines of code blocks that call kexue-bench, without placeholders in capitals."""
     blocks = "".join(FENCE.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ")
