@@ -20,15 +20,15 @@ class Counts:
 
     Args:
         tp: sum of p y.
-        fp: sum of p (1 - y).
-        fn: sum of (1 - p) y.
-        tn: sum of (1 - p) (1 - y).
+        called: sum of p.
+        true: sum of y.
+        size: number of the terms of each sum.
     """
 
     tp: Tensor
-    fp: Tensor
-    fn: Tensor
-    tn: Tensor
+    called: Tensor
+    true: Tensor
+    size: int
 
     @classmethod
     def of(cls, p: Tensor, y: Tensor, average: str = "macro") -> Counts:
@@ -38,21 +38,40 @@ class Counts:
             average: `macro` counts per label (K = C), `micro` over all labels (K = 1), `samples` per item (K = B).
         """
         axes = {"macro": (1,), "micro": (1, 2), "samples": (2,)}[average]
-        tp, called, true = (part.sum(axes).reshape(len(p), -1) for part in (p * y, p, y))
-        size = p[0].numel() // tp.shape[1]
-        return cls(tp=tp, fp=called - tp, fn=true - tp, tn=size - called - true + tp)
+        tp, called, true = (part.sum(axes) for part in (p * y, p, y))
+        if average == "micro":
+            tp, called, true = tp.unsqueeze(1), called.unsqueeze(1), true.unsqueeze(1)
+        return cls(tp=tp, called=called, true=true, size=p[0].numel() // tp.shape[1])
+
+    @property
+    def fp(self) -> Tensor:
+        """Sum of p (1 - y)."""
+        return self.called - self.tp
+
+    @property
+    def fn(self) -> Tensor:
+        """Sum of (1 - p) y."""
+        return self.true - self.tp
+
+    @property
+    def tn(self) -> Tensor:
+        """Sum of (1 - p) (1 - y)."""
+        return self.size - self.called - self.true + self.tp
 
 
 def ratio(numerator: Tensor, denominator: Tensor, eps: float = 0.0) -> Tensor:
     """`(numerator + eps) / (denominator + eps)`, for numerator <= denominator; 0 with zero gradient for 0 / 0."""
     tiny = torch.finfo(denominator.dtype).tiny
-    return (numerator + eps) / (denominator + eps).clamp_min(tiny)
+    if eps:
+        numerator, denominator = numerator + eps, denominator + eps
+    return numerator / denominator.clamp_min(tiny)
 
 
 def f_score(counts: Counts, *, beta: float = 1.0, eps: float = 0.0) -> Tensor:
     """`((1 + beta^2) TP + eps) / ((1 + beta^2) TP + beta^2 FN + FP + eps)`, `[R, K]`."""
     weighted = (1 + beta**2) * counts.tp
-    return ratio(weighted, weighted + beta**2 * counts.fn + counts.fp, eps)
+    missed = counts.fn if beta == 1 else beta**2 * counts.fn
+    return ratio(weighted, weighted + missed + counts.fp, eps)
 
 
 def stacked(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
