@@ -140,7 +140,7 @@ class Digits:
     suites={"standard": ("digits-top-k",), "full": ("digits-top-k[steps=1000]",)},
     methods={"standard": "fitting", "full": "fitting"},
     timed={"full"},
-    replicates={"quick": 5, "standard": 20, "full": 20},
+    replicates={"quick": 5, "standard": 40, "full": 40},
     stack=5,
     primary="top-k-accuracy",
     headline=("top-k-accuracy", "top-1-accuracy", "time", "memory"),
