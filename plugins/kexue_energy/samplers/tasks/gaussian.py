@@ -30,7 +30,11 @@ if TYPE_CHECKING:
         "tour": ("gaussian",),
         "quick": ("gaussian", "gaussian[dim=100,kappa=100.0]"),
         "standard": ("gaussian", "gaussian[dim=100,kappa=100.0]"),
-        "full": ("gaussian", "gaussian[dim=100,kappa=[100.0,10000.0]]"),
+        "full": (
+            "gaussian",
+            "gaussian[dim=100,kappa=[100.0,10000.0]]",
+            "gaussian[dim=10,kappa=10.0,evaluations=200,start=wide]",
+        ),
     },
     methods={"tour": FEW, "quick": FEW},
     budgets={"tour": 2048, "quick": 4096, "standard": 16384, "full": 131072},
