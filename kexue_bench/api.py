@@ -77,6 +77,9 @@ class Ending:
 SUSPECT = "suspiciously exact: every draw equals the truth to the last bit, which no estimate does; no star"
 """Flag of a method that is listed behind all others and never marked as best; `deterministic` methods never have it."""
 
+ORACLE = "oracle: it uses what no user has, the answer itself; a row to compare with, no star"
+"""Flag of the row of a family's oracle, which is treated alike."""
+
 STATUSES: Mapping[str, Ending] = {
     "ok": Ending(result=True, again="never", quiet=False, meaning="the case was measured"),
     "skipped": Ending(result=True, again="never", quiet=True, meaning="a rule or a plugin left the case out"),
@@ -142,6 +145,8 @@ class FamilySpec:
         judged_by: what the mean of the draws that a budget buys is judged by: `progress-loss` for gradients that an
             optimizer rescales, `budget-error` for values; empty if draws are not judged at a budget.
         uses: the budgets, in units of work; the first decides.
+        oracle: name of the method that uses what no user has (draws of the target itself), if there is one: listed
+            behind all others, never marked as best, never recommended.
         loops: training loops for `kexue-bench show`; of those that fit a method, the first is printed. Without one, the
             example of its docstring is.
     """
@@ -156,6 +161,7 @@ class FamilySpec:
     work: str = ""
     judged_by: Literal["", "progress-loss", "budget-error"] = ""
     uses: tuple[float, ...] = ()
+    oracle: str = ""
     loops: tuple[Loop, ...] = ()
 
 

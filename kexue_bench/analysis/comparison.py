@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..api import STATUSES, Case, FamilySpec, Instance, Outcome, RunLike, TaskSpec
+from ..api import ORACLE, STATUSES, Case, FamilySpec, Instance, Outcome, RunLike, TaskSpec
 from ..catalog.conditions import rare_share
 from ..catalog.metrics import Metrics, lookup
 from ..errors import UnknownNameError, UsageError
@@ -233,6 +233,11 @@ class _Reader:
         if spec is not None and spec.rare:
             shares = [rare_share(spec, first.task, variant.method.name) for variant in variants]
             units = [_warned(row, primary, share) for row, share in zip(units, shares, strict=True)]
+        if family is not None and family.oracle:
+            units = [
+                _marked(row, ORACLE) if variant.method.name == family.oracle else row
+                for variant, row in zip(variants, units, strict=True)
+            ]
         direction = policy.spec(primary).direction
         order = sorted(range(len(variants)), key=lambda i: _rank(variants[i], units[i].get(primary), direction))
         variants, units = [variants[i] for i in order], [units[i] for i in order]
@@ -473,6 +478,10 @@ def _warned(row: Mapping[str, Units], primary: str, share: float) -> dict[str, U
         else u
         for key, u in row.items()
     }
+
+
+def _marked(row: Mapping[str, Units], flag: str) -> dict[str, Units]:
+    return {key: replace(u, flags=u.flags | {flag}) for key, u in row.items()}
 
 
 def _columns(headline: Sequence[str], rows: Sequence[Row], primary: str) -> tuple[str, ...]:

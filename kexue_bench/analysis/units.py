@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..api import SUSPECT, Case, Measurement, MetricSpec, Outcome
+from ..api import ORACLE, SUSPECT, Case, Measurement, MetricSpec, Outcome
 from . import seeds, stats
 from .progress import Worth, difference
 from .seeds import Populations
@@ -79,8 +79,8 @@ class Units:
 
     @property
     def astray(self) -> bool:
-        """Whether it can be no gradient, or no estimate: never marked as best, and listed behind all others."""
-        return SUSPECT in self.flags or (self.worth is not None and self.worth.astray)
+        """Whether it can be no gradient or no estimate, or is an oracle: never marked as best, listed behind all others."""
+        return bool({SUSPECT, ORACLE} & self.flags) or (self.worth is not None and self.worth.astray)
 
     @property
     def unbeatable(self) -> bool:

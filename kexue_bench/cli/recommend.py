@@ -74,13 +74,16 @@ def execute(args: argparse.Namespace) -> int:
     show(render_advice(found, need, tabulation, width=columns(), unicode=_unicode()))
     print(f"  from run {run.number:04}: kexue-bench report {run.number:04} {family.name} --full")
     if found.options:
-        print("\n".join(["", *snippet_of(*_chosen(run, registry, found.options[0].label))]))
+        print("\n".join(["", *snippet_of(*_chosen(run, registry, family.name, found.options[0].label))]))
     return 0
 
 
-def _chosen(run: Run, registry: Registry, label: str) -> tuple[MethodSpec, FamilySpec, Mapping[str, Scalar]]:
+def _chosen(
+    run: Run, registry: Registry, family: str, label: str
+) -> tuple[MethodSpec, FamilySpec, Mapping[str, Scalar]]:
     """The method of a row, its family and its parameters."""
-    case = next(case for case in run.plan.cases if case.method.label == label.partition(" @")[0])
+    plain = label.partition(" @")[0]
+    case = next(case for case in run.plan.cases if case.family == family and case.method.label == plain)
     return registry.methods[case.family, case.method.name], registry.family(case.family), case.method.params
 
 

@@ -10,7 +10,7 @@ import stored
 from stored import BASE, RIVAL, THIRD, TOY, Book, gamma, grid, method, only, read
 
 from kexue_bench.analysis import comparison as analysis
-from kexue_bench.api import Measurement, MetricSpec, Series
+from kexue_bench.api import ORACLE, Measurement, MetricSpec, Series
 from kexue_bench.catalog.metrics import keyed
 from kexue_bench.errors import UnknownNameError, UsageError
 
@@ -179,6 +179,19 @@ def test_a_score_whose_rare_seeds_may_all_be_missing_is_flagged_whatever_it_show
 
     assert flagged(10) == {("rloo", "elbo")}
     assert flagged(20) == set()
+
+
+def test_the_oracle_of_a_family_is_last_and_never_the_best():
+    """Ten times better than all, and what no user has: the star goes to the best of the others."""
+    book = Book(baseline=BASE)
+    for of, scale in ((BASE, 1.0), (RIVAL, 0.1), (THIRD, 0.5)):
+        book.sampled(TOY, of, scale * gamma(1))
+    families = {"gradients": replace(stored.FAMILIES["gradients"], oracle=RIVAL.name)}
+    found = analysis.read([book.run()], metrics=stored.METRICS, families=families, tasks=stored.TASKS)
+    rows = found.tables[0].rows
+    assert [row.label for row in rows] == [THIRD.label, BASE.label, RIVAL.label]
+    assert [row.mark for row in rows] == ["best", "", ""]
+    assert {ORACLE in cell.flags for cell in rows[-1].cells.values()} == {True}
 
 
 def test_a_coordinate_is_a_column_only_if_the_headline_names_it():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import installed
 import pytest
 from toys import FAST, HERE
 
+from kexue_bench.cli.recommend import _chosen
 from kexue_bench.cli.show import snippet_of
 
 TASK = ("-t", "bernoulli-toy")
@@ -30,6 +33,17 @@ def test_parameters_of_the_choice_are_in_its_code(params, text):
     assert f"method, noise = {text}, " in "\n".join(
         snippet_of(spec, installed.registry().families["gradients"], params)
     )
+
+
+def test_the_code_is_that_of_the_family():
+    """Two families of one run may have methods of one name."""
+    registry = installed.registry()
+    cases = [
+        SimpleNamespace(family=family, method=SimpleNamespace(label="exact", name="exact", params={}))
+        for family in ("gradients", "samplers")
+    ]
+    run = SimpleNamespace(plan=SimpleNamespace(cases=cases))
+    assert _chosen(run, registry, "samplers", "exact")[0].target.startswith("kexue_energy")
 
 
 def test_what_is_missing_is_run_first(cli, tmp_path):

@@ -18,6 +18,7 @@ FAMILY = FamilySpec(
     judged_by="budget-error",
     # 16, 1 and 256 chains of 100 gradients.
     uses=(3200, 200, 51200),
+    oracle="exact",
     loops=LOOPS,
 )
 
