@@ -79,7 +79,7 @@ class Units:
 
     @property
     def astray(self) -> bool:
-        """Whether it can be no gradient or no estimate, or is an oracle: never marked as best, listed behind all others."""
+        """Whether it can be no gradient or no estimate, or is an oracle: never marked as best, listed last."""
         return bool({SUSPECT, ORACLE} & self.flags) or (self.worth is not None and self.worth.astray)
 
     @property
