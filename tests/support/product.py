@@ -289,6 +289,10 @@ computed. Whatever is not right is refused: by an error of ours, or in a mode of
   and `pickle`. `state`: `torch.save` and `torch.load` of weights only, or a `state_dict`, where there is something to
   keep. `double backward`: the second derivative, where there is one.
 - `-`: the combination has no meaning.
+
+Of the tests behind `-m slow`, those of `f1` and `smoothing` in every mode (324, compilations included) and those of
+`gradients` without compilation (165) were last run on 2026-11-29; they took about an hour of a busy core. The rest has
+not been run as a whole.
 """
 
 
