@@ -13,7 +13,7 @@ from kexue_bench import task
 from kexue_bench.errors import InvalidResult
 
 from .. import densities
-from ..words import DENSITY_METHODS, RATES
+from ..words import DENSITY_METHODS, FEW_DENSITY_METHODS, RATES
 from .training import EnergyTraining, TrainedEnergy, sampler_gap
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _ROUNDING = 1e-5
         "full": ("density-2d[data=[eight-gaussians,two-moons,checkerboard,rings]]",),
         "verify": ("density-2d[steps=3,width=8]",),
     },
-    methods={"standard": DENSITY_METHODS, "full": DENSITY_METHODS},
+    methods={"standard": FEW_DENSITY_METHODS, "full": DENSITY_METHODS},
     timed={"full"},
     replicates={"standard": 3, "full": 10},
     stack=3,

@@ -14,7 +14,7 @@ from kexue_bench import FilePath, task
 from kexue_bench.lab.own import content, once
 
 from ..methods.likelihood import log_z
-from ..words import DENSITY_METHODS, RATES
+from ..words import DENSITY_METHODS, FEW_DENSITY_METHODS, RATES
 from .training import EnergyTraining, TrainedEnergy, sampler_gap
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _HELD = 0.2
     kind="trained",
     offers={"low-dimensional", "network"},
     knobs=(RATES,),
-    methods={"quick": DENSITY_METHODS, "standard": DENSITY_METHODS, "full": DENSITY_METHODS},
+    methods={"quick": FEW_DENSITY_METHODS, "standard": FEW_DENSITY_METHODS, "full": DENSITY_METHODS},
     replicates={"quick": 3, "standard": 5, "full": 20},
     stack=3,
     primary="nll",
