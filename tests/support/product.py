@@ -291,8 +291,8 @@ computed. Whatever is not right is refused: by an error of ours, or in a mode of
 - `-`: the combination has no meaning.
 
 Of the 828 tests behind `-m slow`, 744 were run on 2026-11-29, in about an hour of a busy core: all but the compilations
-of `gradients`, `logdet` and `orthogonality`. One failed: the second derivative of `srip` in float64 holds its eigenvector
-fixed and is 1.5 % off, which float32 hides in its tolerance.
+of `gradients`, `logdet` and `orthogonality`. One failed: the second derivative of `srip` in float64 holds its
+eigenvector fixed and is 1.5 % off, which float32 hides in its tolerance.
 """
 
 
