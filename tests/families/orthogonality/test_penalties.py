@@ -341,3 +341,10 @@ def test_hyper_parameters_are_checked(make):
     """The message says what was got."""
     with pytest.raises(ValueError, match="got"):
         make()
+
+
+def test_srip_has_second_derivatives():
+    """Of the eigenvalue itself, against differences: the eigenvector moves with the weight."""
+    weight = torch.randn(7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) / 3
+    with torch.enable_grad():
+        assert torch.autograd.gradgradcheck(Srip().value, (weight.requires_grad_(),))
