@@ -29,7 +29,7 @@ from ..words import DECAYS, LINEAR
 )
 @dataclass(frozen=True, kw_only=True)
 class Ema(MovingAverager):
-    """A_n = a A_{n-1} + (1 - a) theta_n with A_0 = theta_0, updated after the optimizer's step.
+    """`A_n = a A_{n-1} + (1 - a) theta_n` with A_0 = theta_0, updated after the optimizer's step.
 
     On a quadratic with contraction r = 1 - rate x curvature its stationary variance is (1 - a) (1 + a r) /
     ((1 + a) (1 - a r)) of that of the iterates. The start is forgotten as a^n. `debias` divides it out, as Adam does

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class Lookahead:
-    """Every k steps slow += a (fast - slow) and fast = slow (arXiv 1907.08610, algorithm 1); measured at slow.
+    """Every k steps `slow += a (fast - slow)` and `fast = slow` (arXiv 1907.08610, algorithm 1); measured at slow.
 
     The variance of the slow weights on a quadratic with contraction r, over that of SGD, is
     a^2 (1 - r^(2k)) / (1 - (1 - a + a r^k)^2) (the paper's proposition 2).
@@ -123,7 +123,7 @@ class _Slow(Average):
 )
 @dataclass(frozen=True, kw_only=True)
 class ScheduleFree:
-    """y = (1 - b) z + b x; z' = z - lr grad(y); x' = (1 - 1/t) x + z'/t (arXiv 2405.15682, equations 3 to 5).
+    """`y = (1 - b) z + b x`; `z' = z - lr grad(y)`; `x' = (1 - 1/t) x + z'/t` (arXiv 2405.15682, equations 3 to 5).
 
     The model holds y while it trains, and x inside `measuring`. Statistics of batch normalization belong to y.
 

@@ -56,7 +56,7 @@ def gamma_of(width: float) -> float:
 )
 @dataclass(frozen=True, kw_only=True)
 class PowerEma(MovingAverager):
-    """A_n = b_n A_{n-1} + (1 - b_n) theta_n with b_n = (1 - 1/n)^(gamma + 1) (arXiv 2312.02696, section 3.1).
+    """`A_n = b_n A_{n-1} + (1 - b_n) theta_n` with `b_n = (1 - 1/n)^(gamma + 1)` (arXiv 2312.02696, section 3.1).
 
     theta_k has the weight (k^(gamma + 1) - (k - 1)^(gamma + 1)) / n^(gamma + 1): the profile t^gamma, which forgets the
     start and keeps its shape as the training goes on.

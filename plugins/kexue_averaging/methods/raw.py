@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @method("raw", "the last iterate, the baseline", claims=LINEAR, order=0)
 @dataclass(frozen=True, kw_only=True)
 class Raw:
-    """theta_n itself: what a training without an average ends with.
+    """`A_n = theta_n`: what a training without an average ends with (Robbins and Monro 1951).
 
     Examples:
         >>> import torch

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, kw_only=True)
 class Polyak(MovingAverager):
-    """A_n = (theta_1 + ... + theta_n) / n (Polyak and Juditsky 1992).
+    """`A_n = (theta_1 + ... + theta_n) / n` (Polyak and Juditsky 1992).
 
     Its variance on a stationary quadratic with contraction r, over that of the iterates:
     [(1 + r) / (1 - r) - 2 r (1 - r^n) / (n (1 - r)^2)] / n.

@@ -37,7 +37,7 @@ INSTALL = "pip install 'kexue-bench[competitors]'"
 )
 @dataclass(frozen=True, kw_only=True)
 class TorchebmLangevin:
-    """One step of the library's sampler a step, all chains in one call: ULA with step size h. Needs the package.
+    """`x' = x - h grad U(x) + sqrt(2 h) xi` by the library, all chains in one call. Needs the package.
 
     Args:
         h: the step size, > 0, in units of the squared smallest standard deviation of the target.
@@ -89,7 +89,7 @@ class TorchebmLangevin:
 )
 @dataclass(frozen=True, kw_only=True)
 class TorchebmHmc:
-    """One proposal of the library's sampler a step, all chains in one call. Needs the package.
+    """`leaps` leapfrog steps and `min(1, exp(H - H'))` by the library, all chains in one call. Needs the package.
 
     Args:
         eps: step size, > 0, in units of the smallest standard deviation of the target.
@@ -171,7 +171,9 @@ def _model() -> Any:
 class Emcee:
     """One stretch move of `walkers` walkers a step, one ensemble a chain, in a loop; the position is the first walker.
 
-    Needs the package. Walkers start around x with the standard deviation `spread`.
+    A walker moves along the line to another, `y = x_j + z (x - x_j)`, z with density ~ `1 / sqrt(z)` on [1/2, 2], and
+    is accepted with `min(1, z^(d - 1) exp(U(x) - U(y)))`. Needs the package. Walkers start around x with the standard
+    deviation `spread`.
 
     Args:
         walkers: even, >= 2 d; 0 means 2 d, and 4 in one dimension. A step costs as many evaluations.
