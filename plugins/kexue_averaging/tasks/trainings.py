@@ -257,9 +257,10 @@ def optimum(images: Tensor, classes: Tensor, decay: float) -> tuple[Tensor, Tens
         gradient = (x.mT @ (p - targets) / len(x) + decay * w).T.reshape(-1)
         if float(gradient.norm()) < 1e-11:
             break
-        # Blocks d^2 / dw_a dw_b = X' diag(p_a (1[a = b] - p_b)) X / N.
+        # Blocks d^2 / dw_a dw_b = X' diag(p_a (1[a = b] - p_b)) X / N; all b of one a at once.
         shares = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
-        hessian = torch.einsum("nab,ni,nj->aibj", shares, x, x).reshape(size, size) / len(x)
+        rows = [(shares[:, a].mT[:, None] * x.mT) @ x for a in range(CLASSES)]
+        hessian = torch.stack(rows).transpose(1, 2).reshape(size, size) / len(x)
         hessian.diagonal().add_(decay)
         step = torch.linalg.solve(hessian, gradient).reshape(CLASSES, -1).T
         length, before = 1.0, loss(w)

@@ -55,7 +55,7 @@ class Fit(NamedTuple):
         "verify": ("gaussian-fit[n=32]",),
     },
     methods={"tour": _FEW, "quick": _CHOSEN, "standard": "fitting", "full": "fitting"},
-    timed={"quick", "standard", "full"},
+    timed={"standard", "full"},
     budgets={"tour": 256, "quick": 256, "standard": 1024, "full": 16384},
     dtype="float64",
     baseline="pcd[k=5]",

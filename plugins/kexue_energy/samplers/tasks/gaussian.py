@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     },
     methods={"tour": FEW, "quick": FEW},
     budgets={"tour": 2048, "quick": 4096, "standard": 16384, "full": 131072},
-    timed=("quick", "standard", "full"),
+    timed=("standard", "full"),
     dtype="float64",
     headline=COLUMNS,
     order=10,

@@ -89,7 +89,7 @@ class DoubleWell(Chained):
     suites={"quick": ("two-modes",), "standard": ("two-modes",), "full": ("two-modes",)},
     methods=_CHOSEN,
     budgets=BUDGETS,
-    timed=("full",),
+    timed=("quick", "full"),
     dtype="float64",
     headline=PLAIN,
     order=30,
