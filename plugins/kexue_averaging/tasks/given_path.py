@@ -113,11 +113,10 @@ class ConstantWeight:
     version=1,
     kind="record",
     suites={
-        "quick": ("drift",),
         "standard": ("drift",),
         "full": ("drift", "drift[steps=10000]"),
     },
-    methods={"quick": _FOLLOWERS, "standard": _FOLLOWERS, "full": _FOLLOWERS},
+    methods={"standard": _FOLLOWERS, "full": _FOLLOWERS},
     timed=(),
     dtype="float64",
     primary="mse",

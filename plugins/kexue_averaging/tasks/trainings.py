@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 IMAGES, PIXELS, CLASSES, TRAIN, BATCH = 1797, 64, 10, 1437, 64
 _RATES = Knob(field="lr", grid=(0.02, 0.05, 0.1, 0.2, 0.5))
 _CHOSEN = ("raw", "ema[decay=[0.9,0.99]]", "power-ema", "polyak", "swa", "lawa", "lookahead", "schedule-free")
-_FEW = ("raw", "ema[decay=0.99]", "polyak", "lawa")
+_FEW = ("raw", "ema[decay=[0.9,0.99]]", "power-ema", "polyak", "lawa")
 
 
 class _Digits:
@@ -102,14 +102,13 @@ class _Trained:
     offers={OPTIMIZER},
     knobs=(_RATES,),
     suites={
-        "quick": ("digits-average[steps=200]",),
         "standard": ("digits-average",),
         "full": ("digits-average", "digits-average[steps=4000]"),
         "verify": ("digits-average[width=8,steps=3]",),
     },
-    methods={"quick": _FEW, "standard": _CHOSEN, "full": _CHOSEN},
+    methods={"standard": _CHOSEN, "full": _CHOSEN},
     timed={"standard", "full"},
-    replicates={"quick": 5, "standard": 10, "full": 20},
+    replicates={"standard": 10, "full": 20},
     stack=5,
     primary="test-nll",
     headline=("test-nll", "test-accuracy", "time", "memory"),
@@ -172,7 +171,7 @@ class DigitsAverage(_Trained):
     offers={OPTIMIZER},
     knobs=(_RATES,),
     suites={
-        "quick": ("logistic-average[steps=200]",),
+        "quick": ("logistic-average",),
         "standard": ("logistic-average",),
         "full": ("logistic-average", "logistic-average[steps=5000]"),
         "verify": ("logistic-average[steps=3]",),
@@ -202,7 +201,7 @@ class LogisticAverage(_Trained):
     """
 
     steps: int = 1000
-    lr: float = 0.2
+    lr: float = 0.5
     decay: float = 0.01
 
     def __post_init__(self) -> None:
