@@ -49,7 +49,7 @@ def test_the_last_line_prints_the_path_of_the_run_as_text(verb, monkeypatch, cap
     """`-o` may hold an escape sequence or a mark that reverses what follows: they are printed as escapes."""
     place = Path("results\x1b[31m\u202e") / "0001-20260101T000000Z-f"
     stored = Run(path=place, number=1, plan=Plan(jobs=()), environment={}, outcomes={})
-    monkeypatch.setattr(runs, "run_request", lambda *_: Session(run=stored))
+    monkeypatch.setattr(runs, "run_request", lambda *_, **__: Session(run=stored))
     monkeypatch.setattr(options, "load", lambda _: (Registry([]), Hooks([])))
     for module, name in ((compare, "check_reading_options"), (compare, "print_comparison")):
         monkeypatch.setattr(module, name, lambda *_: None)
