@@ -72,7 +72,7 @@ def rows(found, task):
     return table, {row.label: row for row in table.rows}
 
 
-DECOYS = ("scaled[by=-1]", "scaled[by=0]", "constant")
+DECOYS = ("scaled[by=-1] (decoys)", "scaled[by=0] (decoys)", "constant (decoys)")
 
 
 @pytest.mark.parametrize("task", TASKS[:3])
@@ -98,7 +98,7 @@ def test_half_of_rloo_equals_rloo(found, task):
     """To the last digit, ends included; they share a letter, and both are marked alike."""
     table, row = rows(found, task)
     assert table.primary == "progress-loss[B=16]"
-    one, half = row["rloo"], row["scaled[by=0.5]"]
+    one, half = row["rloo"], row["scaled[by=0.5] (decoys)"]
     for key in ("progress-loss[B=16]", "progress-loss[B=256]", "progress-loss[B=4096]"):
         ours, theirs = one.cells[key], half.cells[key]
         assert (ours.value, ours.low, ours.high) == (theirs.value, theirs.low, theirs.high)
@@ -109,7 +109,7 @@ def test_half_of_rloo_equals_rloo(found, task):
 def test_length_tells_half_from_whole(found):
     """Its column says 1 and 0.5, marked outside [0.8, 1.25], and the biased one has its mark."""
     _, row = rows(found, "qubo")
-    one, half = row["rloo"], row["scaled[by=0.5]"]
+    one, half = row["rloo"], row["scaled[by=0.5] (decoys)"]
     assert one.cells["length"].low < 1 < one.cells["length"].high
     assert half.cells["length"].value == pytest.approx(one.cells["length"].value / 2, rel=1e-12)
     assert "off-length" in half.cells["length"].flags
@@ -128,7 +128,7 @@ def test_one_dimension_is_decided_on_its_own_scale(found):
     cell = row["rloo"].cells[table.primary]
     assert cell.low <= expected <= cell.high
     assert cell.value == pytest.approx(0.1235398963, rel=0.05)
-    assert row["scaled[by=0.5]"].cells[table.primary].value == pytest.approx(0.3426549222, rel=0.05)
+    assert row["scaled[by=0.5] (decoys)"].cells[table.primary].value == pytest.approx(0.3426549222, rel=0.05)
 
 
 def test_a_truth_of_zero_is_decided_by_the_error(found):

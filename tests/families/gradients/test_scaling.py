@@ -68,10 +68,9 @@ def test_the_estimate_of_a_pair_is_that_of_the_definition(method, way, classes):
     logits = Noise.seeded(classes, dtype=torch.float64).normal(1, classes) * 2
     slopes = torch.arange(1.0, classes + 1, dtype=torch.float64).square()
     seen: list[torch.Tensor] = []
-    f = FunctionObjective(lambda x: seen.append(x) or (x @ slopes).sum(-1))
-    sample = method.estimate(
-        Distribution(kind="categorical", logits=logits), f, Noise.seeded(1, dtype=torch.float64), 40
-    )
+    law = Distribution(kind="categorical", logits=logits)
+    f = FunctionObjective(lambda x: seen.append(x) or (x @ slopes).sum(-1), event_dims=law.event_dims)
+    sample = method.estimate(law, f, Noise.seeded(1, dtype=torch.float64), 40)
     pairs = seen[0].argmax(-1).squeeze(-1).unflatten(0, (2, 40)).T.tolist()
     assert classes < 3 or len({tuple(pair) for pair in pairs}) > 2
     for (first, second), got in zip(pairs, sample.gradient, strict=True):

@@ -51,7 +51,7 @@ def built(instance):
 
 
 def verdicts(registry, context, method):
-    """(label, claim) -> verdict of `verify` for the claims of this module."""
+    """(method, claim) -> verdict of `verify` for the claims of this module."""
     request = Request(families=("orthogonality",), methods=(method,), tasks=(TASK,), stages=("verify",))
     found = {}
     for case in build_plan(request, registry).cases:
@@ -63,7 +63,7 @@ def verdicts(registry, context, method):
         with torch.no_grad():
             stages.verify(built(case.task), built(case.method), ctx)
         (evidence,) = ctx.measurements
-        found[case.method.label, case.claim] = claims.decide(evidence)
+        found[case.method.plain, case.claim] = claims.decide(evidence)
     return found
 
 
