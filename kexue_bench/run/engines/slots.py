@@ -242,6 +242,8 @@ class Slot:
         if gone:
             self._ended = self._ended or now
         if inner.done():
+            # A worker may be stuck in its answer, after a method wrote to the pipe what ended the job for pebble.
+            self._ended = self._ended or now
             return gone or not self.pid or self._overdue(now)
         if gone and now - self._ended > 0.3:
             # pebble ignores a worker that ends with code 0, or whose answer it could not read, and would wait forever.
