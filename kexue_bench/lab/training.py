@@ -305,7 +305,7 @@ class Point:
     """
 
     step: int
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -423,7 +423,7 @@ class _Record:
         self.curve.append((Point(step=step, counts=counts), values))
         return values
 
-    def _units(self) -> dict[str, int]:
+    def _units(self) -> dict[str, float]:
         return dict(self._counter.units) if self._counter else {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cache, reduce
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -222,7 +222,6 @@ class Gaussian:
         context: as in `Distribution`.
     """
 
-    event_dims: ClassVar[int] = 1
     mu: Tensor
     sigma: Tensor
     context: Tensor | None = None
@@ -233,6 +232,11 @@ class Gaussian:
                 f"mu and sigma need one shape [*batch, L], got {tuple(self.mu.shape)} and {tuple(self.sigma.shape)}"
             )
         _hold(self, "mu", "sigma")
+
+    @property
+    def event_dims(self) -> int:
+        """Trailing dimensions of one x."""
+        return 1
 
     @property
     def parameters(self) -> Tensor:
@@ -271,7 +275,6 @@ class Gamma:
         ValueError: a shape is too small for the dtype.
     """
 
-    event_dims: ClassVar[int] = 1
     shape: Tensor
     context: Tensor | None = None
 
@@ -286,6 +289,11 @@ class Gamma:
                 f"{_below_smallest(self.shape):.2g} of the distribution is below the smallest number of that dtype; "
                 "use float64, or log-gamma variables in a plugin"
             )
+
+    @property
+    def event_dims(self) -> int:
+        """Trailing dimensions of one x."""
+        return 1
 
     @property
     def parameters(self) -> Tensor:
