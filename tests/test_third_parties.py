@@ -199,7 +199,7 @@ def test_a_family_without_its_baseline_costs_itself(shell):
     )
     shell.install("acme", [], head=head)
     assert shell("compare", "-n", "-t", "bernoulli-toy", "--isolation", "none").code == 0
-    assert "plugin acme: family 'lost': its baseline 'nobody' is no method, so no suite runs it" in shell.err
+    assert "plugin acme: family 'lost': its baseline 'nobody' is not a method, so no suite runs it" in shell.err
     assert "gradients/bernoulli-toy" in shell.text
     assert "the baseline of family 'lost' must be one method" in shell("compare", "lost", "-n").err
 
@@ -250,7 +250,7 @@ WRONG = {
     ),
     "family": (spec(family="gradient"), "partly", "its family 'gradient' is not registered; did you mean gradients"),
     "suite": (spec(suites={"quik": ()}), "partly", "there is no suite 'quik'; did you mean quick"),
-    "task": (spec(suites={"quick": ("parit",)}), "partly", "which is no task of 'gradients'; did you mean parity"),
+    "task": (spec(suites={"quick": ("parit",)}), "partly", "which is not a task of 'gradients'; did you mean parity"),
 }
 
 

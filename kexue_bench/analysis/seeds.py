@@ -154,7 +154,7 @@ def _cut(x: Floats) -> int | None:
     sizes = np.arange(1, n)
     sums, squares = np.cumsum(centred)[:-1], np.cumsum(np.square(centred))
     within = squares[:-1] - np.square(sums) / sizes + (squares[-1] - squares[:-1]) - np.square(sums) / (n - sizes)
-    # What is left of the squares by rounding is no spread.
+    # What rounding leaves of the squares is not spread.
     spread = np.sqrt(np.maximum(within, 0) / (n - 2))
     spread[within <= stats.ROUNDING * n * np.finfo(np.float64).eps * squares[-1]] = math.inf
     ratio = np.diff(x) / spread

@@ -184,7 +184,7 @@ class Registry:
             )
             if compared and not self.based(spec.name):
                 found = suggestion(spec.baseline, self.methods_of(spec.name))
-                text = f"family {spec.name!r}: its baseline {spec.baseline!r} is no method, so no suite runs it"
+                text = f"family {spec.name!r}: its baseline {spec.baseline!r} is not a method, so no suite runs it"
                 self._problem(record, text + (f"; {found}" if found else ""))
 
     def _check_claimed(self, record: PluginRecord) -> None:
@@ -215,7 +215,7 @@ class Registry:
                 for name in (selectors.parse(text).name for text in texts):
                     if not selectors.matches(selectors.parse(name), tasks):
                         found = suggestion(name, tasks)
-                        text = f"method {spec.name!r}: its suite {suite!r} names {name!r}, which is no task of "
+                        text = f"method {spec.name!r}: its suite {suite!r} names {name!r}, which is not a task of "
                         self._problem(record, f"{text}{spec.family!r}" + (f"; {found}" if found else ""))
 
     def _add(

@@ -59,6 +59,25 @@ class Averager(Protocol):
         ...
 
 
+class Attaching:
+    """Base of the averagers of this package, none of which draws anything."""
+
+    def attach(
+        self,
+        model: nn.Module,
+        *,
+        batches: Batches | None = None,
+        noise: Noise | None = None,
+        lr: float | None = None,
+    ) -> Average:
+        """See `Averager.attach`."""
+        return self.average(model, batches, lr)
+
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Average:
+        """The average of a model, from what `attach` was given."""
+        raise NotImplementedError
+
+
 class Average(Joins):
     """An average of the weights of one model.
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
-from .contract import Average, Batches, check_buffers
+from .contract import Attaching, Average, Batches, check_buffers
 from .shadow import Shadow, check_storage
-
-if TYPE_CHECKING:
-    from kexue_bench.lab.noise import Noise
 
 
 class Moving(Average):
@@ -54,7 +51,7 @@ class Moving(Average):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MovingAverager:
+class MovingAverager(Attaching):
     """What all moving averagers share.
 
     Args:
@@ -72,15 +69,8 @@ class MovingAverager:
         check_buffers(self.buffers)
         check_storage(self.storage)
 
-    def attach(
-        self,
-        model: nn.Module,
-        *,
-        batches: Batches | None = None,
-        noise: Noise | None = None,
-        lr: float | None = None,
-    ) -> Moving:
-        """See `Averager.attach`."""
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Moving:
+        """See `Attaching.average`."""
         return Moving(model, rate=self.rate, buffers=self.buffers, storage=self.storage, batches=batches)
 
     def rate(self, n: int) -> float:

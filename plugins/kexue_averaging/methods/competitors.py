@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from kexue_bench import method
 
-from ..contract import Average, Batches
+from ..contract import Attaching, Average, Batches
 from ..words import DECAYS, OPTIMIZER
-
-if TYPE_CHECKING:
-    from kexue_bench.lab.noise import Noise
 
 INSTALL = "pip install 'kexue-bench[competitors]'"
 
@@ -55,7 +52,7 @@ class Foreign(Average):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Decaying:
+class _Decaying(Attaching):
     decay: float = 0.999
 
     def __post_init__(self) -> None:
@@ -90,15 +87,8 @@ class TorchAveragedModel(_Decaying):
         [0.0, 0.5, 0.5]
     """
 
-    def attach(
-        self,
-        model: nn.Module,
-        *,
-        batches: Batches | None = None,
-        noise: Noise | None = None,
-        lr: float | None = None,
-    ) -> Average:
-        """See `Averager.attach`."""
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Average:
+        """See `Attaching.average`."""
         inner = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.decay))
         return Foreign(
             model,
@@ -141,15 +131,8 @@ class TorchEma(_Decaying):
         0.9
     """
 
-    def attach(
-        self,
-        model: nn.Module,
-        *,
-        batches: Batches | None = None,
-        noise: Noise | None = None,
-        lr: float | None = None,
-    ) -> Average:
-        """See `Averager.attach`."""
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Average:
+        """See `Attaching.average`."""
         import torch_ema  # pyright: ignore[reportMissingImports]  # optional
 
         inner = torch_ema.ExponentialMovingAverage(model.parameters(), decay=self.decay)
@@ -189,15 +172,8 @@ class EmaPytorch(_Decaying):
     every: int = 10
     after: int = 100
 
-    def attach(
-        self,
-        model: nn.Module,
-        *,
-        batches: Batches | None = None,
-        noise: Noise | None = None,
-        lr: float | None = None,
-    ) -> Average:
-        """See `Averager.attach`."""
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Average:
+        """See `Attaching.average`."""
         import ema_pytorch  # pyright: ignore[reportMissingImports]  # optional
 
         inner = ema_pytorch.EMA(
@@ -239,15 +215,8 @@ class TimmEma(_Decaying):
 
     warmup: bool = False
 
-    def attach(
-        self,
-        model: nn.Module,
-        *,
-        batches: Batches | None = None,
-        noise: Noise | None = None,
-        lr: float | None = None,
-    ) -> Average:
-        """See `Averager.attach`."""
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Average:
+        """See `Attaching.average`."""
         from timm.utils.model_ema import ModelEmaV3  # pyright: ignore[reportMissingImports]  # optional
 
         inner = ModelEmaV3(model, decay=self.decay, use_warmup=self.warmup)
@@ -271,7 +240,7 @@ class TimmEma(_Decaying):
     order=240,
 )
 @dataclass(frozen=True, kw_only=True)
-class ScheduleFreePackage:
+class ScheduleFreePackage(Attaching):
     """`schedulefree.SGDScheduleFree(parameters, lr, momentum)`; `optimizer.eval()` inside `measuring`.
 
     Args:
@@ -285,15 +254,8 @@ class ScheduleFreePackage:
 
     momentum: float = 0.9
 
-    def attach(
-        self,
-        model: nn.Module,
-        *,
-        batches: Batches | None = None,
-        noise: Noise | None = None,
-        lr: float | None = None,
-    ) -> Average:
-        """See `Averager.attach`."""
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Average:
+        """See `Attaching.average`."""
         import schedulefree  # pyright: ignore[reportMissingImports]  # optional
 
         inner = schedulefree.SGDScheduleFree(model.parameters(), lr=lr, momentum=self.momentum)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,8 @@ from torch.optim import SGD, Optimizer
 
 from kexue_bench import Knob, method
 
-from ..contract import Average, Batches
+from ..contract import Attaching, Average, Batches
 from ..words import OPTIMIZER, OWNING
-
-if TYPE_CHECKING:
-    from kexue_bench.lab.noise import Noise
 
 
 @method(
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
     order=70,
 )
 @dataclass(frozen=True, kw_only=True)
-class Lookahead:
+class Lookahead(Attaching):
     """Every k steps `slow += a (fast - slow)` and `fast = slow` (arXiv 1907.08610, algorithm 1); measured at slow.
 
     The variance of the slow weights on a quadratic with contraction r, over that of SGD, is
@@ -60,15 +57,8 @@ class Lookahead:
         if not 0 < self.follow <= 1:
             raise ValueError(f"follow must be in (0, 1], got {self.follow}")
 
-    def attach(
-        self,
-        model: nn.Module,
-        *,
-        batches: Batches | None = None,
-        noise: Noise | None = None,
-        lr: float | None = None,
-    ) -> Average:
-        """See `Averager.attach`."""
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Average:
+        """See `Attaching.average`."""
         return _Slow(model, self, SGD(model.parameters(), lr=_rate(lr)))
 
     def law(self, curvature: Tensor, rate: float, n: int) -> tuple[Tensor, Tensor]:
@@ -122,7 +112,7 @@ class _Slow(Average):
     order=80,
 )
 @dataclass(frozen=True, kw_only=True)
-class ScheduleFree:
+class ScheduleFree(Attaching):
     """`y = (1 - b) z + b x`; `z' = z - lr grad(y)`; `x' = (1 - 1/t) x + z'/t` (arXiv 2405.15682, equations 3 to 5).
 
     The model holds y while it trains, and x inside `measuring`. Statistics of batch normalization belong to y.
@@ -147,15 +137,8 @@ class ScheduleFree:
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
 
-    def attach(
-        self,
-        model: nn.Module,
-        *,
-        batches: Batches | None = None,
-        noise: Noise | None = None,
-        lr: float | None = None,
-    ) -> Average:
-        """See `Averager.attach`."""
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Average:
+        """See `Attaching.average`."""
         return _Free(model, ScheduleFreeSGD(model.parameters(), lr=_rate(lr), momentum=self.momentum))
 
     def law(self, curvature: Tensor, rate: float, n: int) -> tuple[Tensor, Tensor]:

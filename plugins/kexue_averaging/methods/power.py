@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +13,10 @@ from torch import Tensor, nn
 
 from kexue_bench import Knob, method
 
-from ..contract import Average, Batches, check_buffers
+from ..contract import Attaching, Average, Batches, check_buffers
 from ..moving import MovingAverager
 from ..shadow import Shadow
 from ..words import LINEAR, STATED
-
-if TYPE_CHECKING:
-    from kexue_bench.lab.noise import Noise
 
 WIDEST = 1 / (2 * math.sqrt(3))
 """The width of gamma = 0, the uniform average."""
@@ -85,7 +82,7 @@ class PowerEma(MovingAverager):
 
     def rate(self, n: int) -> float:
         """See `MovingAverager.rate`."""
-        return 1 - (1 - 1 / n) ** (self._gamma + 1)
+        return power_rate(self._gamma, n)
 
     def weights(self, n: int) -> Tensor:
         """The closed form."""
@@ -94,6 +91,11 @@ class PowerEma(MovingAverager):
     @property
     def _gamma(self) -> float:
         return gamma_of(self.width)
+
+
+def power_rate(gamma: float, n: int) -> float:
+    """The weight of theta_n in the power average after step n = 1, 2, ..."""
+    return 1 - (1 - 1 / n) ** (gamma + 1)
 
 
 def power_weights(gamma: float, n: int) -> Tensor:
@@ -113,7 +115,7 @@ def power_weights(gamma: float, n: int) -> Tensor:
     order=30,
 )
 @dataclass(frozen=True, kw_only=True)
-class PostHocEma:
+class PostHocEma(Attaching):
     """Snapshots of power averages of widths .05 and .1, combined by least squares (arXiv 2312.02696, section 3.2).
 
     The combination makes the profile closest to that of `width` in L2, from the inner products of the profiles
@@ -144,15 +146,8 @@ class PostHocEma:
         if self.every < 1:
             raise ValueError(f"every must be >= 1, got {self.every}")
 
-    def attach(
-        self,
-        model: nn.Module,
-        *,
-        batches: Batches | None = None,
-        noise: Noise | None = None,
-        lr: float | None = None,
-    ) -> Snapshots:
-        """See `Averager.attach`."""
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Snapshots:
+        """See `Attaching.average`."""
         return Snapshots(model, width=self.width, every=self.every, buffers=self.buffers, batches=batches)
 
     def weights(self, n: int) -> Tensor:
@@ -234,7 +229,7 @@ class Snapshots(Average):
             # Kept when the next step begins: the newest are the averages themselves.
             self._kept += [[value.clone() for value in shadow.values()] for shadow in self._shadows]
         for gamma, shadow in zip(GAMMAS, self._shadows, strict=True):
-            shadow.move_(tensors, 1 - (1 - 1 / n) ** (gamma + 1))
+            shadow.move_(tensors, power_rate(gamma, n))
 
     def values(self) -> Sequence[Tensor]:
         """See `Average.values`."""

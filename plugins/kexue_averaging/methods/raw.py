@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kexue_bench import method
 
-from ..contract import Average, Batches
+from ..contract import Attaching, Average, Batches
 from ..words import LINEAR
-
-if TYPE_CHECKING:
-    from kexue_bench.lab.noise import Noise
 
 
 @method("raw", "the last iterate, the baseline", claims=LINEAR, order=0)
 @dataclass(frozen=True, kw_only=True)
-class Raw:
+class Raw(Attaching):
     """`A_n = theta_n`: what a training without an average ends with (Robbins and Monro 1951).
 
     Examples:
@@ -30,15 +27,8 @@ class Raw:
         True
     """
 
-    def attach(
-        self,
-        model: nn.Module,
-        *,
-        batches: Batches | None = None,
-        noise: Noise | None = None,
-        lr: float | None = None,
-    ) -> Average:
-        """See `Averager.attach`."""
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Average:
+        """See `Attaching.average`."""
         return _Last(model)
 
     def weights(self, n: int) -> Tensor:

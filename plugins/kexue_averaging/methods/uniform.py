@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from kexue_bench import Knob, method
 
-from ..contract import Average, Batches, check_buffers
+from ..contract import Attaching, Average, Batches, check_buffers
 from ..moving import MovingAverager
 from ..words import LINEAR
-
-if TYPE_CHECKING:
-    from kexue_bench.lab.noise import Noise
 
 
 @method(
@@ -116,7 +113,7 @@ class Swa(MovingAverager):
     order=60,
 )
 @dataclass(frozen=True, kw_only=True)
-class Lawa:
+class Lawa(Attaching):
     """The mean of the last `last` snapshots, one every `every` steps (arXiv 2209.14981); theta_0 before the first.
 
     Keeps `last` models in memory, in the precision of the model.
@@ -144,15 +141,8 @@ class Lawa:
         if self.last < 1 or self.every < 1:
             raise ValueError(f"last and every must be >= 1, got {self.last}, {self.every}")
 
-    def attach(
-        self,
-        model: nn.Module,
-        *,
-        batches: Batches | None = None,
-        noise: Noise | None = None,
-        lr: float | None = None,
-    ) -> Average:
-        """See `Averager.attach`."""
+    def average(self, model: nn.Module, batches: Batches | None, lr: float | None) -> Average:
+        """See `Attaching.average`."""
         return _Window(model, last=self.last, every=self.every, buffers=self.buffers, batches=batches)
 
     def weights(self, n: int) -> Tensor:

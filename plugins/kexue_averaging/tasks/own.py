@@ -14,6 +14,7 @@ from kexue_bench.lab.training import Training, adam
 
 from ..contract import Averager
 from ..words import OPTIMIZER
+from .trainings import mean_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,9 +107,7 @@ class OwnTraining:
 
     def score(self, method: object, ctx: Context) -> float:
         """Minus the held-out loss after training, NaN if it diverged."""
-        built = self.build(method, ctx)
-        trained = ctx.train(built, steps=self.steps, measure=self.measure(built, ctx), marks=())
-        return -float(trained.final["held-loss"].mean())
+        return -mean_after(self, method, ctx, "held-loss")
 
 
 @dataclass(kw_only=True)

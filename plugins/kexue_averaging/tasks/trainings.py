@@ -160,7 +160,7 @@ class DigitsAverage(_Trained):
 
     def score(self, method: object, ctx: Context) -> float:
         """Minus the nats per held-out image after training, NaN if it diverged."""
-        return -_end(self, method, ctx, "test-nll")
+        return -mean_after(self, method, ctx, "test-nll")
 
 
 @task(
@@ -230,7 +230,7 @@ class LogisticAverage(_Trained):
 
     def score(self, method: object, ctx: Context) -> float:
         """Minus the logarithm of the mean excess loss, NaN if it diverged."""
-        return -math.log(_end(self, method, ctx, "excess-loss"))
+        return -math.log(mean_after(self, method, ctx, "excess-loss"))
 
 
 def optimum(images: Tensor, classes: Tensor, decay: float) -> tuple[Tensor, Tensor]:
@@ -279,7 +279,7 @@ def _with_bias(images: Tensor) -> Tensor:
     return torch.cat([images, torch.ones_like(images[..., :1])], -1)
 
 
-def _end(task: Any, method: object, ctx: Context, metric: str) -> float:
+def mean_after(task: Any, method: object, ctx: Context, metric: str) -> float:
     """Mean over replicates of a metric after training; NaN if one diverged."""
     built = task.build(method, ctx)
     trained = ctx.train(built, steps=task.steps, measure=task.measure(built, ctx), marks=())

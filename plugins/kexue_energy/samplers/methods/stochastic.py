@@ -33,7 +33,7 @@ BATCH = Knob(field="batch", grid=(8, 32, 128))
 @method(
     "sgld",
     "stochastic gradient Langevin dynamics: a step of ULA with the gradient of a minibatch",
-    references=("Welling and Teh 2011, ICML", "arXiv:1710.06382"),
+    references=("Welling and Teh 2011, ICML", "arXiv:1811.10072"),
     claims=("independent-chains",),
     needs="minibatches",
     knobs=(STEP, BATCH),
