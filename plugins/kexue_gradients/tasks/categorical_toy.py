@@ -33,7 +33,7 @@ _POINTS = {"flat": (0.5, -0.3, 0.2), "peaked": (2.0, -1.0, 0.0)}
     version=1,
     offers={*SMOOTH, "categorical", "power"},
     suites={
-        "quick": ("categorical-toy[power=3]", "categorical-toy[classes=10]"),
+        "quick": ("categorical-toy[power=3]",),
         "standard": ("categorical-toy[power=[2,3],classes=[3,10]]", "categorical-toy[point=peaked]"),
         "full": ("categorical-toy[power=[2,3],point=[flat,peaked],classes=[3,10]]",),
         "verify": ("categorical-toy[power=[2,3],t=0.37]", "categorical-toy[classes=10,t=0.37]"),

@@ -12,7 +12,7 @@ import torch
 from kexue_bench import task
 from kexue_gradients.tasks.digits_model import PIXELS, DigitsModel, Shape, binary_digits
 from kexue_gradients.tasks.sampling import exact_gradient, frozen_problem
-from kexue_gradients.words import CHOSEN, SMOOTH
+from kexue_gradients.words import CHOSEN, SAMPLED, SMOOTH
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +61,7 @@ _STEPS = ("digits-path[step=[20,100,2000]]",)
         "standard": ("digits-vae-frozen",),
         "full": ("digits-vae-frozen",),
     },
-    methods={"tour": CHOSEN, "quick": CHOSEN},
+    methods={"tour": CHOSEN, "quick": ("exact", *SAMPLED)},
     timed={"tour", "quick", "standard", "full"},
     budgets={"quick": 8_192, "standard": 32_768, "full": 1_048_576},
     primary="progress-loss",
